@@ -1,0 +1,1 @@
+"""The sluice command and its client library; needs nothing of the services."""

@@ -1,0 +1,1 @@
+"""Exporter: admits triggers, claims runs, reads the source, packs, encrypts and stores."""

@@ -1,0 +1,1 @@
+"""History: the run log, the time remaining, and the files."""

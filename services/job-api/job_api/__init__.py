@@ -1,0 +1,1 @@
+"""Job API: jobs, certificates and access, over REST and as pages."""

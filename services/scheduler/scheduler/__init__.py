@@ -1,0 +1,1 @@
+"""Scheduler: the slot ledger, from which every run begins."""

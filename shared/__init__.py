@@ -1,0 +1,1 @@
+"""What the services share: events, topics, Kafka, PostgreSQL, settings, life cycle."""
