@@ -1,0 +1,127 @@
+"""Events to Kafka records and back: JSON values, CloudEvents attributes (binary mode) in the headers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared import events, tracing
+from shared.errors import InvalidMessage
+from shared.topics import TOPIC_OF
+
+NAME_OF: dict[type[events.Event], tuple[str, int]] = {cls: name for name, cls in events.REGISTRY.items()}
+ADAPTERS: dict[type[events.Event], TypeAdapter[events.Event]] = {cls: TypeAdapter(cls) for cls in NAME_OF}
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What goes to Kafka: `value` None is a tombstone."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A record as it came from Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event with the attributes it travelled with, and where it stood."""
+
+    event: events.Event
+    id: str
+    source: str
+    traceparent: str | None
+    origin: Received
+
+
+def key_of(event: events.Event) -> UUID:
+    """Return the id that orders this event: everything about one job has one key, so one partition."""
+    key = getattr(event, TOPIC_OF[type(event)].key)
+    assert isinstance(key, UUID)
+    return key
+
+
+def encode(event: events.Event, *, source: str, at: datetime) -> Record:
+    """Return the record of an event; `source` names the service, `at` is when it happened."""
+    name, version = NAME_OF[type(event)]
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_type": f"sluice.{name}.v{version}",
+        "ce_source": f"/sluice/{source}",
+        "ce_time": at.isoformat(),
+        "content-type": "application/json",
+        "traceparent": tracing.traceparent(),
+    }
+    value = None if isinstance(event, events.JobDeleted) else ADAPTERS[type(event)].dump_json(event)
+    encoded = tuple((name, text.encode()) for name, text in headers.items())
+    return Record(TOPIC_OF[type(event)].name, str(key_of(event)).encode(), value, encoded)
+
+
+def decode(record: Received) -> Message:
+    """Return the message of a record. Raises InvalidMessage, with the reason and without the content."""
+    headers = dict(record.headers)
+    event_type = _event_type(_text(headers, "ce_type"))
+    if TOPIC_OF[event_type].name != record.topic:
+        raise InvalidMessage(f"{event_type.__name__} does not belong on topic {record.topic}")
+    return Message(
+        event=_event(event_type, record),
+        id=_text(headers, "ce_id"),
+        source=_text(headers, "ce_source"),
+        traceparent=headers["traceparent"].decode("ascii", "replace") if "traceparent" in headers else None,
+        origin=record,
+    )
+
+
+def _text(headers: dict[str, bytes], name: str) -> str:
+    try:
+        return headers[name].decode("ascii")
+    except (KeyError, UnicodeDecodeError):
+        raise InvalidMessage(f"header {name} is missing or not ASCII") from None
+
+
+def _event_type(ce_type: str) -> type[events.Event]:
+    name, _, version = ce_type.removeprefix("sluice.").rpartition(".v")
+    known = sorted(number for kind, number in events.REGISTRY if kind == name)
+    if not known:
+        raise InvalidMessage(f"unknown event type {ce_type!r}")
+    if not version.isdecimal() or int(version) not in known:
+        raise InvalidMessage(f"{ce_type!r} has a version that is not known here; known for {name}: {known}")
+    return events.REGISTRY[name, int(version)]
+
+
+def _event(event_type: type[events.Event], record: Received) -> events.Event:
+    if record.value is None:
+        if event_type is not events.JobDeleted:
+            raise InvalidMessage(f"{event_type.__name__} has no value")
+        return events.JobDeleted(job_id=_key(record))
+    try:
+        event = ADAPTERS[event_type].validate_json(record.value)
+    except ValidationError as error:
+        # The places and kinds of the faults, never the values: they may be personal data.
+        faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors())
+        raise InvalidMessage(f"{event_type.__name__} does not fit its schema: {faults}") from None
+    if key_of(event) != _key(record):
+        raise InvalidMessage(f"{event_type.__name__} travels under another key than its own")
+    return event
+
+
+def _key(record: Received) -> UUID:
+    try:
+        return UUID((record.key or b"").decode("ascii"))
+    except ValueError:
+        raise InvalidMessage("the record's key is not an id") from None

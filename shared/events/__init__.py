@@ -1,0 +1,101 @@
+"""Every event that crosses Kafka: one frozen class each, one module a topic, one registry of names and versions.
+
+A reader that meets a name or a version that is not in `REGISTRY` refuses it loudly; classes are never found by a name
+taken from the wire.
+"""
+
+from shared.events.certificates import CertificateSaved
+from shared.events.commands import CancelRun
+from shared.events.estimates import RunEstimated
+from shared.events.identities import IdentitySaved
+from shared.events.jobs import JobDeleted, JobSaved
+from shared.events.progress import RunProgressed
+from shared.events.runs import (
+    FilesExpired,
+    PartFinished,
+    RunAttemptFailed,
+    RunCancelled,
+    RunEvent,
+    RunFailed,
+    RunHandedBack,
+    RunQueued,
+    RunSkipped,
+    RunStarted,
+    RunSucceeded,
+)
+from shared.events.triggers import SlotSkipped, SlotTriggered
+from shared.events.values import ExportedFile, JobSettings, Schedule, Timeframe, Window
+
+Event = (
+    JobSaved
+    | JobDeleted
+    | CertificateSaved
+    | IdentitySaved
+    | SlotTriggered
+    | SlotSkipped
+    | CancelRun
+    | RunQueued
+    | RunStarted
+    | PartFinished
+    | RunAttemptFailed
+    | RunHandedBack
+    | RunSucceeded
+    | RunFailed
+    | RunCancelled
+    | RunSkipped
+    | FilesExpired
+    | RunProgressed
+    | RunEstimated
+)
+
+REGISTRY: dict[tuple[str, int], type[Event]] = {
+    ("job.saved", 1): JobSaved,
+    ("job.deleted", 1): JobDeleted,
+    ("certificate.saved", 1): CertificateSaved,
+    ("identity.saved", 1): IdentitySaved,
+    ("slot.triggered", 1): SlotTriggered,
+    ("slot.skipped", 1): SlotSkipped,
+    ("run.cancel", 1): CancelRun,
+    ("run.queued", 1): RunQueued,
+    ("run.started", 1): RunStarted,
+    ("run.part-finished", 1): PartFinished,
+    ("run.attempt-failed", 1): RunAttemptFailed,
+    ("run.handed-back", 1): RunHandedBack,
+    ("run.succeeded", 1): RunSucceeded,
+    ("run.failed", 1): RunFailed,
+    ("run.cancelled", 1): RunCancelled,
+    ("run.skipped", 1): RunSkipped,
+    ("run.files-expired", 1): FilesExpired,
+    ("run.progressed", 1): RunProgressed,
+    ("run.estimated", 1): RunEstimated,
+}
+
+__all__ = [
+    "REGISTRY",
+    "CancelRun",
+    "CertificateSaved",
+    "Event",
+    "ExportedFile",
+    "FilesExpired",
+    "IdentitySaved",
+    "JobDeleted",
+    "JobSaved",
+    "JobSettings",
+    "PartFinished",
+    "RunAttemptFailed",
+    "RunCancelled",
+    "RunEstimated",
+    "RunEvent",
+    "RunFailed",
+    "RunHandedBack",
+    "RunProgressed",
+    "RunQueued",
+    "RunSkipped",
+    "RunStarted",
+    "RunSucceeded",
+    "Schedule",
+    "SlotSkipped",
+    "SlotTriggered",
+    "Timeframe",
+    "Window",
+]

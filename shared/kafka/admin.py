@@ -1,0 +1,105 @@
+"""Making the topics, and giving dead letters a second life."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shared.codec import Received
+from shared.kafka.dead_letters import revived
+from shared.kafka.producer import KafkaUnavailable, Producer
+from shared.settings import KafkaSettings
+from shared.topics import DEAD_LETTERS_KEPT, TOPICS, Topic
+
+_REPLAY_GROUP = "sluice.dead-letter-replay"
+
+
+async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> list[str]:
+    """Create the topics that are missing and set the settings of all; return the names of those created.
+
+    Raises KafkaUnavailable.
+    """
+    wanted = {topic.name: topic_config(topic, settings.kafka_replication) for topic in topics}
+    wanted |= {topic.dead: dead_config(settings.kafka_replication) for topic in topics if topic.dead_letters}
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="sluice-admin")
+    try:
+        await admin.start()
+        missing = sorted(set(wanted) - set(await admin.list_topics()))
+        new = [
+            NewTopic(name, settings.kafka_partitions, settings.kafka_replication, topic_configs=wanted[name])
+            for name in missing
+        ]
+        if new:
+            _raise_for(await admin.create_topics(new))
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, name, config) for name, config in wanted.items()]
+        )
+    except KafkaError as error:
+        raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+    finally:
+        await admin.close()
+    return missing
+
+
+def topic_config(topic: Topic, replication: int) -> dict[str, str]:
+    """Return a topic's settings in Kafka's words."""
+    kept = (
+        {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2"}
+        if topic.kept is None
+        else {"cleanup.policy": "delete", "retention.ms": _milliseconds(topic.kept)}
+    )
+    return {**kept, **_safety(replication), **topic.settings}
+
+
+def dead_config(replication: int) -> dict[str, str]:
+    """Return a dead-letter topic's settings."""
+    return {"cleanup.policy": "delete", "retention.ms": _milliseconds(DEAD_LETTERS_KEPT), **_safety(replication)}
+
+
+async def replay_dead_letters(bootstrap: str, topic: Topic, *, quiet: timedelta) -> int:
+    """Put a topic's dead letters back on it, each once; stop when none came for `quiet`; return their number.
+
+    Raises KafkaUnavailable; what was put back until then is not put back again.
+    """
+    count = 0
+    consumer = AIOKafkaConsumer(
+        topic.dead,
+        bootstrap_servers=bootstrap,
+        group_id=_REPLAY_GROUP,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    try:
+        await consumer.start()
+        async with Producer.opened(bootstrap, name="sluice-replay") as producer:
+            while found := await consumer.getmany(timeout_ms=int(quiet.total_seconds() * 1000)):
+                records = [record for each in found.values() for record in each]
+                await producer.send(
+                    revived(Received(each.topic, each.partition, each.offset, each.key, each.value, each.headers))
+                    for each in records
+                )
+                await consumer.commit()
+                count += len(records)
+    except KafkaError as error:
+        raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+    finally:
+        await consumer.stop()
+    return count
+
+
+def _raise_for(response: object) -> None:
+    for _, code, *__ in getattr(response, "topic_errors", []):
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:  # another deploy was quicker
+            raise error
+
+
+def _safety(replication: int) -> dict[str, str]:
+    return {"min.insync.replicas": str(max(1, replication - 1))}
+
+
+def _milliseconds(kept: timedelta) -> str:
+    return str(int(kept.total_seconds() * 1000))

@@ -1,0 +1,159 @@
+"""A process's life: loops that run until SIGTERM, and /livez, /readyz and /metrics beside them.
+
+async def main(settings: Settings) -> None:
+    async with running(settings) as service:
+        await run(service.loops, http=service.app, settings=settings)
+"""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from shared.errors import SluiceError
+from shared.observe import exposition, logger
+from shared.settings import ServiceSettings
+
+Loop = Callable[[asyncio.Event], Awaitable[None]]
+Check = Callable[[], Awaitable[str | None]]
+log = logger(__name__)
+
+_CHECK_LIMIT = 5.0
+
+
+class LoopFailed(SluiceError):
+    """A loop ended before it was told to; the process ends too, and whoever watches it starts it again."""
+
+
+@dataclass
+class Health:
+    """What /livez and /readyz answer from: each check gives None when all is well, else what is wrong."""
+
+    checks: dict[str, Check] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, name: str, check: Check | Callable[[], str | None]) -> None:
+        """Add a condition of readiness."""
+
+        async def checked() -> str | None:
+            found = check()
+            return await found if isinstance(found, Awaitable) else found
+
+        self.checks[name] = checked
+
+    async def faults(self) -> dict[str, str]:
+        """Return what is wrong now, by check."""
+        if self.stopping.is_set():
+            return {"process": "stopping"}
+        return {name: fault for name, check in self.checks.items() if (fault := await _limited(check))}
+
+
+async def _limited(check: Check) -> str | None:
+    try:
+        return await asyncio.wait_for(check(), _CHECK_LIMIT)
+    except TimeoutError:
+        return f"no answer within {_CHECK_LIMIT:g} s"
+
+
+def health_routes(health: Health) -> list[Route]:
+    """Return the routes that every process serves without a login."""
+
+    async def livez(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        faults = await health.faults()
+        body = {"status": "not ready", "faults": faults} if faults else {"status": "ready"}
+        return JSONResponse(body, 503 if faults else 200, {"Retry-After": "1"} if faults else None)
+
+    async def metrics(_: Request) -> Response:
+        text, content_type = exposition()
+        return Response(text, headers={"Content-Type": content_type})
+
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def health_app(health: Health) -> Starlette:
+    """Return the application of a process that has no API of its own."""
+    return Starlette(routes=health_routes(health))
+
+
+async def run(
+    loops: Mapping[str, Loop],
+    *,
+    app: ASGIApp,
+    health: Health,
+    settings: ServiceSettings,
+    grace: timedelta = timedelta(seconds=15),
+) -> None:
+    """Run all loops and the HTTP server until SIGTERM or SIGINT, then let each finish what it holds.
+
+    Raises LoopFailed when one ends by itself, after stopping the others.
+    """
+    stopping = health.stopping
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    listener = socket.create_server((settings.http_host, settings.http_port), reuse_port=False, backlog=512)
+    log.info("started", host=settings.http_host, port=listener.getsockname()[1], loops=sorted(loops))
+    tasks = [asyncio.create_task(_guarded(name, loop, stopping), name=name) for name, loop in loops.items()]
+    web = asyncio.create_task(server.serve([listener]), name="http")
+    stop = asyncio.create_task(stopping.wait(), name="stop signal")
+    began = time.monotonic()
+    await asyncio.wait([stop, web, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
+    failures = await _finish(tasks, grace)
+    server.should_exit = True
+    failures += await _finish([web, stop], timedelta(seconds=8))
+    log.info("stopped", after_seconds=round(time.monotonic() - began, 1), failures=failures)
+    if failures:
+        raise LoopFailed("; ".join(failures))
+
+
+async def _guarded(name: str, loop: Loop, stopping: asyncio.Event) -> None:
+    await loop(stopping)
+    if not stopping.is_set():
+        raise LoopFailed(f"{name} ended by itself")
+
+
+async def _finish(tasks: Sequence[asyncio.Task[object]], grace: timedelta) -> list[str]:
+    _, late = await asyncio.wait(tasks, timeout=grace.total_seconds()) if tasks else (set(), set())
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    failures = []
+    for task in tasks:
+        if task in late:
+            failures.append(f"{task.get_name()} did not stop in time")
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            log.error("loop failed", loop=task.get_name(), exc_info=error)
+            failures.append(f"{task.get_name()}: {type(error).__name__}: {error}")
+    return failures
+
+
+async def first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
+    """Wait until one of the events is set, or the seconds are over."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `run`, which stops the loops first."""
+        yield

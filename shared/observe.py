@@ -1,0 +1,97 @@
+"""Every metric of Sluice, in one list, and structured logs.
+
+Labels are bounded: services, topics, groups, states, kinds; never an id of a job, a run, a tenant or a person.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+from shared import tracing
+
+_QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LONG = (1, 5, 15, 30, 60, 180, 600, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
+
+CONSUMED = Counter("sluice_consumed_messages_total", "Messages handled, their offset committed", ["group", "topic"])
+CONSUMER_LAG = Gauge("sluice_consumer_lag_messages", "Messages not yet handled in this member's partitions", ["group"])
+CONSUMER_RETRIES = Counter("sluice_consumer_retries_total", "Batches put back for a passing error", ["group"])
+DEAD_LETTERS = Counter("sluice_dead_letters_total", "Messages sent to a dead-letter topic", ["group", "topic"])
+OUTBOX_ROWS = Gauge("sluice_outbox_rows", "Events written but not yet published", ["service"])
+OUTBOX_AGE = Gauge("sluice_outbox_oldest_seconds", "Age of the oldest event not yet published", ["service"])
+OUTBOX_PUBLISHED = Counter("sluice_outbox_published_total", "Events published from the outbox", ["service", "topic"])
+OUTBOX_DELAY = Histogram(
+    "sluice_outbox_publish_seconds", "From an event's writing to Kafka's acknowledgement", ["service"], buckets=_QUICK
+)
+SLOTS = Counter("sluice_slots_total", "Slots decided, by fate and reason", ["fate", "reason"])
+SLOT_LATENESS = Histogram("sluice_slot_lateness_seconds", "From a slot's instant to its decision", buckets=_QUICK)
+SCHEDULED_JOBS = Gauge("sluice_scheduled_jobs", "Jobs that have a next slot")
+RUNS_ENDED = Counter("sluice_runs_ended_total", "Runs that reached their end here, by state", ["state"])
+RUN_SECONDS = Histogram("sluice_run_seconds", "From a run's claim to its success", buckets=_LONG)
+RUNS_CLAIMED = Gauge("sluice_runs_claimed", "Runs that this exporter holds under a lease")
+RUNS_WAITING = Gauge("sluice_runs_waiting", "Runs queued for any exporter")
+LEASES_LOST = Counter("sluice_leases_lost_total", "Claims that another exporter took over")
+ROWS_EXPORTED = Counter("sluice_exported_rows_total", "Records written to finished parts", ["kind"])
+BYTES_EXPORTED = Counter("sluice_exported_bytes_total", "Bytes of finished parts", ["form"])
+RECORDED_EVENTS = Counter("sluice_recorded_events_total", "Events applied to the run log, or passed over", ["outcome"])
+ESTIMATES_SENT = Counter("sluice_estimates_sent_total", "Estimates of the time remaining that were published")
+HTTP_SECONDS = Histogram(
+    "sluice_http_request_seconds", "Time to answer a request", ["service", "method", "route", "status"], buckets=_QUICK
+)
+
+
+def exposition() -> tuple[bytes, str]:
+    """Return this process's metrics in Prometheus' text format, and its content type."""
+    return generate_latest(), CONTENT_TYPE_LATEST
+
+
+def set_up_logs(*, level: str, form: Literal["json", "console"], service: str) -> None:
+    """Send all logs, ours and the libraries', as one line an event to standard error."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+        _add_trace,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if form == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # They tell of every request or heartbeat at info; what matters of that is in the metrics.
+    for chatty in ("aiokafka", "httpx", "uvicorn.access", "faust", "mode"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return a logger; messages are constant, what varies goes into fields."""
+    found: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return found
+
+
+def _add_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if (found := tracing.trace_id()) is not None:
+        event["trace_id"] = found
+    return event

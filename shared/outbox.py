@@ -1,0 +1,129 @@
+"""The outbox: an event is written in the transaction of the change that it tells, and published afterwards.
+
+Any number of relays may run. Rows are divided into shards by key; a relay holds a shard's lock for one batch, sends the
+rows in order, and deletes them after Kafka's acknowledgement, in the same transaction as the lock. A relay that dies in
+between leaves the rows for the next one: sent twice at worst, never lost. Rows of one key are written under that key's
+own row lock, so their ids rise in the order of their commits.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from zlib import crc32
+
+from shared import codec
+from shared.errors import TransientError
+from shared.events import Event
+from shared.kafka import Producer
+from shared.lifecycle import first_of
+from shared.observe import OUTBOX_AGE, OUTBOX_DELAY, OUTBOX_PUBLISHED, OUTBOX_ROWS, logger
+from shared.postgres import Connection, Pool, connection, listen, transaction
+
+SHARDS = 8
+BATCH = 1000
+log = logger(__name__)
+
+_INSERT = """
+INSERT INTO outbox (shard, topic, key, value, headers)
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
+"""
+# hashtext of the schema keeps services that share a database from sharing locks.
+_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.outbox'), $1)"
+_TAKE = "SELECT id, topic, key, value, headers, written_at FROM outbox WHERE shard = $1 ORDER BY id LIMIT $2"
+_DROP = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
+_SHARDS = "SELECT n FROM generate_series(0, $1 - 1) AS each(n) WHERE EXISTS (SELECT FROM outbox WHERE shard = n)"
+_BACKLOG = "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(written_at)), 0)::float8 FROM outbox"
+
+
+async def write(database: Connection, events: Iterable[Event], *, source: str, at: datetime) -> None:
+    """Write events into the outbox, within the caller's transaction; they are published in this order per key."""
+    records = [codec.encode(event, source=source, at=at) for event in events]
+    if records:
+        await database.execute(
+            _INSERT,
+            [shard_of(record.key) for record in records],
+            [record.topic for record in records],
+            [record.key for record in records],
+            [record.value for record in records],
+            [pack_headers(record.headers) for record in records],
+        )
+
+
+def shard_of(key: bytes) -> int:
+    """Return the shard of a key: the same in every process."""
+    return crc32(key) % SHARDS
+
+
+def pack_headers(headers: codec.Headers) -> bytes:
+    """Pack headers into one value; names and values of ours never hold a NUL or a line feed."""
+    return b"\n".join(name.encode() + b"\0" + value for name, value in headers)
+
+
+def unpack_headers(packed: bytes) -> codec.Headers:
+    """Unpack what `pack_headers` made."""
+    pairs = (line.split(b"\0", 1) for line in packed.split(b"\n"))
+    return tuple((name.decode(), value) for name, value in pairs)
+
+
+class Relay:
+    """Publishes a service's outbox; woken by NOTIFY at each commit that wrote to it, looking anyway every second."""
+
+    def __init__(self, pool: Pool, producer: Producer, *, dsn: str, service: str) -> None:
+        self._pool = pool
+        self._dsn = dsn
+        self._producer = producer
+        self._service = service
+        self._woken = asyncio.Event()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Publish until `stopping` is set; what is away is waited for."""
+        wakers = {f"{self._service.replace('-', '_')}_outbox": lambda _: self._woken.set()}
+        listening = asyncio.create_task(listen(self._dsn, wakers, stopping), name="outbox listener")
+        measuring = asyncio.create_task(self._measure(stopping), name="outbox measure")
+        try:
+            while not stopping.is_set():
+                try:
+                    self._woken.clear()
+                    busy = await self.turn()
+                except TransientError as error:
+                    log.warning("cannot publish, trying again", error=str(error))
+                    busy = 0
+                if not busy:
+                    await first_of(self._woken, stopping, seconds=1.0)
+        finally:
+            listening.cancel()
+            measuring.cancel()
+            await asyncio.gather(listening, measuring, return_exceptions=True)
+
+    async def turn(self) -> int:
+        """Publish one batch of every shard that nobody else is at; return the number of rows published."""
+        async with connection(self._pool) as database:
+            shards = [row["n"] for row in await database.fetch(_SHARDS, SHARDS)]
+        return sum([await self._publish(shard) for shard in shards])
+
+    async def _publish(self, shard: int) -> int:
+        async with transaction(self._pool) as database:
+            if not await database.fetchval(_LOCK, shard):
+                return 0
+            rows = await database.fetch(_TAKE, shard, BATCH)
+            await self._producer.send(
+                codec.Record(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in rows
+            )
+            await database.execute(_DROP, [row["id"] for row in rows])
+        now = time.time()
+        for row in rows:
+            OUTBOX_PUBLISHED.labels(self._service, row["topic"]).inc()
+            OUTBOX_DELAY.labels(self._service).observe(max(0.0, now - row["written_at"].timestamp()))
+        return len(rows)
+
+    async def _measure(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                async with connection(self._pool) as database:
+                    rows, age = await database.fetchrow(_BACKLOG) or (0, 0.0)
+                OUTBOX_ROWS.labels(self._service).set(rows)
+                OUTBOX_AGE.labels(self._service).set(max(0.0, age))
+            except TransientError as error:
+                log.debug("outbox not measured", error=str(error))
+            await first_of(stopping, seconds=5.0)

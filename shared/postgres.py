@@ -1,0 +1,175 @@
+"""PostgreSQL: pools, named queries, migrations, and which driver errors are worth another try."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib.resources import as_file, files
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from pogo_core.util import migrate as pogo
+
+from shared.errors import TransientError
+
+Record: TypeAlias = "asyncpg.Record"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+# Lost connections, a server that starts or stops, serialization failures and deadlocks: the same call may go through
+# later. Everything else is a fault of ours or of the data, and repeating it would hide it.
+_PASSING = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InternalClientError,
+)
+_RECONNECT_SECONDS = 1.0
+_MIGRATION_LOCK = 0x51_01_CE
+
+
+class PostgresUnavailable(TransientError):
+    """PostgreSQL is away or gave up on this attempt."""
+
+
+@contextmanager
+def passing_errors() -> Iterator[None]:
+    """Turn the driver's errors that may pass into PostgresUnavailable; others go through as they are."""
+    try:
+        yield
+    except _PASSING as error:
+        raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+    except asyncpg.InterfaceError as error:
+        if "connection" not in str(error) and "pool" not in str(error):
+            raise
+        raise PostgresUnavailable(f"PostgreSQL: {error}") from error
+
+
+@asynccontextmanager
+async def open_pool(dsn: str, *, size: int, name: str) -> AsyncIterator[Pool]:
+    """Open a pool of at most `size` connections that PostgreSQL shows as `name`. Raises PostgresUnavailable."""
+    with passing_errors():
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            init=_prepare,
+            server_settings={"application_name": name, "timezone": "UTC"},
+            command_timeout=60,
+        )
+    try:
+        yield pool
+    finally:
+        try:
+            await pool.close()
+        finally:
+            pool.terminate()
+
+
+async def _prepare(connection: Connection) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Give a connection within one transaction; what may pass comes out as PostgresUnavailable."""
+    with passing_errors():
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+
+
+@asynccontextmanager
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """Give a connection outside a transaction; what may pass comes out as PostgresUnavailable."""
+    with passing_errors():
+        async with pool.acquire() as acquired:
+            yield acquired
+
+
+def queries(package: str) -> Mapping[str, str]:
+    """Read the named blocks of a package's `sql/queries.sql`. Raises ValueError for a name used twice.
+
+    A block begins with `-- name: what it is for` and ends at the next.
+    """
+    return parse_queries(files(package).joinpath("sql", "queries.sql").read_text(encoding="utf-8"))
+
+
+def parse_queries(text: str) -> dict[str, str]:
+    """Split SQL text into its named blocks."""
+    found: dict[str, str] = {}
+    pieces = re.split(r"^-- ([a-z][a-z0-9_]*): .+$", text, flags=re.MULTILINE)
+    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        if name in found:
+            raise ValueError(f"query {name} is defined twice")
+        found[name] = body.strip()
+    return found
+
+
+async def migrate(dsn: str, package: str) -> None:
+    """Bring a service's schema up to date from its `sql/migrations`; safe when run twice at once."""
+    with passing_errors():
+        database = await asyncpg.connect(dsn)
+        try:
+            # A session lock, so that a second run waits for the first and then finds nothing to do.
+            await database.execute("SELECT pg_advisory_lock($1, hashtext($2))", _MIGRATION_LOCK, package)
+            with as_file(files(package).joinpath("sql", "migrations")) as folder:
+                await pogo.apply(database, folder, schema_name=package)
+        finally:
+            await database.close()
+
+
+async def listen(dsn: str, channels: Mapping[str, Callable[[str], None]], stopping: asyncio.Event) -> None:
+    """Call back with the payload of each notification until `stopping` is set, connecting again when cut off.
+
+    Each callback is also called with "" after each connect: something may have been missed.
+    """
+    while not stopping.is_set():
+        try:
+            with passing_errors():
+                database = await asyncpg.connect(dsn, server_settings={"application_name": "listener"})
+                try:
+                    await _listen_on(database, channels, stopping)
+                finally:
+                    database.terminate()
+        except PostgresUnavailable:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _RECONNECT_SECONDS)
+
+
+async def _listen_on(
+    database: "asyncpg.Connection[Record]", channels: Mapping[str, Callable[[str], None]], stopping: asyncio.Event
+) -> None:
+    lost = asyncio.Event()
+    database.add_termination_listener(lambda _: lost.set())
+    for channel, call in channels.items():
+        # The name is bound, as asyncpg gives (connection, pid, channel, payload) to one callback per channel.
+        await database.add_listener(channel, lambda *said, call=call: call(said[3]))
+        call("")
+    ended = asyncio.create_task(stopping.wait())
+    cut = asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait([ended, cut], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended.cancel()
+        cut.cancel()
+
+
+async def check(pool: Pool) -> str | None:
+    """Return None when PostgreSQL answers, else what is wrong in a word or two (for readiness)."""
+    try:
+        async with connection(pool) as database:
+            await database.fetchval("SELECT 1")
+    except TransientError:
+        return "PostgreSQL does not answer"
+    return None

@@ -1,0 +1,76 @@
+"""When a schedule is due: pure, in UTC, with no clock and no iteration from the past.
+
+Rules S1 to S5. Slots are whole seconds. An hourly grid begins anew at 00:00 UTC of each day; days, weeks and months
+count from the day, week and month of the schedule's start, at its time of day.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from shared.events.values import Schedule
+
+_DAY = timedelta(days=1)
+
+
+def due(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield each slot in (after, until], in order; both bounds are aware."""
+    slot = next_slot(schedule, after)
+    while slot is not None and slot <= until:
+        yield slot
+        slot = next_slot(schedule, slot)
+
+
+def preview(schedule: Schedule, count: int, after: datetime) -> list[datetime]:
+    """Return the first `count` slots after an instant; fewer where the schedule ends."""
+    return list(islice(due(schedule, after, datetime.max.replace(tzinfo=UTC)), count))
+
+
+def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
+    """Return the first slot later than `after`, or None where there is none (also past the year 9999)."""
+    start = whole_second(schedule.start)
+    after = after.astimezone(UTC)
+    if schedule.kind == "once" or (schedule.immediately and after < start):
+        return start if after < start else None
+    # Something that starts at once has had its slot at the start itself; else the start may be on the grid.
+    floor = after if after >= start else start - timedelta(microseconds=1)
+    try:
+        return _GRIDS[schedule.kind](start, schedule.every, floor)
+    except (OverflowError, ValueError):
+        return None
+
+
+def whole_second(instant: datetime) -> datetime:
+    """Return the instant in UTC, cut to the second."""
+    return instant.astimezone(UTC).replace(microsecond=0)
+
+
+def _hourly(_: datetime, every: int, after: datetime) -> datetime:
+    midnight = after.replace(hour=0, minute=0, second=0, microsecond=0)
+    hour = ((after - midnight) // timedelta(hours=every) + 1) * every
+    return midnight + (timedelta(hours=hour) if hour < 24 else _DAY)
+
+
+def _daily(start: datetime, every: int, after: datetime) -> datetime:
+    step = every * _DAY
+    return start + ((after - start) // step + 1) * step
+
+
+def _weekly(start: datetime, every: int, after: datetime) -> datetime:
+    return _daily(start, every * 7, after)
+
+
+def _monthly(start: datetime, every: int, after: datetime) -> datetime:
+    months = (after.year - start.year) * 12 + after.month - start.month
+    steps = max(0, months // every)
+    slot = _month_later(start, steps * every)
+    return slot if slot > after else _month_later(start, (steps + 1) * every)
+
+
+def _month_later(start: datetime, months: int) -> datetime:
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    return start.replace(year=year, month=month + 1, day=min(start.day, monthrange(year, month + 1)[1]))
+
+
+_GRIDS = {"hourly": _hourly, "daily": _daily, "weekly": _weekly, "monthly": _monthly}

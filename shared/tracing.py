@@ -1,0 +1,34 @@
+"""Trace context (W3C `traceparent`) through the OpenTelemetry API, which does nothing costly while no SDK is set up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import randbits
+
+from opentelemetry import context, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_propagator = TraceContextTextMapPropagator()
+
+
+def traceparent() -> str:
+    """Return the present trace context as a `traceparent` value; a new trace where there is none."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get("traceparent") or f"00-{randbits(128):032x}-{randbits(64):016x}-01"
+
+
+@contextmanager
+def continued(parent: str | None) -> Iterator[None]:
+    """Work within the trace that the `traceparent` value names; a bad or absent one begins a new trace."""
+    carrier = {"traceparent": parent or traceparent()}
+    token = context.attach(_propagator.extract(carrier))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def trace_id() -> str | None:
+    """Return the present trace's id (32 hex digits), or None outside any trace."""
+    found = trace.get_current_span().get_span_context().trace_id
+    return f"{found:032x}" if found else None
