@@ -1,0 +1,60 @@
+"""What can go wrong between the source and a finished file, each with a code and whether trying again can help."""
+
+
+class ExportError(Exception):
+    """An export cannot go on; the message is for people and never holds exported data."""
+
+    code = "export-failed"
+    transient = False
+
+
+class SourceUnavailable(ExportError):
+    """The source does not answer, or the connection to it was lost."""
+
+    code = "source-unavailable"
+    transient = True
+
+
+class AccessRefused(ExportError):
+    """The source refuses the login, the database or the views."""
+
+    code = "source-access-refused"
+
+
+class BadMapping(ExportError):
+    """The source's views are not what the export needs, or hold a value that cannot be exported."""
+
+    code = "source-bad-mapping"
+
+
+class CertificateRefused(ExportError):
+    """A recipient's certificate cannot be used; `code` says why."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class FileTooLarge(ExportError):
+    """One file would pass what its encryption can hold."""
+
+    code = "file-too-large"
+
+
+class StoreUnavailable(ExportError):
+    """The object store does not answer, or failed in a way that may pass."""
+
+    code = "store-unavailable"
+    transient = True
+
+
+class StoreRefused(ExportError):
+    """The object store refuses the credentials, the bucket or the path."""
+
+    code = "store-refused"
+
+
+class ObjectNotFound(ExportError):
+    """No object has this name in the store."""
+
+    code = "object-not-found"

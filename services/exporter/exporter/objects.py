@@ -1,0 +1,199 @@
+"""The object store behind one small interface: S3, Google, Azure or a local folder (rule P6)."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore import exceptions
+from obstore.store import LocalStore, MemoryStore, from_url
+
+from exporter.export_errors import ObjectNotFound, StoreRefused, StoreUnavailable
+
+if TYPE_CHECKING:
+    from obstore import AsyncWritableFile
+    from obstore.store import ObjectStore as Backend
+
+_GATHER = 1024 * 1024
+_MULTIPART = 8 * 1024 * 1024
+_UPLOADS_AT_ONCE = 2
+
+_REFUSALS = (
+    exceptions.PermissionDeniedError,
+    exceptions.UnauthenticatedError,
+    exceptions.InvalidPathError,
+    exceptions.NotSupportedError,
+    exceptions.UnknownConfigurationKeyError,
+    PermissionError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer has put into the store: size in bytes and SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+
+class ObjectStore:
+    """Objects by key. Whatever fails raises StoreUnavailable (try again), StoreRefused or ObjectNotFound."""
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+
+    def open_writer(self, key: str) -> "ObjectWriter":
+        """Begin an object that becomes visible only when its writer is finished."""
+        return ObjectWriter(self._backend, key)
+
+    async def put(self, key: str, data: bytes) -> Written:
+        """Store a small object at once, in place of what has that key."""
+        with _clear_errors(key):
+            await obstore.put_async(self._backend, key, data, use_multipart=False)
+        return Written(len(data), hashlib.sha256(data).hexdigest())
+
+    async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the object's bytes from `start` up to, not including, `end`."""
+        if end is not None and end <= start:
+            return
+        with _clear_errors(key):
+            options: obstore.GetOptions = {"range": (start, end)} if end is not None else {"range": {"offset": start}}
+            found = await obstore.get_async(self._backend, key, options=options if start or end is not None else None)
+            async for chunk in found.stream(min_chunk_size=_GATHER):
+                yield bytes(chunk)
+
+    async def size(self, key: str) -> int:
+        """Return the object's size in bytes."""
+        with _clear_errors(key):
+            return (await obstore.head_async(self._backend, key))["size"]
+
+    async def move(self, key: str, to: str) -> None:
+        """Give the object another key, in place of what has that one."""
+        with _clear_errors(key):
+            await obstore.rename_async(self._backend, key, to)
+
+    async def delete(self, key: str) -> None:
+        """Remove the object; to remove what is not there is no error."""
+        try:
+            with _clear_errors(key):
+                await obstore.delete_async(self._backend, key)
+        except ObjectNotFound:
+            return
+
+    async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
+        """Yield the objects in the folder `prefix` and below."""
+        with _clear_errors(prefix):
+            async for page in obstore.list(self._backend, prefix, chunk_size=1000):
+                for meta in page:
+                    yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
+
+
+class ObjectWriter:
+    """Writes one object in bounded memory. Leaving the `async with` block by an exception, or without `finish`, leaves
+    nothing visible.
+
+    What S3-like stores keep of an unfinished multipart upload is invisible; a lifecycle rule of the bucket clears it.
+    """
+
+    def __init__(self, backend: "Backend", key: str) -> None:
+        self._backend = backend
+        self._key = key
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        self._size = 0
+        self._digest = hashlib.sha256()
+        self._file: AsyncWritableFile | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Take more bytes; awaits the store once a MiB has gathered."""
+        self._pending.append(data)
+        self._pending_size += len(data)
+        if self._pending_size >= _GATHER:
+            await self._flush()
+
+    async def finish(self) -> Written:
+        """Make the object visible and say what was written."""
+        await self._flush()
+        with _clear_errors(self._key):
+            await self._open().close()
+        self._file = None
+        return Written(self._size, self._digest.hexdigest())
+
+    async def abort(self) -> None:
+        """Drop what was written. Safe after `finish`, and twice."""
+        file, self._file = self._file, None
+        self._pending.clear()
+        if file is not None:
+            # Leaving its block by an exception is the one way in which the library lets go of a file without finishing
+            # it.
+            await file.__aexit__(_Aborted, _Aborted(), None)
+
+    async def _flush(self) -> None:
+        data = b"".join(self._pending)
+        self._pending.clear()
+        self._pending_size = 0
+        self._size += len(data)
+        self._digest.update(data)
+        with _clear_errors(self._key):
+            await self._open().write(data)
+
+    def _open(self) -> "AsyncWritableFile":
+        if self._file is None:
+            self._file = obstore.open_writer_async(
+                self._backend, self._key, buffer_size=_MULTIPART, max_concurrency=_UPLOADS_AT_ONCE
+            )
+        return self._file
+
+
+class _Aborted(Exception):
+    """The writer was aborted."""
+
+
+def open_store(url: str) -> ObjectStore:
+    """Open the store that a URL names: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`; `memory:///` is
+    for tests.
+
+    Credentials and endpoints come from the clouds' usual environment variables. Raises StoreRefused for a URL that
+    makes no sense.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "memory":
+        return ObjectStore(MemoryStore())
+    if parts.scheme == "file":
+        if parts.netloc or not parts.path:
+            raise StoreRefused("The store's URL must be file:///absolute/folder.")
+        folder = Path(unquote(parts.path))
+        with _clear_errors(parts.path):
+            return ObjectStore(LocalStore(folder, mkdir=True))
+    try:
+        return ObjectStore(from_url(url))
+    except (exceptions.BaseError, ValueError):
+        # The URL may hold a secret, so it is not repeated.
+        raise StoreRefused(f"The store's URL ({parts.scheme or 'no scheme'}) is not understood.") from None
+
+
+@contextmanager
+def _clear_errors(key: str) -> Iterator[None]:
+    """Turn the library's errors into ours; its own words go no further, for they quote requests."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ObjectNotFound(f"The store has no object {key}.") from None
+    except _REFUSALS as error:
+        raise StoreRefused(f"The store refuses {key}: {type(error).__name__}.") from error
+    except (TimeoutError, exceptions.BaseError, OSError) as error:
+        raise StoreUnavailable(f"The store failed at {key}: {type(error).__name__}.") from error

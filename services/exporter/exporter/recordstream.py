@@ -1,0 +1,70 @@
+"""From the source's COPY to the packer: one call for each kind of record."""
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+
+from exporter.copystream import CopyRows, CopyText
+from exporter.packer import Packer
+from exporter.selection import RecordKind, Selection
+from exporter.source import Snapshot
+
+
+async def export_records(snapshot: Snapshot, selection: Selection, packer: Packer) -> None:
+    """Stream interactions or contacts into the packer. Cutting, packing and encryption run inline between the source's
+    chunks.
+    """
+    reader = CopyText()
+
+    async def consume(data: bytes) -> None:
+        records = reader.feed(data)
+        if records:
+            await packer.write(records, sum(map(len, records)) + len(records))
+
+    await snapshot.stream(selection, consume)
+    reader.finish()
+
+
+async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Selection, packer: Packer) -> None:
+    """Stream attachments into the packer, their content as base64.
+
+    `beside` is a second connection that joined the snapshot: large contents are read there by chunks while the COPY
+    waits.
+    """
+    reader = CopyRows(3)
+
+    async def consume(data: bytes) -> None:
+        for text, length, content in reader.feed(data):
+            if text is None:
+                raise ValueError("an attachment has no record")
+            size = -1 if length is None else int.from_bytes(length, "big")
+            if size < 0 or content is not None:
+                record = _with_content(text, content)
+                await packer.write([record], len(record) + 1)
+            else:
+                head = bytes(text[:-1]) + b',"content":"'
+                content_chunks = beside.content(selection.source_tenant, json.loads(bytes(text))["id"], size)
+                pieces = _pieces(head, content_chunks)
+                await packer.write_large(pieces, len(head) + 4 * -(-size // 3) + len(_TAIL))
+
+    if selection.kind is not RecordKind.ATTACHMENT:
+        raise ValueError("this exports attachments only")
+    await snapshot.stream(selection, consume)
+    reader.finish()
+
+
+_TAIL = b'"}\n'
+
+
+def _with_content(text: memoryview, content: memoryview | None) -> bytes:
+    # The content is the record's last key, so the server's JSON text only has to be opened at its end.
+    if content is None:
+        return b"".join((text[:-1], b',"content":null}'))
+    return b"".join((text[:-1], b',"content":"', b64encode(content), b'"}'))
+
+
+async def _pieces(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in chunks:
+        yield b64encode(chunk)
+    yield _TAIL

@@ -1,0 +1,170 @@
+"""The SQL text that reads a selection (rules E2, E3, E5). Pure: no connection, no clock."""
+# ruff: noqa: S608 - every name in these texts is ours, and every value is a parameter
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exporter.selection import KeyRange, RecordKind, Selection
+
+LARGE_CONTENT = 4 * 1024 * 1024
+"""Attachments above this many bytes are read by chunks."""
+
+CONTENT_CHUNK = 768 * 1024
+"""Bytes of such a chunk; a multiple of 3, so that base64 of the chunks joins up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """SQL text with $1, $2 ... and their values."""
+
+    text: str
+    values: tuple[object, ...]
+
+
+# Column of the view -> type it is exported as. The key of the record is the column's name in camel case.
+INTERACTION_COLUMNS = {
+    "id": "text",
+    "status": "int",
+    "entity_type_id": "int",
+    "media_type_id": "text",
+    "type_id": "text",
+    "subtype_id": "text",
+    "external_id": "text",
+    "owner_id": "int",
+    "contact_id": "text",
+    "parent_id": "text",
+    "start_date": "timestamptz",
+    "modified_date": "timestamptz",
+    "end_date": "timestamptz",
+    "thread_id": "text",
+    "category_id": "text",
+    "time_shift": "int",
+    "subject": "text",
+    "text": "text",
+    "structured_text": "text",
+    "struct_text_mimetype": "text",
+    "the_comment": "text",
+    "tenant_id": "int",
+    "subtenant_id": "int",
+    "thread_hash": "text",
+    "can_be_parent": "bool",
+    "creator_app_id": "int",
+    "queue_name": "text",
+    "all_attributes": "jsonb",
+    "is_spam": "bool",
+    "web_safe_email_status": "text",
+}
+CONTACT_COLUMNS = {
+    "id": "text",
+    "tenant_id": "int",
+    "created_date": "timestamptz",
+    "modified_date": "timestamptz",
+    "first_name": "text",
+    "last_name": "text",
+    "customer_id": "text",
+    "email_addresses": "jsonb",
+    "phone_numbers": "jsonb",
+    "attributes": "jsonb",
+}
+ATTACHMENT_COLUMNS = {"id": "text", "entity_id": "text", "name": "text", "mime_type": "text", "size": "bigint"}
+"""Without `content`, which is last in the record and encoded by us: PostgreSQL's own base64 costs three times as much
+and fails at 200 MB.
+"""
+
+_VIEWS = {RecordKind.INTERACTION: "interaction", RecordKind.CONTACT: "contact", RecordKind.ATTACHMENT: "attachment"}
+_COLUMNS = {
+    RecordKind.INTERACTION: INTERACTION_COLUMNS,
+    RecordKind.CONTACT: CONTACT_COLUMNS,
+    RecordKind.ATTACHMENT: ATTACHMENT_COLUMNS,
+}
+
+
+def record_keys(kind: RecordKind) -> list[str]:
+    """Return the keys of a record in their order, those of rule E2."""
+    keys = [_camel(column) for column in _COLUMNS[kind]]
+    return [*keys, "content"] if kind is RecordKind.ATTACHMENT else keys
+
+
+def records_query(selection: Selection) -> Query:
+    """Select each record's JSON text in key order; for attachments also the content's length and, if it is not large,
+    the content.
+    """
+    condition, values = _condition(selection)
+    # `row_to_json` over a subselect is the cheapest JSON PostgreSQL makes; jsonb (not json) never holds a raw newline.
+    columns = ", ".join(f'v.{name}::{kind} AS "{_camel(name)}"' for name, kind in _COLUMNS[selection.kind].items())
+    from_view = f'FROM {_view(selection.kind)} v WHERE {condition} ORDER BY v.id COLLATE "C"'
+    if selection.kind is not RecordKind.ATTACHMENT:
+        return Query(f"SELECT row_to_json(x)::text FROM (SELECT {columns} {from_view}) x", values)
+    text = (
+        f"SELECT (SELECT row_to_json(x)::text FROM (SELECT {columns}) x), octet_length(v.content)::bigint, "
+        f"CASE WHEN octet_length(v.content) <= {LARGE_CONTENT} THEN v.content END {from_view}"
+    )
+    return Query(text, values)
+
+
+def count_query(selection: Selection) -> Query:
+    """Count the selected records."""
+    condition, values = _condition(selection)
+    return Query(f"SELECT count(*) FROM {_view(selection.kind)} v WHERE {condition}", values)
+
+
+def content_query(source_tenant: int, attachment_id: str, offset: int) -> Query:
+    """Select one chunk of one attachment's content, from byte `offset` counted from 0."""
+    text = (
+        f"SELECT substring(v.content FROM $3 FOR {CONTENT_CHUNK}) FROM {_view(RecordKind.ATTACHMENT)} v "
+        "WHERE v.tenant_id = $1::int AND v.id = $2::text"
+    )
+    return Query(text, (source_tenant, attachment_id, offset + 1))
+
+
+def _condition(selection: Selection) -> tuple[str, tuple[object, ...]]:
+    values: list[object] = []
+    if selection.kind is RecordKind.ATTACHMENT:
+        terms = _tenant_terms("v", selection.source_tenant, values)
+        of_interactions = [
+            *_tenant_terms("i", selection.source_tenant, values),
+            *_content_terms("i", selection, values),
+        ]
+        view = _view(RecordKind.INTERACTION)
+        terms.append(f"v.entity_id IN (SELECT i.id FROM {view} i WHERE {' AND '.join(of_interactions)})")
+    else:
+        terms = [*_tenant_terms("v", selection.source_tenant, values), *_content_terms("v", selection, values)]
+    terms.extend(_key_terms(selection.keys, values))
+    return " AND ".join(terms), tuple(values)
+
+
+def _tenant_terms(alias: str, source_tenant: int, values: list[object]) -> list[str]:
+    values.append(source_tenant)
+    return [f"{alias}.tenant_id = ${len(values)}::int"]
+
+
+def _content_terms(alias: str, selection: Selection, values: list[object]) -> list[str]:
+    terms = []
+    if selection.media_types is not None:
+        values.append(list(selection.media_types))
+        terms.append(f"{alias}.media_type_id = ANY(${len(values)}::text[])")
+    window = selection.window
+    if window is not None:
+        for operator, instant in ((">=", window.start), ("<", window.end)):
+            if instant is not None:
+                values.append(instant)
+                terms.append(f"{alias}.{window.column} {operator} ${len(values)}::timestamptz")
+    return terms
+
+
+def _key_terms(keys: KeyRange | None, values: list[object]) -> Sequence[str]:
+    terms = []
+    for operator, key in ((">=", keys.first), ("<", keys.before)) if keys is not None else ():
+        if key is not None:
+            values.append(key)
+            terms.append(f'v.id COLLATE "C" {operator} ${len(values)}::text')
+    return terms
+
+
+def _view(kind: RecordKind) -> str:
+    return f"contact_history.{_VIEWS[kind]}"
+
+
+def _camel(column: str) -> str:
+    first, *others = column.split("_")
+    return first + "".join(word.capitalize() for word in others)
