@@ -1,0 +1,31 @@
+"""What can be wrong with a machine, said so that a person can mend it."""
+
+from pathlib import Path
+
+
+class LocalError(Exception):
+    """The local stack cannot do what was asked; the text is one line, and `mend` the command that helps."""
+
+    def __init__(self, problem: str, *, mend: str = "", log: Path | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.mend = mend
+        self.log = log
+
+    def __str__(self) -> str:
+        text = f"{self.problem}; {self.mend}" if self.mend else self.problem
+        if self.log is None:
+            return text
+        return f"{text}\nlast lines of {self.log}:\n{tail(self.log)}"
+
+
+def tail(log: Path, *, lines: int = 20) -> str:
+    """Return the last lines of a log, indented by two; an absent or empty one is said to be so."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 64 * 1024))
+            found = file.read().decode(errors="replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return "  (it was never written)"
+    return "\n".join(f"  {line}" for line in found) if found else "  (it is empty)"

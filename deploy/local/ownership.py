@@ -1,0 +1,83 @@
+"""Who works over a server's folder: one server at a time, and none that outlives its owner."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from deploy.local.errors import LocalError
+from deploy.local.processes import command_line, stop_process
+from deploy.local.warden import born
+
+
+class Ownership:
+    """The lock on a server's folder and the note of who started the server.
+
+    The server inherits the open lock, so the folder stays taken for as long as the server lives, whatever becomes of
+    the program that started it.
+    """
+
+    def __init__(self, folder: Path, what: str) -> None:
+        self._folder = folder
+        self._what = what
+        self._note = folder / "owner.json"
+
+    @contextmanager
+    def taking(self, *, limit: float = 15) -> Iterator[int]:
+        """Lock the folder while a server is started, and give the lock's descriptor for the server to inherit.
+
+        A server whose owner is gone is stopped first. Raises LocalError when the owner lives.
+        """
+        with (self._folder / "lock").open("a") as lock:
+            if not _locked(lock):
+                self._stop_orphan()
+                until = time.monotonic() + limit
+                while not _locked(lock):
+                    if time.monotonic() > until:
+                        raise LocalError(f"another {self._what} works over {self._folder}", mend="stop it first")
+                    time.sleep(0.1)
+            yield lock.fileno()
+
+    def note(self, pid: int) -> None:
+        """Write down the server just started, and that we own it."""
+        owner = os.getpid()
+        note = {"pid": pid, "born": born(pid), "owner": owner, "owner_born": born(owner)}
+        self._note.write_text(json.dumps(note))
+
+    def forget(self) -> None:
+        """Remove the note of a server that was stopped."""
+        self._note.unlink(missing_ok=True)
+
+    def orphan(self) -> int | None:
+        """Return the server that runs though its owner is gone; None when there is none.
+
+        Raises LocalError when it runs and its owner lives.
+        """
+        try:
+            note = json.loads(self._note.read_text())
+            pid, owner = int(note["pid"]), int(note["owner"])
+        except (OSError, ValueError, KeyError):
+            return None
+        running = born(pid)
+        if running is None or running != note.get("born") or not command_line(pid):
+            return None
+        if born(owner) is not None and born(owner) == note.get("owner_born"):
+            raise LocalError(f"{self._what} runs over {self._folder} already, started by process {owner}")
+        return pid
+
+    def _stop_orphan(self) -> None:
+        pid = self.orphan()
+        if pid is not None:
+            stop_process(pid)
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""Kafka and PostgreSQL for tests: the ones named in the environment, else local processes."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from os import environ
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Warden
+
+MakeKafka = Callable[[], Kafka]
+MakePostgres = Callable[[], Postgres]
+
+
+@dataclass
+class Databases:
+    """The tests' PostgreSQL server: its administrator's address, and fresh databases in it."""
+
+    admin_dsn: str
+    _made: list[str] = field(default_factory=list)
+
+    async def fresh(self, *, template: str | None = None) -> str:
+        """Make an empty database, or a copy of a template database, and return the administrator's address of it."""
+        name = f"test_{secrets.token_hex(6)}"
+        # FILE_COPY is quicker than the write-ahead log for the small databases of tests.
+        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}" STRATEGY FILE_COPY')
+        self._made.append(name)
+        return self.dsn(name)
+
+    def dsn(self, database: str, *, role: str | None = None, password: str | None = None) -> str:
+        """Return the address of a database of this server, for the administrator or another role."""
+        address = urlsplit(self.admin_dsn)
+        login = address.netloc.rpartition("@")[0] if role is None else f"{role}:{password}"
+        netloc = f"{login}@{address.netloc.rpartition('@')[2]}"
+        return urlunsplit(address._replace(netloc=netloc, path=f"/{database}"))
+
+    async def drop_all(self) -> None:
+        """Remove every database that `fresh` made."""
+        while self._made:
+            await self._execute(f'DROP DATABASE IF EXISTS "{self._made.pop()}" WITH (FORCE)')
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.admin_dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture(scope="session")
+def warden() -> Iterator[Warden]:
+    """Stops every server that the tests started, even when the test run is killed."""
+    with Warden() as warden:
+        yield warden
+
+
+@pytest.fixture(scope="session")
+def servers_folder(warden: Warden) -> Path:
+    """Return a folder for servers' data that, unlike `tmp_path`, PostgreSQL can enter when root runs the tests."""
+    return warden.temporary_folder("sluice-test-")
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return the address (host:port) of a Kafka that all tests share: use topics and groups of your own in it."""
+    given = environ.get("SLUICE_TEST_KAFKA")
+    if given:
+        yield given
+        return
+    # Asked for by name only here, so that no process is started when the server was given.
+    folder: Path = request.getfixturevalue("servers_folder")
+    server = Kafka(folder / "kafka", request.getfixturevalue("warden"))
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres(request: pytest.FixtureRequest) -> AsyncIterator[Databases]:
+    """Return a PostgreSQL server that all tests share: make a fresh database in it for each test."""
+    given = environ.get("SLUICE_TEST_POSTGRES")
+    if given:
+        databases = Databases(given)
+        yield databases
+        await databases.drop_all()
+        return
+    folder: Path = request.getfixturevalue("servers_folder")
+    server = Postgres(folder / "postgres", request.getfixturevalue("warden"), durable=False)
+    yield Databases(server.start())
+    server.stop()
+
+
+@pytest.fixture
+async def database(postgres: Databases) -> str:
+    """Return the administrator's address of an empty database for one test."""
+    return await postgres.fresh()
+
+
+@pytest.fixture
+def make_kafka(warden: Warden, servers_folder: Path) -> Iterator[MakeKafka]:
+    """Return a function that gives the test a Kafka of its own, to start, stop, kill and start again."""
+    made: list[Kafka] = []
+
+    def make() -> Kafka:
+        made.append(Kafka(servers_folder / f"kafka-{secrets.token_hex(4)}", warden))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def make_postgres(warden: Warden, servers_folder: Path) -> Iterator[MakePostgres]:
+    """Return a function that gives the test a PostgreSQL of its own, to start, stop, kill and start again."""
+    made: list[Postgres] = []
+
+    def make() -> Postgres:
+        made.append(Postgres(servers_folder / f"postgres-{secrets.token_hex(4)}", warden, durable=False))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
