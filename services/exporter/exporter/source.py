@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import asyncpg
 
@@ -11,7 +12,7 @@ from exporter.export_errors import AccessRefused, BadMapping, ExportError, Sourc
 from exporter.selection import Selection
 from exporter.source_query import content_query, count_query, records_query
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Consume = Callable[[bytes], Awaitable[None]]
 
 CONNECT_SECONDS = 10.0
