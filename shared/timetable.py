@@ -8,6 +8,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from uuid import UUID, uuid5
 
 from shared.events.values import Schedule
 
@@ -74,3 +75,12 @@ def _month_later(start: datetime, months: int) -> datetime:
 
 
 _GRIDS = {"hourly": _hourly, "daily": _daily, "weekly": _weekly, "monthly": _monthly}
+
+
+RUNS = UUID("6f1f4a52-5d0e-5c4e-9d7b-0a1f0c6f5a11")
+"""The namespace of run ids; fixed for ever, as ids derived twice must be equal."""
+
+
+def run_id_of(job_id: UUID, slot: datetime) -> UUID:
+    """Return the id of the run of a job for a slot: derived, so that a slot decided twice is still one run (S7)."""
+    return uuid5(RUNS, f"{job_id}/{whole_second(slot):%Y-%m-%dT%H:%M:%SZ}")

@@ -1,0 +1,16 @@
+"""`python -m scheduler run | migrate`."""
+
+from scheduler.app import running
+from scheduler.settings import Settings
+from shared.command import main
+from shared.lifecycle import health_app, run
+
+
+async def serve(settings: Settings) -> None:
+    """Decide slots until told to stop."""
+    async with running(settings) as process:
+        await run(process.loops, app=health_app(process.health), health=process.health, settings=settings)
+
+
+if __name__ == "__main__":
+    main("scheduler", __doc__, Settings, {"run": serve})

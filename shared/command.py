@@ -1,0 +1,42 @@
+"""The command line of a service: its processes by name, and `migrate`."""
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import uvloop
+
+from shared.errors import SluiceError
+from shared.observe import set_up_logs
+from shared.postgres import migrate
+from shared.settings import ServiceSettings
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def main(
+    package: str,
+    description: str | None,
+    settings_class: type[S],
+    processes: Mapping[str, Callable[[S], Awaitable[None]]],
+) -> None:
+    """Run the process (or the migration) that the command line names; exit 1 with one line when it cannot."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("migrate", help="bring the database schema up to date")
+    for name, process in processes.items():
+        commands.add_parser(name, help=(process.__doc__ or "").strip().splitlines()[0])
+    command = parser.parse_args().command
+    try:
+        settings = settings_class.load()
+        set_up_logs(level=settings.log_level, form=settings.log_format, service=f"{package}:{command}")
+        uvloop.run(
+            _awaited(migrate(settings.postgres, package) if command == "migrate" else processes[command](settings))
+        )
+    except SluiceError as error:
+        sys.exit(f"{parser.prog} {command}: {error}")
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
