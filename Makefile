@@ -1,0 +1,43 @@
+# `make` alone prints what can be done. Every target that needs .venv makes it first.
+.DEFAULT_GOAL := help
+.PHONY: help environment check test demo up clean-local lock format
+
+PYTHON := .venv/bin/python
+PARTS := shared services client deploy tests
+TYPED := shared services/job-api/job_api services/scheduler/scheduler services/exporter/exporter services/history/history client/sluice deploy tests
+
+help: ## Print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+environment: ## Make .venv from requirements.lock (only when it changed)
+	@for python in python3 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec $$python -m deploy.local.bootstrap; \
+		fi; \
+	done; \
+	echo "sluice: needs Python 3.11 or newer and found none; apt-get install python3.11 python3.11-venv" >&2; exit 1
+
+check: environment ## Format, lint, types, unit and contract tests: under a minute, needs nothing that runs
+	$(PYTHON) -m ruff format --check $(PARTS)
+	$(PYTHON) -m ruff check $(PARTS)
+	$(PYTHON) -m mypy --strict $(TYPED)
+	$(PYTHON) -m pytest -q tests/unit tests/contract
+
+test: check ## All of check, then the tests on real Kafka and PostgreSQL, then the whole system
+	$(PYTHON) -m pytest -q tests/integration tests/e2e
+
+demo: environment ## Run one export from start to finish on this machine, and stop everything again
+	@$(PYTHON) -m deploy.local demo $(if $(INTERACTIONS),--interactions $(INTERACTIONS))
+
+up: environment ## Run the whole system until Ctrl-C; what it holds is kept (PORT=8080 chooses the page's port)
+	@$(PYTHON) -m deploy.local up $(if $(PORT),--port $(PORT)) $(if $(INTERACTIONS),--interactions $(INTERACTIONS))
+
+clean-local: environment ## Stop what `make up` left running, and remove what it kept
+	@$(PYTHON) -m deploy.local clean
+
+lock: environment ## Resolve requirements.in anew into requirements.lock
+	.venv/uv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.lock
+
+format: environment ## Format the code and mend what the linter can
+	$(PYTHON) -m ruff format $(PARTS)
+	$(PYTHON) -m ruff check --fix $(PARTS)
