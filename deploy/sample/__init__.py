@@ -1,0 +1,1 @@
+"""A sample contact history: generated from a seed, loaded into PostgreSQL for demonstrations and tests."""

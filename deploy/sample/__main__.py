@@ -1,0 +1,80 @@
+"""`python -m deploy.sample load`: fills a database with a sample contact history."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+
+from deploy.sample.load import SampleRefusedError, load
+from shared.clock import SystemClock
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    arguments = _parser().parse_args()
+    try:
+        summary = asyncio.run(
+            load(
+                arguments.dsn,
+                interactions=arguments.interactions,
+                seed=arguments.seed,
+                tenants=arguments.tenants,
+                replace=arguments.replace,
+                workers=arguments.workers,
+                progress=_progress_line(arguments.interactions),
+            )
+        )
+    except (SampleRefusedError, ValueError) as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return 2
+    counts = ", ".join(f"{count:,} {view}s" for view, count in summary.rows.items())
+    if summary.was_there:
+        print(f"Already loaded: {counts}.")
+    else:
+        print(f"Loaded {counts} ({summary.bytes / 1e6:,.0f} MB) in {summary.seconds:.1f} s.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.sample", description="A sample contact history from a seed."
+    )
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("load", help="load the sample into a PostgreSQL database")
+    command.add_argument("--dsn", required=True, help="the database; the role may create roles and schemas in it")
+    command.add_argument("--interactions", type=int, default=200_000, help="1 to 10,000,000 (default 200,000)")
+    command.add_argument("--seed", type=int, default=1, help="another seed gives other rows (default 1)")
+    command.add_argument(
+        "--tenants", type=int, default=2, help="101 has nine of ten rows, 102 and on the rest (default 2)"
+    )
+    command.add_argument("--replace", action="store_true", help="drop a sample of another size or seed first")
+    command.add_argument("--workers", type=int, help="processes that make rows (default: one a core)")
+    return parser
+
+
+def _progress_line(total: int) -> Callable[[int], None]:
+    clock = SystemClock()
+    began = clock.now()
+    is_terminal = sys.stderr.isatty()
+    shown = 0
+
+    def show(done: int) -> None:
+        nonlocal shown
+        # A log wants ten lines and not a hundred.
+        if not is_terminal and done * 10 // total == shown * 10 // total:
+            return
+        shown = done
+        left = (clock.now() - began).total_seconds() / done * (total - done)
+        line = f"{done:,} of {total:,} interactions ({done * 100 // total} %), {left:.0f} s left"
+        print(
+            f"\r{line:<70}" if is_terminal else line,
+            end="" if is_terminal and done < total else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return show
+
+
+if __name__ == "__main__":
+    sys.exit(main())

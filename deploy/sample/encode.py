@@ -1,0 +1,66 @@
+"""Makes the COPY streams of a sample on all cores, in order, holding only a few batches at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import NamedTuple
+
+from deploy.sample.rows import Sample
+from deploy.sample.tables import CONVERSATION, CUSTOMER, FILE
+
+
+class Encoded(NamedTuple):
+    """A batch for COPY: rows and stream of each table, in the order of `TABLES`."""
+
+    counts: tuple[int, int, int]
+    streams: tuple[bytes, bytes, bytes]
+
+
+TABLES = (CONVERSATION, CUSTOMER, FILE)
+
+
+async def encoded_batches(*, seed: int, interactions: int, tenants: int, workers: int) -> AsyncGenerator[Encoded, None]:
+    """Yield all batches in order; the same bytes whatever the number of worker processes."""
+    loop = asyncio.get_running_loop()
+    batches = Sample(seed=seed, interactions=interactions, tenants=tenants).batches
+    executor = _executor(min(workers, batches))
+    # Two a worker: one being made and one waiting to be copied. Without a bound, a slow database would fill the memory.
+    ahead = 2 * min(workers, batches)
+    pending: deque[asyncio.Future[Encoded]] = deque()
+    try:
+        for number in range(batches):
+            pending.append(loop.run_in_executor(executor, encode_batch, seed, interactions, tenants, number))
+            if len(pending) > ahead:
+                yield await pending.popleft()
+        while pending:
+            yield await pending.popleft()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def encode_batch(seed: int, interactions: int, tenants: int, number: int) -> Encoded:
+    """Return one batch of the sample; runs in a worker process."""
+    rows = _sample(seed, interactions, tenants).batch(number)
+    return Encoded(
+        counts=(len(rows.interactions), len(rows.contacts), len(rows.attachments)),
+        streams=(
+            CONVERSATION.encode(rows.interactions),
+            CUSTOMER.encode(rows.contacts),
+            FILE.encode(rows.attachments),
+        ),
+    )
+
+
+@lru_cache(maxsize=1)
+def _sample(seed: int, interactions: int, tenants: int) -> Sample:
+    return Sample(seed=seed, interactions=interactions, tenants=tenants)
+
+
+def _executor(workers: int) -> Executor:
+    # Little work is not worth new processes. "spawn": a fork would take the event loop and its connections along.
+    if workers == 1:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))

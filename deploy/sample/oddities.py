@@ -1,0 +1,68 @@
+"""Odd but legal rows, at fixed places, so that every set of 2,000 interactions or more has them all."""
+
+from json import dumps
+from typing import Any
+
+from deploy.sample.model import Interaction, Micros
+from deploy.sample.nasty import NASTY, NASTY_ATTRIBUTES
+
+MOON_LANDING: Micros = -14_182_940_000_000  # 1969-07-20T20:17:40Z
+END_OF_TIME: Micros = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z, by which some systems mean "never"
+
+_TEXTS = list(NASTY.items())
+_OBJECTS = list(NASTY_ATTRIBUTES.values())
+_FORMS: list[dict[str, Any]] = [
+    {
+        "subject": "",
+        "text": "",
+        "structured_text": "",
+        "struct_text_mimetype": "",
+        "the_comment": "",
+        "queue_name": "",
+        "external_id": "",
+    },
+    dict.fromkeys(
+        set(Interaction._fields) - {"id", "media_type_id", "start_date", "modified_date", "tenant_id"},
+    ),
+    {
+        "owner_id": 2_147_483_647,
+        "creator_app_id": -2_147_483_648,
+        "status": 32_767,
+        "time_shift": -32_768,
+        "subtenant_id": -1,
+    },
+    {"subject": "S" * 3_999 + "ß"},
+    {"owner_id": 0, "creator_app_id": 0, "time_shift": 0, "status": 0, "subtenant_id": 0},
+    {"can_be_parent": False, "is_spam": True, "web_safe_email_status": "Read"},
+    {"media_type_id": None},
+]
+
+
+def odd_form(row: Interaction, index: int) -> Interaction:
+    """Return the row as it is, or for some indexes changed into one that is harder to export."""
+    match index:
+        case 5:
+            return row._replace(start_date=MOON_LANDING)
+        case 6:
+            return row._replace(end_date=END_OF_TIME)
+    if index % 53 == 11:
+        return _nasty(row, index // 53)
+    if index % 101 == 17:
+        return row._replace(all_attributes=_OBJECTS[index // 101 % len(_OBJECTS)])
+    if index % 211 == 23:
+        return row._replace(**_FORMS[index // 211 % len(_FORMS)])
+    return row
+
+
+def _nasty(row: Interaction, turn: int) -> Interaction:
+    name, text = _TEXTS[turn % len(_TEXTS)]
+    # Beyond one in the plain text, every other column that people or systems write into takes its turn.
+    return row._replace(
+        text=text,
+        subject=text[:4_000],
+        structured_text=text,
+        struct_text_mimetype="text/plain",
+        the_comment=text,
+        queue_name=text[:200],
+        all_attributes=dumps({name: text, text[:100]: name}, ensure_ascii=turn % 2 == 0),
+    )
