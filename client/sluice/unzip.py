@@ -1,0 +1,43 @@
+"""Unpacks an archive member by member, in constant memory, without trusting its names."""
+
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from sluice.errors import DecryptionFailed
+
+_CHUNK = 1024 * 1024
+
+
+def member_names(archive: Path) -> list[str]:
+    """Return the members' names in order. Raises DecryptionFailed if this is no zip archive or a name is not a plain
+    one.
+    """
+    with _opened(archive) as opened:
+        names = [member.filename for member in opened.infolist()]
+    for name in names:
+        if PurePosixPath(name).name != name or "\\" in name or name in {"", ".."} or names.count(name) > 1:
+            raise DecryptionFailed("The archive holds a file name that is not safe to unpack.")
+    return names
+
+
+def unpack(archive: Path, folder: Path) -> list[Path]:
+    """Unpack all members into `folder`, checking each CRC, and return their paths. Raises DecryptionFailed."""
+    names = member_names(archive)
+    with _opened(archive) as opened:
+        for name in names:
+            with opened.open(name) as packed, (folder / name).open("xb") as unpacked:
+                shutil.copyfileobj(packed, unpacked, _CHUNK)
+    return [folder / name for name in names]
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            yield opened
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        raise DecryptionFailed("The file decrypts, but what is inside is not a whole zip archive.") from None
