@@ -89,8 +89,9 @@ RUNS = Topic(
         events.RunCancelled,
         events.RunSkipped,
         events.FilesExpired,
+        events.RunRemoved,
     ),
-    says="the life of a run, and the end of its files",
+    says="the life of a run, the end of its files, and of its place in the log",
     producers=("exporter", "history"),
     consumers=("history", "job-api"),
 )

@@ -19,6 +19,7 @@ from shared.events.runs import (
     RunFailed,
     RunHandedBack,
     RunQueued,
+    RunRemoved,
     RunSkipped,
     RunStarted,
     RunSucceeded,
@@ -44,6 +45,7 @@ Event = (
     | RunCancelled
     | RunSkipped
     | FilesExpired
+    | RunRemoved
     | RunProgressed
     | RunEstimated
 )
@@ -66,6 +68,7 @@ REGISTRY: dict[tuple[str, int], type[Event]] = {
     ("run.cancelled", 1): RunCancelled,
     ("run.skipped", 1): RunSkipped,
     ("run.files-expired", 1): FilesExpired,
+    ("run.removed", 1): RunRemoved,
     ("run.progressed", 1): RunProgressed,
     ("run.estimated", 1): RunEstimated,
 }
@@ -90,6 +93,7 @@ __all__ = [
     "RunHandedBack",
     "RunProgressed",
     "RunQueued",
+    "RunRemoved",
     "RunSkipped",
     "RunStarted",
     "RunSucceeded",

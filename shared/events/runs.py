@@ -123,3 +123,14 @@ class FilesExpired:
     reason: Literal["expired", "deleted"]
     removed_by: UUID | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRemoved:
+    """A person took an ended run out of the log; its files keep their own retention."""
+
+    job_id: UUID
+    tenant_id: UUID
+    run_id: UUID
+    removed_by: UUID
+    at: datetime
