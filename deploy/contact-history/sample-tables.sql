@@ -1,6 +1,6 @@
 -- The tables of an invented contact centre suite, standing for a customer's own: other names, other types and another
 -- shape than the views in views.sql, which map them. Safe to run again. Needs a superuser, or a role that may create
--- roles and schemas in this database.
+-- roles, and schemas in this database.
 
 DO $$
 BEGIN
@@ -8,6 +8,15 @@ BEGIN
 EXCEPTION
     -- Roles belong to the whole server: another database, or another session at this moment, may have made it.
     WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$;
+
+-- Only a superuser acts for other roles unasked; whoever else runs this must be a member.
+DO $$
+BEGIN
+    IF NOT pg_has_role('contact_owner', 'USAGE') THEN
+        EXECUTE format('GRANT contact_owner TO %I', current_user);
+    END IF;
 END
 $$;
 

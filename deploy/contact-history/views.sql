@@ -15,7 +15,7 @@
 --   * tenant_id says whose row it is. Sluice adds "tenant_id = ..." to every read; rows of other numbers are never seen.
 --     If your database belongs to one organisation, put a constant: 101 AS tenant_id.
 --
--- Who runs it: a superuser, or a role that may create roles and is a member of contact_owner. Put the role that owns your
+-- Who runs it: a superuser, or a role that may create roles, and schemas in this database. Put the role that owns your
 -- tables in place of contact_owner: the views read with its rights. Safe to run again.
 
 -- 1. Roles -----------------------------------------------------------------------------------------------------------
@@ -35,6 +35,15 @@ BEGIN
 EXCEPTION
     -- Another session is making the same roles, perhaps for another database of this server.
     WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$;
+
+-- Only a superuser acts for other roles unasked; whoever else runs this must be a member.
+DO $$
+BEGIN
+    IF NOT pg_has_role('contact_owner', 'USAGE') THEN
+        EXECUTE format('GRANT contact_owner TO %I', current_user);
+    END IF;
 END
 $$;
 
@@ -256,4 +265,6 @@ RESET ROLE;
 --      SELECT row_to_json(i) FROM contact_history.interaction i WHERE tenant_id = 101 ORDER BY id COLLATE "C" LIMIT 3;
 -- c) See that the order comes from an index ("Index Scan", and no "Sort"):
 --      EXPLAIN SELECT row_to_json(i) FROM contact_history.interaction i WHERE tenant_id = 101 ORDER BY id COLLATE "C";
---    If PostgreSQL sorts although the index is there, ANALYZE the table first.
+--    If PostgreSQL sorts although the index is there, ANALYZE the table first, and see that effective_cache_size tells how
+--    much memory this machine has for caching. A table far larger than that, whose rows lie in another order than their
+--    ids, is exported fastest after CLUSTER suite.conversation USING conversation_export (it locks the table meanwhile).

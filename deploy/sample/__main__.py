@@ -4,8 +4,11 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from deploy.sample.load import SampleRefusedError, load
+import asyncpg
+
+from deploy.sample.load import SampleRefusedError, Summary, load
 from shared.clock import SystemClock
 
 
@@ -13,19 +16,9 @@ def main() -> int:
     """Run the command line; return the exit code."""
     arguments = _parser().parse_args()
     try:
-        summary = asyncio.run(
-            load(
-                arguments.dsn,
-                interactions=arguments.interactions,
-                seed=arguments.seed,
-                tenants=arguments.tenants,
-                replace=arguments.replace,
-                workers=arguments.workers,
-                progress=_progress_line(arguments.interactions),
-            )
-        )
-    except (SampleRefusedError, ValueError) as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
+        summary = asyncio.run(_load(arguments))
+    except (SampleRefusedError, ValueError, OSError, asyncpg.PostgresError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     counts = ", ".join(f"{count:,} {view}s" for view, count in summary.rows.items())
     if summary.was_there:
@@ -33,6 +26,20 @@ def main() -> int:
     else:
         print(f"Loaded {counts} ({summary.bytes / 1e6:,.0f} MB) in {summary.seconds:.1f} s.")
     return 0
+
+
+async def _load(arguments: argparse.Namespace) -> Summary:
+    password_file: Path | None = arguments.reader_password_file
+    return await load(
+        arguments.dsn,
+        interactions=arguments.interactions,
+        seed=arguments.seed,
+        tenants=arguments.tenants,
+        replace=arguments.replace,
+        reader_password=password_file.read_text(encoding="utf-8").strip() if password_file else None,
+        workers=arguments.workers,
+        progress=_progress_line(arguments.interactions),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tenants", type=int, default=2, help="101 has nine of ten rows, 102 and on the rest (default 2)"
     )
     command.add_argument("--replace", action="store_true", help="drop a sample of another size or seed first")
+    command.add_argument("--reader-password-file", type=Path, help="file with the password to give to sluice_reader")
     command.add_argument("--workers", type=int, help="processes that make rows (default: one a core)")
     return parser
 
@@ -66,12 +74,9 @@ def _progress_line(total: int) -> Callable[[int], None]:
         shown = done
         left = (clock.now() - began).total_seconds() / done * (total - done)
         line = f"{done:,} of {total:,} interactions ({done * 100 // total} %), {left:.0f} s left"
-        print(
-            f"\r{line:<70}" if is_terminal else line,
-            end="" if is_terminal and done < total else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        if is_terminal:
+            line = f"\r{line:<70}"
+        print(line, end="" if is_terminal and done < total else "\n", file=sys.stderr, flush=True)
 
     return show
 

@@ -37,12 +37,12 @@ class Content(NamedTuple):
 
 
 def email(rng: Random, language: Language) -> Content:
-    """A mail; more than half of them with the same words as HTML."""
-    places = _places(rng, language, 2 + int(rng.random() * 5))
+    """A mail; nearly half of them with the same words as HTML."""
+    places = _places(rng, language, 2 + int(rng.random() * 4))
     said = " ".join([language.sentences[place] for place in places])
     text = f"{pick(rng, language.greetings)}\r\n\r\n{said}\r\n\r\n{pick(rng, language.closings)}\r\n"
     html = None
-    if rng.random() < 0.55:
+    if rng.random() < 0.45:
         body = "".join([f"<p>{language.marked_up[place]}</p>\r\n" for place in places])
         html = _MAIL_HTML.format(code=language.code, body=body)
     subject = f"Re: {pick(rng, language.sentences)}" if rng.random() < 0.4 else pick(rng, language.sentences)
@@ -59,7 +59,7 @@ def long_mail(rng: Random, language: Language, *, length: int) -> Content:
 
 def chat(rng: Random, language: Language) -> Content:
     """A chat; its transcript as XML, as JSON, or not at all."""
-    count = 3 + int(rng.random() * 6)
+    count = 2 + int(rng.random() * 5)
     kind = rng.random()
     attributes = f'"waitSeconds": {int(rng.random() * 600)}, "rating": {1 + rng.random() * 4:.1f}'
     if kind < 0.5:

@@ -20,6 +20,13 @@ _SQL = Path(__file__).parent.parent / "contact-history"
 _LOCK = 0x51CE5A3B
 """Loads into one database take turns on this advisory lock."""
 
+_ANYTHING_ELSE = """
+    SELECT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('suite', 'contact_history')
+    )
+"""
+
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
@@ -71,14 +78,17 @@ async def load(
     seed: int = 1,
     tenants: int = 2,
     replace: bool = False,
+    reader_password: str | None = None,
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Summary:
     """Load the sample into the database of the DSN, whose role may create roles and schemas.
 
-    Does nothing when this very sample is there. `workers` (default: one a core) changes the speed, never the rows;
-    `progress` is told how many interactions are loaded. Raises ValueError for sizes out of range, and
-    SampleRefusedError when another sample is there and `replace` is not set, or schemas that are not the sample's.
+    Leaves a sample alone that is the one asked for. `workers` (default: one a core, for small samples one) changes the
+    speed, never the rows; several are processes, so a script must guard its start with `__name__ == "__main__"`.
+    `reader_password` is given to sluice_reader in any case; `progress` is told how many interactions are loaded.
+    Raises ValueError for sizes out of range, and SampleRefusedError when another sample is there and `replace` is not
+    set, or tables that are not the sample's.
     """
     settings = _checked(_Settings(GENERATOR, seed, interactions, tenants))
     clock = SystemClock()
@@ -90,7 +100,9 @@ async def load(
             tally = await _find(connection, settings, replace=replace)
             was_there = tally is not None
             if tally is None:
-                tally = await _fill(connection, settings, workers or os.cpu_count() or 1, progress)
+                tally = await _fill(connection, settings, workers or _workers(interactions), progress)
+            if reader_password is not None:
+                await _set_password(connection, reader_password)
         if not was_there:
             # Hint bits, visibility map, statistics: a table in use has them, and else the first export would make them.
             await connection.execute("VACUUM (ANALYZE) suite.conversation, suite.customer, suite.file")
@@ -104,6 +116,10 @@ async def load(
     )
 
 
+def _workers(interactions: int) -> int:
+    return 1 if interactions <= 20_000 else os.cpu_count() or 1
+
+
 def _checked(settings: _Settings) -> _Settings:
     if not 1 <= settings.interactions <= 10_000_000:
         raise ValueError("the number of interactions must be from 1 to 10,000,000")
@@ -115,21 +131,20 @@ def _checked(settings: _Settings) -> _Settings:
 async def _find(connection: _Connection, settings: _Settings, *, replace: bool) -> _Tally | None:
     """Return what an earlier load left if it is the sample wanted; make room for that one, or refuse."""
     if await connection.fetchval("SELECT to_regclass('suite.sample_set') IS NULL"):
-        taken = await connection.fetch(
-            "SELECT nspname FROM pg_namespace WHERE nspname IN ('suite', 'contact_history') ORDER BY nspname"
-        )
-        if taken:
-            names = " and ".join(row["nspname"] for row in taken)
+        if await connection.fetchval(_ANYTHING_ELSE):
             raise SampleRefusedError(
-                f"this database has a schema {names} that the sample did not make; load into another database"
+                "this database has tables or views in the schemas suite and contact_history that the sample did not"
+                " make; load into another database"
             )
         return None
     row = await connection.fetchrow("SELECT * FROM suite.sample_set")
     there = row and _Settings(row["generator"], row["seed"], row["interactions"], row["tenants"])
     if row and there == settings:
         return _Tally(row["interactions"], row["contacts"], row["attachments"], row["bytes"])
-    if there and not replace:
-        raise SampleRefusedError(f"another sample is loaded ({there}); to drop it and load this one, say --replace")
+    if not replace and (there or await connection.fetchval("SELECT EXISTS (SELECT FROM suite.conversation)")):
+        raise SampleRefusedError(
+            f"another sample is loaded ({there or 'rows written by hand'}); to drop it and load this one, say --replace"
+        )
     # The views go with the tables they read.
     await connection.execute("DROP SCHEMA suite CASCADE")
     return None
@@ -160,3 +175,9 @@ async def _fill(connection: _Connection, settings: _Settings, workers: int, prog
         tally.bytes,
     )
     return tally
+
+
+async def _set_password(connection: _Connection, password: str) -> None:
+    # ALTER ROLE takes no parameters, so the server itself does the quoting.
+    statement = await connection.fetchval("SELECT format('ALTER ROLE sluice_reader PASSWORD %L', $1::text)", password)
+    await connection.execute(statement)
