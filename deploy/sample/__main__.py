@@ -16,7 +16,9 @@ def main() -> int:
     """Run the command line; return the exit code."""
     arguments = _parser().parse_args()
     try:
-        summary = asyncio.run(_load(arguments))
+        password_file: Path | None = arguments.reader_password_file
+        password = password_file.read_text(encoding="utf-8").strip() if password_file else None
+        summary = asyncio.run(_load(arguments, password))
     except (SampleRefusedError, ValueError, OSError, asyncpg.PostgresError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -28,15 +30,14 @@ def main() -> int:
     return 0
 
 
-async def _load(arguments: argparse.Namespace) -> Summary:
-    password_file: Path | None = arguments.reader_password_file
+async def _load(arguments: argparse.Namespace, reader_password: str | None) -> Summary:
     return await load(
         arguments.dsn,
         interactions=arguments.interactions,
         seed=arguments.seed,
         tenants=arguments.tenants,
         replace=arguments.replace,
-        reader_password=password_file.read_text(encoding="utf-8").strip() if password_file else None,
+        reader_password=reader_password,
         workers=arguments.workers,
         progress=_progress_line(arguments.interactions),
     )
