@@ -1,7 +1,9 @@
 """What can go wrong between the source and a finished file, each with a code and whether trying again can help."""
 
+from shared.errors import SluiceError
 
-class ExportError(Exception):
+
+class ExportError(SluiceError):
     """An export cannot go on; the message is for people and never holds exported data."""
 
     code = "export-failed"
@@ -58,3 +60,9 @@ class ObjectNotFound(ExportError):
     """No object has this name in the store."""
 
     code = "object-not-found"
+
+
+class RowsMissing(ExportError):
+    """The files do not hold what the snapshot held."""
+
+    code = "rows-missing"

@@ -1,0 +1,24 @@
+"""`python -m exporter run | migrate`."""
+
+from datetime import timedelta
+
+from exporter.app import running
+from exporter.settings import Settings
+from shared.command import main
+from shared.lifecycle import health_app, run
+
+
+async def serve(settings: Settings) -> None:
+    """Admit, claim and export until told to stop."""
+    async with running(settings) as process:
+        await run(
+            process.loops,
+            app=health_app(process.health),
+            health=process.health,
+            settings=settings,
+            grace=settings.drain + timedelta(seconds=8),
+        )
+
+
+if __name__ == "__main__":
+    main("exporter", __doc__, Settings, {"run": serve})

@@ -1,0 +1,64 @@
+"""The exporter's composition root."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from exporter.admission import Admissions
+from exporter.consumer import admissions
+from exporter.lease import Lease
+from exporter.objects import open_store
+from exporter.runwork import RunWork
+from exporter.service import Exporter
+from exporter.settings import Settings
+from exporter.store import SOURCE, Claim, RunStore
+from shared.clock import SystemClock
+from shared.kafka import Consumer, Producer
+from shared.lifecycle import Health, Loop
+from shared.outbox import Relay
+from shared.postgres import check, listen, open_pool
+from shared.topics import CERTIFICATES, COMMANDS, JOBS, TRIGGERS
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the process runs, and what its readiness rests on."""
+
+    loops: Mapping[str, Loop]
+    health: Health
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Process]:
+    """Open what the exporter needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
+    async with (
+        open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
+        Producer.opened(settings.kafka_bootstrap, name=SOURCE) as producer,
+    ):
+        store, objects, clock = RunStore(pool), open_store(settings.store), SystemClock()
+
+        def work(claim: Claim, lease: Lease) -> RunWork:
+            return RunWork(
+                claim, lease, store=store, objects=objects, producer=producer, settings=settings, clock=clock
+            )
+
+        exporter = Exporter(store=store, objects=objects, settings=settings, work=work)
+        consumer = Consumer(
+            bootstrap=settings.kafka_bootstrap,
+            group="sluice.exporter",
+            topics=[TRIGGERS, COMMANDS, JOBS, CERTIFICATES],
+            handle=admissions(Admissions(store)),
+            producer=producer,
+        )
+        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
+        health = Health()
+        health.add("postgres", lambda: check(pool))
+        health.add("admission", consumer.unready)
+        loops: dict[str, Loop] = {
+            "export": exporter.run,
+            "admission": consumer.run,
+            "outbox": relay.run,
+            "wake": partial(listen, settings.postgres, {"exporter_run": exporter.wake}),
+        }
+        yield Process(loops, health)

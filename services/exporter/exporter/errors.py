@@ -1,0 +1,11 @@
+"""The exporter's own errors, beside those of the stream in export_errors."""
+
+from shared.errors import SluiceError
+
+
+class LeaseLost(SluiceError):
+    """The claim on a run is no longer ours: another exporter has it, or it has ended. Nothing more may be written."""
+
+
+class WorkerDied(SluiceError):
+    """The process that worked on a run ended without a word."""
