@@ -12,7 +12,7 @@ from deploy.local.java import find_java
 from deploy.local.kafka_wire import lists_topics
 from deploy.local.ownership import Ownership
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import Command, Running, Warden, plain_environment, wait_until
+from deploy.local.processes import KAFKA_RANK, Command, Running, Warden, plain_environment, wait_until
 
 # What a small machine needs otherwise than a cluster: quick elections and rebalances (a broker that was killed serves
 # again after 3.5 s instead of 11.7 s), few internal partitions, small files that are not allocated ahead.
@@ -128,7 +128,7 @@ class Kafka:
             environment=plain_environment(),
             log=self.log,
             folder=self.folder,
-            rank=0,
+            rank=KAFKA_RANK,
             keep_open=(lock,),
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from deploy.local.errors import LocalError
+from deploy.local.folders import make_folder
 from deploy.local.processes import command_line, stop_process
 from deploy.local.warden import born
 
@@ -32,7 +33,7 @@ class Ownership:
 
         A server whose owner is gone is stopped first. Raises LocalError when the owner lives.
         """
-        with (self._folder / "lock").open("a") as lock:
+        with (make_folder(self._folder) / "lock").open("a") as lock:
             if not _locked(lock):
                 self._stop_orphan()
                 until = time.monotonic() + limit

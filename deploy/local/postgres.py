@@ -12,7 +12,7 @@ from deploy.local.folders import make_folder
 from deploy.local.ownership import Ownership
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres_account import Account, reachable_programs, working_account
-from deploy.local.processes import Command, Running, Warden, plain_environment, wait_until
+from deploy.local.processes import POSTGRES_RANK, Command, Running, Warden, plain_environment, wait_until
 
 ADMIN = "postgres"
 MAJOR = "18"
@@ -72,11 +72,19 @@ class Postgres:
     @property
     def admin_dsn(self) -> str:
         """The address of the administrator, with the password."""
-        return self.dsn(ADMIN, self._password(), "postgres")
+        return self.admin_dsn_of("postgres")
+
+    def admin_dsn_of(self, database: str) -> str:
+        """Return the administrator's address of one database, with the password."""
+        return self.dsn(ADMIN, self._password(), database)
 
     def dsn(self, role: str, password: str, database: str) -> str:
         """Return the address under which a role reaches a database over TCP."""
         return f"postgresql://{quote(role)}:{quote(password)}@{LOOPBACK}:{self.port}/{quote(database)}"
+
+    def admin_login(self, database: str) -> tuple[str, str]:
+        """Return the administrator's address without the password, and the password: everybody sees command lines."""
+        return f"postgresql://{ADMIN}@{LOOPBACK}:{self.port}/{quote(database)}", self._password()
 
     def start(self) -> str:
         """Start the server, wait until it takes connections, and return the administrator's address.
@@ -103,6 +111,27 @@ class Postgres:
         """End the server as a crash would (SIGKILL)."""
         if self.process is not None:
             self.process.kill()
+
+    def execute(self, statement: str, *, database: str = "postgres") -> str:
+        """Execute a statement as administrator and return what it gives, a row a line; raises LocalError."""
+        psql = reachable_programs(Account()) / "bin" / "psql"
+        address, password = self.admin_login(database)
+        done = subprocess.run(
+            [str(psql), "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", address],
+            input=statement,
+            capture_output=True,
+            text=True,
+            env=plain_environment({"PGPASSWORD": password}),
+            check=False,
+        )
+        if done.returncode != 0:
+            raise LocalError(f"PostgreSQL refused: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def create_database(self, name: str) -> None:
+        """Create a database unless it is there."""
+        if name not in self.execute("SELECT datname FROM pg_database").splitlines():
+            self.execute(f'CREATE DATABASE "{name}"')
 
     def _password(self) -> str:
         file = self.folder / "password"
@@ -175,7 +204,7 @@ class Postgres:
             log=self.log,
             folder=self.folder,
             stop_signal=signal.SIGINT,  # "fast": it does not wait for clients to go
-            rank=0,
+            rank=POSTGRES_RANK,
             user=account.user,
             group=account.group,
             keep_open=(lock,),

@@ -16,6 +16,10 @@ from typing import Self
 
 from deploy.local import warden as warden_program
 from deploy.local.errors import LocalError
+from deploy.local.signals import held_back
+
+# Higher ranks are stopped first: what uses a server goes before the server.
+SERVICE_RANK, KAFKA_RANK, POSTGRES_RANK = 2, 1, 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,7 @@ class Command:
     folder: Path
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 20
-    rank: int = 1  # higher ranks are stopped first
+    rank: int = SERVICE_RANK
     user: int | None = None
     group: int | None = None
     keep_open: tuple[int, ...] = field(default=())
@@ -94,7 +98,7 @@ class Running:
         self.command = command
         self._warden = warden
         command.log.parent.mkdir(parents=True, exist_ok=True)
-        with command.log.open("ab") as log:
+        with command.log.open("ab") as log, held_back():
             try:
                 self._process = subprocess.Popen(
                     command.words,
@@ -112,7 +116,7 @@ class Running:
                 )
             except OSError as error:
                 raise LocalError(f"{command.name} cannot be started: {error}") from error
-        warden.watch(self._process.pid, command)
+            warden.watch(self._process.pid, command)
 
     @property
     def pid(self) -> int:

@@ -4,13 +4,17 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 Found = TypeVar("Found")
 
 PAUSE = 0.05
 
 
+@overload
+def eventually(check: Callable[[], Awaitable[Found]], timeout: float = 60) -> Awaitable[Found]: ...
+@overload
+def eventually(check: Callable[[], Found], timeout: float = 60) -> Awaitable[Found]: ...
 def eventually(check: Callable[[], Awaitable[Found] | Found], timeout: float = 60) -> Awaitable[Found]:
     """Call `check` (plain or async) until it returns something true, and return that.
 

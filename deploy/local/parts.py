@@ -1,0 +1,86 @@
+"""The product's processes as the local stack starts them: their commands, and each one's own environment."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.folders import CHECKOUT
+from deploy.local.processes import SERVICE_RANK, Command, plain_environment
+
+SERVICES = ("job_api", "scheduler", "exporter", "history")
+SOURCE_TENANT = 101  # the sample's larger tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """What the processes have to know of each other: addresses, and the folder that is the store."""
+
+    kafka: str
+    databases: dict[str, str]  # a DSN by service
+    source: str
+    store: Path
+    logs: Path
+    history_url: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process: its name, its package and command, and variables beyond those of all."""
+
+    name: str
+    package: str
+    command: str
+
+
+PARTS = (
+    Part("job-api", "job_api", "api"),
+    Part("scheduler", "scheduler", "run"),
+    Part("exporter-1", "exporter", "run"),
+    Part("exporter-2", "exporter", "run"),
+    Part("history-recorder", "history", "recorder"),
+    Part("history-estimates", "history", "estimates"),
+    Part("history-api", "history", "api"),
+)
+
+
+def service_environment(package: str, addresses: Addresses, extra: dict[str, str] | None = None) -> dict[str, str]:
+    """Return a service's environment: what the contract names, and nothing of ours."""
+    prefix = f"SLUICE_{package.upper()}_"
+    variables = {
+        "SLUICE_KAFKA_BOOTSTRAP": addresses.kafka,
+        "SLUICE_LOG_FORMAT": "console",
+        f"{prefix}POSTGRES": addresses.databases[package],
+    }
+    if package in {"exporter", "history"}:
+        variables[f"{prefix}STORE"] = addresses.store.as_uri()
+    if package == "exporter":
+        variables[f"{prefix}SOURCE"] = addresses.source
+    if package == "job_api":
+        variables[f"{prefix}HISTORY_URL"] = addresses.history_url
+    return plain_environment(variables | {f"{prefix}{name}": value for name, value in (extra or {}).items()})
+
+
+def part_command(part: Part, addresses: Addresses, port: int) -> Command:
+    """Return how a process is started so that it serves on a port."""
+    extra = {"HTTP_PORT": str(port)} | ({"NAME": part.name} if part.package == "exporter" else {})
+    return Command(
+        name=part.name,
+        words=[sys.executable, "-m", part.package, part.command],
+        environment=service_environment(part.package, addresses, extra),
+        log=addresses.logs / f"{part.name}.log",
+        folder=CHECKOUT,
+        rank=SERVICE_RANK,
+    )
+
+
+def step(name: str, words: list[str], environment: dict[str, str], logs: Path) -> Command:
+    """Return a Python command that sets something up and ends."""
+    return Command(
+        name=name,
+        words=[sys.executable, "-m", *words],
+        environment=environment,
+        log=logs / f"{name}.log",
+        folder=CHECKOUT,
+        rank=SERVICE_RANK,
+        grace=5,
+    )

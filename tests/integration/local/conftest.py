@@ -1,0 +1,43 @@
+"""Owners: programs that start servers as the local stack does, to be killed by the test."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.local.folders import CHECKOUT
+from tests.integration.local.programs import OWNER
+
+
+@dataclass
+class Owner:
+    """A program that owns one server: itself, the server's process and its warden's."""
+
+    process: subprocess.Popen[str]
+    server: int
+    warden: int
+
+
+StartOwner = Callable[[str, Path], Owner]
+
+
+@pytest.fixture
+def start_owner() -> Iterator[StartOwner]:
+    """Return a function that starts an owner of a "kafka", a "postgres" or a "program" over a folder."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(what: str, folder: Path) -> Owner:
+        words = [sys.executable, "-c", OWNER, what, str(folder)]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, start_new_session=True)
+        started.append(process)
+        assert process.stdout is not None
+        server, warden = process.stdout.readline().split()
+        return Owner(process, int(server), int(warden))
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()

@@ -1,0 +1,88 @@
+"""Small real programs that stand for the product's processes in tests of the local stack."""
+
+import sys
+from pathlib import Path
+
+from deploy.local.processes import Command, plain_environment
+
+SERVER = """
+import http.server, pathlib, signal, sys, time
+port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+name = sys.argv[3]
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/crash":
+            for number in range(100):
+                print(f"{name} line {number}", flush=True)
+            import os
+            os._exit(3)
+        ready = (folder / f"{name}.ready").exists()
+        self.send_response(200 if ready else 503)
+        self.end_headers()
+        self.wfile.write(b"ready" if ready else b"waiting for the file")
+    def log_message(self, *_):
+        pass
+def stop(*_):
+    with open(folder / "stopped", "a") as file:
+        file.write(name + chr(10))
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+while True:
+    time.sleep(60)
+"""
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Command, Running, Warden, plain_environment
+what, folder = sys.argv[1], Path(sys.argv[2])
+warden = Warden()
+if what == "kafka":
+    server = Kafka(folder, warden)
+    server.start()
+elif what == "postgres":
+    server = Postgres(folder, warden, durable=False)
+    server.start()
+else:
+    (folder / "temporary").write_text(str(warden.temporary_folder("sluice-test-")))
+    words = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    running = Running(Command(name="x", words=words, environment=plain_environment(), log=folder / "x.log",
+                              folder=folder), warden)
+process = running if what == "program" else server.process
+print(process.pid, warden._process.pid, flush=True)
+time.sleep(3600)
+"""
+
+
+def server(name: str, port: int, folder: Path, *, rank: int = 2) -> Command:
+    """Return a program that serves `/readyz` (ready once `<name>.ready` is in the folder) and `/crash`."""
+    return Command(
+        name=name,
+        words=[sys.executable, "-c", SERVER, str(port), str(folder), name],
+        environment=plain_environment(),
+        log=folder / f"{name}.log",
+        folder=folder,
+        rank=rank,
+        grace=10,
+    )
+
+
+def script(name: str, text: str, folder: Path, *, grace: float = 10) -> Command:
+    """Return a program of a few lines."""
+    return Command(
+        name=name,
+        words=[sys.executable, "-c", text],
+        environment=plain_environment(),
+        log=folder / f"{name}.log",
+        folder=folder,
+        grace=grace,
+    )
