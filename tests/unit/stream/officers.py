@@ -1,0 +1,101 @@
+"""People who can open files: keys and certificates made for tests, and what the openssl command makes of a file with
+them.
+"""
+
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from exporter.certificates import Recipient, accept_recipient
+from sluice.recipients import Identity, load_identity
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True)
+class Officer:
+    """A private key with its certificate."""
+
+    key: PrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate in PEM."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @cached_property
+    def recipient(self) -> Recipient:
+        """The exporter's view of the officer."""
+        return accept_recipient(self.pem, NOW)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The client's view of the officer."""
+        return load_identity(self.key_pem(), None, self.pem)
+
+    def key_pem(self, passphrase: bytes | None = None) -> bytes:
+        """Return the private key in PEM, encrypted if a passphrase is given."""
+        hidden = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hidden)
+
+    def write_to(self, folder: Path) -> tuple[Path, Path]:
+        """Write key and certificate as files and return their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        key, certificate = folder / "key.pem", folder / "certificate.pem"
+        key.write_bytes(self.key_pem())
+        certificate.write_bytes(self.pem)
+        return key, certificate
+
+
+def make_officer(
+    name: str,
+    *,
+    bits: int = 2048,
+    start: datetime = NOW - timedelta(days=1),
+    end: datetime = NOW + timedelta(days=3650),
+    elliptic: bool = False,
+) -> Officer:
+    """Make a key and a self-signed certificate for it."""
+    key: PrivateKey = (
+        ec.generate_private_key(ec.SECP256R1())
+        if elliptic
+        else rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    )
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Ünï")]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Officer(key, certificate)
+
+
+@cache
+def officer(name: str = "officer") -> Officer:
+    """Return the one officer of that name; keys are made once a process."""
+    return make_officer(name)
+
+
+def openssl_decrypt(artifact: Path, officer: Officer, *, command: str = "cms") -> bytes:
+    """Decrypt a file with `openssl cms` or `openssl smime`; raises CalledProcessError if that fails."""
+    key, certificate = officer.write_to(artifact.parent / "officer")
+    call: list[str | Path] = ["openssl", command, "-decrypt", "-binary", "-inform", "DER", "-in", artifact]
+    call += ["-inkey", key, "-recip", certificate]
+    return subprocess.run(call, check=True, capture_output=True).stdout
