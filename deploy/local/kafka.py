@@ -80,7 +80,7 @@ class Kafka:
         One that an earlier owner left running over the same folder is stopped first. Raises LocalError with the end of
         Kafka's log when it does not come up.
         """
-        make_folder(self.folder)
+        make_folder(self.folder).chmod(0o700)
         with self._ownership.taking() as lock:
             self._start_process(lock)
         return self.bootstrap

@@ -93,7 +93,7 @@ class Postgres:
         its log when it does not come up.
         """
         account = working_account(self.folder)
-        make_folder(self.folder)
+        make_folder(self.folder).chmod(0o700)
         account.give(self.folder)
         programs = reachable_programs(account)
         with self._ownership.taking() as lock:
