@@ -31,9 +31,8 @@ def decrypted(source: Source, identity: Identity) -> Iterator[bytes]:
     """Yield the content of a CMS file (BER or DER), chunk by chunk.
 
     **Nothing that was yielded may be trusted before the last chunk came**: only then are length, padding and, with
-    AES-GCM, the tag
-    known to be right. Write to a temporary place, and keep it only if this ends well. Raises DecryptionFailed for
-    whatever is wrong.
+    AES-GCM, the tag known to be right. Write to a temporary place, and keep it only if this ends well. Raises
+    DecryptionFailed for whatever is wrong.
     """
     reader = Reader(source)
     content_info = reader.header(SEQUENCE)

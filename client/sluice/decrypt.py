@@ -23,8 +23,7 @@ def decrypt_file(
     """Decrypt one `.zip.p7m` file and unpack it into the folder `output`; return the files written there.
 
     `keep_zip` also keeps the archive. `on_read` is told the bytes of each read. Raises SluiceError (DecryptionFailed
-    for a bad
-    file or key, or if a file is in the way and `force` is not given); then nothing is left in `output`.
+    for a bad file or key, or if a file is in the way and `force` is not given); then nothing is left in `output`.
     """
     with tempfile.TemporaryDirectory(prefix=".sluice-", dir=output) as temporary:
         # In the same folder, so that files come out by renaming; its mode lets only the owner look in.

@@ -51,15 +51,14 @@ def content_keys(recipient_infos: bytes, identity: Identity, key_size: int) -> l
     """Return the content keys of `key_size` bytes that the identity may unwrap from a BER RecipientInfos.
 
     One if it has a certificate. Without, RSA PKCS#1 v1.5 can hand out plausible keys for other people's recipients, so
-    there may be
-    several, of which the caller finds the right one. Raises DecryptionFailed if there is none.
+    there may be several, of which the caller finds the right one. Raises DecryptionFailed if there is none.
     """
-    keys = [
-        key
-        for info in _ours(recipient_infos, identity)
-        for key in _unwrapped(info, identity.key)
-        if len(key) == key_size
-    ]
+    try:
+        candidates = [_unwrapped(info, identity.key) for info in _ours(recipient_infos, identity)]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        # What asn1crypto meets in a damaged structure it says in many ways.
+        raise DecryptionFailed("The file is damaged: its list of recipients cannot be read.") from None
+    keys = [key for key in candidates if key is not None and len(key) == key_size]
     if not keys:
         raise DecryptionFailed(NOBODY)
     return keys
@@ -80,11 +79,9 @@ def _load_key(key_pem: bytes, passphrase: bytes | None) -> RSAPrivateKey:
 
 
 def _ours(recipient_infos: bytes, identity: Identity) -> Iterator[cms.KeyTransRecipientInfo]:
-    try:
-        infos = [info.chosen for info in cms.RecipientInfos.load(recipient_infos) if info.name == "ktri"]
-        yield from (info for info in infos if identity.certificate is None or _names(info["rid"], identity.certificate))
-    except (ValueError, TypeError):
-        raise DecryptionFailed("The file is damaged: its list of recipients cannot be read.") from None
+    for info in cms.RecipientInfos.load(recipient_infos):
+        if info.name == "ktri" and (identity.certificate is None or _names(info.chosen["rid"], identity.certificate)):
+            yield info.chosen
 
 
 def _names(rid: cms.RecipientIdentifier, certificate: x509.Certificate) -> bool:
@@ -100,11 +97,11 @@ def _names(rid: cms.RecipientIdentifier, certificate: x509.Certificate) -> bool:
     return key_identifier == extension.value.digest
 
 
-def _unwrapped(info: cms.KeyTransRecipientInfo, key: RSAPrivateKey) -> Iterator[bytes]:
+def _unwrapped(info: cms.KeyTransRecipientInfo, key: RSAPrivateKey) -> bytes | None:
     try:
-        yield key.decrypt(info["encrypted_key"].native, _padding(info["key_encryption_algorithm"]))
+        return key.decrypt(info["encrypted_key"].native, _padding(info["key_encryption_algorithm"]))
     except ValueError:
-        return
+        return None
 
 
 def _padding(algorithm: cms.KeyEncryptionAlgorithm) -> padding.AsymmetricPadding:

@@ -74,8 +74,7 @@ class Packer:
     object.
 
     Deflate and encryption run inline in the calling process. `write` awaits the store when a MiB of a file has
-    gathered, and
-    `on_part` (tell and record a finished part) at a part's end.
+    gathered, and `on_part` (tell and record a finished part) at a part's end.
     """
 
     def __init__(
