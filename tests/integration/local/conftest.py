@@ -34,7 +34,8 @@ def start_owner() -> Iterator[StartOwner]:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, start_new_session=True)
         started.append(process)
         assert process.stdout is not None
-        server, warden = process.stdout.readline().split()
+        # Before its answer it may say that it downloads Kafka.
+        server, warden = next(line for line in process.stdout if line[0].isdigit()).split()
         return Owner(process, int(server), int(warden))
 
     yield start
