@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, ge
 from shared import tracing
 
 _QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1, 2)
 _LONG = (1, 5, 15, 30, 60, 180, 600, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
 
 CONSUMED = Counter("sluice_consumed_messages_total", "Messages handled, their offset committed", ["group", "topic"])
@@ -38,6 +39,15 @@ ROWS_EXPORTED = Counter("sluice_exported_rows_total", "Records written to finish
 BYTES_EXPORTED = Counter("sluice_exported_bytes_total", "Bytes of finished parts", ["form"])
 RECORDED_EVENTS = Counter("sluice_recorded_events_total", "Events applied to the run log, or passed over", ["outcome"])
 ESTIMATES_SENT = Counter("sluice_estimates_sent_total", "Estimates of the time remaining that were published")
+ETA_ERROR_RATIO = Histogram(
+    "sluice_eta_error_ratio", "Mean error of a run's estimates, as a share of its duration", buckets=_SHARES
+)
+ETA_BAND_COVERAGE = Histogram(
+    "sluice_eta_band_coverage", "Share of a run's estimates whose 10 to 90 % band held its end", buckets=_SHARES
+)
+DOWNLOADS = Counter("sluice_downloads_total", "Downloads of files begun, by form", ["form"])
+LIVE_CLIENTS = Gauge("sluice_live_clients", "Clients that follow runs as they change")
+LIVE_DROPPED = Counter("sluice_live_clients_dropped_total", "Clients that read too slowly and were dropped")
 HTTP_SECONDS = Histogram(
     "sluice_http_request_seconds", "Time to answer a request", ["service", "method", "route", "status"], buckets=_QUICK
 )
