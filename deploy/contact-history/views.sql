@@ -264,7 +264,8 @@ RESET ROLE;
 -- b) Look at some rows as they will be exported:
 --      SELECT row_to_json(i) FROM contact_history.interaction i WHERE tenant_id = 101 ORDER BY id COLLATE "C" LIMIT 3;
 -- c) See that the order comes from an index ("Index Scan", and no "Sort"):
---      EXPLAIN SELECT row_to_json(i) FROM contact_history.interaction i WHERE tenant_id = 101 ORDER BY id COLLATE "C";
+--      EXPLAIN SELECT row_to_json(i) FROM
+--          (SELECT * FROM contact_history.interaction WHERE tenant_id = 101 ORDER BY id COLLATE "C") i;
 --    If PostgreSQL sorts although the index is there, ANALYZE the table first, and see that effective_cache_size tells how
 --    much memory this machine has for caching. A table far larger than that, whose rows lie in another order than their
 --    ids, is exported fastest after CLUSTER suite.conversation USING conversation_export (it locks the table meanwhile).

@@ -48,6 +48,17 @@ class Batch(NamedTuple):
     attachments: list[Attachment]
 
 
+class _Thread(NamedTuple):
+    # What the interactions of one conversation over some days have in common.
+    root: int
+    key: str
+    digest: str
+    contact: str
+    tenant: int
+    language: Language
+    begin: Micros
+
+
 class Sample:
     """The sample contact history of a seed, of a number of interactions and of tenants; makes rows, keeps none."""
 
@@ -68,7 +79,13 @@ class Sample:
         first = number * BATCH
         indexes = range(first, min(first + BATCH, self.interactions))
         rng = Random(f"{self._seed}:{number}")
-        rows = [self._interaction(rng, index) for index in indexes]
+        rows: list[Interaction] = []
+        thread = self._thread(first)
+        for index in indexes:
+            if (root := _root(index)) != thread.root:
+                thread = self._thread(root)
+            row = self._interaction(rng, index, thread, parent=rows[-1].id if index != root else None)
+            rows.append(odd_form(row, index))
         file_rng = Random(f"{self._seed}:{number}:files")
         files = [
             file for index, row in zip(indexes, rows, strict=True) for file in self._attachments(file_rng, index, row)
@@ -93,17 +110,30 @@ class Sample:
             until=self.until,
         )
 
-    def _interaction(self, rng: Random, index: int) -> Interaction:
-        group = index // _GROUP
-        root = group * _GROUP + _ROOT_OF[index % _GROUP]
-        language = self._languages[(root * 7919) % len(self._languages)]
+    def _thread(self, root: int) -> _Thread:
+        group = root // _GROUP
+        key = self._keys.of(root)
+        # It begins somewhere in the two years and goes on for some days; ids say nothing about time.
+        scatter = (root * 11_400_714_819_323_198_485 & 0xFFFFFFFFFFFFFFFF) / 2**64
+        return _Thread(
+            root=root,
+            key=key,
+            digest=blake2b(key.encode(), digest_size=16).hexdigest(),
+            contact=self._contact_keys.of(self._contact_group(root)),
+            tenant=self._tenant(group),
+            language=self._languages[(root * 7919) % len(self._languages)],
+            begin=self.until - _SPAN + int(scatter * (_SPAN - 10 * _DAY)),
+        )
+
+    def _interaction(self, rng: Random, index: int, thread: _Thread, *, parent: str | None) -> Interaction:
+        place = index - thread.root
+        language = thread.language
         media, content = _content(rng, index, language)
-        start, modified, end = self._instants(rng, index, root)
-        root_key = self._keys.of(root)
-        direction, reason = _DIRECTIONS[index - root] if media not in ("voice", "workitem") else ("Inbound", None)
+        start, modified, end = self._instants(rng, thread.begin + place * _DAY)
+        direction, reason = _DIRECTIONS[place] if media not in ("voice", "workitem") else ("Inbound", None)
         chance = rng.random()
         number = int(chance * 1_000_000)
-        row = Interaction(
+        return Interaction(
             id=self._keys.of(index),
             status=1 if end is None else 3,
             entity_type_id=content.entity_type_id,
@@ -112,12 +142,12 @@ class Sample:
             subtype_id=reason,
             external_id=f"<{rng.getrandbits(64):016x}@mail.example.com>" if media == "email" else None,
             owner_id=None if chance < 0.1 else 100 + number % 400,
-            contact_id=self._contact_keys.of(self._contact_group(root)) if chance < 0.95 else None,
-            parent_id=None if index == root else self._keys.of(index - 1),
+            contact_id=thread.contact if chance < 0.95 else None,
+            parent_id=parent,
             start_date=start,
             modified_date=modified,
             end_date=end,
-            thread_id=root_key,
+            thread_id=thread.key,
             category_id=f"cat-{number % 37:02d}" if chance < 0.6 else None,
             time_shift=-720 + number % 105 * 15,
             subject=content.subject,
@@ -125,9 +155,9 @@ class Sample:
             structured_text=content.structured_text,
             struct_text_mimetype=content.struct_text_mimetype,
             the_comment=content.the_comment,
-            tenant_id=self._tenant(group),
+            tenant_id=thread.tenant,
             subtenant_id=number % 5 or None,
-            thread_hash=blake2b(root_key.encode(), digest_size=16).hexdigest(),
+            thread_hash=thread.digest,
             can_be_parent=media != "voice",
             creator_app_id=3000 + number % 7,
             queue_name=f"{content.queue}_{language.code}",
@@ -135,7 +165,6 @@ class Sample:
             is_spam=number % 20 == 0 if media == "email" else None,
             web_safe_email_status="Sent" if media == "email" and number % 10 == 0 else None,
         )
-        return odd_form(row, index)
 
     def _contact_group(self, root: int) -> int:
         # A few contacts write often: step back to an earlier group of the same tenant, mostly a short way.
@@ -144,12 +173,8 @@ class Sample:
         back = int(40 * scatter**3) * 10 * max(1, self._tenants - 1)
         return group - back if group >= back else group
 
-    def _instants(self, rng: Random, index: int, root: int) -> tuple[Micros, Micros, Micros | None]:
-        # A thread begins somewhere in the two years and goes on for some days; ids say nothing about time.
-        scatter = (root * 11_400_714_819_323_198_485 & 0xFFFFFFFFFFFFFFFF) / 2**64
-        start = (
-            self.until - _SPAN + int(scatter * (_SPAN - 10 * _DAY)) + (index - root) * _DAY + int(rng.random() * _DAY)
-        )
+    def _instants(self, rng: Random, earliest: Micros) -> tuple[Micros, Micros, Micros | None]:
+        start = earliest + int(rng.random() * _DAY)
         precision = rng.random()
         if precision < 0.1:
             start -= start % 1_000_000
@@ -177,6 +202,10 @@ class Sample:
                 size=len(content),
                 content=None if is_gone and not is_huge else content,
             )
+
+
+def _root(index: int) -> int:
+    return index - index % _GROUP + _ROOT_OF[index % _GROUP]
 
 
 def _content(rng: Random, index: int, language: Language) -> tuple[str, Content]:

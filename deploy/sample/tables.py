@@ -1,5 +1,7 @@
 """Which column of the suite's tables each value of a row goes into, and how (../contact-history/sample-tables.sql)."""
 
+from functools import lru_cache
+
 from deploy.sample.copyformat import (
     Encoder,
     Table,
@@ -16,6 +18,11 @@ from deploy.sample.copyformat import (
 )
 
 
+def _few(write: Encoder) -> Encoder:
+    """Write a column of few different values: to remember them is quicker than to write them again."""
+    return lru_cache(maxsize=1_024)(write)
+
+
 def _table(name: str, *columns: tuple[str, Encoder]) -> Table:
     return Table("suite", name, tuple(column for column, _ in columns), tuple(encoder for _, encoder in columns))
 
@@ -23,35 +30,35 @@ def _table(name: str, *columns: tuple[str, Encoder]) -> Table:
 CONVERSATION = _table(
     "conversation",
     ("conversation_key", text),
-    ("state", smallint),
-    ("kind_code", smallint),
-    ("channel", text),
-    ("direction", text),
-    ("reason", text),
+    ("state", _few(smallint)),
+    ("kind_code", _few(smallint)),
+    ("channel", _few(text)),
+    ("direction", _few(text)),
+    ("reason", _few(text)),
     ("foreign_ref", text),
-    ("agent_no", integer),
+    ("agent_no", _few(integer)),
     ("customer_key", text),
     ("answers_key", text),
     ("started_at", instant),
     ("changed_at", instant),
     ("ended_at", instant),
     ("thread_key", text),
-    ("topic_code", text),
-    ("clock_shift_minutes", smallint),
+    ("topic_code", _few(text)),
+    ("clock_shift_minutes", _few(smallint)),
     ("subject_line", text),
     ("body_plain", text),
     ("body_rich", text),
-    ("body_rich_type", text),
+    ("body_rich_type", _few(text)),
     ("remark", text),
-    ("org_no", integer),
-    ("sub_org_no", smallint),
+    ("org_no", _few(integer)),
+    ("sub_org_no", _few(smallint)),
     ("thread_digest", hexadecimal),
     ("answerable", boolean),
-    ("source_app", integer),
-    ("routed_via", text),
+    ("source_app", _few(integer)),
+    ("routed_via", _few(text)),
     ("extras", jsonb),
     ("spam", boolean),
-    ("reply_form_state", text),
+    ("reply_form_state", _few(text)),
 )
 """Takes `Interaction`."""
 

@@ -81,7 +81,8 @@ async def test_E5_every_column_says_what_it_is_with_its_type(reader: Connection)
     [
         'FROM contact_history.interaction WHERE tenant_id = 101 ORDER BY id COLLATE "C"',
         """FROM contact_history.interaction
-            WHERE tenant_id = 101 AND id COLLATE "C" >= '0004A' AND id COLLATE "C" < '0004B' ORDER BY id COLLATE "C" """,
+            WHERE tenant_id = 101 AND id COLLATE "C" >= '0004A' AND id COLLATE "C" < '0004B'
+            ORDER BY id COLLATE "C" """,
         "FROM contact_history.interaction WHERE tenant_id = 101 ORDER BY start_date",
         "FROM contact_history.interaction WHERE tenant_id = 101 ORDER BY modified_date",
         'FROM contact_history.contact WHERE tenant_id = 101 ORDER BY id COLLATE "C"',
