@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 
 from exporter.certificates import accept_recipients
 from exporter.cms import Sealing
@@ -23,6 +22,7 @@ from exporter.selection import RecordKind, Selection, WindowColumn
 from exporter.selection import Window as SelectedWindow
 from exporter.source import Snapshot, open_snapshot
 from exporter.zipstream import Compression
+from shared.clock import SystemClock
 from shared.events.values import FileKind, Phase
 
 Tell = Callable[[Said], None]
@@ -61,7 +61,7 @@ class Work:
 
     async def run(self) -> None:
         """Export everything, telling of progress and finished parts, then Done. Raises ExportError."""
-        recipients = accept_recipients([pem.encode() for pem in self._order.certificates], datetime.now(UTC))
+        recipients = accept_recipients([pem.encode() for pem in self._order.certificates], SystemClock().now())
         settings = self._order.settings
         packing = Packing(
             recipients,

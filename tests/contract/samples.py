@@ -1,0 +1,142 @@
+"""One event of each kind, from which the golden examples were first written."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from shared import events
+from shared.events.values import ExportedFile, JobSettings, Schedule, Timeframe, Window
+
+JOB = UUID("0192f0c1-7b1e-7000-8000-000000000001")
+TENANT = UUID("0192f0c1-7b1e-7000-8000-000000000002")
+RUN = UUID("0192f0c1-7b1e-5000-8000-000000000003")
+USER = UUID("0192f0c1-7b1e-7000-8000-000000000004")
+CERTIFICATE = UUID("0192f0c1-7b1e-7000-8000-000000000005")
+AT = datetime(2026, 11, 24, 10, 0, 0, 123456, UTC)
+SLOT = datetime(2026, 11, 24, 10, tzinfo=UTC)
+SETTINGS = JobSettings(
+    title="Nightly, all mail",
+    source="contact_history",
+    type="interaction",
+    source_tenant=101,
+    timeframe=Timeframe(kind="last", count=1, unit="days"),
+    media_types=("email", "chat"),
+    split_size=64 * 1024 * 1024,
+    certificates=(CERTIFICATE,),
+)
+FILE = ExportedFile(
+    name="Interaction-0192f0c1-7b1e-7000-8000-000000000001-20261124T100000Z-part-0001.zip.p7m",
+    kind="interaction",
+    part=1,
+    rows=200_000,
+    bytes_raw=270_000_000,
+    bytes_packed=75_000_000,
+    sha256="0" * 64,
+    object=f"runs/{RUN}/1/part",
+)
+
+
+def samples() -> list[events.Event]:
+    """Return one event of each kind."""
+    life = {"job_id": JOB, "tenant_id": TENANT, "run_id": RUN, "token": 1, "seq": 2, "at": AT}
+    return [
+        events.JobSaved(
+            job_id=JOB,
+            tenant_id=TENANT,
+            version=3,
+            state="active",
+            state_reason=None,
+            description="For the archive",
+            settings=SETTINGS,
+            schedule=Schedule(kind="daily", start=SLOT, every=1),
+            catch_up="last",
+            overlap="skip",
+            saved_at=AT,
+        ),
+        events.CertificateSaved(
+            certificate_id=CERTIFICATE,
+            tenant_id=TENANT,
+            version=1,
+            name="Archive 2026",
+            state="active",
+            pem="-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+            fingerprint="ab" * 32,
+            not_before=AT,
+            not_after=AT + timedelta(days=365),
+        ),
+        events.IdentitySaved(
+            identity_id=USER,
+            kind="api-key",
+            tenant_id=TENANT,
+            user_id=USER,
+            name="pipeline",
+            roles=("operator",),
+            secret_hash="cd" * 32,
+            expires_at=None,
+            revoked=False,
+            version=1,
+        ),
+        events.SlotTriggered(
+            job_id=JOB,
+            tenant_id=TENANT,
+            run_id=RUN,
+            slot=SLOT,
+            cause="schedule",
+            job_version=3,
+            settings=SETTINGS,
+            overlap="skip",
+            triggered_at=AT,
+        ),
+        events.SlotSkipped(
+            job_id=JOB, tenant_id=TENANT, run_id=RUN, slot=SLOT, reason="missed", job_version=3, skipped_at=AT
+        ),
+        events.CancelRun(
+            job_id=JOB, tenant_id=TENANT, run_id=RUN, reason="requested", requested_by=USER, requested_at=AT
+        ),
+        events.RunQueued(**life, slot=SLOT, cause="schedule", settings=SETTINGS),
+        events.RunStarted(
+            **life,
+            exporter="exporter-1",
+            attempt=1,
+            window=Window(start=SLOT - timedelta(days=1), end=SLOT),
+            recipients=("ab" * 32,),
+        ),
+        events.PartFinished(
+            **life, kind="interaction", part=1, rows=10, bytes_raw=1000, bytes_packed=300, sha256="0" * 64
+        ),
+        events.RunAttemptFailed(
+            **life, attempt=1, code="source-unavailable", message="The source is away.", retry_at=AT
+        ),
+        events.RunHandedBack(**life, exporter="exporter-1"),
+        events.RunSucceeded(
+            **life,
+            rows=200_000,
+            bytes_raw=270_000_000,
+            bytes_packed=75_000_000,
+            files=(FILE,),
+            manifest=f"runs/{RUN}/1/manifest.json",
+            data_complete_through=SLOT,
+        ),
+        events.RunFailed(**life, attempt=5, code="source-bad-mapping", message="A view lacks a column."),
+        events.RunCancelled(**life, reason="requested", requested_by=USER),
+        events.RunSkipped(**life, slot=SLOT, cause="schedule", reason="overlap", settings=SETTINGS),
+        events.FilesExpired(
+            job_id=JOB,
+            tenant_id=TENANT,
+            run_id=RUN,
+            objects=(FILE.object,),
+            reason="expired",
+            removed_by=None,
+            at=AT,
+        ),
+        events.RunRemoved(job_id=JOB, tenant_id=TENANT, run_id=RUN, removed_by=USER, at=AT),
+        events.RunProgressed(
+            **life,
+            phase="export",
+            units_done=50_000,
+            units_total=200_000,
+            total_exact=True,
+            bytes_done=67_000_000,
+            slices=((50_000, 100_000), (0, 100_000)),
+        ),
+        events.RunEstimated(**life, progress=0.25, eta_seconds=12.5, eta_low=9.0, eta_high=20.0),
+    ]

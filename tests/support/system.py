@@ -1,0 +1,140 @@
+"""A part of the product, or all of it, on a database and a Kafka of its own: real processes that a test may kill."""
+
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from deploy.local.ports import free_port
+from deploy.local.processes import Command, Running, Warden, plain_environment
+from shared import codec, events
+from shared.clock import SystemClock
+from shared.kafka import Producer
+from shared.kafka.admin import create_topics
+from shared.postgres import migrate
+from shared.provision import ProvisionSettings, provision
+from shared.settings import KafkaSettings
+from tests.support.servers import Databases
+from tests.support.wait import eventually
+
+ROOT = Path(__file__).parents[2]
+ROLES = ("job_api", "scheduler", "exporter", "history")
+PASSWORD = "test-password"
+
+
+@dataclass
+class System:
+    """Addresses of one system under test, and what was started of it."""
+
+    folder: Path
+    kafka: str
+    databases: Databases
+    database: str
+    warden: Warden
+    _running: list["Service"] = field(default_factory=list)
+
+    @classmethod
+    async def prepare(
+        cls, folder: Path, kafka: str, databases: Databases, warden: Warden, services: Sequence[str] = ROLES
+    ) -> "System":
+        """Make a database with roles, schemas and tables, and the topics."""
+        admin = await databases.fresh()
+        passwords = {f"{role}_password": PASSWORD for role in ROLES}
+        await provision(ProvisionSettings(admin_dsn=admin, **passwords))
+        await create_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_partitions=4))
+        system = cls(folder, kafka, databases, admin.rpartition("/")[2], warden)
+        for service in services:
+            await migrate(system.dsn(service), service)
+        return system
+
+    def dsn(self, role: str) -> str:
+        """Return the address of the database for one service's role."""
+        return self.databases.dsn(self.database, role=role, password=PASSWORD)
+
+    def start(self, package: str, command: str, extra: Mapping[str, str] | None = None) -> "Service":
+        """Start a process of a service; what else its settings need is in `extra`, without the prefix."""
+        port = free_port()
+        prefix = f"SLUICE_{package.upper()}_"
+        environment = {
+            "SLUICE_KAFKA_BOOTSTRAP": self.kafka,
+            "SLUICE_LOG_FORMAT": "console",
+            f"{prefix}POSTGRES": self.dsn(package),
+            f"{prefix}HTTP_PORT": str(port),
+            **{prefix + name: value for name, value in (extra or {}).items()},
+        }
+        name = f"{package}-{command}-{secrets.token_hex(3)}"
+        running = Running(
+            Command(
+                name=name,
+                words=[sys.executable, "-m", package, command],
+                environment=plain_environment(environment),
+                log=self.folder / f"{name}.log",
+                folder=ROOT,
+            ),
+            self.warden,
+        )
+        service = Service(running, f"http://127.0.0.1:{port}")
+        self._running.append(service)
+        return service
+
+    async def publish(self, *told: events.Event) -> None:
+        """Put events on their topics, as another service would."""
+        async with Producer.opened(self.kafka, name="test") as producer:
+            await producer.send(codec.encode(event, source="test", at=SystemClock().now()) for event in told)
+
+    async def publish_raw(self, topic: str, value: bytes, headers: Mapping[str, bytes]) -> None:
+        """Put something on a topic that no service would send."""
+        async with Producer.opened(self.kafka, name="test") as producer:
+            await producer.send([codec.Record(topic, b"x", value, tuple(headers.items()))])
+
+    async def fetch(self, role: str, query: str, *values: object) -> list[asyncpg.Record]:
+        """Ask the database in one service's role."""
+        connection = await asyncpg.connect(self.dsn(role))
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    def stop(self) -> None:
+        """Stop what still runs."""
+        for service in self._running:
+            service.running.stop()
+
+
+@dataclass
+class Service:
+    """One started process."""
+
+    running: Running
+    url: str
+
+    async def ready(self) -> None:
+        """Wait until it answers that it is ready; an end by itself fails at once, with the end of its log."""
+
+        async def check() -> bool:
+            code = self.running.exit_code()
+            if code is not None:
+                raise RuntimeError(f"{self.running.command.name} ended with {code}:\n{self.log()[-4000:]}")
+            async with httpx.AsyncClient() as client:
+                try:
+                    return (await client.get(f"{self.url}/readyz", timeout=10)).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+        await eventually(check, timeout=120)
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return self.running.command.log.read_text(errors="replace")
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """Return one sample of its metrics; 0.0 where there is none."""
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(f"{self.url}/metrics")).text
+        wanted = "{" + ",".join(f'{key}="{value}"' for key, value in sorted(labels.items())) + "}" if labels else ""
+        found = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name}{wanted} ")]
+        return float(found[0]) if found else 0.0

@@ -1,0 +1,39 @@
+"""Tokens (U4): shown once, stored as a hash, never in a log."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from shared import auth
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def test_U4_a_token_is_found_again_by_its_hash() -> None:
+    token = auth.mint(uuid4())
+    parsed = auth.parse(str(token))
+    assert parsed == token
+    assert auth.matches(parsed, auth.secret_hash(token.secret))
+    assert not auth.matches(auth.mint(token.identity_id), auth.secret_hash(token.secret))
+    assert token.secret not in repr(token)
+
+
+@pytest.mark.parametrize("text", ["", "slc", "slc__x", "slc_zz_x", f"abc_{uuid4().hex}_x", f"slc_{uuid4().hex}_"])
+def test_U1_what_is_no_token_is_none(text: str) -> None:
+    assert auth.parse(text) is None
+
+
+def test_U4_revoked_and_expired_are_dead() -> None:
+    assert auth.live(expires_at=None, revoked=False, now=NOW)
+    assert not auth.live(expires_at=None, revoked=True, now=NOW)
+    assert not auth.live(expires_at=NOW, revoked=False, now=NOW)
+    assert auth.live(expires_at=NOW + timedelta(seconds=1), revoked=False, now=NOW)
+
+
+def test_U2_an_admin_may_what_others_may() -> None:
+    admin = auth.Identity(uuid4(), uuid4(), uuid4(), "a", frozenset({"admin"}))
+    viewer = auth.Identity(uuid4(), uuid4(), uuid4(), "v", frozenset({"viewer"}))
+    assert admin.may("operator")
+    assert viewer.may("operator", "viewer")
+    assert not viewer.may("operator")

@@ -1,0 +1,64 @@
+"""Settings: what is unknown or bad is refused at start, with its name and never its value."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from pydantic import Field
+
+from shared.errors import InvalidSettings
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    service: ClassVar[str] = "SCHEDULER"
+    batch: int = Field(10, ge=1, description="how many at once")
+
+
+GOOD = {"SLUICE_KAFKA_BOOTSTRAP": "127.0.0.1:9092", "SLUICE_SCHEDULER_POSTGRES": "postgresql://a:b@/sluice"}
+
+
+def test_reads_what_is_given_and_leaves_other_services_alone() -> None:
+    settings = Settings.load({**GOOD, "SLUICE_SCHEDULER_BATCH": "7", "SLUICE_HISTORY_STORE": "file:///x", "PATH": "/"})
+    assert (settings.batch, settings.http_host) == (7, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"SLUICE_SCHEDULER_BATHC": "7"}, r"SLUICE_SCHEDULER_BATHC is not a setting \(did you mean .*_BATCH\?\)"),
+        ({"SLUICE_ODD": "7"}, "SLUICE_ODD is not a setting"),
+        ({"SLUICE_SCHEDULER_BATCH": "0"}, "SLUICE_SCHEDULER_BATCH: .*greater than or equal to 1"),
+        ({"SLUICE_LOG_LEVEL": "loud"}, "SLUICE_LOG_LEVEL: "),
+        ({"SLUICE_SCHEDULER_POSTGRES": "mysql://x"}, "SLUICE_SCHEDULER_POSTGRES: "),
+        ({"SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "SLUICE_SCHEDULER_BATCH_FILE: cannot read"),
+        ({"SLUICE_SCHEDULER_BATCH": "1", "SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "BATCH is given twice"),
+    ],
+)
+def test_refuses_with_the_variable_s_name(extra: dict[str, str], words: str) -> None:
+    with pytest.raises(InvalidSettings, match=words):
+        Settings.load({**GOOD, **extra})
+
+
+def test_names_every_fault_at_once() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.load({"SLUICE_SCHEDULER_BATCH": "x", "SLUICE_SCHEDULER_ODD": "1"})
+    for name in ("_KAFKA_BOOTSTRAP is required", "_SCHEDULER_POSTGRES is required", "_BATCH: ", "_ODD is not"):
+        assert name in str(caught.value)
+
+
+def test_a_secret_comes_from_a_file_and_never_into_an_error(tmp_path: Path) -> None:
+    secret = tmp_path / "dsn"
+    secret.write_text("postgresql://a:geheim@/sluice\n")
+    environ = {"SLUICE_KAFKA_BOOTSTRAP": "k:1", "SLUICE_SCHEDULER_POSTGRES_FILE": str(secret)}
+    assert Settings.load(environ).postgres == "postgresql://a:geheim@/sluice"
+    secret.write_text("mysql://a:geheim@/sluice\n")
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.load(environ)
+    assert "geheim" not in str(caught.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings.load(GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.batch = 3  # type: ignore[misc]  # which is the point

@@ -1,0 +1,189 @@
+"""Rules S1 to S5 and S11: when a schedule is due, checked against definitions that know nothing of the code."""
+
+import os
+import random
+import time
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from shared.events import Schedule
+from shared.timetable import due, next_slot, preview, run_id_of
+
+KINDS = ("hourly", "daily", "weekly", "monthly")
+ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Pacific/Chatham")
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.fixture(params=ZONES)
+def zone(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    time.tzset()
+    yield request.param
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+def fires(schedule: Schedule, minute: datetime) -> bool:
+    """The rules as a definition: whether a schedule is due at a whole minute."""
+    start, every = schedule.start, schedule.every
+    if minute < start:
+        return False
+    if minute == start and schedule.immediately:
+        return True
+    if schedule.kind == "hourly":
+        return minute.minute == 0 and minute.hour % every == 0
+    if (minute.hour, minute.minute) != (start.hour, start.minute):
+        return False
+    days = (minute.date() - start.date()).days
+    if schedule.kind == "daily":
+        return days % every == 0
+    if schedule.kind == "weekly":
+        return days % (7 * every) == 0
+    months = (minute.year - start.year) * 12 + minute.month - start.month
+    return months % every == 0 and minute.day == min(start.day, monthrange(minute.year, minute.month)[1])
+
+
+def some_schedule(dice: random.Random) -> Schedule:
+    kind = dice.choice(KINDS)
+    start = at("2023-01-01") + dice.randrange(3 * 365 * 1440) * MINUTE
+    return Schedule(
+        kind=kind,
+        start=start,
+        every=dice.randint(1, 24) if kind == "hourly" else dice.randint(1, 14),
+        immediately=dice.random() < 0.3,
+    )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_S1_S2_S3_S4_every_minute_agrees_with_the_definition(seed: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(10):
+        schedule = some_schedule(dice)
+        begin = schedule.start + dice.randrange(-DAY // MINUTE, 7 * 365 * DAY // MINUTE) * MINUTE
+        minutes = [begin + number * MINUTE for number in range(1, 1 + 2 * 1440)]
+        assert list(due(schedule, begin, minutes[-1])) == [each for each in minutes if fires(schedule, each)], schedule
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_S3_ten_years_of_days_agree_with_the_definition(seed: int) -> None:
+    dice = random.Random(1000 + seed)
+    for _ in range(10):
+        schedule = some_schedule(dice)
+        if schedule.kind == "hourly":
+            continue
+        first = at("2023-01-01").replace(hour=schedule.start.hour, minute=schedule.start.minute)
+        days = [first + number * DAY for number in range(3653)]
+        slots = list(due(schedule, first - MINUTE, days[-1]))
+        assert slots == [each for each in days if fires(schedule, each)], schedule
+
+
+def test_S1_nothing_moves_with_a_local_clock(zone: str) -> None:
+    around_changes = [at("2026-03-06"), at("2026-03-27"), at("2026-10-23"), at("2026-10-30"), at("2026-04-03")]
+    for kind in KINDS:
+        schedule = Schedule(kind=kind, start=at("2026-01-30T01:30"), every=1)
+        for begin in around_changes:
+            slots = list(due(schedule, begin, begin + 4 * DAY))
+            assert all(fires(schedule, slot) and slot.tzinfo is UTC for slot in slots), (zone, kind)
+            if kind == "hourly":
+                assert len(slots) == 96
+            if kind == "daily":
+                assert [slot - slots[0] for slot in slots] == [number * DAY for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("every", "hours"), [(4, [0, 4, 8, 12, 16, 20]), (5, [0, 5, 10, 15, 20]), (7, [0, 7, 14, 21]), (9, [0, 9, 18])]
+)
+def test_S2_each_day_begins_again_at_midnight(every: int, hours: list[int]) -> None:
+    schedule = Schedule(kind="hourly", start=at("2026-11-24T03:20"), every=every)
+    slots = preview(schedule, 2 * len(hours), at("2026-11-24T23:59:59"))
+    assert [slot.hour for slot in slots] == hours * 2
+    assert all(slot.minute == slot.second == 0 for slot in slots)
+
+
+def test_S2_with_a_start_the_first_slot_is_the_first_on_the_grid_at_or_after_it() -> None:
+    on_grid = Schedule(kind="hourly", start=at("2026-11-24T08:00"), every=4)
+    assert next_slot(on_grid, at("2026-11-01")) == at("2026-11-24T08:00")
+    off_grid = Schedule(kind="hourly", start=at("2026-11-24T08:00:01"), every=4)
+    assert next_slot(off_grid, at("2026-11-01")) == at("2026-11-24T12:00")
+
+
+def test_S3_the_last_day_stands_in_for_a_missing_one() -> None:
+    schedule = Schedule(kind="monthly", start=at("2027-12-31T06:00"), every=1)
+    assert [f"{slot:%m-%d}" for slot in preview(schedule, 5, at("2027-12-01"))] == [
+        "12-31",
+        "01-31",
+        "02-29",
+        "03-31",
+        "04-30",
+    ]
+
+
+def test_S3_two_weeks_run_over_the_end_of_a_year() -> None:
+    schedule = Schedule(kind="weekly", start=at("2026-12-21T06:00"), every=2)
+    assert [f"{slot:%Y-%m-%d}" for slot in preview(schedule, 3, at("2026-12-01"))] == [
+        "2026-12-21",
+        "2027-01-04",
+        "2027-01-18",
+    ]
+
+
+def test_S4_starting_at_once_makes_one_slot_now_and_then_the_grid_holds() -> None:
+    schedule = Schedule(kind="hourly", start=at("2026-11-24T10:17:42"), every=4, immediately=True)
+    assert preview(schedule, 3, at("2026-11-24T10:17:41")) == [
+        at("2026-11-24T10:17:42"),
+        at("2026-11-24T12:00"),
+        at("2026-11-24T16:00"),
+    ]
+
+
+def test_S5_a_start_in_the_past_is_only_the_anchor() -> None:
+    schedule = Schedule(kind="daily", start=at("1990-01-01T05:00"), every=1)
+    assert next_slot(schedule, at("2026-11-24T10:00")) == at("2026-11-25T05:00")
+
+
+def test_S1_once_is_due_once() -> None:
+    schedule = Schedule(kind="once", start=at("2026-11-24T10:00"))
+    assert preview(schedule, 5, at("2026-11-01")) == [at("2026-11-24T10:00")]
+    assert next_slot(schedule, at("2026-11-24T10:00")) is None
+
+
+def test_S5_a_start_long_ago_costs_no_more_than_one_of_today() -> None:
+    counted = 0
+
+    class Counting(datetime):
+        def __add__(self, other: timedelta) -> "Counting":  # type: ignore[override]  # counts the steps only
+            nonlocal counted
+            counted += 1
+            moved = datetime.__add__(self, other)
+            return Counting.fromtimestamp(moved.timestamp(), UTC)
+
+    start = Counting(1990, 1, 1, tzinfo=UTC)
+    for kind in KINDS:
+        assert next_slot(Schedule(kind=kind, start=start, every=1), at("2026-11-24")) is not None
+    assert 0 < counted <= 12
+
+
+def test_schedules_end_where_the_calendar_ends() -> None:
+    schedule = Schedule(kind="monthly", start=at("9999-06-30"), every=9)
+    assert next_slot(schedule, at("9999-07-01")) is None
+
+
+def test_S7_run_ids_are_derived_and_stay_for_ever() -> None:
+    job = UUID("0192f0c1-7b1e-7000-8000-000000000001")
+    expected = UUID("0dd9e490-ae71-572c-bd14-ee1a831109fa")
+    derived = run_id_of(job, at("2026-11-24T10:00"))
+    assert derived == run_id_of(job, datetime.fromisoformat("2026-11-24T12:00:00.9+02:00"))
+    assert derived.version == 5
+    assert derived == expected
