@@ -58,7 +58,8 @@ CREATE TABLE IF NOT EXISTS suite.conversation (
     extras jsonb
 );
 
--- One row for each customer. The suite writes UTC into columns without a time zone, lists into arrays, and JSON as it came.
+-- One row for each customer. The suite writes UTC into columns without a time zone, lists into arrays, and JSON as it
+-- came.
 CREATE TABLE IF NOT EXISTS suite.customer (
     customer_key text PRIMARY KEY,
     org_no integer NOT NULL,

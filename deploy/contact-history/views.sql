@@ -1,22 +1,22 @@
 -- Sluice reads a contact history through three views and nothing else. This file makes them over the sample's tables
--- (sample-tables.sql). To use your own: copy the file, replace what stands right of each FROM and left of each AS, and
--- keep the names and types on the views' side. Then run it, and check.sql after it.
+-- (sample-tables.sql). To use your own: copy the file, replace what stands right of each FROM and left of each AS,
+-- and keep the names and types on the views' side. Then run it, and check.sql after it.
 --
 -- Rules for a mapping
---   * Every column must be there, in any order, with the type named in its comment. What you do not have is NULL with a
---     cast: NULL::text AS queue_name. Only those marked "required" may never be NULL.
---   * A column of type json must be cast to jsonb: json keeps the line breaks it was written with, and an export has one
---     record a line.
+--   * Every column must be there, in any order, with the type named in its comment. What you do not have is NULL with
+--     a cast: NULL::text AS queue_name. Only those marked "required" may never be NULL.
+--   * A column of type json must be cast to jsonb: json keeps the line breaks it was written with, and an export has
+--     one record a line.
 --   * timestamp without time zone must say what it means: created_utc AT TIME ZONE 'UTC'. The values infinity and
 --     -infinity are not instants: NULLIF(ended_at, 'infinity').
---   * Keep it quick: rename, cast and compute, but do not join, aggregate or ORDER BY in a view. tenant_id, id, entity_id and the
---     dates should be plain columns, or expressions that have an index. PostgreSQL then filters and sorts by index, and an
---     export runs at the speed of the table.
---   * tenant_id says whose row it is. Sluice adds "tenant_id = ..." to every read; rows of other numbers are never seen.
---     If your database belongs to one organisation, put a constant: 101 AS tenant_id.
+--   * Keep it quick: rename, cast and compute, but do not join, aggregate or ORDER BY in a view. tenant_id, id,
+--     entity_id and the dates should be plain columns, or expressions that have an index. PostgreSQL then filters and
+--     sorts by index, and an export runs at the speed of the table.
+--   * tenant_id says whose row it is. Sluice adds "tenant_id = ..." to every read; rows of other numbers are never
+--     seen. If your database belongs to one organisation, put a constant: 101 AS tenant_id.
 --
--- Who runs it: a superuser, or a role that may create roles, and schemas in this database. Put the role that owns your
--- tables in place of contact_owner: the views read with its rights. Safe to run again.
+-- Who runs it: a superuser, or a role that may create roles, and schemas in this database. Put the role that owns
+-- your tables in place of contact_owner: the views read with its rights. Safe to run again.
 
 -- 1. Roles -----------------------------------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluice_reader') THEN
         CREATE ROLE sluice_reader LOGIN;
-        -- The grants below already allow no writing; this also refuses temporary tables.
+        -- The grants below allow no writing anyway; with this, temporary tables are refused too, unless asked for.
         ALTER ROLE sluice_reader SET default_transaction_read_only = on;
     END IF;
 EXCEPTION
@@ -47,9 +47,9 @@ BEGIN
 END
 $$;
 
--- The timeframe "since last run" must know the oldest transaction that is still writing, or it would miss rows that are
--- committed late. For that it looks at other sessions (pg_stat_activity), which needs this membership. Without it,
--- all other timeframes work.
+-- The timeframe "since last run" must know the oldest transaction that is still writing, or it would miss rows that
+-- are committed late. For that it looks at other sessions (pg_stat_activity), which needs this membership. Without
+-- it, all other timeframes work.
 DO $$
 BEGIN
     IF NOT pg_has_role('sluice_reader', 'pg_read_all_stats', 'MEMBER') THEN
@@ -57,7 +57,7 @@ BEGIN
     END IF;
 EXCEPTION
     WHEN insufficient_privilege THEN
-        RAISE WARNING 'Exports "since last run" need: GRANT pg_read_all_stats TO sluice_reader (ask your administrator).';
+        RAISE WARNING 'Exports "since last run" need: GRANT pg_read_all_stats TO sluice_reader (ask an administrator).';
 END
 $$;
 
@@ -108,7 +108,8 @@ COMMENT ON COLUMN contact_history.interaction.id IS
 COMMENT ON COLUMN contact_history.interaction.status IS
     'integer: state as your suite numbers it. The sample: 1 new, 2 in progress, 3 done, 4 stopped. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.entity_type_id IS
-    'integer: kind of record as your suite numbers it. The sample: 0 call, 1 mail, 2 chat, 3 message, 4 callback, 5 task. Or NULL.';
+    'integer: kind of record as your suite numbers it. The sample: 0 call, 1 mail, 2 chat, 3 message, 4 callback, '
+    '5 task. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.media_type_id IS
     'text: media type, one of the ids set up for the tenant, such as email, chat, voice, callback, sms. '
     'NULL rows are exported only by jobs for all media types.';
@@ -232,8 +233,9 @@ COMMENT ON COLUMN contact_history.attachment.content IS
     'On a table with many, ALTER COLUMN ... SET STORAGE EXTERNAL lets large ones be read in pieces.';
 
 -- 5. Indexes on your tables ------------------------------------------------------------------------------------------
--- Exports sort by id in the order of its bytes (COLLATE "C"), whatever the collation of your database: an index in another
--- collation does not serve them. On a table in use say CREATE INDEX CONCURRENTLY, one statement at a time.
+-- Exports sort by id in the order of its bytes (COLLATE "C"), whatever the collation of your database: an index in
+-- another collation does not serve them. On a table in use say CREATE INDEX CONCURRENTLY, one statement at a time. If
+-- your views give a constant as tenant_id, leave org_no out of the indexes.
 
 -- Whole exports, in order, cut into slices by id:
 CREATE INDEX IF NOT EXISTS conversation_export ON suite.conversation (org_no, conversation_key COLLATE "C");
@@ -247,7 +249,8 @@ CREATE INDEX IF NOT EXISTS conversation_changed ON suite.conversation (org_no, c
 CREATE INDEX IF NOT EXISTS customer_created ON suite.customer (org_no, (created_utc AT TIME ZONE 'UTC'));
 CREATE INDEX IF NOT EXISTS customer_changed ON suite.customer (org_no, (changed_utc AT TIME ZONE 'UTC'));
 
--- The attachments of the interactions exported, looked up one by one (equality, in the collation of the column) and in order:
+-- The attachments of the interactions exported, looked up one by one (equality, in the collation of the column) and
+-- in order:
 CREATE INDEX IF NOT EXISTS file_conversation ON suite.file (conversation_key);
 CREATE INDEX IF NOT EXISTS file_conversation_export ON suite.file (org_no, conversation_key COLLATE "C");
 
@@ -262,10 +265,11 @@ RESET ROLE;
 -- 7. Check the mapping -----------------------------------------------------------------------------------------------
 -- a) Log in as sluice_reader and run check.sql: each line it prints says ok, or what to mend.
 -- b) Look at some rows as they will be exported:
---      SELECT row_to_json(i) FROM contact_history.interaction i WHERE tenant_id = 101 ORDER BY id COLLATE "C" LIMIT 3;
+--      SELECT row_to_json(i) FROM contact_history.interaction i WHERE tenant_id = 101 ORDER BY id LIMIT 3;
 -- c) See that the order comes from an index ("Index Scan", and no "Sort"):
 --      EXPLAIN SELECT row_to_json(i) FROM
 --          (SELECT * FROM contact_history.interaction WHERE tenant_id = 101 ORDER BY id COLLATE "C") i;
---    If PostgreSQL sorts although the index is there, ANALYZE the table first, and see that effective_cache_size tells how
---    much memory this machine has for caching. A table far larger than that, whose rows lie in another order than their
---    ids, is exported fastest after CLUSTER suite.conversation USING conversation_export (it locks the table meanwhile).
+--    If PostgreSQL sorts although the index is there, ANALYZE the table first, and see that effective_cache_size
+--    tells how much memory this machine has for caching. A table far larger than that, whose rows lie in another
+--    order than their ids, is exported fastest after CLUSTER suite.conversation USING conversation_export (it locks
+--    the table meanwhile).

@@ -11,6 +11,8 @@ END_OF_TIME: Micros = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z, by
 
 _TEXTS = list(NASTY.items())
 _OBJECTS = list(NASTY_ATTRIBUTES.values())
+_REQUIRED = {"id", "media_type_id", "start_date", "modified_date", "tenant_id"}
+# Any: which type a value must have depends on the name of its column.
 _FORMS: list[dict[str, Any]] = [
     {
         "subject": "",
@@ -21,9 +23,8 @@ _FORMS: list[dict[str, Any]] = [
         "queue_name": "",
         "external_id": "",
     },
-    dict.fromkeys(
-        set(Interaction._fields) - {"id", "media_type_id", "start_date", "modified_date", "tenant_id"},
-    ),
+    # All that an interaction need not have.
+    {name: None for name in Interaction._fields if name not in _REQUIRED},
     {
         "owner_id": 2_147_483_647,
         "creator_app_id": -2_147_483_648,
