@@ -1,0 +1,110 @@
+"""The estimates' edge to Kafka: a faust app with one agent and no table.
+
+Effects are idempotent and delivery is at least once; tables are avoided because they lost events at rebalances. The
+only module beside the composition root that knows faust, which ships no types.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+
+from history.errors import EstimatesStalled
+from shared.codec import Received
+from shared.lifecycle import first_of
+from shared.observe import CONSUMER_LAG, logger
+from shared.topics import PROGRESS, RUNS, TRIGGERS
+
+GROUP = "sluice.history.estimates"
+TOPICS = (TRIGGERS, RUNS, PROGRESS)
+log = logger(__name__)
+
+_LOOK_EVERY, _STALLED_AFTER = 2.0, 60.0
+
+
+def new_faust_app(bootstrap: str) -> Any:
+    """Return an app that is not started yet; settings are those that lost nothing in trials with kills."""
+    return faust.App(
+        GROUP,
+        broker=";".join(f"kafka://{address.strip()}" for address in bootstrap.split(",")),
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        store="memory://",
+        processing_guarantee="at_least_once",
+        broker_session_timeout=10,
+        broker_heartbeat_interval=1,
+        broker_commit_interval=1.0,
+        consumer_auto_offset_reset="earliest",
+    )
+
+
+def attach_agents(
+    app: Any, *, take: Callable[[Received], Awaitable[None]], assigned: Callable[[set[int]], None]
+) -> None:
+    """Give every record to `take`, one at a time, and tell `assigned` which partitions are ours after a rebalance."""
+    channel = app.topic(*(topic.name for topic in TOPICS), key_serializer="raw", value_serializer="raw")
+
+    async def follow(stream: Any) -> None:
+        async for event in stream.events():
+            await take(_received(event.message))
+
+    async def on_assigned(_: Any, assigned_now: Any, **__: Any) -> None:
+        assigned({where.partition for where in assigned_now})
+
+    app.agent(channel, concurrency=1, name="follow")(follow)
+    app.on_partitions_assigned.connect(on_assigned, weak=False)
+
+
+def _received(message: Any) -> Received:
+    headers = tuple((name, value) for name, value in message.headers or ())
+    return Received(message.topic, message.partition, message.offset, message.key, message.value, headers)
+
+
+class FaustLoop:
+    """Runs a faust app as one loop of a process, and watches that it moves."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._lag: int | None = None
+        self._reached = -1
+        self._moved = time.monotonic()
+
+    def unready(self) -> str | None:
+        """Return why the app is not at work, or None when it is."""
+        if self._lag is None:
+            return f"{GROUP}: no partitions assigned yet"
+        if self._lag and time.monotonic() - self._moved > _STALLED_AFTER / 3:
+            return f"{GROUP}: {self._lag} messages wait and none was handled lately"
+        return None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until `stopping` is set. Raises EstimatesStalled when messages wait and nothing is committed."""
+        self._app.finalize()
+        await self._app.start()
+        try:
+            while not stopping.is_set():
+                if self._app.crashed:
+                    raise EstimatesStalled(f"{GROUP}: the app crashed: {type(self._app.crash_reason).__name__}")
+                await self._look()
+                await first_of(stopping, seconds=_LOOK_EVERY)
+        finally:
+            await self._app.stop()
+
+    async def _look(self) -> None:
+        ours = self._app.consumer.assignment()
+        if not ours or self._app.rebalancing:
+            return
+        ends = await self._app.consumer.highwaters(*ours)
+        committed = self._app.monitor.tp_committed_offsets
+        places = {where: committed.get(where) or await self._app.consumer.position(where) or 0 for where in ours}
+        self._lag = sum(max(0, (ends.get(where) or 0) - place) for where, place in places.items())
+        CONSUMER_LAG.labels(GROUP).set(self._lag)
+        reached = sum(places.values())
+        if reached != self._reached or not self._lag:
+            self._reached, self._moved = reached, time.monotonic()
+        elif time.monotonic() - self._moved > _STALLED_AFTER:
+            raise EstimatesStalled(f"{GROUP}: {self._lag} messages wait and none was handled")

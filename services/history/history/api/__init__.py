@@ -1,0 +1,1 @@
+"""History's edge over HTTP."""

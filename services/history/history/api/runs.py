@@ -1,0 +1,62 @@
+"""Operations on runs."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from history.api import models
+from history.api.parameters import Cursor, Limit, run_filter
+from history.browsing import Browsing
+from history.store.reading import RunFilter
+from shared.auth import Identity
+from shared.web import problem_responses, require
+
+Reader = Annotated[Identity, require("operator", "downloader", "viewer")]
+Operator = Annotated[Identity, require("operator")]
+
+
+def run_routes(browsing: Browsing) -> APIRouter:
+    """Return the routes under /api/v1/runs."""
+    api = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+
+    @api.get("", operation_id="listRuns", summary="List runs", responses=problem_responses())
+    async def list_runs(
+        who: Reader,
+        which: Annotated[RunFilter, Depends(run_filter)],
+        sort: Annotated[str, Query(max_length=40, description="a column, `-` before it for descending")] = "-created",
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> models.Runs:
+        """Active and ended runs, filtered and sorted, a page at a time; stable while runs are added."""
+        return await browsing.runs(who, which, sort=sort, limit=limit, cursor=cursor)
+
+    @api.get("/{run_id}", operation_id="getRun", summary="Show a run", responses=problem_responses(404))
+    async def get_run(who: Reader, run_id: UUID) -> models.RunDetails:
+        """A run with its frozen settings, timeline, parts, files, progress and estimate."""
+        return await browsing.run(who, run_id)
+
+    @api.post(
+        "/{run_id}/cancel",
+        operation_id="cancelRun",
+        summary="Cancel a run",
+        status_code=202,
+        responses=problem_responses(404, 409),
+    )
+    async def cancel_run(who: Operator, run_id: UUID) -> models.Run:
+        """Ask for a run to be cancelled: it ends as `cancelled` within seconds. Asking twice does no harm."""
+        return await browsing.cancel(who, run_id)
+
+    @api.get(
+        "/{run_id}/manifest",
+        operation_id="getManifest",
+        summary="Fetch a run's manifest",
+        responses={**problem_responses(404), 200: {"content": {"application/json": {}}}},
+        response_class=Response,
+    )
+    async def get_manifest(who: Reader, run_id: UUID) -> Response:
+        """The manifest as it lies beside the files: names, rows, sizes, checksums, recipients."""
+        return Response(await browsing.manifest(who, run_id), media_type="application/json")
+
+    return api

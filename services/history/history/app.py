@@ -1,0 +1,99 @@
+"""History's composition roots: one for each of its three processes."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from history.agents import GROUP, FaustLoop, attach_agents, new_faust_app
+from history.api.artifacts import artifact_routes
+from history.api.events import event_routes
+from history.api.runs import run_routes
+from history.browsing import Browsing
+from history.consumer import TOPICS, record_events
+from history.downloads import Downloads
+from history.estimates import Estimates
+from history.intake import Intake
+from history.live import Live
+from history.objects import open_objects
+from history.recorder import Recorder
+from history.settings import Settings
+from history.store import SOURCE
+from history.store.estimates import EstimateStore
+from history.store.log import RunLog
+from history.store.reading import Reading
+from history.store.writing import Requests
+from shared.kafka import Consumer, Producer
+from shared.lifecycle import Health, Loop, health_app
+from shared.outbox import Relay
+from shared.postgres import check, open_pool
+from shared.web import new_api
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a process runs and serves, and what its readiness rests on."""
+
+    loops: Mapping[str, Loop]
+    app: ASGIApp
+    health: Health
+
+
+@asynccontextmanager
+async def recording(settings: Settings) -> AsyncIterator[Process]:
+    """Put the recorder together. Raises PostgresUnavailable or KafkaUnavailable."""
+    async with (
+        open_pool(settings.postgres, size=settings.postgres_pool, name="history-recorder") as pool,
+        Producer.opened(settings.kafka_bootstrap, name="history-recorder") as producer,
+    ):
+        consumer = Consumer(
+            bootstrap=settings.kafka_bootstrap,
+            group="sluice.history.recorder",
+            topics=TOPICS,
+            handle=record_events(Recorder(RunLog(pool))),
+            producer=producer,
+            batch=settings.batch,
+        )
+        health = Health()
+        health.add("postgres", lambda: check(pool))
+        health.add("events", consumer.unready)
+        yield Process({"recorder": consumer.run}, health_app(health), health)
+
+
+@asynccontextmanager
+async def estimating(settings: Settings) -> AsyncIterator[Process]:
+    """Put the estimates together. Raises PostgresUnavailable or KafkaUnavailable."""
+    async with (
+        open_pool(settings.postgres, size=settings.postgres_pool, name="history-estimates") as pool,
+        Producer.opened(settings.kafka_bootstrap, name="history-estimates") as producer,
+    ):
+        health = Health()
+        estimates = Estimates(EstimateStore(pool), producer)
+        intake = Intake(estimates, producer, group=GROUP, stopping=health.stopping)
+        app = new_faust_app(settings.kafka_bootstrap)
+        attach_agents(app, take=intake.take, assigned=estimates.keep_only)
+        faust = FaustLoop(app)
+        health.add("postgres", lambda: check(pool))
+        health.add("events", faust.unready)
+        loops = {"agents": faust.run, "estimates": estimates.run, "intake": intake.run}
+        yield Process(loops, health_app(health), health)
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Process]:
+    """Put the API together. Raises PostgresUnavailable or KafkaUnavailable."""
+    async with (
+        open_pool(settings.postgres, size=settings.postgres_pool, name="history-api") as pool,
+        Producer.opened(settings.kafka_bootstrap, name="history-api") as producer,
+    ):
+        health, reading = Health(), Reading(pool)
+        live = Live(reading, dsn=settings.postgres, stopping=health.stopping)
+        downloads = Downloads(open_objects(settings.store))
+        browsing = Browsing(reading, Requests(pool), downloads, kept=settings.retention)
+        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
+        api = new_api(title="Sluice history", service=SOURCE, health=health, authenticate=reading.identity_of)
+        for routes in (run_routes(browsing), artifact_routes(browsing), event_routes(live)):
+            api.include_router(routes)
+        health.add("postgres", lambda: check(pool))
+        yield Process({"live": live.run, "outbox": relay.run}, api, health)

@@ -1,0 +1,19 @@
+"""The recorder's edge to Kafka."""
+
+from collections.abc import Sequence
+
+from history.recorder import Recorder
+from shared.codec import Message
+from shared.kafka import Handler
+from shared.topics import ESTIMATES, IDENTITIES, JOBS, PROGRESS, RUNS, TRIGGERS
+
+TOPICS = (TRIGGERS, RUNS, PROGRESS, ESTIMATES, IDENTITIES, JOBS)
+
+
+def record_events(recorder: Recorder) -> Handler:
+    """Return the handler of all topics that the log is made of."""
+
+    async def handle(messages: Sequence[Message]) -> None:
+        await recorder.record([message.event for message in messages])
+
+    return handle

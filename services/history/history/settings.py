@@ -1,0 +1,20 @@
+"""History's settings."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """`SLUICE_HISTORY_*`."""
+
+    service: ClassVar[str] = "HISTORY"
+
+    store: str = Field(description="where the exporters put files: file:///folder, s3://bucket/prefix, gs://, az://")
+    batch: int = Field(2000, ge=1, le=50_000, description="events recorded in one transaction at most")
+    retention: timedelta = Field(
+        timedelta(days=30), gt=timedelta(0), le=timedelta(days=30), description="how long files are kept"
+    )

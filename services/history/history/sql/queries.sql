@@ -1,0 +1,209 @@
+-- lock_log: one recorder writes at a time: versions rise in the order of commits; a writer that stands still is thrown out
+SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.run_log')),
+    set_config('idle_in_transaction_session_timeout', '10000', true);
+
+-- load_runs: what the projection must know of these runs
+SELECT * FROM run WHERE run_id = ANY($1::uuid[]);
+
+-- save_runs: write runs as they are now, each under a new version
+INSERT INTO run (
+    version,
+    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings, removed_at, fate,
+    fate_at, fate_reason, life_state, life_token, life_seq, first_at, queued_at, started_at, attempt_started_at,
+    ended_at, attempt, exporter, window_start, window_end, recipients, reason, message, retry_at, ended_by, rows,
+    bytes_raw, bytes_packed, files, manifest, data_complete_through, progress_token, progress_seq, progress_at,
+    phase, units_done, units_total, total_exact, bytes_done, slices, estimate_token, estimate_seq, estimated_at,
+    progress, eta_seconds, eta_low, eta_high
+)
+SELECT nextval('run_version'),
+    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings::jsonb, removed_at,
+    fate, fate_at, fate_reason, life_state, life_token, life_seq, first_at, queued_at, started_at,
+    attempt_started_at, ended_at, attempt, exporter, window_start, window_end, recipients::jsonb, reason, message,
+    retry_at, ended_by, rows, bytes_raw, bytes_packed, files, manifest, data_complete_through, progress_token,
+    progress_seq, progress_at, phase, units_done, units_total, total_exact, bytes_done, slices::jsonb,
+    estimate_token, estimate_seq, estimated_at, progress, eta_seconds, eta_low, eta_high
+FROM unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[],
+    $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::text[],
+    $16::text[], $17::bigint[], $18::bigint[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[],
+    $22::timestamptz[], $23::timestamptz[], $24::integer[], $25::text[], $26::timestamptz[], $27::timestamptz[],
+    $28::text[], $29::text[], $30::text[], $31::timestamptz[], $32::uuid[], $33::bigint[], $34::bigint[],
+    $35::bigint[], $36::integer[], $37::text[], $38::timestamptz[], $39::bigint[], $40::bigint[],
+    $41::timestamptz[], $42::text[], $43::bigint[], $44::bigint[], $45::boolean[], $46::bigint[], $47::text[],
+    $48::bigint[], $49::bigint[], $50::timestamptz[], $51::double precision[], $52::double precision[], $53::double
+    precision[], $54::double precision[]
+) AS new (
+    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings, removed_at, fate,
+    fate_at, fate_reason, life_state, life_token, life_seq, first_at, queued_at, started_at, attempt_started_at,
+    ended_at, attempt, exporter, window_start, window_end, recipients, reason, message, retry_at, ended_by, rows,
+    bytes_raw, bytes_packed, files, manifest, data_complete_through, progress_token, progress_seq, progress_at,
+    phase, units_done, units_total, total_exact, bytes_done, slices, estimate_token, estimate_seq, estimated_at,
+    progress, eta_seconds, eta_low, eta_high
+)
+ON CONFLICT (run_id) DO UPDATE SET
+    version = EXCLUDED.version,
+    state = EXCLUDED.state, created_at = EXCLUDED.created_at, slot = EXCLUDED.slot, cause = EXCLUDED.cause, title =
+    coalesce(EXCLUDED.title, run.title), source = coalesce(EXCLUDED.source, run.source), type =
+    coalesce(EXCLUDED.type, run.type), settings = coalesce(EXCLUDED.settings, run.settings), removed_at =
+    EXCLUDED.removed_at, fate = EXCLUDED.fate, fate_at = EXCLUDED.fate_at, fate_reason = EXCLUDED.fate_reason,
+    life_state = EXCLUDED.life_state, life_token = EXCLUDED.life_token, life_seq = EXCLUDED.life_seq, first_at =
+    EXCLUDED.first_at, queued_at = EXCLUDED.queued_at, started_at = EXCLUDED.started_at, attempt_started_at =
+    EXCLUDED.attempt_started_at, ended_at = EXCLUDED.ended_at, attempt = EXCLUDED.attempt, exporter =
+    EXCLUDED.exporter, window_start = EXCLUDED.window_start, window_end = EXCLUDED.window_end, recipients =
+    EXCLUDED.recipients, reason = EXCLUDED.reason, message = EXCLUDED.message, retry_at = EXCLUDED.retry_at,
+    ended_by = EXCLUDED.ended_by, rows = EXCLUDED.rows, bytes_raw = EXCLUDED.bytes_raw, bytes_packed =
+    EXCLUDED.bytes_packed, files = EXCLUDED.files, manifest = EXCLUDED.manifest, data_complete_through =
+    EXCLUDED.data_complete_through, progress_token = EXCLUDED.progress_token, progress_seq = EXCLUDED.progress_seq,
+    progress_at = EXCLUDED.progress_at, phase = EXCLUDED.phase, units_done = EXCLUDED.units_done, units_total =
+    EXCLUDED.units_total, total_exact = EXCLUDED.total_exact, bytes_done = EXCLUDED.bytes_done, slices =
+    EXCLUDED.slices, estimate_token = EXCLUDED.estimate_token, estimate_seq = EXCLUDED.estimate_seq, estimated_at =
+    EXCLUDED.estimated_at, progress = EXCLUDED.progress, eta_seconds = EXCLUDED.eta_seconds, eta_low =
+    EXCLUDED.eta_low, eta_high = EXCLUDED.eta_high;
+
+-- insert_entries: add lines to timelines, those that are there already stay
+INSERT INTO run_event (run_id, token, seq, kind, at, details)
+SELECT run_id, token, seq, kind, at, details::jsonb
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[])
+    AS new (run_id, token, seq, kind, at, details)
+ON CONFLICT DO NOTHING;
+
+-- save_parts: add finished parts; one that was made anew replaces the former
+INSERT INTO part (run_id, kind, part, token, seq, at, rows, bytes_raw, bytes_packed, sha256)
+SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+    $7::bigint[], $8::bigint[], $9::bigint[], $10::text[]
+)
+ON CONFLICT (run_id, kind, part) DO UPDATE SET
+    token = EXCLUDED.token, seq = EXCLUDED.seq, at = EXCLUDED.at, rows = EXCLUDED.rows,
+    bytes_raw = EXCLUDED.bytes_raw, bytes_packed = EXCLUDED.bytes_packed, sha256 = EXCLUDED.sha256
+WHERE (part.token, part.seq) < (EXCLUDED.token, EXCLUDED.seq);
+
+-- insert_artifacts: add the files of runs that have succeeded
+INSERT INTO artifact (
+    artifact_id, run_id, job_id, tenant_id, title, type, name, kind, part, rows, bytes_raw, bytes_packed, sha256,
+    object, created_at
+)
+SELECT new.artifact_id, run_id, run.job_id, run.tenant_id, coalesce(run.title, ''), coalesce(run.type, ''), new.name,
+    new.kind, new.part, new.rows, new.bytes_raw, new.bytes_packed, new.sha256, new.object, new.created_at
+FROM unnest(
+    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[], $8::bigint[],
+    $9::text[], $10::text[], $11::timestamptz[]
+) AS new (artifact_id, run_id, name, kind, part, rows, bytes_raw, bytes_packed, sha256, object, created_at)
+JOIN run USING (run_id)
+ON CONFLICT DO NOTHING;
+
+-- remove_artifacts: note that files are gone from the store; what is gone stays as it was noted first
+UPDATE artifact SET state = gone.reason, removed_at = gone.at, removed_by = gone.removed_by
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[])
+    AS gone (run_id, object, reason, at, removed_by)
+WHERE artifact.run_id = gone.run_id AND artifact.object = gone.object AND artifact.state = 'available';
+
+-- save_identities: write who may ask; an older version never overwrites a newer one
+INSERT INTO identity (identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked, version)
+SELECT identity_id, tenant_id, user_id, name, string_to_array(roles, ','), secret_hash, expires_at, revoked, version
+FROM unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::boolean[], $9::bigint[]
+) AS new (identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked, version)
+ON CONFLICT (identity_id) DO UPDATE SET
+    tenant_id = EXCLUDED.tenant_id, user_id = EXCLUDED.user_id, name = EXCLUDED.name, roles = EXCLUDED.roles,
+    secret_hash = EXCLUDED.secret_hash, expires_at = EXCLUDED.expires_at, revoked = EXCLUDED.revoked,
+    version = EXCLUDED.version
+WHERE identity.version < EXCLUDED.version;
+
+-- save_jobs: write jobs as they are today; an older version never overwrites a newer one
+INSERT INTO job (job_id, tenant_id, title, source, type, version)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+ON CONFLICT (job_id) DO UPDATE SET
+    title = EXCLUDED.title, source = EXCLUDED.source, type = EXCLUDED.type, version = EXCLUDED.version
+WHERE job.version < EXCLUDED.version;
+
+-- delete_jobs: note that jobs are gone; their ids are never used again
+UPDATE job SET deleted = true WHERE job_id = ANY($1::uuid[]);
+
+-- notify: wake those who show runs as they change
+SELECT pg_notify(current_schema() || '_runs', '');
+
+-- identity_of: who bears this id
+SELECT identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked
+FROM identity WHERE identity_id = $1;
+
+-- list_runs: a tenant's runs, filtered; order and cursor are filled in from a list of what may be sorted by
+SELECT {columns} FROM run
+WHERE tenant_id = $1 AND removed_at IS NULL
+    AND ($2::uuid IS NULL OR job_id = $2)
+    AND ($3::text[] IS NULL OR state = ANY($3))
+    AND ($4::text IS NULL OR type = $4)
+    AND ($5::text IS NULL OR source = $5)
+    AND ($6::timestamptz IS NULL OR created_at >= $6)
+    AND ($7::timestamptz IS NULL OR created_at < $7)
+    AND ($8::text IS NULL OR title ILIKE $8)
+    {after}
+ORDER BY {key} {direction}, run_id {direction}
+LIMIT $9;
+
+-- find_run: one run of a tenant
+SELECT {columns} FROM run WHERE tenant_id = $1 AND run_id = $2 AND removed_at IS NULL;
+
+-- list_parts: a run's finished parts
+SELECT kind, part, at, rows, bytes_raw, bytes_packed, sha256 FROM part WHERE run_id = $1 ORDER BY kind, part;
+
+-- list_entries: a run's timeline
+SELECT token, seq, kind, at, details FROM run_event WHERE run_id = $1 ORDER BY at, token, seq;
+
+-- changed_runs: runs that have changed since a version, those of all tenants when none is named
+SELECT {columns} FROM run
+WHERE version > $1 AND ($2::uuid IS NULL OR tenant_id = $2)
+ORDER BY version LIMIT $3;
+
+-- last_version: the newest change
+SELECT coalesce(max(version), 0) FROM run;
+
+-- list_artifacts: a tenant's files, filtered; order and cursor are filled in from a list of what may be sorted by
+SELECT {columns} FROM artifact
+WHERE tenant_id = $1
+    AND ($2::uuid IS NULL OR job_id = $2)
+    AND ($3::uuid IS NULL OR run_id = $3)
+    AND ($4::text IS NULL OR type = $4)
+    AND ($5::text IS NULL OR state = $5)
+    AND ($6::text IS NULL OR name ILIKE $6 OR title ILIKE $6)
+    {after}
+ORDER BY {key} {direction}, artifact_id {direction}
+LIMIT $7;
+
+-- find_artifact: one file of a tenant
+SELECT {columns} FROM artifact WHERE tenant_id = $1 AND artifact_id = $2;
+
+-- count_download: note that a file is being downloaded
+UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
+
+-- load_estimator: a running estimator's memory
+SELECT token, seq, state FROM estimate_state WHERE run_id = $1;
+
+-- save_estimators: keep running estimators' memories; an older one never overwrites a newer one
+INSERT INTO estimate_state (run_id, job_id, token, seq, state, stored_at)
+SELECT run_id, job_id, token, seq, state::jsonb, stored_at
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::timestamptz[])
+    AS new (run_id, job_id, token, seq, state, stored_at)
+ON CONFLICT (run_id) DO UPDATE SET
+    token = EXCLUDED.token, seq = EXCLUDED.seq, state = EXCLUDED.state, stored_at = EXCLUDED.stored_at
+WHERE (estimate_state.token, estimate_state.seq) <= (EXCLUDED.token, EXCLUDED.seq);
+
+-- drop_estimators: forget estimators whose runs have ended
+DELETE FROM estimate_state WHERE run_id = ANY($1::uuid[]);
+
+-- earlier_runs: a job's latest successful runs with how their time was spent, newest first
+SELECT run.run_id, extract(epoch FROM run.started_at)::float8 AS started_at,
+    extract(epoch FROM run.ended_at - run.attempt_started_at)::float8 AS duration,
+    extract(epoch FROM run.started_at - run.queued_at)::float8 AS waited,
+    run.rows AS units_total, run.bytes_raw AS bytes, run.state AS status, score.curve
+FROM run LEFT JOIN estimate_score AS score USING (run_id)
+WHERE run.job_id = $1 AND run.state = 'succeeded' AND run.started_at IS NOT NULL AND run.run_id <> $2
+ORDER BY run.created_at DESC
+LIMIT 20;
+
+-- save_scores: note how a run's time was spent and how good its estimates were
+INSERT INTO estimate_score (
+    run_id, job_id, tenant_id, curve, estimates, error_ratio, coverage, shown, scored_at
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (run_id) DO NOTHING;

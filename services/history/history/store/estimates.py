@@ -1,0 +1,89 @@
+"""What the estimates keep in PostgreSQL: running estimators' memories, and what is learnt of ended runs."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from history.estimator import EarlierRun
+from history.store import SQL
+from shared.postgres import Pool, connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """A running estimator's state after the progress event (`token`, `seq`)."""
+
+    run_id: UUID
+    job_id: UUID
+    token: int
+    seq: int
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How a run's time was spent (`curve`), and how good its estimates were."""
+
+    run_id: UUID
+    job_id: UUID
+    tenant_id: UUID
+    curve: list[float] | None
+    estimates: int
+    error_ratio: float | None
+    coverage: float | None
+    shown: list[list[float]]
+
+
+class EstimateStore:
+    """Earlier runs, memories and scores."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def memory(self, run_id: UUID, job_id: UUID) -> Memory | None:
+        """Return a run's stored memory."""
+        async with connection(self._pool) as database:
+            row = await database.fetchrow(SQL["load_estimator"], run_id)
+        if row is None:
+            return None
+        return Memory(run_id=run_id, job_id=job_id, token=row["token"], seq=row["seq"], state=row["state"])
+
+    async def earlier_runs(self, job_id: UUID, but: UUID) -> list[EarlierRun]:
+        """Return the job's latest successful runs."""
+        async with connection(self._pool) as database:
+            rows = await database.fetch(SQL["earlier_runs"], job_id, but)
+        return [EarlierRun.of(dict(row)) for row in rows]
+
+    async def save(self, memories: Sequence[Memory], now: datetime) -> None:
+        """Store memories; what is newer there stays."""
+        rows = [
+            (each.run_id, each.job_id, each.token, each.seq, json.dumps(each.state), now)
+            for each in {each.run_id: each for each in memories}.values()
+        ]
+        if rows:
+            async with connection(self._pool) as database:
+                await database.execute(SQL["save_estimators"], *map(list, zip(*rows, strict=True)))
+
+    async def drop(self, run_ids: Collection[UUID]) -> None:
+        """Forget the memories of ended runs."""
+        async with connection(self._pool) as database:
+            await database.execute(SQL["drop_estimators"], list(run_ids))
+
+    async def save_score(self, score: Score, now: datetime) -> None:
+        """Note what is learnt of an ended run; once."""
+        async with connection(self._pool) as database:
+            await database.execute(
+                SQL["save_scores"],
+                score.run_id,
+                score.job_id,
+                score.tenant_id,
+                score.curve,
+                score.estimates,
+                score.error_ratio,
+                score.coverage,
+                score.shown,
+                now,
+            )
