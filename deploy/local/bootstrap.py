@@ -86,7 +86,7 @@ def run(words: list[str], environment: dict[str, str] | None = None) -> str:
             log.write(f"$ {' '.join(words)}\n{done.stdout}\n")
     if done.returncode != 0:
         words_of_failure = explain(done.stdout)
-        where = f" ({Path(words[0]).name} failed; all it said is in {LOG.relative_to(CHECKOUT)})"
+        where = f" (all that was said is in {LOG.relative_to(CHECKOUT)})"
         raise BootstrapError(Words(words_of_failure.problem + where, words_of_failure.mend))
     return done.stdout
 
