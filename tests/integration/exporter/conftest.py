@@ -1,0 +1,125 @@
+"""A system whose exporters read the sample contact history and write into a folder."""
+
+import json
+import subprocess
+import zipfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from deploy.sample.load import load
+from shared import events
+from shared.clock import SystemClock
+from shared.postgres import migrate
+from shared.timetable import run_id_of, whole_second
+from tests.contract.samples import SETTINGS
+from tests.support.system import Service, System
+from tests.support.wait import eventually
+from tests.unit.stream.officers import Officer, make_officer
+
+READER_PASSWORD = "reader-password"
+INTERACTIONS = 4000
+
+
+@dataclass
+class Exports:
+    """What the tests of exporters say and look at."""
+
+    system: System
+    history: str
+    store: Path
+    tenant: UUID = field(default_factory=uuid4)
+    officer: Officer = field(default_factory=lambda: make_officer("officer"))
+
+    async def certificate(self) -> None:
+        now = SystemClock().now()
+        await self.system.publish(
+            events.CertificateSaved(
+                certificate_id=uuid4(),
+                tenant_id=self.tenant,
+                version=1,
+                name="officer",
+                state="active",
+                pem=self.officer.pem.decode(),
+                fingerprint="00" * 32,
+                not_before=now,
+                not_after=now,
+            )
+        )
+        known = "SELECT true FROM certificate WHERE tenant_id = $1"
+        await eventually(lambda: self.system.fetch("exporter", known, self.tenant))
+
+    def exporter(self, name: str, **settings: str) -> Service:
+        reader = self.system.databases.dsn(self.history, role="sluice_reader", password=READER_PASSWORD)
+        settings = {"SOURCE": reader, "STORE": self.store.as_uri(), "NAME": name, "LEASE": "PT3S", **settings}
+        return self.system.start("exporter", "run", settings)
+
+    def trigger(
+        self, *, job: UUID | None = None, tenant: UUID | None = None, **changes: object
+    ) -> events.SlotTriggered:
+        now = SystemClock().now()
+        job_id = job or uuid4()
+        plain = replace(
+            SETTINGS,
+            media_types=None,
+            split_size=None,
+            certificates=None,
+            timeframe=events.Timeframe(),
+            attempts=3,
+        )
+        return events.SlotTriggered(
+            job_id=job_id,
+            tenant_id=tenant or self.tenant,
+            run_id=run_id_of(job_id, now),
+            slot=whole_second(now),
+            cause="immediate",
+            job_version=1,
+            settings=replace(plain, **changes),  # type: ignore[arg-type]  # names of its fields
+            overlap="skip",
+            triggered_at=now,
+        )
+
+    async def state(self, run_id: UUID) -> str | None:
+        rows = await self.system.fetch("exporter", "SELECT state FROM run WHERE run_id = $1", run_id)
+        return rows[0]["state"] if rows else None
+
+    async def ended(self, run_id: UUID, timeout: float = 120) -> str:
+        async def check() -> str | None:
+            state = await self.state(run_id)
+            return state if state not in {None, "queued", "running"} else None
+
+        state = await eventually(check, timeout)
+        assert state is not None
+        return state
+
+    def objects(self, run_id: UUID) -> list[str]:
+        folder = self.store / "runs" / str(run_id)
+        return sorted(path.relative_to(self.store).as_posix() for path in folder.rglob("*") if path.is_file())
+
+    def manifest(self, run_id: UUID) -> dict[str, object]:
+        (path,) = (self.store / name for name in self.objects(run_id) if name.endswith("manifest.json"))
+        manifest: dict[str, object] = json.loads(path.read_text())
+        return manifest
+
+    def records(self, path: Path) -> list[dict[str, object]]:
+        """Open a file as a customer does: openssl, then zip."""
+        key = self.store.parent / "officer.pem"
+        key.write_bytes(self.officer.key_pem())
+        command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(path), "-inkey", str(key), "-binary"]
+        plain = subprocess.run(command, capture_output=True, check=True).stdout
+        with zipfile.ZipFile(BytesIO(plain)) as archive:
+            lines = b"".join(archive.read(name) for name in archive.namelist()).splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+async def exports(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Exports]:
+    await migrate(system.dsn("exporter"), "exporter")
+    history = await system.databases.fresh()
+    await load(history, interactions=INTERACTIONS, reader_password=READER_PASSWORD)
+    made = Exports(system, history.rpartition("/")[2], tmp_path_factory.mktemp("store"))
+    yield made

@@ -1,0 +1,177 @@
+"""Exporters as processes: what becomes of a trigger, whatever happens to them."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from shared import events
+from tests.contract.samples import USER
+from tests.integration.exporter.conftest import INTERACTIONS, Exports
+from tests.support.listener import Listener
+from tests.support.system import Service
+from tests.support.wait import eventually
+
+
+@pytest.fixture(scope="module")
+async def exporter(exports: Exports) -> Service:
+    service = exports.exporter("exporter-1")
+    await service.ready()
+    await exports.certificate()
+    return service
+
+
+async def test_E3_E7_P5_a_trigger_becomes_files_that_openssl_opens(exports: Exports, exporter: Service) -> None:
+    trigger = exports.trigger()
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+        await exports.system.publish(trigger, trigger)
+        life = [await runs.find(lambda _: True)]
+        while not isinstance(life[-1], events.RunSucceeded):
+            life.append(await runs.find(lambda event: getattr(event, "run_id", None) == trigger.run_id))
+    assert [type(event).__name__ for event in life] == [
+        "RunQueued",
+        "RunStarted",
+        "PartFinished",
+        "PartFinished",
+        "RunSucceeded",
+    ]
+    numbers = [(event.token, event.seq) for event in life if isinstance(event, events.RunEvent)]
+    assert numbers == sorted(set(numbers))
+    succeeded = life[-1]
+    manifest = exports.manifest(trigger.run_id)
+    assert manifest["snapshot_rows"] == {file.kind: file.rows for file in succeeded.files}
+    interactions, attachments = (
+        exports.records(exports.store / next(file.object for file in succeeded.files if file.kind == kind))
+        for kind in ("interaction", "interaction-attachment")
+    )
+    source = exports.system.databases.dsn(exports.history)
+    expected = await count(source, "interaction"), await count(source, "attachment")
+    assert (len(interactions), len(attachments)) == expected
+    assert 0 < len(interactions) < INTERACTIONS, "the other tenant's rows stay out (E8)"
+    assert {record["tenantId"] for record in interactions} == {101}
+    ids = [str(record["id"]) for record in interactions]
+    assert ids == sorted(ids)
+    assert {str(record["entityId"]) for record in attachments} <= set(ids)
+
+
+async def count(dsn: str, view: str) -> int:
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(await connection.fetchval(f"SELECT count(*) FROM contact_history.{view} WHERE tenant_id = 101"))
+    finally:
+        await connection.close()
+
+
+async def test_H3_progress_is_told_and_ends_complete(exports: Exports, exporter: Service) -> None:
+    trigger = exports.trigger()
+    async with Listener(exports.system.kafka, "sluice.progress") as progress:
+        await exports.system.publish(trigger)
+        found = await progress.find(
+            lambda event: (
+                isinstance(event, events.RunProgressed) and event.run_id == trigger.run_id and event.phase == "store"
+            )
+        )
+    assert isinstance(found, events.RunProgressed)
+    assert found.total_exact
+    assert found.units_done == found.units_total
+    assert await exports.ended(trigger.run_id) == "succeeded"
+
+
+async def test_P3_without_a_certificate_the_run_fails_before_it_reads(exports: Exports, exporter: Service) -> None:
+    trigger = exports.trigger(tenant=uuid4())
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+        await exports.system.publish(trigger)
+        failed = await runs.find(lambda event: isinstance(event, events.RunFailed))
+    assert isinstance(failed, events.RunFailed)
+    assert (failed.run_id, failed.code, failed.attempt) == (trigger.run_id, "no-certificate", 1)
+    assert exports.objects(trigger.run_id) == []
+
+
+async def test_S9_a_slot_of_a_busy_job_is_skipped_and_told(exports: Exports) -> None:
+    job = uuid4()
+    first = exports.trigger(job=job)
+    second = replace(first, run_id=uuid4())
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+        await exports.system.publish(first, second)
+        skipped = await runs.find(lambda event: isinstance(event, events.RunSkipped))
+    assert isinstance(skipped, events.RunSkipped)
+    assert (skipped.run_id, skipped.reason) == (second.run_id, "overlap")
+    assert await exports.ended(first.run_id) == "succeeded"
+    assert await exports.state(second.run_id) == "skipped"
+
+
+async def test_R6_a_cancel_before_its_trigger_is_remembered(exports: Exports, exporter: Service) -> None:
+    trigger = exports.trigger()
+    cancel = events.CancelRun(
+        job_id=trigger.job_id,
+        tenant_id=trigger.tenant_id,
+        run_id=trigger.run_id,
+        reason="requested",
+        requested_by=USER,
+        requested_at=trigger.triggered_at,
+    )
+    await exports.system.publish(cancel)
+    await eventually(lambda: exports.system.fetch("exporter", "SELECT true FROM early_cancel"))
+    await exports.system.publish(trigger)
+    assert await exports.ended(trigger.run_id) == "cancelled"
+    assert exports.objects(trigger.run_id) == []
+
+
+async def test_J9_a_trigger_that_crosses_a_deletion_leaves_no_run_behind(exports: Exports, exporter: Service) -> None:
+    trigger = exports.trigger()
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+        await exports.system.publish(events.JobDeleted(job_id=trigger.job_id))
+        gone = "SELECT true FROM job WHERE job_id = $1 AND deleted"
+        await eventually(lambda: exports.system.fetch("exporter", gone, trigger.job_id))
+        await exports.system.publish(trigger)
+        cancelled = await runs.find(lambda event: isinstance(event, events.RunCancelled))
+    assert isinstance(cancelled, events.RunCancelled)
+    assert (cancelled.run_id, cancelled.reason) == (trigger.run_id, "job-deleted")
+
+
+async def test_R2_a_dead_exporter_s_run_is_taken_over_and_seen_once(exports: Exports, exporter: Service) -> None:
+    victim = exports.exporter("victim", SLOTS="4")
+    await victim.ready()
+    exporter.running.pause(paused=True)
+    try:
+        triggers = [exports.trigger() for _ in range(4)]
+        await exports.system.publish(*triggers)
+        held = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'victim' AND state = 'running'"
+        await eventually(lambda: exports.system.fetch("exporter", held, [each.run_id for each in triggers]))
+        victim.running.kill()
+    finally:
+        exporter.running.pause(paused=False)
+    for trigger in triggers:
+        assert await exports.ended(trigger.run_id) == "succeeded"
+        objects = exports.objects(trigger.run_id)
+        tokens = {name.split("/")[2] for name in objects}
+        assert len(tokens) == 1, "what a lost token left behind is swept"
+        assert len(objects) == 3
+    taken = await exports.system.fetch(
+        "exporter", "SELECT 1 FROM run WHERE run_id = ANY ($1) AND token > 1", [each.run_id for each in triggers]
+    )
+    assert taken, "at least one run was taken over"
+
+
+async def test_R7_SIGTERM_hands_runs_back_as_no_attempt(exports: Exports, exporter: Service) -> None:
+    leaver = exports.exporter("leaver", SLOTS="4", DRAIN="PT0S")
+    await leaver.ready()
+    exporter.running.pause(paused=True)
+    try:
+        triggers = [exports.trigger() for _ in range(4)]
+        await exports.system.publish(*triggers)
+        held = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'leaver' AND state = 'running'"
+        await eventually(lambda: exports.system.fetch("exporter", held, [each.run_id for each in triggers]))
+        assert leaver.running.stop() == 0
+        left = await exports.system.fetch(
+            "exporter",
+            "SELECT state, attempt FROM run WHERE run_id = ANY ($1) AND state NOT IN ('succeeded')",
+            [each.run_id for each in triggers],
+        )
+        assert {(row["state"], row["attempt"]) for row in left} <= {("queued", 0)}
+    finally:
+        exporter.running.pause(paused=False)
+    for trigger in triggers:
+        assert await exports.ended(trigger.run_id) == "succeeded"
