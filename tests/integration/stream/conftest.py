@@ -1,0 +1,83 @@
+"""A contact history in a real PostgreSQL, and exports from it that are opened again."""
+
+import zipfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from exporter.objects import open_store
+from exporter.packer import FileNames, Packer, Packing, Part
+from exporter.recordstream import export_attachments, export_records
+from exporter.selection import RecordKind, Selection
+from exporter.source import open_snapshot
+from tests.integration.stream.history import History
+from tests.support.servers import Databases
+from tests.unit.stream.officers import NOW, officer, openssl_decrypt
+
+
+@dataclass
+class Export:
+    """Runs exports of a source into a folder, and opens the files with the openssl command."""
+
+    dsn: str
+    folder: Path
+    command: str = "cms"
+
+    async def parts(self, selection: Selection, packing: Packing | None = None) -> list[Part]:
+        """Export and return the parts."""
+        packing = packing or Packing([officer().recipient])
+        names = FileNames(selection.kind, "job", NOW, packing.split_size is not None)
+        store = open_store(f"file://{self.folder}")
+        async with (
+            open_snapshot(self.dsn) as snapshot,
+            open_snapshot(self.dsn, join=await snapshot.export()) as beside,
+            Packer(store, "runs/r/1", names, packing) as packer,
+        ):
+            if selection.kind is RecordKind.ATTACHMENT:
+                await export_attachments(snapshot, beside, selection, packer)
+            else:
+                await export_records(snapshot, selection, packer)
+            parts = await packer.finish()
+            assert sum(part.rows for part in parts) == await beside.count(selection)
+        return parts
+
+    async def lines(self, selection: Selection, packing: Packing | None = None) -> list[bytes]:
+        """Export and return the lines of all parts, without their newlines."""
+        parts = await self.parts(selection, packing)
+        content = b"".join(map(self.opened, parts))
+        assert content == b"" or content.endswith(b"\n")
+        return content.split(b"\n")[:-1]
+
+    def opened(self, part: Part) -> bytes:
+        """Return what a part's archive holds."""
+        packed = openssl_decrypt(self.folder / part.key, officer(), command=self.command)
+        with zipfile.ZipFile(BytesIO(packed)) as archive:
+            return b"".join(archive.read(name) for name in archive.namelist())
+
+
+@pytest.fixture
+async def history(database: str) -> AsyncIterator[History]:
+    connection = await asyncpg.connect(database)
+    history = History(connection)
+    await history.create()
+    yield history
+    await connection.close()
+
+
+@pytest.fixture
+def export(database: str, tmp_path: Path, history: History) -> Export:
+    return Export(database, tmp_path)
+
+
+@pytest.fixture
+async def reader_dsn(database: str, postgres: Databases, history: History) -> AsyncIterator[str]:
+    """Return the address for a role that may log in and nothing else."""
+    name = f"reader_{database.rpartition('_')[2]}"
+    await history.connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    yield postgres.dsn(database.rpartition("/")[2].partition("?")[0], role=name, password="secret")
+    await history.connection.execute(f"DROP OWNED BY {name}")
+    await history.connection.execute(f"DROP ROLE {name}")

@@ -1,0 +1,220 @@
+"""Every value comes out right: exports of a real database against a separate, simple reader of it."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter.cms import Sealing
+from exporter.packer import Packing
+from exporter.selection import RecordKind, Selection
+from exporter.source_query import CONTENT_CHUNK, INTERACTION_COLUMNS, LARGE_CONTENT, record_keys
+from tests.integration.stream.conftest import Export
+from tests.integration.stream.history import History, Row, parsed
+from tests.unit.stream.officers import officer
+
+INTERACTIONS = Selection(RecordKind.INTERACTION, 1)
+CONTACTS = Selection(RecordKind.CONTACT, 1)
+ATTACHMENTS = Selection(RecordKind.ATTACHMENT, 1)
+
+NASTY_TEXTS = [
+    "",
+    " ",
+    "\"quotes\" and 'apostrophes'",
+    "back\\slash \\n \\\\ \\u0000 \\N \\.",
+    "".join(map(chr, range(1, 32))) + "\x7f\x80\x9f",
+    "line\nline\r\nline\rtab\tend",
+    "\u2028\u2029\ufeff\ufffe\uffff",
+    "😀👩‍👩‍👧‍👦 𝄞 \U0010ffff",
+    "עברית العربية 日本語 ไทย é",
+    "</script><!-- -->&amp; {{7*7}} ${x} %s %d",
+    "null",
+    "PGCOPY\n\x7f\r\n",
+    "x" * 3_000_000 + "ü",
+]
+NASTY_JSON = [
+    "null",
+    "{}",
+    "[]",
+    '"text"',
+    "1e400",
+    "-0.00010",
+    "123456789012345678901234567890.5",
+    json.dumps({text[:50]: [text, {"deep": [text]}] for text in NASTY_TEXTS[:-1]}),
+    "[" * 200 + "]" * 200,
+]
+NASTY_ROWS: list[Row] = [
+    *({"id": f"text-{number}", "text": text, "subject": text} for number, text in enumerate(NASTY_TEXTS)),
+    *({"id": f"json-{number}", "all_attributes": value} for number, value in enumerate(NASTY_JSON)),
+    *({"id": f"id {text}"} for text in NASTY_TEXTS[:-1]),
+    {"id": "max", "status": 2**31 - 1, "owner_id": -(2**31), "can_be_parent": True, "is_spam": False},
+    {"id": "end", "end_date": datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)},
+    {"id": "offset", "end_date": datetime.fromisoformat("2026-03-29T02:30:00.000001-11:30")},
+    {"id": "empty"},
+]
+
+
+@pytest.mark.parametrize("command", ["cms", "smime"])
+async def test_E7_nasty_values_come_out_right(history: History, export: Export, command: str) -> None:
+    await history.add(RecordKind.INTERACTION, *NASTY_ROWS)
+    export.command = command
+    lines = await export.lines(INTERACTIONS)
+    assert [parsed(line) for line in lines] == await history.records(RecordKind.INTERACTION)
+    assert len(lines) == len(NASTY_ROWS)
+
+
+async def test_E7_nasty_values_come_out_right_with_gcm_and_split(history: History, export: Export) -> None:
+    await history.add(RecordKind.INTERACTION, *NASTY_ROWS)
+    packing = Packing([officer().recipient], split_size=5000, sealing=Sealing.GCM)
+    lines = await export.lines(INTERACTIONS, packing)
+    assert [parsed(line) for line in lines] == await history.records(RecordKind.INTERACTION)
+
+
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+instant = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
+int4 = st.integers(-(2**31), 2**31 - 1)
+json_value = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
+)
+PER_TYPE = {
+    "text": text,
+    "int": int4,
+    "timestamptz": instant,
+    "bool": st.booleans(),
+    "jsonb": json_value.map(json.dumps),
+}
+OTHERS = {name: kind for name, kind in INTERACTION_COLUMNS.items() if name not in {"id", "tenant_id"}}
+OPTIONAL = {name: st.none() | PER_TYPE[kind] for name, kind in OTHERS.items()}
+interaction = st.fixed_dictionaries({"id": text}, optional=OPTIONAL)
+THOROUGH = settings(
+    max_examples=60,
+    deadline=None,
+    # The tables are emptied for each example.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@THOROUGH
+@given(rows=st.lists(interaction, max_size=4, unique_by=lambda row: row["id"]))
+async def test_E7_any_value_of_any_column_comes_out_right(history: History, export: Export, rows: list[Row]) -> None:
+    await history.clear()
+    await history.add(RecordKind.INTERACTION, *rows)
+    lines = await export.lines(INTERACTIONS)
+    assert [parsed(line) for line in lines] == await history.records(RecordKind.INTERACTION)
+
+
+async def test_E1_keys_nulls_and_instants_are_written_as_the_rule_says(history: History, export: Export) -> None:
+    await history.add(
+        RecordKind.CONTACT,
+        {
+            "id": "c1",
+            "created_date": datetime(2026, 11, 24, 10, 0, 0, 120_000, tzinfo=UTC),
+            "modified_date": datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC),
+            "first_name": "Zoë",
+            "email_addresses": '["a@example.org", "b@example.org"]',
+        },
+    )
+    [line] = await export.lines(CONTACTS)
+    assert line.decode() == (
+        '{"id":"c1","tenantId":1,"createdDate":"2026-11-24T10:00:00.12+00:00",'
+        '"modifiedDate":"2026-11-24T12:00:00.000001+00:00","firstName":"Zoë","lastName":null,"customerId":null,'
+        '"emailAddresses":["a@example.org", "b@example.org"],"phoneNumbers":null,"attributes":null}'
+    )
+
+
+async def test_E1_two_exports_of_the_same_data_are_the_same_bytes(history: History, export: Export) -> None:
+    rows: list[Row] = [{"id": id_, "text": id_ * 50} for id_ in ("b", "a", "B", "ä", "10", "9", "", "a b", "_", "Z")]
+    await history.add(RecordKind.INTERACTION, *rows)
+    first = await export.lines(INTERACTIONS)
+    assert first == await export.lines(INTERACTIONS)
+    ids = [str(parsed(line)["id"]) for line in first]
+    assert ids == sorted(ids, key=str.encode)
+
+
+@pytest.mark.parametrize("kind", RecordKind)
+async def test_E7_an_empty_result_is_an_empty_file(history: History, export: Export, kind: RecordKind) -> None:
+    [part] = await export.parts(Selection(kind, 1))
+    assert (part.rows, part.bytes_raw) == (0, 0)
+    assert part.name.startswith(f"{kind}-job-2026")
+    assert export.opened(part) == b""
+
+
+CONTENTS = {
+    "none": None,
+    "empty": b"",
+    "one": b"\0",
+    "two": b"\xff\xfe",
+    "all": bytes(range(256)) * 40,
+    "just small": bytes(LARGE_CONTENT),
+    "just large": b"l" * (LARGE_CONTENT + 1),
+    "larger": bytes(range(251)) * 31_337,
+    "whole chunks": b"w" * (CONTENT_CHUNK * 7),
+}
+
+
+async def test_E3_attachments_come_out_right_of_every_size(history: History, export: Export) -> None:
+    await history.add(RecordKind.INTERACTION, {"id": "i"})
+    rows: list[Row] = [
+        {
+            "id": name,
+            "entity_id": "i",
+            "name": f'"{name}"\n.pdf',
+            "mime_type": "application/pdf",
+            "size": 2**40,
+            "content": data,
+        }
+        for name, data in CONTENTS.items()
+    ]
+    await history.add(RecordKind.ATTACHMENT, *rows)
+    lines = await export.lines(ATTACHMENTS)
+    assert [list(parsed(line)) for line in lines] == [record_keys(RecordKind.ATTACHMENT)] * len(CONTENTS)
+    assert [parsed(line) for line in lines] == await history.records(RecordKind.ATTACHMENT)
+
+
+async def test_E3_attachments_are_those_of_the_interactions_that_are_exported(history: History, export: Export) -> None:
+    await history.add(
+        RecordKind.INTERACTION,
+        {"id": "mail", "media_type_id": "email"},
+        {"id": "chat", "media_type_id": "chat"},
+        {"id": "theirs", "media_type_id": "email", "tenant_id": 2},
+    )
+    await history.add(
+        RecordKind.ATTACHMENT,
+        {"id": "1", "entity_id": "mail"},
+        {"id": "2", "entity_id": "chat"},
+        {"id": "3", "entity_id": "theirs"},
+        {"id": "4", "entity_id": "mail", "tenant_id": 2},
+        {"id": "5", "entity_id": "nobody"},
+        {"id": "6", "entity_id": "mail"},
+    )
+    lines = await export.lines(Selection(RecordKind.ATTACHMENT, 1, ("email",)))
+    assert [parsed(line)["id"] for line in lines] == ["1", "6"]
+
+
+@pytest.mark.parametrize("kind", RecordKind)
+async def test_E8_another_tenants_rows_are_never_read(history: History, export: Export, kind: RecordKind) -> None:
+    await history.add(
+        RecordKind.INTERACTION, {"id": "i"}, {"id": "theirs", "tenant_id": 2}, {"id": "nobody's", "tenant_id": None}
+    )
+    if kind is not RecordKind.INTERACTION:
+        await history.add(kind, {"id": "x", "entity_id": "i"}, {"id": "y", "entity_id": "theirs", "tenant_id": 2})
+    expected = {1: 1, 2: 1, 3: 0}
+    for tenant, rows in expected.items():
+        lines = await export.lines(Selection(kind, tenant))
+        assert len(lines) == rows
+        assert all(parsed(line).get("tenantId", tenant) == tenant for line in lines)
+
+
+async def test_E7_a_text_of_100_mb_comes_out_whole(history: History, export: Export) -> None:
+    large = "repeat(E'0123456789\\nabcdefgh\"', 5000000)"
+    await history.connection.execute(
+        f"INSERT INTO interaction_table (id, tenant_id, text) VALUES ('large', 1, {large})"
+    )
+    [part] = await export.parts(INTERACTIONS)
+    assert part.bytes_raw > 100_000_000
+    found = parsed(export.opened(part))["text"]
+    assert found == '0123456789\nabcdefgh"' * 5_000_000

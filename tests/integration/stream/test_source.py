@@ -1,0 +1,289 @@
+"""The source's rules on a real PostgreSQL: snapshots, filters, refusals in words."""
+
+import asyncio
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from exporter.export_errors import AccessRefused, BadMapping, ExportError, SourceUnavailable
+from exporter.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
+from exporter.source import open_snapshot
+from tests.integration.stream.conftest import Export
+from tests.integration.stream.history import BEFORE, History, Row, parsed
+from tests.support.servers import Databases, MakePostgres
+from tests.support.wait import eventually
+
+INTERACTIONS = Selection(RecordKind.INTERACTION, 1)
+MANY = (
+    "INSERT INTO interaction_table (id, tenant_id, text) "
+    "SELECT i, 1, repeat('x', 1000) FROM generate_series(1, $1::int) i"
+)
+BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+
+
+async def ids(export: Export, selection: Selection) -> list[object]:
+    return [parsed(line)["id"] for line in await export.lines(selection)]
+
+
+async def discard(data: bytes) -> None:
+    """Read on."""
+
+
+@pytest.mark.parametrize("column", [WindowColumn.START, WindowColumn.MODIFIED])
+async def test_T1_a_window_is_half_open(history: History, export: Export, column: WindowColumn) -> None:
+    moments = {"a": -1, "b": 0, "c": 1, "d": 2}
+    rows: list[Row] = [{"id": id_, column: BEFORE + timedelta(microseconds=late)} for id_, late in moments.items()]
+    await history.add(RecordKind.INTERACTION, *rows)
+    start, end = BEFORE, BEFORE + timedelta(microseconds=2)
+
+    async def found(window: Window) -> list[object]:
+        return await ids(export, Selection(RecordKind.INTERACTION, 1, window=window))
+
+    assert await found(Window(column, start, end)) == ["b", "c"]
+    assert await found(Window(column, start)) == ["b", "c", "d"]
+    assert await found(Window(column, end=end)) == ["a", "b", "c"]
+    assert await found(Window(column)) == ["a", "b", "c", "d"]
+
+
+async def test_T3_contacts_compare_their_own_dates(history: History, export: Export) -> None:
+    await history.add(
+        RecordKind.CONTACT, {"id": "old", "created_date": BEFORE}, {"id": "new", "created_date": BEFORE + timedelta(1)}
+    )
+    window = Window(WindowColumn.CREATED, BEFORE + timedelta(hours=1))
+    assert await ids(export, Selection(RecordKind.CONTACT, 1, window=window)) == ["new"]
+
+
+async def test_J1_media_types_choose_interactions(history: History, export: Export) -> None:
+    rows: list[Row] = [{"id": name, "media_type_id": name} for name in ("chat", "email", "voice")]
+    await history.add(RecordKind.INTERACTION, *rows, {"id": "none"})
+    assert await ids(export, Selection(RecordKind.INTERACTION, 1, ("email", "chat"))) == ["chat", "email"]
+    assert await ids(export, INTERACTIONS) == ["chat", "email", "none", "voice"]
+
+
+ATTEMPTS = [
+    "' OR true --",
+    "'); DROP TABLE interaction_table; --",
+    "\\'); DROP TABLE interaction_table; --",
+    "\\",
+    "$1 $2 $$ $x$",
+    "{email,chat}",
+    '"email"',
+    "NULL",
+    "\n\r\t\x01",
+    "%s {0}",
+    "ü😀",
+]
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+async def test_E8_no_value_can_change_the_query(history: History, export: Export, attempt: str) -> None:
+    await history.add(
+        RecordKind.INTERACTION, {"id": "email", "media_type_id": "email"}, {"id": attempt, "media_type_id": attempt}
+    )
+    assert await ids(export, Selection(RecordKind.INTERACTION, 1, (attempt,))) == [attempt]
+    keys = KeyRange(attempt, attempt + "\x01")
+    assert await ids(export, Selection(RecordKind.INTERACTION, 1, keys=keys)) == [attempt]
+    assert len(await history.records(RecordKind.INTERACTION)) == 2
+
+
+async def test_R4_slices_of_the_keys_add_up(history: History, export: Export) -> None:
+    rows: list[Row] = [{"id": id_} for id_ in ("", "10", "9", "A", "Z", "a", "z", "ä", "😀")]
+    await history.add(RecordKind.INTERACTION, *rows)
+    borders = [None, "9", "Z", "b", "é", None]
+    found: list[object] = []
+    for first, before in pairwise(borders):
+        keys = KeyRange(first, before)
+        found += await ids(export, Selection(RecordKind.INTERACTION, 1, keys=keys))
+    assert found == await ids(export, INTERACTIONS)
+    assert len(found) == len(rows)
+
+
+async def test_E6_all_connections_of_a_run_see_one_snapshot(history: History, database: str) -> None:
+    await history.connection.execute(MANY, 1000)
+    async with open_snapshot(database) as snapshot:
+        await history.connection.execute("UPDATE interaction_table SET tenant_id = 2")
+        await history.connection.execute(MANY, 5)
+        async with open_snapshot(database, join=await snapshot.export()) as other:
+            assert await snapshot.count(INTERACTIONS) == await other.count(INTERACTIONS) == 1000
+        async with open_snapshot(database) as later:
+            assert await later.count(INTERACTIONS) == 5
+
+
+async def test_E6_a_snapshot_begins_when_it_is_opened(history: History, database: str) -> None:
+    async with open_snapshot(database) as snapshot:
+        await history.connection.execute(MANY, 10)
+        assert await snapshot.count(INTERACTIONS) == 0
+
+
+async def test_E5_the_reader_cannot_write(history: History, database: str) -> None:
+    async with open_snapshot(database) as snapshot:
+        assert await snapshot._connection.fetchval("SHOW transaction_read_only") == "on"
+        assert await snapshot._connection.fetchval("SHOW transaction_isolation") == "repeatable read"
+
+
+async def test_J12_the_estimate_is_near_the_count(history: History, database: str) -> None:
+    await history.connection.execute(MANY, 20_000)
+    await history.connection.execute("ANALYZE interaction_table")
+    async with open_snapshot(database) as snapshot:
+        estimate = await snapshot.estimate(INTERACTIONS)
+        assert abs(estimate.rows - 20_000) < 1000
+        assert 15_000_000 < estimate.bytes < 40_000_000
+        for kind in RecordKind:
+            await snapshot.estimate(Selection(kind, 1, keys=KeyRange("a", "b")))
+
+
+async def test_R5_a_source_that_is_not_there_is_a_transient_error(unused_tcp_port: int) -> None:
+    with pytest.raises(SourceUnavailable) as failed:
+        async with open_snapshot(f"postgresql://nobody:secret@127.0.0.1:{unused_tcp_port}/x"):
+            pass
+    assert failed.value.transient
+    assert "secret" not in str(failed.value)
+
+
+async def test_R5_a_lost_connection_is_a_transient_error(history: History, database: str) -> None:
+    await history.connection.execute(MANY, 20_000)
+
+    async def lose(data: bytes) -> None:
+        await history.connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'to be lost'"
+        )
+
+    with pytest.raises(SourceUnavailable):
+        async with open_snapshot(database, application="to be lost") as snapshot:
+            await snapshot.stream(INTERACTIONS, lose)
+
+
+async def test_R5_a_killed_server_is_a_transient_error(make_postgres: MakePostgres) -> None:
+    server = make_postgres()
+    dsn = server.start()
+    async with open_snapshot(dsn) as snapshot:
+        pass
+    server.stop()
+    with pytest.raises(SourceUnavailable):
+        async with open_snapshot(dsn) as snapshot:
+            await snapshot.export()
+
+
+async def test_R5_an_unknown_role_is_refused_for_good(history: History, database: str, postgres: Databases) -> None:
+    dsn = postgres.dsn(database.rpartition("/")[2].partition("?")[0], role="nobody_at_all", password="x")
+    with pytest.raises(AccessRefused) as refused:
+        async with open_snapshot(dsn):
+            pass
+    assert not refused.value.transient
+
+
+async def test_R5_a_missing_database_is_refused_for_good(postgres: Databases) -> None:
+    with pytest.raises(AccessRefused):
+        async with open_snapshot(postgres.dsn("no_such_database")):
+            pass
+
+
+async def count_by(dsn: str, selection: Selection = INTERACTIONS) -> int:
+    async with open_snapshot(dsn) as snapshot:
+        await snapshot.stream(selection, discard)
+        return await snapshot.count(selection)
+
+
+async def test_R5_a_reader_without_rights_is_refused_for_good(history: History, reader_dsn: str) -> None:
+    with pytest.raises(AccessRefused, match="SELECT on the views"):
+        await count_by(reader_dsn)
+
+
+async def test_E5_select_on_the_views_is_all_the_reader_needs(history: History, reader_dsn: str) -> None:
+    role = reader_dsn.partition("//")[2].partition(":")[0]
+    await history.connection.execute(f"GRANT USAGE ON SCHEMA contact_history TO {role}")
+    await history.connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA contact_history TO {role}")
+    assert await count_by(reader_dsn) == 0
+
+
+VIEW = "contact_history.interaction"
+BROKEN = {
+    "no view": ([f"DROP VIEW {VIEW}"], f'lacks a view .*"{VIEW}"'),
+    "no schema": (["DROP SCHEMA contact_history CASCADE"], "lacks a view"),
+    "no column": (
+        [f"DROP VIEW {VIEW}", f"CREATE VIEW {VIEW} AS SELECT id, tenant_id FROM interaction_table"],
+        r"lacks a column \(column v.status does not exist\)",
+    ),
+    "bad value": (
+        [
+            f"DROP VIEW {VIEW}",
+            "INSERT INTO interaction_table (id, tenant_id, subject) VALUES ('a', 1, 'private words')",
+            "ALTER TABLE interaction_table ALTER status TYPE text USING subject",
+            f"CREATE VIEW {VIEW} AS SELECT * FROM interaction_table",
+        ],
+        "cannot be exported .*SQLSTATE 22P02",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+async def test_R5_a_bad_mapping_fails_for_good_and_is_named(history: History, database: str, case: str) -> None:
+    statements, words = BROKEN[case]
+    await history.connection.execute("; ".join(statements))
+    with pytest.raises(BadMapping, match=words) as failed:
+        await count_by(database)
+    assert not failed.value.transient
+    assert "private" not in str(failed.value)
+
+
+async def test_R6_a_failing_consumer_ends_the_copy_and_frees_the_backend(history: History, database: str) -> None:
+    await history.connection.execute(MANY, 50_000)
+
+    async def fail(data: bytes) -> None:
+        raise RuntimeError("the store is full")
+
+    with pytest.raises(RuntimeError, match="the store is full"):
+        async with open_snapshot(database, application="to be freed") as snapshot:
+            await snapshot.stream(INTERACTIONS, fail)
+    await eventually(lambda: is_gone(history, "to be freed"), timeout=5)
+
+
+async def test_R6_cancelling_frees_the_backend(history: History, database: str) -> None:
+    await history.connection.execute(MANY, 50_000)
+    reading = asyncio.Event()
+
+    async def stall(data: bytes) -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        async with open_snapshot(database, application="to be cancelled") as snapshot:
+            await snapshot.stream(INTERACTIONS, stall)
+
+    task = asyncio.create_task(run())
+    await reading.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await eventually(lambda: is_gone(history, "to be cancelled"), timeout=5)
+
+
+async def test_R6_cancelling_a_count_frees_the_backend(history: History, database: str) -> None:
+    slow = "CREATE OR REPLACE VIEW contact_history.contact AS SELECT c.* FROM contact_table c, pg_sleep(60)"
+    await history.connection.execute(slow)
+
+    async def run() -> None:
+        async with open_snapshot(database, application="slow count") as snapshot:
+            await snapshot.count(Selection(RecordKind.CONTACT, 1))
+
+    async def counting() -> bool:
+        state = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slow count' AND query LIKE '%count%'"
+        return bool(await history.connection.fetchval(state))
+
+    task = asyncio.create_task(run())
+    await eventually(counting)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await eventually(lambda: is_gone(history, "slow count"), timeout=5)
+
+
+async def is_gone(history: History, application: str) -> bool:
+    return not await history.connection.fetchval(BACKENDS, application)
+
+
+async def test_R5_every_error_has_a_code_and_says_whether_to_try_again() -> None:
+    kinds = [SourceUnavailable, AccessRefused, BadMapping]
+    assert all(issubclass(kind, ExportError) for kind in kinds)
+    assert len({kind.code for kind in kinds}) == len(kinds)
