@@ -22,6 +22,9 @@ def main() -> int:
     except (SampleRefusedError, ValueError, OSError, asyncpg.PostgresError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was loaded", file=sys.stderr)
+        return 130
     counts = ", ".join(f"{count:,} {view}s" for view, count in summary.rows.items())
     if summary.was_there:
         print(f"Already loaded: {counts}.")

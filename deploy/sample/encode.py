@@ -1,11 +1,14 @@
 """Makes the COPY streams of a sample on all cores, in order, holding only a few batches at a time."""
 
 import asyncio
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
 from deploy.sample.rows import Sample
@@ -63,4 +66,18 @@ def _executor(workers: int) -> Executor:
     # Little work is not worth new processes. "spawn": a fork would take the event loop and its connections along.
     if workers == 1:
         return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_follow_parent)
+
+
+def _follow_parent() -> None:
+    # Ctrl-C reaches the whole group of processes; the parent alone decides. If it is killed, its workers would wait for
+    # work for ever, since each holds both ends of the queue.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,33 @@
+"""The worker processes of the sample's generator."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+FIRST_BATCH_THEN_WAIT = """
+import asyncio, multiprocessing
+from deploy.sample.encode import encoded_batches
+
+async def main():
+    async for _ in encoded_batches(seed=1, interactions=20_000, tenants=2, workers=2):
+        print(len(multiprocessing.active_children()), "workers", flush=True)
+        await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(FIRST_BATCH_THEN_WAIT)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "2 workers\n"
+        parent.send_signal(signal.SIGKILL)
+        # The workers hold the pipe too, so its end is theirs.
+        assert parent.communicate(timeout=60)[0] == ""
