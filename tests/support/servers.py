@@ -1,7 +1,9 @@
-"""Kafka and PostgreSQL for tests: the ones named in the environment, else local processes."""
+"""Kafka and PostgreSQL for tests: named in the environment, else in Docker, else local processes."""
 
 import secrets
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Warden
+from tests.support.containers import docker_answers, kafka_container, postgres_container
 
 MakeKafka = Callable[[], Kafka]
 MakePostgres = Callable[[], Postgres]
@@ -69,30 +72,44 @@ def servers_folder(warden: Warden) -> Path:
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
     """Return the address (host:port) of a Kafka that all tests share: use topics and groups of your own in it."""
-    given = environ.get("SLUICE_TEST_KAFKA")
-    if given:
+    with ExitStack() as stack:
+        given = environ.get("SLUICE_TEST_KAFKA") or contained(stack, kafka_container)
+        if given is None:
+            server = Kafka(*_place(request, "kafka"))
+            stack.callback(server.stop)
+            given = server.start()
         yield given
-        return
-    # Asked for by name only here, so that no process is started when the server was given.
-    folder: Path = request.getfixturevalue("servers_folder")
-    server = Kafka(folder / "kafka", request.getfixturevalue("warden"))
-    yield server.start()
-    server.stop()
 
 
 @pytest.fixture(scope="session")
 async def postgres(request: pytest.FixtureRequest) -> AsyncIterator[Databases]:
     """Return a PostgreSQL server that all tests share: make a fresh database in it for each test."""
-    given = environ.get("SLUICE_TEST_POSTGRES")
-    if given:
+    with ExitStack() as stack:
+        given = environ.get("SLUICE_TEST_POSTGRES") or contained(stack, postgres_container)
+        if given is None:
+            server = Postgres(*_place(request, "postgres"), durable=False)
+            stack.callback(server.stop)
+            given = server.start()
         databases = Databases(given)
         yield databases
         await databases.drop_all()
-        return
+
+
+def contained(stack: ExitStack, container: Callable[[], AbstractContextManager[str]]) -> str | None:
+    """Start a container and return the server's address; None when no Docker engine answers, or it cannot do it."""
+    if not docker_answers():
+        return None
+    try:
+        return stack.enter_context(container())
+    except Exception as error:  # the engine may lack the image, the room or the right, each with an error of its own
+        warnings.warn(f"Docker answers but gives no server, a local process is used: {error}", stacklevel=1)
+        return None
+
+
+def _place(request: pytest.FixtureRequest, name: str) -> tuple[Path, Warden]:
+    # Asked for by name only here, so that nothing is started when the server was given.
     folder: Path = request.getfixturevalue("servers_folder")
-    server = Postgres(folder / "postgres", request.getfixturevalue("warden"), durable=False)
-    yield Databases(server.start())
-    server.stop()
+    return folder / name, request.getfixturevalue("warden")
 
 
 @pytest.fixture
