@@ -1,9 +1,10 @@
-"""`python -m deploy.local up | status | clean`: the local stack from the command line."""
+"""`python -m deploy.local demo | up | status | clean`: the local stack from the command line."""
 
 import argparse
 import sys
 import time
 
+from deploy.local.demo import demo
 from deploy.local.errors import LocalError
 from deploy.local.folders import state_folder
 from deploy.local.ownership import Ownership
@@ -17,7 +18,9 @@ def main() -> int:
     arguments = _parser().parse_args()
     state = State(state_folder())
     try:
-        if arguments.command == "up":
+        if arguments.command == "demo":
+            demo(interactions=arguments.interactions)
+        elif arguments.command == "up":
             up(state, interactions=arguments.interactions, port=arguments.port)
         elif arguments.command == "status":
             return status(state)
@@ -77,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("up", help="run the whole system until Ctrl-C")
     command.add_argument("--port", type=int, help="the page's port (default: the last one, else 8080, else a free one)")
-    command.add_argument("--interactions", type=int, default=200_000, help="size of the sample (default 200,000)")
+    for each in (command, commands.add_parser("demo", help="run one export from start to finish, and stop again")):
+        each.add_argument("--interactions", type=int, default=200_000, help="size of the sample (default 200,000)")
     commands.add_parser("status", help="say whether it runs, and where")
     commands.add_parser("clean", help="stop what runs and remove all it kept")
     return parser

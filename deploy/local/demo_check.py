@@ -1,0 +1,63 @@
+"""Compares decrypted records with the source, by a reader that shares nothing with the exporter."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from deploy.local.errors import LocalError
+from deploy.local.parts import SOURCE_TENANT
+
+# What the export adds to or leaves out of the views' columns: attachments do not tell the tenant, and carry base64.
+_QUERIES = {
+    "Interaction": (
+        'SELECT to_jsonb(v)::text FROM contact_history.interaction v WHERE tenant_id = $1 ORDER BY id COLLATE "C"'
+    ),
+    "Interaction-Attachment": (
+        "SELECT (to_jsonb(v) - 'content' - 'tenant_id' "
+        "|| jsonb_build_object('content', replace(encode(content, 'base64'), E'\\n', '')))::text "
+        'FROM contact_history.attachment v WHERE tenant_id = $1 ORDER BY id COLLATE "C"'
+    ),
+}
+
+
+def compare_with_source(dsn: str, records: Path, run_id: str) -> dict[str, int]:
+    """Compare every record of every kind; return the rows by kind. Raises LocalError at the first difference."""
+    return asyncio.run(_compare(dsn, {kind: _file_of(kind, records) for kind in _QUERIES}, run_id))
+
+
+def _file_of(kind: str, records: Path) -> Path:
+    (file,) = (path for path in records.glob("*.jsonl") if re.match(rf"{kind}-[0-9a-f]{{8}}-", path.name))
+    return file
+
+
+async def _compare(dsn: str, files: dict[str, Path], run_id: str) -> dict[str, int]:
+    connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
+    try:
+        return {kind: await _compare_kind(connection, kind, files[kind], run_id) for kind in _QUERIES}
+    finally:
+        await connection.close()
+
+
+async def _compare_kind(connection: "asyncpg.Connection[asyncpg.Record]", kind: str, file: Path, run_id: str) -> int:
+    count = 0
+    # Lines end at \n alone: JSON may hold other characters that Python takes for line ends.
+    with file.open("rb") as lines:
+        async with connection.transaction():
+            cursor = await connection.cursor(_QUERIES[kind], SOURCE_TENANT)
+            while rows := await cursor.fetch(500):
+                for row in rows:
+                    count += 1
+                    line = lines.readline()
+                    if not line or json.loads(line) != _in_camel_case(json.loads(row[0])):
+                        raise LocalError(f"run {run_id}: {kind} record {count} is not what the source holds")
+        if lines.readline():
+            raise LocalError(f"run {run_id}: {file.name} holds more than the source's {count} records")
+    return count
+
+
+def _in_camel_case(row: dict[str, Any]) -> dict[str, Any]:
+    return {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): value for name, value in row.items()}
