@@ -32,7 +32,7 @@ def main() -> int:
     return 0
 
 
-def up(state: State, *, interactions: int, port: int | None) -> None:
+def up(state: State, *, interactions: int | None, port: int | None) -> None:
     """Run the system until Ctrl-C or SIGTERM; its data stays in the state's folder."""
     began = time.monotonic()
     try:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("up", help="run the whole system until Ctrl-C")
     command.add_argument("--port", type=int, help="the page's port (default: the last one, else 8080, else a free one)")
     for each in (command, commands.add_parser("demo", help="run one export from start to finish, and stop again")):
-        each.add_argument("--interactions", type=int, default=200_000, help="size of the sample (default 200,000)")
+        each.add_argument("--interactions", type=int, help="size of the sample (default 200,000)")
     commands.add_parser("status", help="say whether it runs, and where")
     commands.add_parser("clean", help="stop what runs and remove all it kept")
     return parser

@@ -26,6 +26,7 @@ from deploy.local.supervisor import Supervisor
 TENANT, USER = "demo", "admin"
 DATABASE, SOURCE_DATABASE, READER = "sluice", "contact_history", "sluice_reader"
 PREFERRED_PORT = 8080
+INTERACTIONS = 200_000
 
 Report = Callable[[str], None]
 
@@ -68,12 +69,13 @@ class Stack:
 def running_stack(
     state: State | None = None,
     *,
-    interactions: int = 200_000,
+    interactions: int | None = None,
     port: int | None = None,
     report: Report = print,
 ) -> Iterator[Stack]:
     """Run the whole system while the body runs, and stop every process at its end.
 
+    `interactions` is the size of the sample (default: what the state holds, else 200,000); `port` the page's.
     Without a state it works in a temporary folder that is removed with all in it. Call it in the main thread, outside
     of an event loop. Raises LocalError with the end of the log when a part does not come up or ends early: in the body
     too, wherever the body is; `asyncio.run` inside the body is broken off as by Ctrl-C.
@@ -83,7 +85,8 @@ def running_stack(
         if state is None:
             state = State(temporary_folder(warden, "sluice-demo-"))
         with state.locked():
-            setup = _Setup(state, warden, interactions=interactions, durable=not temporary, report=report)
+            size = sample_size(interactions, state.remembered("interactions"))
+            setup = _Setup(state, warden, interactions=size, durable=not temporary, report=report)
             try:
                 stack = setup.start(port)
                 state.announce(stack.api_url)
@@ -91,6 +94,7 @@ def running_stack(
                     yield stack
             finally:
                 with uninterrupted():
+                    report("Stopping everything")
                     setup.supervisor.stop()
                     if temporary:
                         state.remove()
@@ -124,8 +128,10 @@ class _Setup:
         addresses = self._addresses(free_port())
         self._report("Creating topics and migrating each service's schema")
         self._prepare(addresses)
-        self._report(f"Loading the sample contact history ({self._interactions:,} interactions)")
+        if self._state.remembered("interactions") is None:
+            self._report(f"Loading the sample contact history ({self._interactions:,} interactions)")
         self.supervisor.finish([sample])
+        self._state.remember("interactions", self._interactions)
         self._postgres.execute(f"ALTER ROLE {READER} LOGIN PASSWORD '{self._state.secret(READER)}'")
         self._start_parts(addresses, port)
         return Stack(
@@ -145,8 +151,8 @@ class _Setup:
     def _choose_port(self, given: int | None) -> int:
         if given is not None and not is_free(given):
             raise LocalError(f"port {given} is in use", mend="choose another with: make up PORT=...")
-        port = given or free_port(preferred=self._state.port or PREFERRED_PORT)
-        self._state.port = port
+        port = given or free_port(preferred=self._state.remembered("port") or PREFERRED_PORT)
+        self._state.remember("port", port)
         return port
 
     def _load_sample(self) -> Running:
@@ -210,6 +216,15 @@ class _Setup:
         if told.get("exists"):
             return None
         return Login(tenant=TENANT, user=told["user"], password=told["password"], api_key=told["api_key"])
+
+
+def sample_size(asked: int | None, loaded: int | None) -> int:
+    """Return how many interactions the sample is to have; raises LocalError when another size is loaded already."""
+    if loaded is not None and asked is not None and asked != loaded:
+        raise LocalError(
+            f"the sample that is loaded has {loaded:,} interactions", mend="remove it with: make clean-local"
+        )
+    return asked or loaded or INTERACTIONS
 
 
 def check_disk(folder: Path, interactions: int) -> None:

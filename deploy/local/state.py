@@ -33,7 +33,6 @@ class State:
         self.logs = folder / "logs"
         self._secrets = folder / "secrets.json"
         self._running = folder / "running.json"
-        self._port = folder / "port"
 
     def prepare(self) -> None:
         """Make the folder and those in it that are not made by a server; logs begin anew."""
@@ -101,17 +100,16 @@ class State:
             self._secrets.write_text(json.dumps(known))
         return known[name]
 
-    @property
-    def port(self) -> int | None:
-        """The page's port the last time, so that bookmarks stay good; None before the first time."""
+    def remembered(self, name: str) -> int | None:
+        """Return a number noted down with `remember`, such as the page's port; None when it never was."""
         try:
-            return int(self._port.read_text())
+            return int((self.folder / name).read_text())
         except (OSError, ValueError):
             return None
 
-    @port.setter
-    def port(self, port: int) -> None:
-        self._port.write_text(str(port))
+    def remember(self, name: str, number: int) -> None:
+        """Note a number down for as long as the folder lasts."""
+        (self.folder / name).write_text(str(number))
 
     def remove(self) -> None:
         """Remove the folder with all in it."""

@@ -9,7 +9,7 @@ import pytest
 from deploy.local.errors import LocalError, tail
 from deploy.local.ports import free_port, is_free
 from deploy.local.postgres_account import closed_parent
-from deploy.local.stack import check_disk
+from deploy.local.stack import check_disk, sample_size
 from deploy.local.state import State
 
 
@@ -40,12 +40,20 @@ def test_a_second_stack_is_told_when_the_first_has_no_address_yet(tmp_path: Path
 
 def test_secrets_and_port_last_as_long_as_the_folder(tmp_path: Path) -> None:
     state = State(tmp_path)
-    assert state.port is None
-    state.port = 8123
+    assert state.remembered("port") is None
+    state.remember("port", 8123)
     first, other = state.secret("scheduler"), state.secret("exporter")
-    assert State(tmp_path).port == 8123
+    assert State(tmp_path).remembered("port") == 8123
     assert State(tmp_path).secret("scheduler") == first != other
     assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0
+
+
+def test_the_sample_keeps_the_size_it_was_loaded_with() -> None:
+    assert sample_size(None, None) == 200_000
+    assert sample_size(5, None) == 5
+    assert sample_size(None, 5) == sample_size(5, 5) == 5
+    with pytest.raises(LocalError, match="that is loaded has 5 interactions; remove it with: make clean-local"):
+        sample_size(6, 5)
 
 
 def test_a_disk_without_room_for_the_sample_is_refused(tmp_path: Path) -> None:
