@@ -1,0 +1,50 @@
+"""`python -m job_api api | migrate | bootstrap`."""
+
+import argparse
+import asyncio
+import json
+import sys
+
+from job_api.app import running
+from job_api.passwords import Passwords
+from job_api.service import Access
+from job_api.settings import Settings
+from job_api.store import Database
+from shared.clock import SystemClock
+from shared.command import main
+from shared.errors import SluiceError
+from shared.lifecycle import run
+from shared.postgres import open_pool
+
+
+async def serve(settings: Settings) -> None:
+    """Serve the API and the pages, and follow what happens to runs, until told to stop."""
+    async with running(settings) as process:
+        await run(process.loops, app=process.app, health=process.health, settings=settings)
+
+
+def bootstrap(arguments: list[str]) -> None:
+    """Make the first tenant and its administrator, and print what its owner must know, once, as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m job_api bootstrap", description=bootstrap.__doc__)
+    parser.add_argument("--tenant", required=True, help="name of the tenant")
+    parser.add_argument("--source-tenant", required=True, type=int, help="the number that its rows bear in the source")
+    parser.add_argument("--user", required=True, help="name of its first administrator")
+    chosen = parser.parse_args(arguments)
+    try:
+        made = asyncio.run(_bootstrap(Settings.load(), chosen.tenant, chosen.source_tenant, chosen.user))
+    except SluiceError as error:
+        sys.exit(f"{parser.prog}: {error}")
+    sys.stdout.write(json.dumps(made) + "\n")
+
+
+async def _bootstrap(settings: Settings, tenant: str, source_tenant: int, user: str) -> dict[str, object]:
+    async with open_pool(settings.postgres, size=2, name="job-api bootstrap") as pool:
+        access = Access(Database(pool), SystemClock(), Passwords())
+        return await access.bootstrap(tenant=tenant, source_tenant=source_tenant, user=user)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["bootstrap"]:
+        bootstrap(sys.argv[2:])
+    else:
+        main("job_api", __doc__, Settings, {"api": serve})

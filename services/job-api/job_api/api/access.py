@@ -1,0 +1,206 @@
+"""Who asks: `/api/v1/me`, `/api/v1/session`, `/api/v1/keys`."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from job_api.api.drafts import Body
+from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, instant_place, once
+from job_api.api.roles import Admin
+from job_api.api.sessions import end_session, logged_in
+from job_api.api.views import UtcInstant
+from job_api.service import Access, Login
+from job_api.service.access import Issued
+from job_api.store import Once
+from job_api.store.change import Answer
+from job_api.store.identities import Credential
+from shared.auth import Identity
+from shared.events.values import Role
+from shared.web import CurrentIdentity, problem_responses
+
+Creating = Annotated[Once, Depends(once("create-key"))]
+_ME: dict[str, Any] = {
+    "user_id": "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22",
+    "tenant_id": "b1f2a7de-64c5-4c9b-8a44-0d8f5a2f9c33",
+    "name": "ana",
+    "roles": ["operator"],
+}
+
+
+class Me(BaseModel):
+    """Who asks, and what they may do."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ME]})
+
+    user_id: UUID
+    tenant_id: UUID
+    name: str
+    roles: list[Role]
+
+    @classmethod
+    def of(cls, who: Identity) -> "Me":
+        """Return an identity as it is answered."""
+        return cls(user_id=who.user_id, tenant_id=who.tenant_id, name=who.name, roles=sorted(who.roles))
+
+
+class LoginBody(Body):
+    """What somebody types at the door; without a tenant the user name must be used in one only."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"user": "ana", "password": "correct horse"}]}
+    )
+
+    user: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")
+    password: str = Field(min_length=1, max_length=1_000)
+    tenant: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$")
+    remember: bool = False
+
+
+class SessionOut(Me):
+    """A session, whose cookie has been set."""
+
+    expires_at: UtcInstant
+
+
+class KeyBody(Body):
+    """An API key as an administrator asks for it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"name": "warehouse loader", "roles": ["downloader"], "days": 365}]},
+    )
+
+    name: str = Field(description="1 to 200 characters")
+    roles: tuple[Role, ...] = Field(max_length=4)
+    days: int | None = Field(None, ge=1, le=3650, description="how long it is good; null: until it is revoked")
+
+
+class KeyOut(BaseModel):
+    """An API key."""
+
+    id: UUID
+    name: str
+    roles: tuple[Role, ...]
+    created_at: UtcInstant
+    expires_at: UtcInstant | None
+    revoked_at: UtcInstant | None
+
+    @classmethod
+    def of(cls, found: Credential) -> "KeyOut":
+        """Return a key as it is answered."""
+        return cls(
+            id=found.identity_id,
+            name=found.name,
+            roles=found.roles,
+            created_at=found.created_at,
+            expires_at=found.expires_at,
+            revoked_at=found.revoked_at,
+        )
+
+
+class NewKeyOut(KeyOut):
+    """A new API key; `token` is shown once, and is null in the answer to the same request sent again."""
+
+    token: str | None
+
+
+class KeyPage(BaseModel):
+    """A page of API keys, newest first."""
+
+    items: list[KeyOut]
+    next: str | None
+
+
+class KeyQuery(BaseModel):
+    """Which keys to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
+
+
+def access_routes(access: Access) -> APIRouter:
+    """Return the routes of sessions and of oneself."""
+    routes = APIRouter(prefix="/api/v1", tags=["access"])
+
+    @routes.get("/me", operation_id="getMe", summary="Say who asks", responses=problem_responses())
+    async def me(who: CurrentIdentity) -> Me:
+        return Me.of(who)
+
+    @routes.post(
+        "/session",
+        operation_id="logIn",
+        summary="Begin a session: sets its cookie",
+        status_code=201,
+        responses=problem_responses(413, 429),
+    )
+    async def log_in(login: LoginBody, request: Request, response: Response) -> SessionOut:
+        issued = await logged_in(access, Login(**login.model_dump()), request, response)
+        return _session(issued)
+
+    @routes.delete(
+        "/session", operation_id="logOut", summary="End the session", status_code=204, responses=problem_responses()
+    )
+    async def log_out(who: CurrentIdentity, response: Response) -> None:
+        await access.log_out(who)
+        end_session(response)
+
+    return routes
+
+
+def key_routes(access: Access) -> APIRouter:
+    """Return the routes of API keys."""
+    routes = APIRouter(prefix="/api/v1/keys", tags=["access"])
+
+    @routes.post(
+        "",
+        operation_id="createKey",
+        summary="Make an API key; its token is shown this once",
+        status_code=201,
+        response_model=NewKeyOut,
+        responses=problem_responses(409, 413),
+    )
+    async def create(who: Admin, key: KeyBody, once: Creating) -> JSONResponse:
+        lasting = timedelta(days=key.days) if key.days else None
+        return answered(await access.make_key(who, key.name, key.roles, lasting, once, _made))
+
+    @routes.get("", operation_id="listKeys", summary="List API keys", responses=problem_responses())
+    async def index(who: Admin, query: Annotated[KeyQuery, Query()]) -> KeyPage:
+        found = await access.keys(who, limit=query.limit + 1, after=instant_place(query.cursor))
+        return _page(found, query.limit)
+
+    @routes.delete(
+        "/{key_id}",
+        operation_id="revokeKey",
+        summary="Revoke an API key, at once and for good",
+        status_code=204,
+        responses=problem_responses(404),
+    )
+    async def revoke(who: Admin, key_id: UUID) -> None:
+        await access.revoke_key(who, key_id)
+
+    return routes
+
+
+def _session(issued: Issued) -> SessionOut:
+    assert issued.credential.expires_at is not None
+    who = Me.of(issued.credential.to_identity())
+    return SessionOut(**who.model_dump(), expires_at=issued.credential.expires_at)
+
+
+def _made(issued: Issued, token: str | None) -> Answer:
+    body = NewKeyOut(**KeyOut.of(issued.credential).model_dump(), token=token).model_dump(mode="json")
+    return {"status": 201, "headers": {"Location": f"/api/v1/keys/{body['id']}"}, "body": body}
+
+
+def _page(found: list[Credential], limit: int) -> KeyPage:
+    shown = found[:limit]
+    more = len(found) > limit
+    following = cursor("time", shown[-1].created_at.isoformat(), shown[-1].identity_id) if more else None
+    return KeyPage(items=[KeyOut.of(each) for each in shown], next=following)

@@ -1,0 +1,176 @@
+"""`/api/v1/certificates`."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, instant_place, once
+from job_api.api.roles import Reader, Writer
+from job_api.api.uploads import CertificateBody, upload
+from job_api.api.views import UtcInstant
+from job_api.service import Certificates
+from job_api.store import Once
+from job_api.store.certificates import Certificate, State
+from job_api.store.change import Answer
+from shared.web import problem_responses
+
+WARNING_DAYS = (30, 7, 1)
+Creating = Annotated[Once, Depends(once("upload-certificate"))]
+_EXAMPLE: dict[str, Any] = {
+    "id": "0d6f4f0c-6c2e-4a55-9d43-4f1b5d6b7a11",
+    "version": 1,
+    "name": "Data protection officer 2027",
+    "state": "active",
+    "subject": "CN=officer,O=Example",
+    "fingerprint": "9f" * 32,
+    "key_bits": 3072,
+    "not_before": "2026-11-01T00:00:00Z",
+    "not_after": "2028-11-01T00:00:00Z",
+    "days_left": 707,
+    "warning": None,
+    "pem": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+    "created_at": "2026-11-24T10:00:00Z",
+    "retired_at": None,
+}
+_BODIES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": CertificateBody.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["name", "file"],
+                    "properties": {"name": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+
+
+class CertificateOut(BaseModel):
+    """A recipient's certificate; `fingerprint` is the SHA-256 of its DER form."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: UUID
+    version: int
+    name: str
+    state: State
+    subject: str
+    fingerprint: str
+    key_bits: int
+    not_before: UtcInstant
+    not_after: UtcInstant
+    days_left: int = Field(description="whole days until it expires; negative afterwards")
+    warning: str | None = Field(description="in words, from 30 days before it expires")
+    pem: str
+    created_at: UtcInstant
+    retired_at: UtcInstant | None
+
+    @classmethod
+    def of(cls, found: Certificate, now: datetime) -> "CertificateOut":
+        """Return a certificate as it is answered."""
+        days = (found.not_after - now).days
+        return cls(
+            id=found.certificate_id,
+            version=found.version,
+            name=found.name,
+            state=found.state,
+            subject=found.subject,
+            fingerprint=found.fingerprint,
+            key_bits=found.key_bits,
+            not_before=found.not_before,
+            not_after=found.not_after,
+            days_left=days,
+            warning=_warning(days) if found.state == "active" else None,
+            pem=found.pem,
+            created_at=found.created_at,
+            retired_at=found.retired_at,
+        )
+
+
+class CertificatePage(BaseModel):
+    """A page of certificates, newest first; `next` is the cursor of the one after."""
+
+    items: list[CertificateOut]
+    next: str | None
+
+
+class CertificateQuery(BaseModel):
+    """Which certificates to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
+    state: State | None = None
+
+
+def _warning(days: int) -> str | None:
+    if days < 0:
+        return "This certificate has expired: nothing can be encrypted for it."
+    if days >= WARNING_DAYS[0]:
+        return None
+    return f"This certificate expires in {days} days." if days > 1 else "This certificate expires within a day or two."
+
+
+def certificate_routes(certificates: Certificates) -> APIRouter:
+    """Return the routes of certificates."""
+    routes = APIRouter(prefix="/api/v1/certificates", tags=["certificates"])
+
+    def made(found: Certificate) -> Answer:
+        body = CertificateOut.of(found, certificates.now()).model_dump(mode="json")
+        headers = {"Location": f"/api/v1/certificates/{found.certificate_id}"}
+        return {"status": 201, "headers": headers, "body": body}
+
+    @routes.post(
+        "",
+        operation_id="uploadCertificate",
+        summary="Upload a recipient's certificate, PEM in JSON, or PEM or DER as a file",
+        status_code=201,
+        response_model=CertificateOut,
+        responses=problem_responses(409, 413, 415),
+        openapi_extra=_BODIES,
+    )
+    async def create(who: Writer, request: Request, once: Creating) -> JSONResponse:
+        name, content = await upload(request)
+        return answered(await certificates.upload(who, name, content, once, made))
+
+    @routes.get("", operation_id="listCertificates", summary="List certificates", responses=problem_responses())
+    async def index(who: Reader, query: Annotated[CertificateQuery, Query()]) -> CertificatePage:
+        after = instant_place(query.cursor)
+        found = await certificates.page(who, state=query.state, limit=query.limit + 1, after=after)
+        return _page(found, query.limit, certificates.now())
+
+    @routes.get(
+        "/{certificate_id}",
+        operation_id="getCertificate",
+        summary="Read a certificate",
+        responses=problem_responses(404),
+    )
+    async def read(who: Reader, certificate_id: UUID) -> CertificateOut:
+        return CertificateOut.of(await certificates.get(who, certificate_id), certificates.now())
+
+    @routes.post(
+        "/{certificate_id}/retire",
+        operation_id="retireCertificate",
+        summary="Use a certificate for no further export; files made for it stay readable by its owner",
+        responses=problem_responses(404),
+    )
+    async def retire(who: Writer, certificate_id: UUID) -> CertificateOut:
+        return CertificateOut.of(await certificates.retire(who, certificate_id), certificates.now())
+
+    return routes
+
+
+def _page(found: list[Certificate], limit: int, now: datetime) -> CertificatePage:
+    shown = found[:limit]
+    more = len(found) > limit
+    following = cursor("time", shown[-1].created_at.isoformat(), shown[-1].certificate_id) if more else None
+    return CertificatePage(items=[CertificateOut.of(each, now) for each in shown], next=following)

@@ -1,0 +1,149 @@
+"""`/api/v1/jobs`."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from job_api.api.drafts import JobDraft, patched
+from job_api.api.requests import (
+    CURSOR_MOST,
+    LIMIT,
+    LIMIT_MOST,
+    IfMatch,
+    answered,
+    cursor,
+    etag,
+    once,
+    place,
+    seen,
+)
+from job_api.api.roles import Reader, Writer
+from job_api.api.views import JobOut, JobPage
+from job_api.service import Jobs
+from job_api.store import JobView, Once
+from job_api.store.change import Answer
+from job_api.store.listing import SORTS, Page, Wish
+from shared.clock import Clock
+from shared.events.values import JobState, RecordType
+from shared.web import problem_responses
+
+Creating = Annotated[Once, Depends(once("create-job"))]
+Sort = Literal["created_at", "title", "source", "type", "state", "status", "last_run", "next_run"]
+Descending = Literal["-created_at", "-title", "-source", "-type", "-state", "-status", "-last_run", "-next_run"]
+Status = Literal["none", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
+TAGGED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"ETag": {"description": "the job's version", "schema": {"type": "string"}}}}
+}
+
+
+class JobQuery(BaseModel):
+    """Which jobs to list, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
+    sort: Sort | Descending = Field("-created_at", description="a column; with - in front, descending")
+    state: JobState | None = None
+    status: Status | None = Field(None, description="of the latest run; `none` where there was none yet")
+    type: RecordType | None = None
+    source: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$")
+    search: str | None = Field(
+        None, min_length=1, max_length=200, pattern=r"^[^\x00]*$", description="in title and text"
+    )
+
+    def to_wish(self) -> Wish:
+        """Return the wish for the store. Raises Invalid for a cursor of another list."""
+        column = self.sort.removeprefix("-")
+        wanted = {name: getattr(self, name) for name in ("state", "status", "type", "source", "search")}
+        return Wish(
+            sort=column,
+            descending=self.sort.startswith("-"),
+            filters={name: value for name, value in wanted.items() if value is not None},
+            limit=self.limit,
+            after=place(self.cursor, self.sort, instant=SORTS[column][1] == "timestamptz"),
+        )
+
+    def to_page(self, page: Page, now: datetime) -> JobPage:
+        """Return a page as it is answered."""
+        following = cursor(self.sort, *page.after) if page.after else None
+        return JobPage(items=[JobOut.of(view, now) for view in page.views], next=following)
+
+
+def tagged(view: JobView, response: Response, now: datetime) -> JobOut:
+    """Return a job as it is answered, its version in the ETag."""
+    response.headers["ETag"] = etag(view.job.version)
+    return JobOut.of(view, now)
+
+
+def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
+    """Return the routes of jobs."""
+    routes = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+    def made(view: JobView) -> Answer:
+        body = JobOut.of(view, clock.now()).model_dump(mode="json")
+        headers = {"ETag": etag(view.job.version), "Location": f"/api/v1/jobs/{view.job.job_id}"}
+        return {"status": 201, "headers": headers, "body": body}
+
+    @routes.post(
+        "",
+        operation_id="createJob",
+        summary="Make a job",
+        status_code=201,
+        response_model=JobOut,
+        responses=problem_responses(409, 413),
+    )
+    async def create(who: Writer, draft: JobDraft, once: Creating) -> JSONResponse:
+        return answered(await jobs.create(who, draft.to_domain(), once, made))
+
+    @routes.get("", operation_id="listJobs", summary="List jobs, a page at a time", responses=problem_responses())
+    async def index(who: Reader, query: Annotated[JobQuery, Query()]) -> JobPage:
+        return query.to_page(await jobs.page(who, query.to_wish()), clock.now())
+
+    @routes.get("/{job_id}", operation_id="getJob", summary="Read a job", responses=TAGGED | problem_responses(404))
+    async def read(who: Reader, job_id: UUID, response: Response) -> JobOut:
+        return tagged(await jobs.get(who, job_id), response, clock.now())
+
+    @routes.put(
+        "/{job_id}",
+        operation_id="replaceJob",
+        summary="Replace a job's settings",
+        responses=TAGGED | problem_responses(404, 409, 412, 413, 428),
+    )
+    async def replace(
+        who: Writer, job_id: UUID, draft: JobDraft, response: Response, if_match: IfMatch = None
+    ) -> JobOut:
+        view = await jobs.edit(who, job_id, versions=seen(if_match), redraft=lambda _: draft.to_domain())
+        return tagged(view, response, clock.now())
+
+    @routes.patch(
+        "/{job_id}",
+        operation_id="patchJob",
+        summary="Change some of a job's settings (merge patch, RFC 7396)",
+        responses=TAGGED | problem_responses(404, 409, 412, 413, 428),
+    )
+    async def patch(
+        who: Writer,
+        job_id: UUID,
+        changes: Annotated[dict[str, Any], Body(examples=[{"title": "Renamed", "split_size": None}])],
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> JobOut:
+        view = await jobs.edit(who, job_id, versions=seen(if_match), redraft=lambda job: patched(job, changes))
+        return tagged(view, response, clock.now())
+
+    @routes.delete(
+        "/{job_id}",
+        operation_id="deleteJob",
+        summary="Delete a job that has no run in progress; its runs and files stay until their time is over",
+        status_code=204,
+        responses=problem_responses(404, 409, 412, 428),
+    )
+    async def delete(who: Writer, job_id: UUID, if_match: IfMatch = None) -> None:
+        await jobs.delete(who, job_id, versions=seen(if_match))
+
+    return routes

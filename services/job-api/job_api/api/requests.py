@@ -1,0 +1,106 @@
+"""What routes take from a request beside its body: versions seen, keys of repetition, places in a list."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Header, Request
+from starlette.responses import JSONResponse
+
+from job_api.errors import Fault, Invalid
+from job_api.store import Once
+from job_api.store.change import Answer
+from shared.problems import Problem
+
+LIMIT, LIMIT_MOST = 50, 200
+CURSOR_MOST = 2_000
+_VERSION = re.compile(r'"(\d{1,18})"')
+
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="the ETag last seen, or *", examples=['"3"'])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x20-\x7e]+$",
+        description="a name for this request: sent again with it, it is answered as before and done once",
+        examples=["3f6b1f0e-5a0a-4d2a-a2ee-0c7c3c1d2b4f"],
+    ),
+]
+
+
+def etag(version: int) -> str:
+    """Return the entity tag of a version."""
+    return f'"{version}"'
+
+
+def seen(if_match: str | None) -> frozenset[int] | None:
+    """Return the versions that the caller has seen; None for `*`. Raises Problem 428 when nothing is said."""
+    if if_match is None:
+        raise Problem(
+            428, "if-match-required", "Send the job's ETag as If-Match, so that nobody's change is overwritten unseen."
+        )
+    return versions(if_match)
+
+
+def versions(if_match: str | None) -> frozenset[int] | None:
+    """Return the versions that the caller has seen; None for `*` or nothing."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (tag.strip() for tag in if_match.split(","))
+    return frozenset(int(found[1]) for tag in tags if (found := _VERSION.fullmatch(tag)))
+
+
+def once(operation: str) -> Callable[..., Awaitable[Once]]:
+    """Return the dependency of an operation that makes something."""
+
+    async def found(request: Request, key: IdempotencyKey = None) -> Once:
+        return Once(operation, key, hashlib.sha256(await request.body()).hexdigest())
+
+    return found
+
+
+def answered(answer: Answer) -> JSONResponse:
+    """Return an answer that was made now or remembered."""
+    return JSONResponse(answer["body"], answer["status"], answer["headers"])
+
+
+def cursor(order: str, value: str, item: UUID) -> str:
+    """Return the place after an item in a list; opaque to callers."""
+    return base64.urlsafe_b64encode(json.dumps([order, value, item.hex]).encode()).decode().rstrip("=")
+
+
+def place(text: str | None, order: str, *, instant: bool) -> tuple[str, UUID] | None:
+    """Read a cursor of a list in this order. Raises Invalid."""
+    if text is None:
+        return None
+    try:
+        known, value, item = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        found = str(value), UUID(item)
+    except (ValueError, TypeError, AttributeError, binascii.Error):
+        found = None
+    if found is None or known != order or not _sortable(found[0], instant=instant):
+        raise Invalid(Fault("cursor", "is not one that this list gave, in this order: begin without one"))
+    return found
+
+
+def _sortable(value: str, *, instant: bool) -> bool:
+    if not instant:
+        return value.isprintable()
+    try:
+        return value in {"infinity", "-infinity"} or datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def instant_place(text: str | None) -> tuple[datetime, UUID] | None:
+    """Read a cursor of a list that is in order of time, newest first. Raises Invalid."""
+    found = place(text, "time", instant=True)
+    return (datetime.fromisoformat(found[0]), found[1]) if found else None

@@ -1,0 +1,94 @@
+"""The job API's composition root."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from fastapi import FastAPI
+
+from job_api.api.access import access_routes, key_routes
+from job_api.api.certificates import certificate_routes
+from job_api.api.jobs import job_routes
+from job_api.api.problems import answer_problems
+from job_api.api.proxy import LIMITS, proxy_routes
+from job_api.api.sources import source_routes
+from job_api.api.switches import switch_routes
+from job_api.consumer import run_changes
+from job_api.housekeeping import Housekeeping
+from job_api.pages.app import pages_app
+from job_api.passwords import Passwords
+from job_api.service import Access, Certificates, Jobs, Runs
+from job_api.settings import Settings
+from job_api.store import Database
+from job_api.store.database import SOURCE
+from shared.clock import Clock, SystemClock
+from shared.kafka import Consumer, Producer
+from shared.lifecycle import Health, Loop
+from shared.outbox import Relay
+from shared.postgres import Pool, check, open_pool
+from shared.topics import ESTIMATES, RUNS, TRIGGERS
+from shared.web import new_api
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the process runs and serves, and what its readiness rests on."""
+
+    app: FastAPI
+    loops: Mapping[str, Loop]
+    health: Health
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Process]:
+    """Open what the job API needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE))
+        producer = await stack.enter_async_context(Producer.opened(settings.kafka_bootstrap, name=SOURCE))
+        history = await stack.enter_async_context(history_client(settings.history_url))
+        database, health = Database(pool), Health()
+        consumer = Consumer(
+            bootstrap=settings.kafka_bootstrap,
+            group="sluice.job-api",
+            topics=[TRIGGERS, RUNS, ESTIMATES],
+            handle=run_changes(Runs(database, clock)),
+            producer=producer,
+        )
+        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
+        health.add("postgres", lambda: check(pool))
+        health.add("runs", consumer.unready)
+        loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
+        yield Process(web(pool, clock=clock, health=health, history=history), loops, health)
+
+
+@asynccontextmanager
+async def history_client(url: str | None) -> AsyncIterator[httpx.AsyncClient | None]:
+    """Give a client of the history API, or None where none is configured."""
+    if url is None:
+        yield None
+        return
+    async with httpx.AsyncClient(base_url=url, limits=LIMITS, follow_redirects=False, trust_env=False) as client:
+        yield client
+
+
+def web(pool: Pool, *, clock: Clock, health: Health, history: httpx.AsyncClient | None) -> FastAPI:
+    """Return the API and the pages over a database."""
+    database = Database(pool)
+    access = Access(database, clock, Passwords())
+    jobs, certificates = Jobs(database, clock), Certificates(database, clock)
+    app = new_api(title="Sluice", service=SOURCE, health=health, authenticate=access.identity_of)
+    answer_problems(app)
+    for routes in (
+        job_routes(jobs, clock),
+        switch_routes(jobs, clock),
+        certificate_routes(certificates),
+        source_routes(jobs),
+        access_routes(access),
+        key_routes(access),
+    ):
+        app.include_router(routes)
+    app.router.routes.extend(proxy_routes(history))
+    app.mount("/", pages_app(access=access, jobs=jobs, history=history, clock=clock))
+    return app

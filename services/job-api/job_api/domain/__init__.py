@@ -1,0 +1,22 @@
+"""The rules of jobs: pure; time and whatever must be known of the tenant are arguments."""
+
+from job_api.domain.drafts import Context, Draft, Recipient, settled
+from job_api.domain.jobs import Job, created, edited
+from job_api.domain.schedules import ScheduleDraft
+from job_api.domain.standing import Command, Standing, perform, standing_of, stopper
+
+__all__ = [
+    "Command",
+    "Context",
+    "Draft",
+    "Job",
+    "Recipient",
+    "ScheduleDraft",
+    "Standing",
+    "created",
+    "edited",
+    "perform",
+    "settled",
+    "standing_of",
+    "stopper",
+]

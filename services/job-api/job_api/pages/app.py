@@ -1,0 +1,106 @@
+"""The application of the pages: routes, a strict content policy, and errors as pages."""
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from job_api.api.problems import problem_of
+from job_api.pages.entry import logging_in, logging_out, login_form
+from job_api.pages.history import run_list
+from job_api.pages.jobs import job_list, switching
+from job_api.pages.rendering import failed, to_login
+from job_api.service import Access, Jobs
+from shared.clock import Clock
+from shared.errors import SluiceError, TransientError
+from shared.observe import logger
+from shared.problems import Problem
+
+log = logger(__name__)
+Page = Callable[[Request], Awaitable[Response]]
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
+def pages_app(*, access: Access, jobs: Jobs, history: httpx.AsyncClient | None, clock: Clock) -> Starlette:
+    """Return the application of the pages."""
+
+    def page(path: str, handler: Page, method: str = "GET") -> Route:
+        return Route(path, handler, methods=[method])
+
+    return Starlette(
+        routes=[
+            page("/", _home),
+            page("/login", login_form),
+            page("/login", lambda request: logging_in(access, request), "POST"),
+            page("/logout", lambda request: logging_out(access, request), "POST"),
+            page("/jobs", lambda request: job_list(access, jobs, clock, request)),
+            page("/jobs/{job_id:uuid}/{command}", lambda request: switching(access, jobs, request), "POST"),
+            page("/runs", lambda request: run_list(access, history, request)),
+            Mount("/static", StaticFiles(directory=str(files("job_api.pages") / "static"))),
+        ],
+        exception_handlers={
+            Problem: _on_error,
+            SluiceError: _on_error,
+            HTTPException: _on_error,
+            Exception: _on_crash,
+        },
+        middleware=[Middleware(_StrictHeaders)],
+    )
+
+
+async def _home(_: Request) -> Response:
+    return RedirectResponse("/jobs", 303)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    match error:
+        case Problem(401, "unauthenticated"):
+            return to_login(request)
+        case Problem():
+            problem = error
+        case TransientError():
+            log.warning("answered 503", error=str(error))
+            problem = Problem(503, "unavailable", "A part that Sluice needs is away.", headers={"Retry-After": "5"})
+        case HTTPException():
+            problem = Problem(error.status_code, "not-found", "There is nothing at this address.")
+        case SluiceError() if (found := problem_of(error)) is not None:
+            problem = found
+        case _:
+            raise error
+    return problem.response(request.url.path) if request.url.path.startswith("/api/") else failed(request, problem)
+
+
+async def _on_crash(request: Request, error: Exception) -> Response:
+    log.error("unforeseen error", path=request.url.path, exc_info=error)
+    return failed(request, Problem(500, "internal", "Something went wrong on our side; it has been logged."))
+
+
+class _StrictHeaders:
+    """Puts the content policy on every page: nothing from elsewhere, nothing inline, in nobody's frame."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def strict(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, strict if scope["type"] == "http" else send)

@@ -1,0 +1,114 @@
+"""The read model's writer: events of runs become what the list of jobs shows, and what jobs become by them.
+
+Safe to repeat: a run is inserted once, moved only by newer events, and ended once; what follows from an event (a job
+suspended, a failure counted) happens in the transaction that took it as new.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from job_api.domain.jobs import FAILURES_MOST, StateReason
+from job_api.errors import NotFound
+from job_api.store import Actor, Change, Database, jobs, runs
+from job_api.store.database import EVERYBODY, rescope
+from shared.clock import Clock
+from shared.events import (
+    RunAttemptFailed,
+    RunCancelled,
+    RunEstimated,
+    RunEvent,
+    RunFailed,
+    RunHandedBack,
+    RunQueued,
+    RunSkipped,
+    RunStarted,
+    RunSucceeded,
+    SlotSkipped,
+    SlotTriggered,
+)
+from shared.events.values import RunState
+from shared.postgres import Connection
+
+ShownEvent = SlotTriggered | SlotSkipped | RunEvent | RunEstimated
+
+STATE_AFTER: dict[type[RunEvent], RunState] = {
+    RunQueued: "queued",
+    RunStarted: "running",
+    RunAttemptFailed: "queued",
+    RunHandedBack: "queued",
+    RunSucceeded: "succeeded",
+    RunFailed: "failed",
+    RunCancelled: "cancelled",
+    RunSkipped: "skipped",
+}
+"""The state that each event leaves a run in; events that are not here leave it as it was."""
+
+
+class Runs:
+    """Takes events, of all tenants, in the order in which they came for each job."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def take(self, events: Iterable[ShownEvent]) -> None:
+        """Take events in one transaction."""
+        scope: UUID | None = None
+        async with self._database.changing(EVERYBODY) as database:
+            # Tenant by tenant, so that each event's writes can touch its own tenant's rows only; the order within a
+            # job is kept, as the sort is stable and a job has one tenant.
+            for event in sorted(events, key=lambda each: each.tenant_id):
+                if event.tenant_id != scope:
+                    scope = event.tenant_id
+                    await rescope(database, scope)
+                await self._one(database, event)
+
+    async def _one(self, database: Connection, event: ShownEvent) -> None:
+        match event:
+            case SlotTriggered():
+                await runs.insert(database, event)
+                await runs.show_latest(database, event.tenant_id, event.job_id)
+                await self._slot_passed(database, event, spent=True)
+            case SlotSkipped():
+                await self._slot_passed(database, event, spent=event.reason == "missed")
+            case RunEstimated():
+                await runs.estimate(database, event)
+            case RunEvent():
+                await self._moved(database, event)
+
+    async def _moved(self, database: Connection, event: RunEvent) -> None:
+        state = STATE_AFTER.get(type(event))
+        if state is None:
+            return
+        if isinstance(event, RunQueued | RunSkipped):
+            await runs.insert(database, event)
+        message = event.message if isinstance(event, RunAttemptFailed | RunFailed) else None
+        if not await runs.move(database, event, state, message):
+            return
+        await runs.show_latest(database, event.tenant_id, event.job_id)
+        if state == "succeeded":
+            await runs.forget_failures(database, event.tenant_id, event.job_id)
+        if state == "failed" and await runs.count_failure(database, event.tenant_id, event.job_id) >= FAILURES_MOST:
+            await self._suspend(database, event.tenant_id, event.job_id, "failures")
+
+    async def _slot_passed(self, database: Connection, event: SlotTriggered | SlotSkipped, *, spent: bool) -> None:
+        """Show the next slot; a one-time job whose slot has come is suspended by it, for good (J7)."""
+        try:
+            job = await jobs.locked(database, event.tenant_id, event.job_id)
+        except NotFound:
+            return  # deleted while the trigger was on its way: the exporters end the run, nothing is shown of it
+        if job.schedule.kind == "once" and spent:
+            await self._suspend(database, event.tenant_id, event.job_id, "one-time")
+        else:
+            following = jobs.next_run(job, max(event.slot, self._clock.now()))
+            await runs.show_next(database, event.tenant_id, event.job_id, following, job.version)
+
+    async def _suspend(self, database: Connection, tenant_id: UUID, job_id: UUID, reason: StateReason) -> None:
+        job = await jobs.locked(database, tenant_id, job_id)
+        if job.state_reason == reason or (job.state == "suspended" and reason != "one-time"):
+            return
+        change = Change(database, Actor.system(tenant_id), self._clock.now())
+        after = job.suspended(reason, change.at)
+        await jobs.update(database, after)
+        await change.tell(after.to_event())
+        await change.note("job.suspend", job_id, before={"state": job.state}, after={"state_reason": reason})

@@ -1,0 +1,17 @@
+"""The job API's settings."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """`SLUICE_JOB_API_*`."""
+
+    service: ClassVar[str] = "JOB_API"
+
+    history_url: str | None = Field(
+        None, description="base URL of the history API, to which runs, artifacts and events are passed on"
+    )

@@ -1,0 +1,202 @@
+-- Tenants, access, certificates, jobs, the read model of runs, audit and the outbox.
+-- depends: 
+
+-- migrate: apply
+-- Every row belongs to one tenant, and the database itself shows a transaction no other's: the setting job_api.scope
+-- names the tenant that is asked for, or 'all' where nobody's is (login, events from Kafka); unset, nothing is seen.
+CREATE FUNCTION in_scope(tenant uuid) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT tenant::text = current_setting('job_api.scope', true) OR current_setting('job_api.scope', true) = 'all' $$;
+
+CREATE TABLE tenant (
+    tenant_id uuid PRIMARY KEY,
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    source_tenant integer NOT NULL,
+    media_types text[] NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX tenant_name ON tenant (lower(name));
+
+CREATE TABLE app_user (
+    user_id uuid PRIMARY KEY,
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    password_hash text NOT NULL,
+    roles text[] NOT NULL CHECK (roles <@ ARRAY['admin', 'operator', 'downloader', 'viewer']),
+    disabled boolean NOT NULL DEFAULT false,
+    version integer NOT NULL DEFAULT 1,
+    created_at timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX app_user_name ON app_user (tenant_id, lower(name));
+CREATE INDEX app_user_any_tenant ON app_user (lower(name));
+
+-- API keys and sessions: what a bearer token is looked up in. Only a hash of its secret half is kept.
+CREATE TABLE identity (
+    identity_id uuid PRIMARY KEY,
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    user_id uuid NOT NULL REFERENCES app_user,
+    kind text NOT NULL CHECK (kind IN ('api-key', 'session')),
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    roles text[] NOT NULL CHECK (roles <@ ARRAY['admin', 'operator', 'downloader', 'viewer']),
+    secret_hash text NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    version integer NOT NULL DEFAULT 1
+);
+CREATE INDEX identity_listed ON identity (tenant_id, kind, created_at DESC, identity_id);
+CREATE INDEX identity_of_user ON identity (user_id) WHERE revoked_at IS NULL;
+
+CREATE TABLE certificate (
+    certificate_id uuid PRIMARY KEY,
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    version integer NOT NULL DEFAULT 1,
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    -- active -> retired, never back
+    state text NOT NULL CHECK (state IN ('active', 'retired')),
+    pem text NOT NULL,
+    fingerprint text NOT NULL,
+    subject text NOT NULL,
+    key_bits integer NOT NULL CHECK (key_bits >= 2048),
+    not_before timestamptz NOT NULL,
+    not_after timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    retired_at timestamptz,
+    CHECK ((state = 'retired') = (retired_at IS NOT NULL))
+);
+CREATE UNIQUE INDEX certificate_active_once ON certificate (tenant_id, fingerprint) WHERE state = 'active';
+CREATE UNIQUE INDEX certificate_active_name ON certificate (tenant_id, lower(name)) WHERE state = 'active';
+CREATE INDEX certificate_listed ON certificate (tenant_id, created_at DESC, certificate_id);
+
+-- A job, and what the list of jobs sorts by of its runs (status, last_run_at, next_run_at: no part of its version).
+CREATE TABLE job (
+    job_id uuid PRIMARY KEY,
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    version bigint NOT NULL,
+    state text NOT NULL CHECK (state IN ('active', 'suspended')),
+    state_reason text CHECK (state_reason IN ('one-time', 'user', 'failures')),
+    title text NOT NULL CHECK (length(title) BETWEEN 1 AND 200),
+    description text NOT NULL CHECK (length(description) <= 2000),
+    source text NOT NULL,
+    type text NOT NULL CHECK (type IN ('interaction', 'contact')),
+    settings jsonb NOT NULL,
+    schedule_kind text NOT NULL CHECK (schedule_kind IN ('once', 'hourly', 'daily', 'weekly', 'monthly')),
+    schedule_start timestamptz NOT NULL,
+    schedule_immediately boolean NOT NULL,
+    schedule_every integer NOT NULL CHECK (schedule_every >= 1),
+    catch_up text NOT NULL CHECK (catch_up IN ('last', 'all', 'none')),
+    overlap text NOT NULL CHECK (overlap IN ('skip', 'queue')),
+    created_at timestamptz NOT NULL,
+    saved_at timestamptz NOT NULL,
+    status text NOT NULL DEFAULT 'none'
+        CHECK (status IN ('none', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')),
+    latest_run uuid,
+    last_run_at timestamptz,
+    next_run_at timestamptz,
+    failures integer NOT NULL DEFAULT 0,
+    CHECK ((state = 'active') = (state_reason IS NULL)),
+    -- J6: never active, whatever asks for it
+    CHECK (NOT (schedule_kind = 'once' AND schedule_immediately AND state = 'active'))
+);
+-- One for each order of the list, so that a page costs the same however deep it is.
+CREATE INDEX job_by_created ON job (tenant_id, created_at, job_id);
+CREATE INDEX job_by_title ON job (tenant_id, lower(title), job_id);
+CREATE INDEX job_by_source ON job (tenant_id, source, job_id);
+CREATE INDEX job_by_type ON job (tenant_id, type, job_id);
+CREATE INDEX job_by_state ON job (tenant_id, state, job_id);
+CREATE INDEX job_by_status ON job (tenant_id, status, job_id);
+CREATE INDEX job_by_last_run ON job (tenant_id, coalesce(last_run_at, '-infinity'), job_id);
+CREATE INDEX job_by_next_run ON job (tenant_id, coalesce(next_run_at, 'infinity'), job_id);
+
+-- The read model of runs, from triggers, runs and estimates: a job's latest ones, gone with the job.
+CREATE TABLE run_view (
+    run_id uuid PRIMARY KEY,
+    job_id uuid NOT NULL REFERENCES job ON DELETE CASCADE,
+    tenant_id uuid NOT NULL,
+    slot timestamptz NOT NULL,
+    cause text NOT NULL CHECK (cause IN ('schedule', 'immediate', 'catch-up', 'run-now')),
+    -- queued -> running -> queued (handed back, or to be tried again) -> ... -> one of the four ends, which never change
+    state text NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')),
+    token bigint NOT NULL,
+    seq bigint NOT NULL,
+    started_at timestamptz,
+    ended_at timestamptz,
+    message text,
+    estimate_token bigint NOT NULL DEFAULT -1,
+    estimate_seq bigint NOT NULL DEFAULT -1,
+    estimated_at timestamptz,
+    progress double precision,
+    eta_seconds double precision,
+    eta_low double precision,
+    eta_high double precision,
+    CHECK ((ended_at IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled', 'skipped')))
+);
+CREATE INDEX run_view_job ON run_view (job_id, slot DESC);
+CREATE INDEX run_view_ended ON run_view (ended_at) WHERE ended_at IS NOT NULL;
+
+-- Who changed what: written in the transaction of the change.
+CREATE TABLE audit (
+    audit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    at timestamptz NOT NULL,
+    actor_id uuid,
+    actor_name text NOT NULL,
+    action text NOT NULL,
+    object_kind text NOT NULL,
+    object_id uuid NOT NULL,
+    before jsonb,
+    after jsonb
+);
+CREATE INDEX audit_listed ON audit (tenant_id, audit_id DESC);
+
+-- What was answered to an Idempotency-Key, so that the same request sent again gets the same answer.
+CREATE TABLE idempotency (
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    user_id uuid NOT NULL,
+    operation text NOT NULL,
+    key text NOT NULL,
+    body_hash text NOT NULL,
+    answer jsonb,
+    written_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, user_id, operation, key)
+);
+CREATE INDEX idempotency_age ON idempotency (written_at);
+
+ALTER TABLE tenant ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE app_user ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE identity ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE certificate ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE job ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE run_view ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE audit ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE idempotency ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_tenant ON tenant USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON app_user USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON identity USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON certificate USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON job USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON run_view USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON audit USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON idempotency USING (in_scope(tenant_id));
+
+-- Events written with the change that they tell, until a relay has published them.
+CREATE TABLE outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    shard smallint NOT NULL,
+    topic text NOT NULL,
+    key bytea NOT NULL,
+    value bytea,
+    headers bytea NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX outbox_shard ON outbox (shard, id);
+CREATE FUNCTION outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify(current_schema() || '_outbox', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
+
+-- migrate: rollback
+DROP TABLE outbox, idempotency, audit, run_view, job, certificate, identity, app_user, tenant;
+DROP FUNCTION outbox_notify();
+DROP FUNCTION in_scope(uuid);

@@ -1,0 +1,196 @@
+-- scope: say whose rows this connection may see until it goes back to the pool
+SELECT set_config('job_api.scope', $1, false);
+
+-- scope_transaction: say whose rows this transaction may see
+SELECT set_config('job_api.scope', $1, true);
+
+-- insert_tenant: make a tenant
+INSERT INTO tenant (tenant_id, name, source_tenant, media_types, created_at) VALUES ($1, $2, $3, $4, $5);
+
+-- tenant: one tenant
+SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1;
+
+-- tenant_named: the tenant of a name
+SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name) = lower($1);
+
+-- insert_user: make a user
+INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- users_named: who may be meant by a user name, in the named tenant or (NULL) in any
+SELECT app_user.user_id, app_user.tenant_id, app_user.name, app_user.password_hash, app_user.roles
+FROM app_user JOIN tenant USING (tenant_id)
+WHERE lower(app_user.name) = lower($1) AND ($2::text IS NULL OR lower(tenant.name) = lower($2)) AND NOT disabled
+ORDER BY app_user.created_at
+LIMIT 5;
+
+-- insert_identity: make an API key or a session
+INSERT INTO identity
+    (identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- identity: what a bearer token names
+SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
+FROM identity WHERE identity_id = $1;
+
+-- keys: a page of a tenant's API keys, newest first
+SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
+FROM identity
+WHERE tenant_id = $1 AND kind = 'api-key' AND ($2::timestamptz IS NULL OR (created_at, identity_id) < ($2, $3))
+ORDER BY created_at DESC, identity_id DESC
+LIMIT $4;
+
+-- revoke_identity: end a key or session; returns it unless it was revoked before
+UPDATE identity SET revoked_at = $3, version = version + 1
+WHERE tenant_id = $1 AND identity_id = $2 AND revoked_at IS NULL
+RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
+
+-- insert_certificate: keep a certificate
+INSERT INTO certificate
+    (certificate_id, tenant_id, name, state, pem, fingerprint, subject, key_bits, not_before, not_after, created_at)
+VALUES ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT DO NOTHING
+RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
+    created_at, retired_at;
+
+-- certificate: one certificate of a tenant
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
+    created_at, retired_at
+FROM certificate WHERE tenant_id = $1 AND certificate_id = $2;
+
+-- certificate_like: the active certificate that stands in the way of another of this name or fingerprint
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
+    created_at, retired_at
+FROM certificate
+WHERE tenant_id = $1 AND state = 'active' AND (fingerprint = $2 OR lower(name) = lower($3))
+ORDER BY fingerprint <> $2
+LIMIT 1;
+
+-- certificates: a page of a tenant's certificates, newest first
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
+    created_at, retired_at
+FROM certificate
+WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2)
+    AND ($3::timestamptz IS NULL OR (created_at, certificate_id) < ($3, $4))
+ORDER BY created_at DESC, certificate_id DESC
+LIMIT $5;
+
+-- recipients: what jobs must know of a tenant's certificates
+SELECT certificate_id, name, state, not_before, not_after FROM certificate WHERE tenant_id = $1;
+
+-- retire_certificate: take a certificate out of use; returns it unless it was retired before
+UPDATE certificate SET state = 'retired', retired_at = $3, version = version + 1
+WHERE tenant_id = $1 AND certificate_id = $2 AND state = 'active'
+RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
+    created_at, retired_at;
+
+-- insert_job: keep a new job
+INSERT INTO job
+    (job_id, tenant_id, version, state, state_reason, title, description, source, type, settings, schedule_kind,
+    schedule_start, schedule_immediately, schedule_every, catch_up, overlap, created_at, saved_at, next_run_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
+
+-- update_job: keep a job's next version
+UPDATE job SET
+    version = $3, state = $4, state_reason = $5, title = $6, description = $7, source = $8, type = $9, settings = $10,
+    schedule_kind = $11, schedule_start = $12, schedule_immediately = $13, schedule_every = $14, catch_up = $15,
+    overlap = $16, saved_at = $18, next_run_at = $19,
+    -- a resumed job starts counting its failures anew
+    failures = CASE WHEN state = 'suspended' AND $4 = 'active' THEN 0 ELSE failures END
+WHERE job_id = $1 AND tenant_id = $2 AND created_at = $17;
+
+-- delete_job: remove a job, and its read model of runs with it
+DELETE FROM job WHERE tenant_id = $1 AND job_id = $2;
+
+-- lock_job: a job to be changed
+SELECT * FROM job WHERE tenant_id = $1 AND job_id = $2 FOR UPDATE;
+
+-- busy_run: the run of a job that is queued or running, the running one first
+SELECT run_id FROM run_view
+WHERE tenant_id = $1 AND job_id = $2 AND state IN ('queued', 'running')
+ORDER BY state DESC, slot
+LIMIT 1;
+
+-- job: one job with its latest run
+SELECT job.*, run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
+    run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at
+FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
+WHERE job.tenant_id = $1 AND job.job_id = $2;
+
+-- jobs: a page of a tenant's jobs; what to filter and sort by is put in from a fixed choice
+SELECT job.*, run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
+    run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at, {sort}::text AS sorted_by
+FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
+WHERE job.tenant_id = $1 {conditions}
+ORDER BY {sort} {direction}, job.job_id {direction}
+LIMIT $2;
+
+-- insert_run: note a run that was triggered or queued, unless it is known or its job is gone
+INSERT INTO run_view (run_id, job_id, tenant_id, slot, cause, state, token, seq)
+SELECT $1, job_id, tenant_id, $3, $4, 'queued', 0, -1 FROM job WHERE tenant_id = $5 AND job_id = $2 FOR KEY SHARE
+ON CONFLICT DO NOTHING;
+
+-- move_run: take an event of a run, unless a newer one was taken or the run has ended; returns what it was before
+UPDATE run_view AS run SET
+    state = $4, token = $2, seq = $3,
+    started_at = CASE WHEN $4 = 'running' THEN coalesce(run.started_at, $5) ELSE run.started_at END,
+    ended_at = CASE WHEN $4 IN ('queued', 'running') THEN NULL ELSE $5::timestamptz END,
+    message = $6,
+    progress = CASE WHEN $4 = 'succeeded' THEN 1 ELSE run.progress END,
+    eta_seconds = CASE WHEN $4 = 'running' THEN run.eta_seconds END,
+    eta_low = CASE WHEN $4 = 'running' THEN run.eta_low END,
+    eta_high = CASE WHEN $4 = 'running' THEN run.eta_high END
+WHERE run.run_id = $1 AND run.tenant_id = $7 AND (run.token, run.seq) < ($2::bigint, $3::bigint) AND run.ended_at IS NULL
+RETURNING run.run_id;
+
+-- estimate_run: take an estimate, unless a newer one was taken or the run has ended
+UPDATE run_view SET
+    estimate_token = $2, estimate_seq = $3, estimated_at = $4, progress = $5, eta_seconds = $6, eta_low = $7,
+    eta_high = $8
+WHERE run_id = $1 AND tenant_id = $9 AND (estimate_token, estimate_seq) < ($2::bigint, $3::bigint) AND ended_at IS NULL;
+
+-- show_latest_run: let a job's row say what the list shows of its runs; one in progress counts before later ones
+UPDATE job SET
+    latest_run = latest.run_id, status = latest.state,
+    last_run_at = (
+        SELECT max(coalesce(started_at, ended_at)) FROM run_view WHERE job_id = $2 AND state <> 'skipped'
+    )
+FROM (
+    SELECT run_id, state FROM run_view WHERE job_id = $2
+    ORDER BY state = 'running' DESC, state = 'queued' DESC, slot DESC
+    LIMIT 1
+) AS latest
+WHERE job.tenant_id = $1 AND job.job_id = $2;
+
+-- show_next_run: let a job's row say when it is due next
+UPDATE job SET next_run_at = $3 WHERE tenant_id = $1 AND job_id = $2 AND version = $4;
+
+-- count_failure: count a failed run after another; returns how many there are in a row
+UPDATE job SET failures = failures + 1 WHERE tenant_id = $1 AND job_id = $2 RETURNING failures;
+
+-- forget_failures: a run has succeeded
+UPDATE job SET failures = 0 WHERE tenant_id = $1 AND job_id = $2 AND failures > 0;
+
+-- forget_runs: drop the read model's runs that ended long ago and are no job's latest
+DELETE FROM run_view WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM job WHERE job.latest_run = run_view.run_id);
+
+-- insert_audit: say who changed what
+INSERT INTO audit (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- reserve_key: take an Idempotency-Key for a request; waits for another request that has just taken it
+INSERT INTO idempotency (tenant_id, user_id, operation, key, body_hash, written_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+RETURNING key;
+
+-- recall_key: what was answered to an Idempotency-Key
+SELECT body_hash, answer FROM idempotency WHERE tenant_id = $1 AND user_id = $2 AND operation = $3 AND key = $4;
+
+-- answer_key: keep the answer to an Idempotency-Key
+UPDATE idempotency SET answer = $5 WHERE tenant_id = $1 AND user_id = $2 AND operation = $3 AND key = $4;
+
+-- forget_keys: drop Idempotency-Keys that are too old to be sent again
+DELETE FROM idempotency WHERE written_at < $1;
+
+-- forget_identities: drop sessions and keys that ended long ago
+DELETE FROM identity WHERE kind = 'session' AND (expires_at < $1 OR revoked_at < $1);

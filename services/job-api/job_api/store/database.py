@@ -1,0 +1,40 @@
+"""Connections that see one tenant's rows and no other's, whatever a query forgets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+from uuid import UUID
+
+from shared.postgres import Connection, Pool, connection, queries, transaction
+
+SQL = queries("job_api")
+SOURCE = "job-api"
+EVERYBODY: Literal["all"] = "all"
+"""The scope of what belongs to no tenant's request: login, tokens, events, housekeeping."""
+Scope = UUID | Literal["all"]
+
+
+class Database:
+    """Gives connections in a scope; without one, row-level security shows nothing."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def looking(self, scope: Scope) -> AsyncIterator[Connection]:
+        """Give a connection for reading, outside a transaction; the pool forgets the scope when it comes back."""
+        async with connection(self._pool) as database:
+            await database.execute(SQL["scope"], str(scope))
+            yield database
+
+    @asynccontextmanager
+    async def changing(self, scope: Scope) -> AsyncIterator[Connection]:
+        """Give a connection within one transaction."""
+        async with transaction(self._pool) as database:
+            await rescope(database, scope)
+            yield database
+
+
+async def rescope(database: Connection, scope: Scope) -> None:
+    """Set whose rows the rest of a transaction sees."""
+    await database.execute(SQL["scope_transaction"], str(scope))

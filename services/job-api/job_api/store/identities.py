@@ -1,0 +1,150 @@
+"""Tenants, users, API keys and sessions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from job_api.errors import NotFound
+from job_api.store.database import SQL
+from shared.auth import Identity
+from shared.events import IdentitySaved
+from shared.events.values import Role
+from shared.postgres import Connection, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer organisation, and the number that its rows bear in the source."""
+
+    tenant_id: UUID
+    name: str
+    source_tenant: int
+    media_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may log in."""
+
+    user_id: UUID
+    tenant_id: UUID
+    name: str
+    password_hash: str
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """An API key or a session, without its secret."""
+
+    identity_id: UUID
+    tenant_id: UUID
+    user_id: UUID
+    kind: Literal["api-key", "session"]
+    name: str
+    roles: tuple[Role, ...]
+    secret_hash: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None = None
+    version: int = 1
+
+    def to_event(self) -> IdentitySaved:
+        """Return what tells the other services of this version."""
+        return IdentitySaved(
+            identity_id=self.identity_id,
+            kind=self.kind,
+            tenant_id=self.tenant_id,
+            user_id=self.user_id,
+            name=self.name,
+            roles=self.roles,
+            secret_hash=self.secret_hash,
+            expires_at=self.expires_at,
+            revoked=self.revoked_at is not None,
+            version=self.version,
+        )
+
+    def to_identity(self) -> Identity:
+        """Return who asks with it."""
+        return Identity(self.identity_id, self.tenant_id, self.user_id, self.name, frozenset(self.roles))
+
+
+async def tenant(database: Connection, tenant_id: UUID) -> Tenant:
+    """Return a tenant. Raises NotFound."""
+    row = await database.fetchrow(SQL["tenant"], tenant_id)
+    if row is None:
+        raise NotFound("tenant")
+    return _tenant(row)
+
+
+async def tenant_named(database: Connection, name: str) -> Tenant | None:
+    """Return the tenant of a name, whatever its case."""
+    row = await database.fetchrow(SQL["tenant_named"], name)
+    return _tenant(row) if row is not None else None
+
+
+async def insert_tenant(database: Connection, tenant: Tenant, at: datetime) -> None:
+    """Keep a new tenant."""
+    await database.execute(
+        SQL["insert_tenant"], tenant.tenant_id, tenant.name, tenant.source_tenant, tenant.media_types, at
+    )
+
+
+async def insert_user(database: Connection, user: User, at: datetime) -> None:
+    """Keep a new user."""
+    await database.execute(
+        SQL["insert_user"], user.user_id, user.tenant_id, user.name, user.password_hash, user.roles, at
+    )
+
+
+async def users_named(database: Connection, name: str, tenant: str | None) -> list[User]:
+    """Return who may be meant by a user name: in the named tenant, or in any."""
+    rows = await database.fetch(SQL["users_named"], name, tenant)
+    return [
+        User(row["user_id"], row["tenant_id"], row["name"], row["password_hash"], tuple(row["roles"])) for row in rows
+    ]
+
+
+async def insert(database: Connection, new: Credential) -> None:
+    """Keep a new key or session."""
+    await database.execute(
+        SQL["insert_identity"],
+        new.identity_id,
+        new.tenant_id,
+        new.user_id,
+        new.kind,
+        new.name,
+        new.roles,
+        new.secret_hash,
+        new.created_at,
+        new.expires_at,
+    )
+
+
+async def find(database: Connection, identity_id: UUID) -> Credential | None:
+    """Return a key or session."""
+    row = await database.fetchrow(SQL["identity"], identity_id)
+    return _credential(row) if row is not None else None
+
+
+async def keys(
+    database: Connection, tenant_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None
+) -> list[Credential]:
+    """Return a tenant's API keys, newest first."""
+    at, identity_id = after or (None, None)
+    return [_credential(row) for row in await database.fetch(SQL["keys"], tenant_id, at, identity_id, limit)]
+
+
+async def revoke(database: Connection, tenant_id: UUID, identity_id: UUID, at: datetime) -> Credential | None:
+    """End a key or session; return it as it is now, or None where there was nothing to end."""
+    row = await database.fetchrow(SQL["revoke_identity"], tenant_id, identity_id, at)
+    return _credential(row) if row is not None else None
+
+
+def _tenant(row: Record) -> Tenant:
+    return Tenant(row["tenant_id"], row["name"], row["source_tenant"], tuple(row["media_types"]))
+
+
+def _credential(row: Record) -> Credential:
+    return Credential(**{**row, "roles": tuple(row["roles"])})

@@ -1,0 +1,139 @@
+"""Certificates: C1, with real files."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from shared.events import CertificateSaved
+from tests.integration.job_api.certs import der, make_certificate, pem, private_pem, rsa_key
+from tests.integration.job_api.world import NOW, Tenant, World
+
+PATH = "/api/v1/certificates"
+
+
+async def upload(tenant: Tenant, content: bytes, name: str = "second") -> httpx.Response:
+    return await tenant.client.post(PATH, data={"name": name}, files={"file": ("c.pem", content)})
+
+
+async def test_C1_pem_and_der_are_kept_as_one_form(world: World, tenant: Tenant) -> None:
+    made = make_certificate(now=NOW, name="second")
+    answer = await upload(tenant, der(made))
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert (found["name"], found["state"], found["key_bits"], found["pem"]) == ("second", "active", 2048, pem(made))
+    assert (found["days_left"], found["warning"], found["subject"]) == (365, None, "CN=second")
+    saved = (await world.events())[-1]
+    assert isinstance(saved, CertificateSaved)
+    assert (saved.fingerprint, saved.pem, saved.state) == (found["fingerprint"], pem(made), "active")
+    assert (await world.audit(tenant))[-1] == "certificate.upload"
+    assert (await tenant.client.get(f"{PATH}/{found['id']}")).json() == found
+
+
+def refusals() -> dict[str, tuple[bytes, str]]:
+    good, other = make_certificate(now=NOW), make_certificate(now=NOW)
+    elliptic = ec.generate_private_key(ec.SECP256R1())
+    return {
+        "expired": (pem(make_certificate(now=NOW, ends=timedelta(seconds=-1))).encode(), "expired"),
+        "not yet valid": (pem(make_certificate(now=NOW, begins=timedelta(days=1))).encode(), "not valid before"),
+        "RSA 1024": (pem(make_certificate(now=NOW, key=rsa_key(1024))).encode(), "1024 bits"),
+        "EC": (pem(make_certificate(now=NOW, key=elliptic)).encode(), "no RSA key"),
+        "two": ((pem(good) + pem(other)).encode(), "exactly one"),
+        "garbage": (b"not a certificate", "not an X.509 certificate"),
+        "broken PEM": (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not an X.509"),
+        "another PEM": (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PUBLIC KEY"),
+        "two in DER": (der(good) + der(other), "not an X.509"),
+        "large": (b"\x00" * (64 * 1024 + 1), "larger than"),
+        "empty": (b" ", "not an X.509"),
+    }
+
+
+@pytest.mark.parametrize("case", refusals())
+async def test_C1_what_is_no_good_certificate_is_refused_in_words(tenant: Tenant, case: str) -> None:
+    content, words = refusals()[case]
+    answer = await upload(tenant, content)
+    assert answer.status_code == 422, answer.text
+    assert words in answer.json()["errors"][0]["message"]
+    assert len((await tenant.client.get(PATH)).json()["items"]) == 1
+
+
+@pytest.mark.parametrize("locked", [None, b"secret"])
+@pytest.mark.parametrize("form", ["json", "file"])
+async def test_C1_a_private_key_is_refused_not_kept_and_not_logged(
+    world: World, tenant: Tenant, capfd: pytest.CaptureFixture[str], locked: bytes | None, form: str
+) -> None:
+    content = pem(make_certificate(now=NOW)) + private_pem(rsa_key(), locked)
+    if form == "json":
+        answer = await tenant.client.post(PATH, json={"name": "oops", "pem": content})
+    else:
+        answer = await upload(tenant, content.encode())
+    assert answer.status_code == 422
+    assert "private key" in answer.json()["errors"][0]["message"]
+    secret = private_pem(rsa_key(), locked).splitlines()[1]
+    assert secret not in answer.text
+    for table in ("certificate", "audit", "outbox", "idempotency"):
+        text = await world.admin.fetchval(f"SELECT string_agg(each::text, '') FROM job_api.{table} AS each")
+        assert secret not in (text or ""), table
+    out, err = capfd.readouterr()
+    assert secret not in out + err
+
+
+async def test_C1_a_private_key_in_der_is_refused_as_such(tenant: Tenant) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    key = rsa_key().private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    assert "private key" in (await upload(tenant, key)).json()["errors"][0]["message"]
+
+
+async def test_C1_a_private_key_is_not_repeated_when_the_body_is_wrong(tenant: Tenant) -> None:
+    key = private_pem(rsa_key())
+    answer = await tenant.client.post(PATH, json={"name": 5, "pem": [key]})
+    assert answer.status_code == 422
+    assert key.splitlines()[1] not in answer.text
+
+
+async def test_C1_the_same_certificate_or_name_twice_is_refused(tenant: Tenant) -> None:
+    made = pem(make_certificate(now=NOW, name="second"))
+    assert (await tenant.client.post(PATH, json={"name": "second", "pem": made})).status_code == 201
+    for body in (
+        {"name": "third", "pem": made},
+        {"name": "SECOND", "pem": pem(make_certificate(now=NOW))},
+    ):
+        answer = await tenant.client.post(PATH, json=body)
+        assert answer.status_code == 409
+        assert answer.json()["type"].endswith("/certificate-exists")
+
+
+async def test_C1_a_retired_certificate_is_used_for_no_job_and_its_name_is_free(world: World, tenant: Tenant) -> None:
+    for _ in range(2):
+        answer = await tenant.client.post(f"{PATH}/{tenant.certificate}/retire")
+        assert (answer.status_code, answer.json()["state"], answer.json()["version"]) == (200, "retired", 2)
+    saved = (await world.events())[-1]
+    assert isinstance(saved, CertificateSaved)
+    assert (saved.state, saved.version) == ("retired", 2)
+    assert (await tenant.client.get(PATH, params={"state": "active"})).json()["items"] == []
+    body = {"name": "officer", "pem": pem(make_certificate(now=NOW))}
+    assert (await tenant.client.post(PATH, json=body)).status_code == 201
+
+
+async def test_C2_it_is_warned_before_a_certificate_expires(world: World, tenant: Tenant) -> None:
+    for days, warned in ((30, None), (29, "29 days"), (7, "7 days"), (1, "within"), (0, "within")):
+        made = pem(make_certificate(now=NOW, ends=timedelta(days=days, hours=1), name=str(days)))
+        found = (await tenant.client.post(PATH, json={"name": str(days), "pem": made})).json()
+        assert (found["warning"] is None) == (warned is None), days
+        assert (warned or "") in (found["warning"] or "")
+
+
+async def test_I3_uploading_again_with_the_same_key_is_answered_as_before(tenant: Tenant) -> None:
+    body = {"name": "second", "pem": pem(make_certificate(now=NOW))}
+    first, again = [await tenant.client.post(PATH, json=body, headers={"Idempotency-Key": "c"}) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+
+
+async def test_another_media_type_is_refused(tenant: Tenant) -> None:
+    answer = await tenant.client.post(PATH, content=b"x", headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 415

@@ -1,0 +1,144 @@
+"""The job API over a real PostgreSQL, asked through its ASGI application; time stands still unless a test moves it."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+
+from job_api.passwords import Passwords
+from job_api.service import Access
+from job_api.store import Database
+from shared.codec import Received, decode
+from shared.events import Event
+from shared.outbox import unpack_headers
+from shared.postgres import Pool
+from tests.integration.job_api.certs import make_certificate, pem
+
+NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
+
+
+@dataclass
+class StillClock:
+    """A clock that a test owns."""
+
+    at: datetime = NOW
+
+    def now(self) -> datetime:
+        """Return the test's instant."""
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
+class World:
+    """The application, its database and its tenants."""
+
+    pool: Pool
+    admin: "asyncpg.Connection[asyncpg.Record]"
+    clock: StillClock
+    app: Any
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def database(self) -> Database:
+        """Return the store's way to the database."""
+        return Database(self.pool)
+
+    def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
+        """Return a client of the API, with a bearer token or without."""
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        made = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://sluice.test", headers=bearer | headers
+        )
+        self._clients.append(made)
+        return made
+
+    async def tenant(self, name: str | None = None) -> "Tenant":
+        """Make a tenant with an administrator and an active certificate."""
+        name = name or f"tenant {secrets.token_hex(4)}"
+        access = Access(self.database, self.clock, Passwords())
+        made = await access.bootstrap(tenant=name, source_tenant=7, user=f"ana-{secrets.token_hex(3)}")
+        client = self.client(made["api_key"])
+        body = {"name": "officer", "pem": pem(make_certificate(now=self.clock.at))}
+        answer = await client.post("/api/v1/certificates", json=body)
+        assert answer.status_code == 201, answer.text
+        return Tenant(
+            tenant_id=UUID(made["tenant_id"]),
+            name=name,
+            user=made["user"],
+            password=made["password"],
+            token=made["api_key"],
+            client=client,
+            certificate=answer.json()["id"],
+        )
+
+    async def events(self) -> list[Event]:
+        """Return what waits in the outbox, in the order of its writing."""
+        rows = await self.admin.fetch("SELECT topic, key, value, headers FROM job_api.outbox ORDER BY id")
+        received = [
+            Received(row["topic"], 0, 0, row["key"], row["value"], unpack_headers(row["headers"])) for row in rows
+        ]
+        return [decode(each).event for each in received]
+
+    async def audit(self, tenant: "Tenant") -> list[str]:
+        """Return what the audit trail says was done in a tenant."""
+        rows = await self.admin.fetch(
+            "SELECT action FROM job_api.audit WHERE tenant_id = $1 ORDER BY audit_id", tenant.tenant_id
+        )
+        return [row["action"] for row in rows]
+
+    async def aclose(self) -> None:
+        """Close the clients."""
+        for client in self._clients:
+            await client.aclose()
+
+
+@dataclass
+class Tenant:
+    """A tenant and its administrator, who has a client with an API key."""
+
+    tenant_id: UUID
+    name: str
+    user: str
+    password: str
+    token: str
+    client: httpx.AsyncClient
+    certificate: str
+
+    async def job(self, **changes: Any) -> dict[str, Any]:
+        """Make a job; daily from tomorrow unless changed."""
+        answer = await self.client.post("/api/v1/jobs", json=draft(**changes))
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def key(self, *roles: str) -> str:
+        """Make an API key with these roles."""
+        body = {"name": f"key {secrets.token_hex(4)}", "roles": roles}
+        answer = await self.client.post("/api/v1/keys", json=body)
+        assert answer.status_code == 201, answer.text
+        token: str = answer.json()["token"]
+        return token
+
+
+def draft(**changes: Any) -> dict[str, Any]:
+    """Return the body of a good job, changed; None takes a field out."""
+    body = {
+        "title": "Nightly",
+        "source": "contact_history",
+        "type": "interaction",
+        "schedule": {"kind": "daily", "start": "2026-11-25T06:00:00Z"},
+    }
+    return {name: value for name, value in (body | changes).items() if value is not ...}
+
+
+ONCE_NOW = {"kind": "once", "immediately": True}
+ONCE_LATER = {"kind": "once", "start": "2026-11-24T12:00:00Z"}
+HOURLY = {"kind": "hourly", "every": 4, "start": "2026-11-24T12:00:00Z"}
