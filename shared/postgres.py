@@ -14,7 +14,7 @@ from pogo_core.util import migrate as pogo
 
 from shared.errors import TransientError
 
-Record: TypeAlias = "asyncpg.Record"
+Record: TypeAlias = asyncpg.Record
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
