@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from deploy.local.demo import demo
 from deploy.local.errors import LocalError
@@ -16,7 +17,7 @@ from deploy.local.state import State
 def main() -> int:
     """Run the command line; return the exit code."""
     arguments = _parser().parse_args()
-    state = State(state_folder())
+    state = State(arguments.state.absolute() if arguments.state else state_folder())
     try:
         if arguments.command == "demo":
             demo(interactions=arguments.interactions)
@@ -77,6 +78,7 @@ def _welcome(stack: Stack, state: State, seconds: float) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description="Sluice on this machine.")
+    parser.add_argument("--state", type=Path, help="the folder to keep everything in (default: the checkout's own)")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("up", help="run the whole system until Ctrl-C")
     command.add_argument("--port", type=int, help="the page's port (default: the last one, else 8080, else a free one)")

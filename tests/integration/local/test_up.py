@@ -1,0 +1,114 @@
+"""`make up` as a person meets it: one at a time, state that lasts, a crash that is told, and nothing left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.folders import CHECKOUT
+from deploy.local.processes import command_line
+from deploy.local.warden import born
+from tests.support.wait import eventually_now
+
+START_LIMIT = 180
+
+
+class Up:
+    """One `python -m deploy.local up` and what it prints."""
+
+    def __init__(self, state: Path, number: int) -> None:
+        self.output = state.parent / f"up-{number}.log"
+        words = [sys.executable, "-m", "deploy.local", "--state", str(state), "up", "--interactions", "300"]
+        with self.output.open("w") as out:
+            self.process = subprocess.Popen(words, stdout=out, stderr=out, cwd=CHECKOUT, start_new_session=True)
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def address(self) -> str:
+        """Wait until it runs, and return the page's address."""
+
+        def told() -> str | None:
+            assert self.process.poll() is None, self.said
+            found = re.search(r"^Sluice runs at (http://[^ ]+)", self.said, re.MULTILINE)
+            return found.group(1) if found else None
+
+        return eventually_now(told, timeout=START_LIMIT) or ""
+
+    def children(self) -> dict[int, str]:
+        """Return the processes it has started, with what each was started as."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and parent_of(folder) == self.process.pid:
+                found[int(folder.name)] = command_line(int(folder.name))
+        return found
+
+    def ended(self, limit: float = 60) -> int:
+        return self.process.wait(limit)
+
+
+def parent_of(folder: Path) -> int | None:
+    try:
+        return int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
+
+
+@pytest.fixture
+def start(servers_folder: Path) -> Iterator[Callable[[], Up]]:
+    started: list[Up] = []
+
+    def up() -> Up:
+        started.append(Up(servers_folder / "up", len(started)))
+        return started[-1]
+
+    yield up
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for left processes where only Linux has them")
+def test_up_from_the_first_start_to_the_last_stop(start: Callable[[], Up], servers_folder: Path) -> None:
+    first = start()
+    address = first.address()
+    assert httpx.get(f"{address}/readyz").status_code == 200
+    assert re.search(r"^Log in as admin, tenant demo, password \S+$", first.said, re.MULTILINE)
+    children = first.children()
+    assert len(children) >= 10
+
+    second = start()
+    assert second.ended() == 1
+    assert f"Sluice runs already at {address} (process {first.process.pid})" in second.said
+
+    first.process.kill()
+    eventually_now(lambda: not any(map(born, children)), timeout=60)
+
+    third = start()
+    assert third.address() == address
+    assert "Log in with the password that was printed at the first start." in third.said
+    children = third.children()
+    exporter = next(pid for pid, words in children.items() if " -m exporter run" in words)
+    os.kill(exporter, signal.SIGKILL)
+    assert third.ended() == 1
+    assert re.search(r"exporter-[12] has ended \(killed by SIGKILL\)\nlast lines of ", third.said)
+    assert not any(map(born, children))
+
+    fourth = start()
+    fourth.address()
+    children = fourth.children()
+    fourth.process.send_signal(signal.SIGINT)
+    assert fourth.ended() == 0
+    assert "Stopped." in fourth.said
+    assert not any(map(born, children))
+
+    words = [sys.executable, "-m", "deploy.local", "--state", str(servers_folder / "up"), "clean"]
+    subprocess.run(words, check=True, cwd=CHECKOUT)
+    assert not (servers_folder / "up").exists()
