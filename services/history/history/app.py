@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from history.agents import GROUP, FaustLoop, attach_agents, new_faust_app
 from history.api.artifacts import artifact_routes
 from history.api.events import event_routes
 from history.api.runs import run_routes
@@ -64,6 +63,8 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
 @asynccontextmanager
 async def estimating(settings: Settings) -> AsyncIterator[Process]:
     """Put the estimates together. Raises PostgresUnavailable or KafkaUnavailable."""
+    from history.agents import GROUP, FaustLoop, attach_agents, new_faust_app  # only this process needs faust
+
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-estimates") as pool,
         Producer.opened(settings.kafka_bootstrap, name="history-estimates") as producer,

@@ -1,0 +1,70 @@
+"""History's three processes on a database, a Kafka and a store of their own, and somebody who may ask."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from shared import auth, events
+from shared.events.values import Role
+from shared.postgres import migrate
+from tests.support.system import Service, System
+from tests.support.wait import eventually
+
+
+@dataclass
+class History:
+    """The running service, and clients with the rights of each role."""
+
+    system: System
+    store: Path
+    recorder: Service
+    estimates: Service
+    api: Service
+    tenant_id: UUID = field(default_factory=uuid4)
+
+    async def client(self, *roles: Role, tenant_id: UUID | None = None) -> httpx.AsyncClient:
+        """Return a client with a new API key, which the API knows already."""
+        identity_id = uuid4()
+        token = auth.mint(identity_id)
+        await self.system.publish(
+            events.IdentitySaved(
+                identity_id=identity_id,
+                kind="api-key",
+                tenant_id=tenant_id or self.tenant_id,
+                user_id=uuid4(),
+                name="test",
+                roles=roles,
+                secret_hash=auth.secret_hash(token.secret),
+                expires_at=None,
+                revoked=False,
+                version=1,
+            )
+        )
+        client = httpx.AsyncClient(base_url=self.api.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+
+        async def known() -> bool:
+            return (await client.get("/api/v1/runs")).status_code != 401
+
+        await eventually(known)
+        return client
+
+
+@pytest.fixture(scope="module")
+async def history(system: System, tmp_path_factory: pytest.TempPathFactory) -> History:
+    """Return the service, ready."""
+    await migrate(system.dsn("history"), "history")
+    store = tmp_path_factory.mktemp("store")
+    settings = {"STORE": store.as_uri()}
+    recorder, estimates, api = (system.start("history", each, settings) for each in ("recorder", "estimates", "api"))
+    for service in (recorder, estimates, api):
+        await service.ready()
+    return History(system, store, recorder, estimates, api)
+
+
+@pytest.fixture(scope="module")
+async def operator(history: History) -> httpx.AsyncClient:
+    """Return a client that may do whatever an operator may."""
+    return await history.client("operator")

@@ -1,0 +1,208 @@
+"""Runs as their events tell them: whole lives, by topic, for tests."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from shared import events
+
+BEGAN = datetime(2026, 11, 24, 10, tzinfo=UTC)
+SETTINGS = events.JobSettings(
+    title="Nightly export",
+    source="contact_history",
+    type="interaction",
+    source_tenant=101,
+    timeframe=events.Timeframe(kind="all"),
+)
+SHA256 = "ab" * 32
+
+
+@dataclass
+class Story:
+    """One run's events in the order in which each topic has them; `at` moves on by a second with each."""
+
+    job_id: UUID = field(default_factory=uuid4)
+    tenant_id: UUID = field(default_factory=uuid4)
+    run_id: UUID = field(default_factory=uuid4)
+    settings: events.JobSettings = SETTINGS
+    at: datetime = BEGAN
+    triggers: list[events.Event] = field(default_factory=list)
+    runs: list[events.Event] = field(default_factory=list)
+    progress: list[events.Event] = field(default_factory=list)
+    estimates: list[events.Event] = field(default_factory=list)
+    token: int = 0
+    seq: int = 0
+
+    @property
+    def topics(self) -> list[list[events.Event]]:
+        """Return the topics' events."""
+        return [self.triggers, self.runs, self.progress, self.estimates]
+
+    @property
+    def everything(self) -> list[events.Event]:
+        """Return all events, topic after topic."""
+        return [event for topic in self.topics for event in topic]
+
+    def triggered(self) -> "Story":
+        self.triggers.append(
+            events.SlotTriggered(
+                job_id=self.job_id,
+                tenant_id=self.tenant_id,
+                run_id=self.run_id,
+                slot=BEGAN,
+                cause="schedule",
+                job_version=1,
+                settings=self.settings,
+                overlap="skip",
+                triggered_at=self._next(),
+            )
+        )
+        return self
+
+    def slot_skipped(self) -> "Story":
+        self.triggers.append(
+            events.SlotSkipped(
+                job_id=self.job_id,
+                tenant_id=self.tenant_id,
+                run_id=self.run_id,
+                slot=BEGAN,
+                reason="suspended",
+                job_version=1,
+                skipped_at=self._next(),
+            )
+        )
+        return self
+
+    def queued(self) -> "Story":
+        return self._lived(events.RunQueued, slot=BEGAN, cause="schedule", settings=self.settings)
+
+    def skipped(self) -> "Story":
+        return self._lived(events.RunSkipped, slot=BEGAN, cause="schedule", reason="overlap", settings=self.settings)
+
+    def started(self, attempt: int = 1) -> "Story":
+        self.token, self.seq = self.token + 1, 0
+        return self._lived(
+            events.RunStarted,
+            exporter=f"exporter-{self.token}",
+            attempt=attempt,
+            window=events.Window(end=BEGAN),
+            recipients=(SHA256,),
+        )
+
+    def part(self, number: int, rows: int = 10) -> "Story":
+        return self._lived(
+            events.PartFinished,
+            kind="interaction",
+            part=number,
+            rows=rows,
+            bytes_raw=rows * 1000,
+            bytes_packed=rows * 300,
+            sha256=SHA256,
+        )
+
+    def attempt_failed(self, attempt: int = 1) -> "Story":
+        said = {"code": "source-away", "message": "The source does not answer."}
+        return self._lived(events.RunAttemptFailed, attempt=attempt, retry_at=self.at + timedelta(seconds=5), **said)
+
+    def handed_back(self) -> "Story":
+        return self._lived(events.RunHandedBack, exporter=f"exporter-{self.token}")
+
+    def succeeded(self, files: int = 1, rows: int = 10, packed: int = 3000, sha256: str = SHA256) -> "Story":
+        made = tuple(
+            events.ExportedFile(
+                name=f"Interaction-{self.job_id}-part-{number:04}.zip.p7m",
+                kind="interaction",
+                part=number,
+                rows=rows,
+                bytes_raw=rows * 1000,
+                bytes_packed=packed,
+                sha256=sha256,
+                object=f"runs/{self.run_id}/{self.token}/part-{number:04}",
+            )
+            for number in range(1, files + 1)
+        )
+        return self._lived(
+            events.RunSucceeded,
+            rows=rows * files,
+            bytes_raw=rows * files * 1000,
+            bytes_packed=packed * files,
+            files=made,
+            manifest=f"runs/{self.run_id}/{self.token}/manifest.json",
+            data_complete_through=BEGAN,
+        )
+
+    def failed(self, attempt: int = 1) -> "Story":
+        return self._lived(events.RunFailed, attempt=attempt, code="refused", message="The source refuses the login.")
+
+    def cancelled(self) -> "Story":
+        return self._lived(events.RunCancelled, reason="requested", requested_by=None)
+
+    def expired(self, reason: Literal["expired", "deleted"] = "expired") -> "Story":
+        ended = next(each for each in self.runs if isinstance(each, events.RunSucceeded))
+        self.runs.append(
+            events.FilesExpired(
+                job_id=self.job_id,
+                tenant_id=self.tenant_id,
+                run_id=self.run_id,
+                objects=tuple(file.object for file in ended.files),
+                reason=reason,
+                removed_by=None,
+                at=self._next(),
+            )
+        )
+        return self
+
+    def removed(self) -> "Story":
+        self.runs.append(
+            events.RunRemoved(
+                job_id=self.job_id, tenant_id=self.tenant_id, run_id=self.run_id, removed_by=uuid4(), at=self._next()
+            )
+        )
+        return self
+
+    def progressed(self, done: int, total: int | None = 100, token: int | None = None) -> "Story":
+        self.progress.append(
+            events.RunProgressed(
+                job_id=self.job_id,
+                tenant_id=self.tenant_id,
+                run_id=self.run_id,
+                token=self.token if token is None else token,
+                seq=len(self.progress) + 1,
+                at=self._next(),
+                phase="export",
+                units_done=done,
+                units_total=total,
+                total_exact=True,
+                bytes_done=done * 1000,
+                slices=((done, total),) if total else None,
+            )
+        )
+        return self
+
+    def estimated(self, eta: float | None, share: float = 0.5) -> "Story":
+        self.estimates.append(
+            events.RunEstimated(
+                job_id=self.job_id,
+                tenant_id=self.tenant_id,
+                run_id=self.run_id,
+                token=self.token,
+                seq=len(self.estimates) + 1,
+                at=self._next(),
+                progress=share,
+                eta_seconds=eta,
+                eta_low=eta and eta / 2,
+                eta_high=eta and eta * 2,
+            )
+        )
+        return self
+
+    def _lived(self, event: Any, /, **said: object) -> "Story":
+        ids = {"job_id": self.job_id, "tenant_id": self.tenant_id, "run_id": self.run_id}
+        self.runs.append(event(**ids, token=self.token, seq=self.seq, at=self._next(), **said))
+        self.seq += 1
+        return self
+
+    def _next(self) -> datetime:
+        self.at += timedelta(seconds=1)
+        return self.at
