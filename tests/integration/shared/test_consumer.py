@@ -1,0 +1,178 @@
+"""The consumer runtime on a real Kafka: effect before commit, retries, poison, rebalances, and its limit."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared import codec, events
+from shared.codec import Message
+from shared.errors import MessageRefused, TooManyDeadLetters, TransientError
+from shared.kafka import Consumer, Producer
+from shared.kafka.admin import create_topics, replay_dead_letters
+from shared.kafka.dead_letters import DeadLetterLimit
+from shared.settings import KafkaSettings
+from shared.topics import RUNS, TOPICS
+from tests.contract.samples import AT, samples
+from tests.support.listener import Listener
+from tests.support.wait import eventually
+
+FAILED = next(event for event in samples() if isinstance(event, events.RunFailed))
+
+
+@dataclass
+class Handler:
+    """An effect that can be told to fail."""
+
+    seen: list[tuple[UUID, int]] = field(default_factory=list)
+    away: int = 0
+    poison: set[int] = field(default_factory=set)
+
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        if self.away:
+            self.away -= 1
+            raise TransientError("the database is away")
+        found = [message.event for message in messages if isinstance(message.event, events.RunFailed)]
+        if any(event.seq in self.poison for event in found):
+            raise MessageRefused("this one can never be handled")
+        self.seen += [(event.job_id, event.seq) for event in found]
+
+
+@pytest.fixture(scope="module")
+async def kafka_address(own_kafka: str) -> str:
+    await create_topics(KafkaSettings(kafka_bootstrap=own_kafka, kafka_partitions=4))
+    return own_kafka
+
+
+@pytest.fixture
+async def producer(kafka_address: str) -> AsyncIterator[Producer]:
+    async with Producer.opened(kafka_address, name="test") as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def consuming(
+    address: str,
+    producer: Producer,
+    handler: Handler,
+    *,
+    group: str,
+    limit: DeadLetterLimit | None = None,
+    batch: int = 500,
+) -> AsyncIterator[tuple[Consumer, asyncio.Task[None]]]:
+    consumer = Consumer(
+        bootstrap=address, group=group, topics=[RUNS], handle=handler, producer=producer, limit=limit, batch=batch
+    )
+    stopping = asyncio.Event()
+    running = asyncio.create_task(consumer.run(stopping))
+    try:
+        yield consumer, running
+    finally:
+        stopping.set()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def some(job: UUID, numbers: Sequence[int]) -> list[codec.Record]:
+    return [codec.encode(replace(FAILED, job_id=job, seq=number), source="test", at=AT) for number in numbers]
+
+
+def of(handler: Handler, job: UUID) -> list[int]:
+    return [seq for each, seq in handler.seen if each == job]
+
+
+async def test_an_effect_that_fails_for_now_is_tried_again_in_order(kafka_address: str, producer: Producer) -> None:
+    handler, job = Handler(away=3), uuid4()
+    await producer.send(some(job, range(100)))
+    async with consuming(kafka_address, producer, handler, group=f"g-{job}", batch=30) as (consumer, _):
+        await eventually(lambda: of(handler, job) == list(range(100)))
+        assert consumer.unready() is None
+    again = Handler()
+    async with consuming(kafka_address, producer, again, group=f"g-{job}"):
+        await producer.send(some(job, [100]))
+        await eventually(lambda: of(again, job))
+    assert of(again, job) == [100], "what was committed is not handled again"
+
+
+async def test_poison_goes_to_the_dead_letters_and_the_rest_is_handled(kafka_address: str, producer: Producer) -> None:
+    handler, job = Handler(poison={7}), uuid4()
+    async with Listener(kafka_address, RUNS.dead) as dead:
+        await producer.send(some(job, range(20)))
+        async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
+            await eventually(lambda: of(handler, job) == [number for number in range(20) if number != 7])
+            record = await dead.record()
+    notes = dict(record.headers)
+    assert notes["dead_group"].decode() == f"g-{job}"
+    assert notes["dead_reason"] == b"MessageRefused: this one can never be handled"
+
+
+async def test_dead_letters_can_be_put_back_once(kafka_address: str, producer: Producer) -> None:
+    handler, job = Handler(poison={3}), uuid4()
+    await producer.send(some(job, range(5)))
+    async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
+        await eventually(lambda: of(handler, job) == [0, 1, 2, 4])
+        handler.poison.clear()
+        assert await replay_dead_letters(kafka_address, RUNS, quiet=timedelta(seconds=5)) >= 1
+        await eventually(lambda: of(handler, job) == [0, 1, 2, 4, 3])
+    assert await replay_dead_letters(kafka_address, RUNS, quiet=timedelta(seconds=5)) == 0
+
+
+async def test_too_many_dead_letters_stop_the_consumer_with_its_offset_unmoved(
+    kafka_address: str, producer: Producer
+) -> None:
+    job = uuid4()
+    handler = Handler(poison=set(range(10)))
+    await producer.send(some(job, range(10)))
+    limit = DeadLetterLimit(most=3)
+    async with consuming(kafka_address, producer, handler, group=f"g-{job}", limit=limit) as (_, running):
+        with pytest.raises(TooManyDeadLetters):
+            await asyncio.wait_for(running, 60)
+    mended = Handler()
+    async with consuming(kafka_address, producer, mended, group=f"g-{job}"):
+        await eventually(lambda: of(mended, job) == list(range(10)))
+
+
+async def test_members_that_come_and_go_lose_nothing(kafka_address: str, producer: Producer) -> None:
+    group, jobs = f"g-{secrets.token_hex(4)}", [uuid4() for _ in range(40)]
+    first, second, third = Handler(), Handler(), Handler()
+    async with consuming(kafka_address, producer, first, group=group, batch=20) as (_, one):
+        await producer.send([record for job in jobs for record in some(job, range(50))])
+        async with consuming(kafka_address, producer, second, group=group, batch=20) as (member, _):
+            await eventually(lambda: member.unready() is None)
+            await producer.send([record for job in jobs for record in some(job, range(50, 100))])
+            await eventually(lambda: bool(second.seen))
+        async with consuming(kafka_address, producer, third, group=group, batch=20):
+            await producer.send([record for job in jobs for record in some(job, range(100, 150))])
+            everything = {(job, number) for job in jobs for number in range(150)}
+            await eventually(lambda: everything <= {*first.seen, *second.seen, *third.seen})
+        assert not one.done()
+
+
+async def test_topics_are_made_as_the_table_says_and_again_without_harm(kafka_address: str) -> None:
+    assert await create_topics(KafkaSettings(kafka_bootstrap=kafka_address)) == []
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_address)
+    await admin.start()
+    try:
+        names = set(await admin.list_topics())
+        resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in TOPICS]
+        answers = await admin.describe_configs(resources)
+    finally:
+        await admin.close()
+    assert {topic.name for topic in TOPICS} | {topic.dead for topic in TOPICS} <= names
+    found = {
+        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
+        for answer in answers
+        for resource in answer.resources
+    }
+    for topic in TOPICS:
+        config = found[topic.name]
+        assert config["cleanup.policy"] == ("compact" if topic.kept is None else "delete")
+        if topic.kept is not None:
+            assert int(config["retention.ms"]) == topic.kept.total_seconds() * 1000

@@ -1,0 +1,84 @@
+"""Each service's schema.sql and its migrations give the same database."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from shared.postgres import migrate
+from shared.provision import ROLES, ProvisionSettings, provision
+from tests.support.servers import Databases
+
+SERVICES = Path(__file__).parents[2] / "services"
+SHAPE = """
+SELECT 'column' AS kind, c.relname::text || '.' || a.attname::text AS name,
+       format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull::text || ' ' || a.attidentity::text || ' ' ||
+       coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS shape
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = $1::text::regnamespace AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'p')
+UNION ALL SELECT 'index', indexname::text, indexdef FROM pg_indexes WHERE schemaname = $1::text
+UNION ALL SELECT 'constraint', conrelid::regclass::text || '.' || conname::text, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = $1::text::regnamespace
+UNION ALL SELECT 'trigger', tgrelid::regclass::text || '.' || tgname::text, pg_get_triggerdef(t.oid)
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = $1::text::regnamespace AND NOT tgisinternal
+UNION ALL SELECT 'function', proname::text, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = $1::text::regnamespace
+UNION ALL SELECT 'policy', tablename::text || '.' || policyname::text,
+       coalesce(qual, '') || ' ' || coalesce(with_check, '') || ' ' || cmd
+FROM pg_policies WHERE schemaname = $1::text
+UNION ALL SELECT 'security', relname::text, relrowsecurity::text || ' ' || relforcerowsecurity::text
+FROM pg_class WHERE relnamespace = $1::text::regnamespace AND relkind = 'r'
+ORDER BY 1, 2
+"""
+
+
+async def provisioned(postgres: Databases, package: str) -> str:
+    admin = await postgres.fresh()
+    await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": "test-password" for role in ROLES}))
+    return postgres.dsn(admin.rpartition("/")[2], role=package, password="test-password")
+
+
+async def shape(dsn: str, package: str) -> list[tuple[str, ...]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [tuple(row) for row in await connection.fetch(SHAPE, package)]
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("package", ROLES)
+async def test_migrations_and_schema_give_the_same_database(postgres: Databases, package: str) -> None:
+    migrated, written = await provisioned(postgres, package), await provisioned(postgres, package)
+    await migrate(migrated, package)
+    (text,) = (path.read_text() for path in SERVICES.glob(f"*/{package}/sql/schema.sql"))
+    connection = await asyncpg.connect(written)
+    await connection.execute(text)
+    await connection.close()
+    found = await shape(migrated, package)
+    assert found == await shape(written, package)
+    assert any(kind == "column" and name == "outbox.shard" for kind, name, _ in found)
+
+
+async def test_migrating_twice_at_once_is_harmless(postgres: Databases) -> None:
+    dsn = await provisioned(postgres, "scheduler")
+    await asyncio.gather(*(migrate(dsn, "scheduler") for _ in range(4)))
+    assert await shape(dsn, "scheduler")
+
+
+async def test_provisioning_again_changes_passwords_only(postgres: Databases) -> None:
+    dsn = await provisioned(postgres, "history")
+    admin = postgres.dsn(dsn.rpartition("/")[2])
+    await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": "test-password" for role in ROLES}))
+    await migrate(dsn, "history")
+
+
+async def test_no_service_reads_another_s_schema(postgres: Databases) -> None:
+    dsn = await provisioned(postgres, "exporter")
+    await migrate(postgres.dsn(dsn.rpartition("/")[2], role="scheduler", password="test-password"), "scheduler")
+    connection = await asyncpg.connect(dsn)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM scheduler.slot")
+    finally:
+        await connection.close()
