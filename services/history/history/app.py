@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from history.api.artifacts import artifact_routes
-from history.api.events import event_routes
+from history.api.live import event_routes
 from history.api.runs import run_routes
 from history.browsing import Browsing
 from history.consumer import TOPICS, record_events
