@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from struct import Struct
 from typing import Generic, TypeVar
 
+from exporter.export_errors import ExportError
+
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER = 19  # signature, flags, length of an extension
 _TRAILER = b"\xff\xff"
@@ -14,8 +16,11 @@ _LENGTH = Struct(">i")
 Record = TypeVar("Record")
 
 
-class CopyFormatError(ValueError):
+class CopyFormatError(ExportError):
     """The bytes are not the COPY that was asked for, or they end too early."""
+
+    code = "source-bad-copy"
+    transient = True
 
 
 class _CopyReader(ABC, Generic[Record]):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, MemoryStore, from_url
 
-from exporter.export_errors import ObjectNotFound, StoreRefused, StoreUnavailable
+from exporter.export_errors import FileTooLarge, ObjectNotFound, StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _GATHER = 1024 * 1024
 _MULTIPART = 8 * 1024 * 1024
 _UPLOADS_AT_ONCE = 2
+
+LARGEST = 10_000 * _MULTIPART
+"""Bytes of the largest object outside a local folder: clouds take 10,000 pieces, and larger ones would need memory."""
 
 _REFUSALS = (
     exceptions.PermissionDeniedError,
@@ -103,8 +106,7 @@ class ObjectStore:
 
 
 class ObjectWriter:
-    """Writes one object in bounded memory. Leaving the `async with` block by an exception, or without `finish`, leaves
-    nothing visible.
+    """Writes one object in bounded memory. Until `finish` nothing is visible; `abort` drops what was written.
 
     What S3-like stores keep of an unfinished multipart upload is invisible; a lifecycle rule of the bucket clears it.
     """
@@ -138,15 +140,18 @@ class ObjectWriter:
         file, self._file = self._file, None
         self._pending.clear()
         if file is not None:
-            # Leaving its block by an exception is the one way in which the library lets go of a file without finishing
-            # it.
-            await file.__aexit__(_Aborted, _Aborted(), None)
+            # Leaving its block by an exception is the one way in which the library lets go of a file unfinished. If the
+            # store is away, so that it cannot clear up, nothing is visible all the same.
+            with suppress(exceptions.BaseError, OSError, _Aborted):
+                await file.__aexit__(_Aborted, _Aborted(), None)
 
     async def _flush(self) -> None:
         data = b"".join(self._pending)
         self._pending.clear()
         self._pending_size = 0
         self._size += len(data)
+        if self._size > LARGEST and not isinstance(self._backend, LocalStore):
+            raise FileTooLarge("One file would pass 78 GiB, the most the store takes in one piece. Set a split size.")
         self._digest.update(data)
         with _clear_errors(self._key):
             await self._open().write(data)

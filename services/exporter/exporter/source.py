@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -131,7 +131,9 @@ async def open_snapshot(
     except BaseException:
         connection.terminate()
         raise
-    await connection.close(timeout=CONNECT_SECONDS)
+    # All was read: how the connection ends is no matter any more.
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        await connection.close(timeout=CONNECT_SECONDS)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.export_errors import ObjectNotFound, StoreRefused, StoreUnavailable
-from exporter.objects import ObjectStore, open_store
+from exporter.export_errors import FileTooLarge, ObjectNotFound, StoreRefused, StoreUnavailable
+from exporter.objects import LARGEST, ObjectStore, open_store
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -56,6 +56,13 @@ async def test_P6_abort_after_finish_changes_nothing(store: ObjectStore) -> None
     await writer.finish()
     await writer.abort()
     assert await content(store, "runs/1/file") == b"content"
+
+
+async def test_P6_an_object_too_large_for_a_cloud_is_refused_in_words() -> None:
+    writer = open_store("memory:///").open_writer("runs/1/file")
+    writer._size = LARGEST  # as after as many bytes
+    with pytest.raises(FileTooLarge, match="Set a split size"):
+        await writer.write(bytes(2**20))
 
 
 async def test_P6_small_objects_are_put_read_moved_and_deleted(store: ObjectStore) -> None:
