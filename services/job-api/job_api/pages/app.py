@@ -1,6 +1,7 @@
 """The application of the pages: routes, a strict content policy, and errors as pages."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.resources import files
 
 import httpx
@@ -47,11 +48,11 @@ def pages_app(*, access: Access, jobs: Jobs, history: httpx.AsyncClient | None, 
         routes=[
             page("/", _home),
             page("/login", login_form),
-            page("/login", lambda request: logging_in(access, request), "POST"),
-            page("/logout", lambda request: logging_out(access, request), "POST"),
-            page("/jobs", lambda request: job_list(access, jobs, clock, request)),
-            page("/jobs/{job_id:uuid}/{command}", lambda request: switching(access, jobs, request), "POST"),
-            page("/runs", lambda request: run_list(access, history, request)),
+            page("/login", partial(logging_in, access), "POST"),
+            page("/logout", partial(logging_out, access), "POST"),
+            page("/jobs", partial(job_list, access, jobs, clock)),
+            page("/jobs/{job_id:uuid}/{command}", partial(switching, access, jobs), "POST"),
+            page("/runs", partial(run_list, access, history)),
             Mount("/static", StaticFiles(directory=str(files("job_api.pages") / "static"))),
         ],
         exception_handlers={

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from job_api.pages.rendering import render, visitor
 from job_api.service import Access
 from shared.web import SESSION_COOKIE
 
-_PASSED_ON = ("cursor", "job_id", "state", "sort")
+_PASSED_ON = ("cursor", "job", "state", "sort")
 
 
 async def run_list(access: Access, history: httpx.AsyncClient | None, request: Request) -> Response:
@@ -21,7 +22,15 @@ async def run_list(access: Access, history: httpx.AsyncClient | None, request: R
     wanted = {name: request.query_params[name] for name in _PASSED_ON if request.query_params.get(name)}
     found = await _runs(history, request.cookies.get(SESSION_COOKIE, ""), wanted)
     rows = [_row(item) for item in found["items"]] if found else []
-    return render("runs.html", who=who, rows=rows, away=found is None, following=found and found.get("next"))
+    following = found.get("next") if found else None
+    return render(
+        "runs.html",
+        who=who,
+        rows=rows,
+        away=found is None,
+        of_one_job="job" in wanted,
+        following=f"/runs?{urlencode(wanted | {'cursor': following})}" if following else None,
+    )
 
 
 async def _runs(history: httpx.AsyncClient | None, session: str, wanted: dict[str, str]) -> dict[str, Any] | None:
@@ -42,10 +51,7 @@ async def _runs(history: httpx.AsyncClient | None, session: str, wanted: dict[st
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
-    instants = {name: _instant(item.get(name)) for name in ("slot", "started_at", "ended_at")}
-    return (
-        {"title": "", "state": "none", "progress": None, "run_id": item.get("id", ""), "rows": None} | item | instants
-    )
+    return item | {name: _instant(item.get(name)) for name in ("slot", "started_at", "ended_at")}
 
 
 def _instant(text: object) -> datetime | None:

@@ -1,0 +1,104 @@
+"""The first pages: they work as plain links and forms, and let nobody in who may not."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant, World
+
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+
+
+async def visitor(world: World, tenant: Tenant) -> httpx.AsyncClient:
+    client = world.client(None, **SAME_SITE)
+    form = {"user": tenant.user, "password": tenant.password, "next": "/jobs?sort=title"}
+    answer = await client.post("/login", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?sort=title")
+    return client
+
+
+async def test_U1_a_stranger_is_led_to_the_login_page_and_back(world: World) -> None:
+    answer = await world.client().get("/jobs?sort=title")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/jobs%3Fsort%3Dtitle")
+    page = await world.client().get(answer.headers["location"])
+    assert 'value="/jobs?sort=title"' in page.text
+
+
+async def test_U1_a_wrong_login_keeps_what_was_typed_but_the_password(world: World, tenant: Tenant) -> None:
+    form = {"user": tenant.user, "tenant": "<b>", "password": "secret-typed"}
+    answer = await world.client(None, **SAME_SITE).post("/login", data=form)
+    assert answer.status_code == 401
+    assert tenant.user in answer.text
+    assert "&lt;b&gt;" in answer.text
+    assert "secret-typed" not in answer.text
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.test/", "//evil.test", "/\\evil.test", ""])
+async def test_U4_the_login_leads_to_our_own_pages_only(world: World, tenant: Tenant, elsewhere: str) -> None:
+    form = {"user": tenant.user, "password": tenant.password, "next": elsewhere}
+    answer = await world.client(None, **SAME_SITE).post("/login", data=form)
+    assert answer.headers["location"] == "/jobs"
+
+
+async def test_U4_every_page_has_a_strict_policy_and_nothing_inline(world: World, tenant: Tenant) -> None:
+    client = await visitor(world, tenant)
+    await tenant.job(title="<script>alert(1)</script>")
+    for path in ("/login", "/jobs", "/runs", "/nothing", "/static/sluice.js"):
+        answer = await client.get(path)
+        assert answer.headers["content-security-policy"].startswith("default-src 'self';"), path
+        assert not re.search(r"<script>|<style|style=|\son[a-z]+=", answer.text), path
+
+
+async def test_J3_the_list_shows_jobs_and_the_slider_is_a_form(world: World, tenant: Tenant) -> None:
+    client = await visitor(world, tenant)
+    job = await tenant.job(title="Every four hours", schedule=HOURLY)
+    once = await tenant.job(title="Once", schedule=ONCE_NOW)
+    page = (await client.get("/jobs")).text
+    for words in ("Every four hours", "every 4 hours from 00:00 UTC", "2026-11-24 12:00 UTC", "Not run yet"):
+        assert words in page
+    assert 'aria-disabled="true" disabled title="This job runs once' in page
+    form = {"next": "/jobs?sort=title"}
+    answer = await client.post(f"/jobs/{job['id']}/suspend", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?sort=title")
+    assert (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["state"] == "suspended"
+    refused = await client.post(f"/jobs/{once['id']}/resume", data=form)
+    assert refused.status_code == 409
+    assert "clone it" in refused.text
+
+
+async def test_U4_a_form_of_another_site_changes_nothing(world: World, tenant: Tenant) -> None:
+    client = await visitor(world, tenant)
+    job = await tenant.job(schedule=HOURLY)
+    answer = await client.post(f"/jobs/{job['id']}/suspend", headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+    assert (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["state"] == "active"
+
+
+async def test_U3_another_tenants_job_is_not_found_on_pages_too(world: World, tenant: Tenant) -> None:
+    other = await world.tenant()
+    job = await other.job(title="Secret of others")
+    client = await visitor(world, tenant)
+    assert "Secret of others" not in (await client.get("/jobs")).text
+    answer = await client.post(f"/jobs/{job['id']}/suspend")
+    assert (answer.status_code, "Not found" in answer.text) == (404, True)
+
+
+async def test_U2_without_the_role_a_page_says_access_denied(world: World, tenant: Tenant) -> None:
+    token = await tenant.key("downloader")
+    client = world.client(None, Cookie=f"sluice_session={token}")
+    answer = await client.get("/jobs")
+    assert (answer.status_code, "Access denied" in answer.text) == (403, True)
+
+
+async def test_the_history_page_says_when_history_is_away(world: World, tenant: Tenant) -> None:
+    client = await visitor(world, tenant)
+    assert "away just now" in (await client.get("/runs")).text
+
+
+async def test_logging_out_ends_the_session(world: World, tenant: Tenant) -> None:
+    client = await visitor(world, tenant)
+    cookie = client.cookies["sluice_session"]
+    assert (await client.post("/logout")).headers["location"] == "/login"
+    answer = await world.client(None, Cookie=f"sluice_session={cookie}").get("/jobs")
+    assert answer.status_code == 303
