@@ -1,6 +1,7 @@
 """One event of each kind, from which the golden examples were first written."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from shared import events
@@ -37,7 +38,7 @@ FILE = ExportedFile(
 
 def samples() -> list[events.Event]:
     """Return one event of each kind."""
-    life = {"job_id": JOB, "tenant_id": TENANT, "run_id": RUN, "token": 1, "seq": 2, "at": AT}
+    life: Any = {"job_id": JOB, "tenant_id": TENANT, "run_id": RUN, "token": 1, "seq": 2, "at": AT}
     return [
         events.JobSaved(
             job_id=JOB,

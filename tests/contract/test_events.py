@@ -12,7 +12,7 @@ from shared.topics import TOPIC_OF, TOPICS
 from tests.contract.samples import AT, JOB, samples
 
 EXAMPLES = Path(__file__).parent / "examples"
-WITH_VALUE = [event for event in samples()]
+WITH_VALUE = samples()
 
 
 def example_files() -> list[Path]:

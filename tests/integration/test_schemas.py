@@ -22,8 +22,10 @@ UNION ALL SELECT 'index', indexname::text, indexdef FROM pg_indexes WHERE schema
 UNION ALL SELECT 'constraint', conrelid::regclass::text || '.' || conname::text, pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = $1::text::regnamespace
 UNION ALL SELECT 'trigger', tgrelid::regclass::text || '.' || tgname::text, pg_get_triggerdef(t.oid)
-FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = $1::text::regnamespace AND NOT tgisinternal
-UNION ALL SELECT 'function', proname::text, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = $1::text::regnamespace
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = $1::text::regnamespace
+  AND NOT tgisinternal
+UNION ALL SELECT 'function', proname::text, pg_get_functiondef(oid)
+FROM pg_proc WHERE pronamespace = $1::text::regnamespace
 UNION ALL SELECT 'policy', tablename::text || '.' || policyname::text,
        coalesce(qual, '') || ' ' || coalesce(with_check, '') || ' ' || cmd
 FROM pg_policies WHERE schemaname = $1::text

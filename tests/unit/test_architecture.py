@@ -1,6 +1,7 @@
 """Who may import what, and how long a thing may grow: the rules that keep the parts apart."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,15 +93,13 @@ def test_pure_modules_know_no_clock_no_environment_and_do_not_wait() -> None:
 
 
 def is_standard(root: str) -> bool:
-    import sys
-
     return root in sys.stdlib_module_names
 
 
 def clock_calls(tree: ast.Module) -> Iterator[int]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}:
-            if isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}:
+        match node:
+            case ast.Attribute(value=ast.Name(id="datetime" | "date"), attr="now" | "utcnow" | "today"):
                 yield node.lineno
 
 
@@ -145,10 +144,9 @@ def test_no_file_and_no_function_is_longer_than_one_reads_in_one_go() -> None:
         lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
         if lines > 400:
             faults.append(f"{path}: {lines} lines")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not path.startswith("tests/"):
-                if (length := own_lines(node)) > 50:
-                    faults.append(f"{path}:{node.lineno} {node.name}: {length} lines")
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        if not path.startswith("tests/"):
+            faults += [f"{path}:{each.lineno} {each.name}: too long" for each in functions if own_lines(each) > 50]
     assert faults == []
 
 

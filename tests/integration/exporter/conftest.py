@@ -3,7 +3,6 @@
 import json
 import subprocess
 import zipfile
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -87,12 +86,12 @@ class Exports:
         rows = await self.system.fetch("exporter", "SELECT state FROM run WHERE run_id = $1", run_id)
         return rows[0]["state"] if rows else None
 
-    async def ended(self, run_id: UUID, timeout: float = 120) -> str:
+    async def ended(self, run_id: UUID) -> str:
         async def check() -> str | None:
             state = await self.state(run_id)
             return state if state not in {None, "queued", "running"} else None
 
-        state = await eventually(check, timeout)
+        state = await eventually(check, timeout=120)
         assert state is not None
         return state
 
@@ -117,9 +116,8 @@ class Exports:
 
 
 @pytest.fixture(scope="module")
-async def exports(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Exports]:
+async def exports(system: System, tmp_path_factory: pytest.TempPathFactory) -> Exports:
     await migrate(system.dsn("exporter"), "exporter")
     history = await system.databases.fresh()
     await load(history, interactions=INTERACTIONS, reader_password=READER_PASSWORD)
-    made = Exports(system, history.rpartition("/")[2], tmp_path_factory.mktemp("store"))
-    yield made
+    return Exports(system, history.rpartition("/")[2], tmp_path_factory.mktemp("store"))
