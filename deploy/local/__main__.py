@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy.local.demo import demo
 from deploy.local.errors import LocalError
 from deploy.local.folders import state_folder
-from deploy.local.ownership import Ownership
+from deploy.local.ownership import Ownership, stop_orphans
 from deploy.local.processes import stop_process
 from deploy.local.stack import Stack, running_stack
 from deploy.local.state import State
@@ -60,6 +60,7 @@ def clean(state: State) -> None:
     if not state.folder.exists():
         print("There is nothing to remove.")
         return
+    stop_orphans(state.parts)
     with state.locked(), Ownership(state.kafka, "Kafka").taking(), Ownership(state.postgres, "PostgreSQL").taking():
         state.remove()
     print(f"Removed {state.folder}.")

@@ -10,13 +10,11 @@ class LocalError(Exception):
         super().__init__(problem)
         self.problem = problem
         self.mend = mend
-        self.log = log
+        # Read at once: a stack in a temporary folder is gone before its error is shown.
+        self._last_lines = "" if log is None else f"\nlast lines of {log}:\n{tail(log)}"
 
     def __str__(self) -> str:
-        text = f"{self.problem}; {self.mend}" if self.mend else self.problem
-        if self.log is None:
-            return text
-        return f"{text}\nlast lines of {self.log}:\n{tail(self.log)}"
+        return (f"{self.problem}; {self.mend}" if self.mend else self.problem) + self._last_lines
 
 
 def tail(log: Path, *, lines: int = 20) -> str:

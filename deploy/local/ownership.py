@@ -35,7 +35,7 @@ class Ownership:
         """
         with (make_folder(self._folder) / "lock").open("a") as lock:
             if not _locked(lock):
-                self._stop_orphan()
+                self.stop_orphan()
                 until = time.monotonic() + limit
                 while not _locked(lock):
                     if time.monotonic() > until:
@@ -46,6 +46,7 @@ class Ownership:
     def note(self, pid: int) -> None:
         """Write down the server just started, and that we own it."""
         owner = os.getpid()
+        make_folder(self._folder)
         note = {"pid": pid, "born": born(pid), "owner": owner, "owner_born": born(owner)}
         self._note.write_text(json.dumps(note))
 
@@ -70,10 +71,19 @@ class Ownership:
             raise LocalError(f"{self._what} runs over {self._folder} already, started by process {owner}")
         return pid
 
-    def _stop_orphan(self) -> None:
+    def stop_orphan(self) -> None:
+        """Stop the server when its owner is gone; raises LocalError when the owner lives."""
         pid = self.orphan()
         if pid is not None:
             stop_process(pid)
+
+
+def stop_orphans(folder: Path) -> None:
+    """Stop every process that was noted under a folder's folders and whose owner is gone."""
+    for note in sorted(folder.glob("*/owner.json")):
+        ownership = Ownership(note.parent, note.parent.name)
+        ownership.stop_orphan()
+        ownership.forget()
 
 
 def _locked(file: IO[str]) -> bool:

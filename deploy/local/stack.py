@@ -15,6 +15,7 @@ from deploy.local import parts
 from deploy.local.errors import LocalError
 from deploy.local.folders import CHECKOUT, root_folder
 from deploy.local.kafka import Kafka
+from deploy.local.ownership import stop_orphans
 from deploy.local.parts import SERVICES, Addresses
 from deploy.local.ports import LOOPBACK, free_port, is_free
 from deploy.local.postgres import Postgres
@@ -29,6 +30,11 @@ PREFERRED_PORT = 8080
 INTERACTIONS = 200_000
 
 Report = Callable[[str], None]
+
+
+def say(text: str) -> None:
+    """Tell the person what happens now, at once even into a pipe."""
+    print(text, flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +77,7 @@ def running_stack(
     *,
     interactions: int | None = None,
     port: int | None = None,
-    report: Report = print,
+    report: Report = say,
 ) -> Iterator[Stack]:
     """Run the whole system while the body runs, and stop every process at its end.
 
@@ -107,7 +113,7 @@ def temporary_folder(warden: Warden, prefix: str) -> Path:
 
 class _Setup:
     def __init__(self, state: State, warden: Warden, *, interactions: int, durable: bool, report: Report) -> None:
-        self.supervisor = Supervisor(warden)
+        self.supervisor = Supervisor(warden, state.parts)
         self._state = state
         self._interactions = interactions
         self._report = report
@@ -115,6 +121,7 @@ class _Setup:
         self._postgres = Postgres(state.postgres, warden, log=state.logs / "postgres.log", durable=durable)
 
     def start(self, port: int | None) -> Stack:
+        stop_orphans(self._state.parts)
         self._state.prepare()
         check_disk(self._state.folder, self._interactions)
         port = self._choose_port(port)

@@ -31,15 +31,19 @@ class State:
         self.postgres = folder / "postgres"
         self.store = folder / "store"
         self.logs = folder / "logs"
+        self.parts = folder / "parts"
         self._secrets = folder / "secrets.json"
         self._running = folder / "running.json"
 
     def prepare(self) -> None:
-        """Make the folder and those in it that are not made by a server; logs begin anew."""
+        """Make the folder and those in it that are not made by a server; the last start's logs are kept beside the new."""
         make_folder(self.folder)
         # Others may pass through, as PostgreSQL's account must under root, but not look around.
         self.folder.chmod(0o711)
-        shutil.rmtree(self.logs, ignore_errors=True)
+        earlier = self.folder / "logs-before"
+        shutil.rmtree(earlier, ignore_errors=True)
+        if self.logs.exists():
+            self.logs.rename(earlier)
         for folder in (self.store, self.logs):
             make_folder(folder).chmod(0o700)
 

@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from deploy.local.errors import LocalError
+from deploy.local.ownership import Ownership
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Command, Running, Warden, ending
 
@@ -17,15 +19,19 @@ PAUSE = 0.1
 class Supervisor:
     """The parts of one stack. A part that ends by itself ends the stack."""
 
-    def __init__(self, warden: Warden) -> None:
+    def __init__(self, warden: Warden, notes: Path | None = None) -> None:
         self._warden = warden
+        self._notes = notes
         self._parts: list[Running] = []
         self._stopping = threading.Event()
         self.crash: LocalError | None = None
 
     def start(self, command: Command) -> Running:
-        """Start a part."""
-        return self.adopt(Running(command, self._warden))
+        """Start a part, and note it down so that a later stack finds it if we and the warden are killed together."""
+        part = self.adopt(Running(command, self._warden))
+        if self._notes is not None:
+            Ownership(self._notes / command.name, command.name).note(part.pid)
+        return part
 
     def adopt(self, part: Running) -> Running:
         """Watch over a part that was started elsewhere."""

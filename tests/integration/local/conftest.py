@@ -26,7 +26,7 @@ StartOwner = Callable[[str, Path], Owner]
 
 @pytest.fixture
 def start_owner() -> Iterator[StartOwner]:
-    """Return a function that starts an owner of a "kafka", a "postgres" or a "program" over a folder."""
+    """Return a function that starts an owner ("kafka", "postgres", "program", "supervised") over a folder."""
     started: list[subprocess.Popen[str]] = []
 
     def start(what: str, folder: Path) -> Owner:

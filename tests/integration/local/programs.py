@@ -44,6 +44,8 @@ from pathlib import Path
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Command, Running, Warden, plain_environment
+from deploy.local.supervisor import Supervisor
+process = None
 what, folder = sys.argv[1], Path(sys.argv[2])
 warden = Warden()
 if what == "kafka":
@@ -55,9 +57,12 @@ elif what == "postgres":
 else:
     (folder / "temporary").write_text(str(warden.temporary_folder("sluice-test-")))
     words = [sys.executable, "-c", "import time; time.sleep(3600)"]
-    running = Running(Command(name="x", words=words, environment=plain_environment(), log=folder / "x.log",
-                              folder=folder), warden)
-process = running if what == "program" else server.process
+    command = Command(name="part", words=words, environment=plain_environment(), log=folder / "x.log", folder=folder)
+    if what == "program":
+        process = Running(command, warden)
+    else:
+        process = Supervisor(warden, folder / "notes").start(command)
+process = process or server.process
 print(process.pid, warden._process.pid, flush=True)
 time.sleep(3600)
 """

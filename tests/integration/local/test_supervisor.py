@@ -1,6 +1,7 @@
 """The supervisor with small real programs: readiness, crashes, and stopping in order."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,12 @@ import httpx
 import pytest
 
 from deploy.local.errors import LocalError
+from deploy.local.ownership import stop_orphans
 from deploy.local.ports import free_port
 from deploy.local.processes import KAFKA_RANK, SERVICE_RANK, Running, Warden
 from deploy.local.supervisor import Supervisor, readiness
+from deploy.local.warden import born
+from tests.integration.local.conftest import StartOwner
 from tests.integration.local.programs import STUBBORN, script, server
 from tests.support.wait import eventually_now
 
@@ -81,6 +85,18 @@ def test_services_are_stopped_before_the_servers_they_use(supervisor: Supervisor
     started(supervisor, "service", tmp_path)
     supervisor.stop()
     assert (tmp_path / "stopped").read_text().split() == ["service", "server"]
+
+
+def test_a_part_left_by_a_killed_owner_is_stopped_by_the_next_stack(start_owner: StartOwner, tmp_path: Path) -> None:
+    owner = start_owner("supervised", tmp_path)
+    with pytest.raises(LocalError, match=r"part runs over .* already, started by process"):
+        stop_orphans(tmp_path / "notes")
+    os.kill(owner.warden, signal.SIGKILL)
+    owner.process.kill()
+    owner.process.wait()
+    assert born(owner.server) is not None
+    stop_orphans(tmp_path / "notes")
+    assert born(owner.server) is None
 
 
 def test_a_part_that_does_not_stop_is_killed_after_its_grace(warden: Warden, tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ def test_the_end_of_a_log_is_shown_and_its_absence_said(tmp_path: Path) -> None:
     assert tail(log).splitlines() == [f"  line {number}" for number in range(80, 100)]
 
 
+def test_an_error_keeps_the_lines_of_a_log_that_is_removed_later(tmp_path: Path) -> None:
+    log = tmp_path / "part.log"
+    log.write_text("the reason\n")
+    error = LocalError("part has ended", log=log)
+    log.unlink()
+    assert str(error) == f"part has ended\nlast lines of {log}:\n  the reason"
+
+
 def test_a_free_port_is_free_and_a_taken_one_is_passed_over() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
