@@ -1,105 +1,17 @@
 """What happens to runs reaches the list of jobs: J3, J7, J9, R1, R8; doubled, late and replayed events do no harm."""
 
 import random
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from job_api.service import Runs
 from job_api.service.runs import ShownEvent
-from shared.events import (
-    JobSaved,
-    JobSettings,
-    RunAttemptFailed,
-    RunCancelled,
-    RunEstimated,
-    RunFailed,
-    RunHandedBack,
-    RunQueued,
-    RunSkipped,
-    RunStarted,
-    RunSucceeded,
-    SlotSkipped,
-    SlotTriggered,
-    Timeframe,
-    Window,
-)
-from shared.timetable import run_id_of
+from shared.events import JobSaved
+from tests.integration.job_api.stories import SLOT, Story
 from tests.integration.job_api.world import HOURLY, NOW, ONCE_LATER, ONCE_NOW, Tenant, World
-
-SLOT = datetime(2026, 11, 24, 12, tzinfo=UTC)
-SETTINGS = JobSettings(title="t", source="contact_history", type="interaction", source_tenant=7, timeframe=Timeframe())
-
-
-class Story:
-    """The events of one run, as the other services would tell them."""
-
-    def __init__(self, job: dict[str, Any], tenant: Tenant, slot: datetime = SLOT) -> None:
-        self.slot = slot
-        self.job_id, self.tenant_id = UUID(job["id"]), tenant.tenant_id
-        self.run_id = run_id_of(self.job_id, slot)
-        self._seq = count()
-
-    def _who(self, token: int = 1) -> dict[str, Any]:
-        at = self.slot + timedelta(seconds=next(self._seq))
-        run = {"job_id": self.job_id, "tenant_id": self.tenant_id, "run_id": self.run_id}
-        return run | {"token": token, "seq": next(self._seq), "at": at}
-
-    def triggered(self) -> SlotTriggered:
-        return SlotTriggered(
-            job_id=self.job_id,
-            tenant_id=self.tenant_id,
-            run_id=self.run_id,
-            slot=self.slot,
-            cause="schedule",
-            job_version=1,
-            settings=SETTINGS,
-            overlap="skip",
-            triggered_at=self.slot,
-        )
-
-    def skipped_slot(self, reason: Any) -> SlotSkipped:
-        return SlotSkipped(
-            job_id=self.job_id,
-            tenant_id=self.tenant_id,
-            run_id=self.run_id,
-            slot=self.slot,
-            reason=reason,
-            job_version=1,
-            skipped_at=self.slot,
-        )
-
-    def queued(self) -> RunQueued:
-        return RunQueued(**self._who(0), slot=self.slot, cause="schedule", settings=SETTINGS)
-
-    def started(self, token: int = 1) -> RunStarted:
-        return RunStarted(**self._who(token), exporter="e", attempt=token, window=Window(), recipients=())
-
-    def estimated(self, progress: float, token: int = 1) -> RunEstimated:
-        return RunEstimated(**self._who(token), progress=progress, eta_seconds=60.0, eta_low=40.0, eta_high=90.0)
-
-    def handed_back(self, token: int = 1) -> RunHandedBack:
-        return RunHandedBack(**self._who(token), exporter="e")
-
-    def attempt_failed(self, token: int = 1) -> RunAttemptFailed:
-        return RunAttemptFailed(**self._who(token), attempt=1, code="c", message="the source is away", retry_at=SLOT)
-
-    def succeeded(self, token: int = 1) -> RunSucceeded:
-        return RunSucceeded(
-            **self._who(token), rows=1, bytes_raw=1, bytes_packed=1, files=(), manifest="m", data_complete_through=None
-        )
-
-    def failed(self, token: int = 1) -> RunFailed:
-        return RunFailed(**self._who(token), attempt=1, code="c", message="no certificate")
-
-    def cancelled(self) -> RunCancelled:
-        return RunCancelled(**self._who(2), reason="requested", requested_by=None)
-
-    def skipped(self) -> RunSkipped:
-        return RunSkipped(**self._who(0), slot=self.slot, cause="schedule", reason="overlap", settings=SETTINGS)
 
 
 async def take(world: World, *events: ShownEvent) -> None:
@@ -115,7 +27,7 @@ async def shown(tenant: Tenant, job: dict[str, Any]) -> dict[str, Any]:
 
 async def test_J3_a_running_job_shows_progress_and_the_time_left(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
-    story = Story(job, tenant)
+    story = Story(job, tenant.tenant_id)
     await take(world, story.triggered(), story.queued())
     assert (await shown(tenant, job))["latest_run"]["state"] == "queued"
     await take(world, story.started(), story.estimated(0.25))
@@ -135,16 +47,16 @@ async def test_J3_a_running_job_shows_progress_and_the_time_left(world: World, t
 async def test_J3_the_next_run_moves_on_with_the_slots(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
     world.clock.at = SLOT + timedelta(seconds=1)
-    await take(world, Story(job, tenant).triggered())
+    await take(world, Story(job, tenant.tenant_id).triggered())
     assert (await shown(tenant, job))["next_run_at"] == "2026-11-24T16:00:00Z"
     world.clock.at = SLOT + timedelta(hours=4)
-    await take(world, Story(job, tenant, SLOT + timedelta(hours=4)).skipped_slot("overlap"))
+    await take(world, Story(job, tenant.tenant_id, SLOT + timedelta(hours=4)).skipped_slot("overlap"))
     assert (await shown(tenant, job))["next_run_at"] == "2026-11-24T20:00:00Z"
 
 
 async def test_J3_a_run_in_progress_is_shown_before_a_later_one_that_was_skipped(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
-    first, second = Story(job, tenant), Story(job, tenant, SLOT + timedelta(hours=4))
+    first, second = Story(job, tenant.tenant_id), Story(job, tenant.tenant_id, SLOT + timedelta(hours=4))
     await take(world, first.triggered(), first.queued(), first.started(), second.triggered(), second.skipped())
     assert (await shown(tenant, job))["latest_run"]["id"] == str(first.run_id)
     await take(world, first.succeeded())
@@ -156,7 +68,7 @@ async def test_J7_a_scheduled_one_time_job_is_suspended_by_its_start_and_never_r
 ) -> None:
     job = await tenant.job(schedule=ONCE_LATER)
     assert job["state"] == "active"
-    story = Story(job, tenant)
+    story = Story(job, tenant.tenant_id)
     for _ in range(2):
         await take(world, story.triggered())
     found = await shown(tenant, job)
@@ -170,13 +82,13 @@ async def test_J7_a_scheduled_one_time_job_is_suspended_by_its_start_and_never_r
 
 async def test_J7_a_missed_start_counts_as_its_start(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=ONCE_LATER)
-    await take(world, Story(job, tenant).skipped_slot("missed"))
+    await take(world, Story(job, tenant.tenant_id).skipped_slot("missed"))
     assert (await shown(tenant, job))["state_reason"] == "one-time"
 
 
 async def test_J6_the_trigger_of_a_job_born_suspended_changes_nothing(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=ONCE_NOW)
-    await take(world, Story(job, tenant, NOW).triggered())
+    await take(world, Story(job, tenant.tenant_id, NOW).triggered())
     found = await shown(tenant, job)
     assert (found["version"], found["latest_run"]["state"]) == (1, "queued")
 
@@ -186,7 +98,7 @@ async def test_J9_a_job_in_progress_cannot_be_deleted_and_its_cancel_is_named(
     world: World, tenant: Tenant, way: str
 ) -> None:
     job = await tenant.job(schedule=HOURLY)
-    story = Story(job, tenant)
+    story = Story(job, tenant.tenant_id)
     await take(world, story.triggered())
     if way != "queued":
         await take(world, story.queued(), story.started())
@@ -206,7 +118,7 @@ async def test_J9_a_job_in_progress_cannot_be_deleted_and_its_cancel_is_named(
 
 async def test_J9_events_of_a_deleted_job_leave_nothing_behind(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
-    story = Story(job, tenant)
+    story = Story(job, tenant.tenant_id)
     await tenant.client.delete(f"/api/v1/jobs/{job['id']}", headers={"If-Match": "*"})
     before = len(await world.events())
     await take(world, story.triggered(), story.queued(), story.started(), story.estimated(0.5), story.succeeded())
@@ -216,7 +128,7 @@ async def test_J9_events_of_a_deleted_job_leave_nothing_behind(world: World, ten
 
 async def test_R1_an_ended_run_never_changes_again(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
-    story = Story(job, tenant)
+    story = Story(job, tenant.tenant_id)
     early = story.started()
     await take(world, story.triggered(), story.queued(), story.succeeded(), early, story.started(9), story.failed(9))
     await take(world, story.estimated(0.1, token=9))
@@ -226,7 +138,7 @@ async def test_R1_an_ended_run_never_changes_again(world: World, tenant: Tenant)
 
 async def test_H8_replays_and_doubles_in_any_batches_end_in_the_same_list(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
-    story = Story(job, tenant)
+    story = Story(job, tenant.tenant_id)
     history: list[ShownEvent] = [
         story.triggered(),
         story.queued(),
@@ -251,7 +163,7 @@ async def test_R8_five_failed_runs_in_a_row_suspend_a_job_with_the_reason(world:
     job = await tenant.job(schedule=HOURLY)
 
     async def fail(number: int) -> None:
-        story = Story(job, tenant, SLOT + timedelta(hours=4 * number))
+        story = Story(job, tenant.tenant_id, SLOT + timedelta(hours=4 * number))
         await take(world, story.triggered(), story.queued(), story.started())
         ended = story.failed()
         for _ in range(2):
@@ -259,7 +171,7 @@ async def test_R8_five_failed_runs_in_a_row_suspend_a_job_with_the_reason(world:
 
     for number in range(4):
         await fail(number)
-    good = Story(job, tenant, SLOT + timedelta(hours=16))
+    good = Story(job, tenant.tenant_id, SLOT + timedelta(hours=16))
     await take(world, good.triggered(), good.succeeded())
     for number in range(5, 9):
         await fail(number)
@@ -277,11 +189,11 @@ async def test_R8_five_failed_runs_in_a_row_suspend_a_job_with_the_reason(world:
 async def test_U3_an_event_that_names_another_tenant_touches_nothing(world: World, tenant: Tenant) -> None:
     other = await world.tenant()
     job = await tenant.job(schedule=HOURLY)
-    story = Story(job, other)
+    story = Story(job, other.tenant_id)
     await take(world, story.triggered(), story.queued(), story.started())
     assert (await shown(tenant, job))["latest_run"] is None
 
 
 async def test_events_of_unknown_jobs_are_passed_over(world: World, tenant: Tenant) -> None:
-    story = Story({"id": str(uuid4())}, tenant)
+    story = Story({"id": str(uuid4())}, tenant.tenant_id)
     await take(world, story.triggered(), story.started(), story.estimated(0.5), story.failed())

@@ -1,0 +1,95 @@
+"""The events of a run, as the other services would tell them."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from shared.events import (
+    JobSettings,
+    RunAttemptFailed,
+    RunCancelled,
+    RunEstimated,
+    RunFailed,
+    RunHandedBack,
+    RunQueued,
+    RunSkipped,
+    RunStarted,
+    RunSucceeded,
+    SlotSkipped,
+    SlotTriggered,
+    Timeframe,
+    Window,
+)
+from shared.timetable import run_id_of
+
+SLOT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SETTINGS = JobSettings(title="t", source="contact_history", type="interaction", source_tenant=7, timeframe=Timeframe())
+
+
+class Story:
+    """The events of one run, as the other services would tell them."""
+
+    def __init__(self, job: dict[str, Any], tenant_id: UUID, slot: datetime = SLOT) -> None:
+        self.slot = slot
+        self.job_id, self.tenant_id = UUID(job["id"]), tenant_id
+        self.run_id = run_id_of(self.job_id, slot)
+        self._seq = count()
+
+    def _who(self, token: int = 1) -> dict[str, Any]:
+        at = self.slot + timedelta(seconds=next(self._seq))
+        run = {"job_id": self.job_id, "tenant_id": self.tenant_id, "run_id": self.run_id}
+        return run | {"token": token, "seq": next(self._seq), "at": at}
+
+    def triggered(self) -> SlotTriggered:
+        return SlotTriggered(
+            job_id=self.job_id,
+            tenant_id=self.tenant_id,
+            run_id=self.run_id,
+            slot=self.slot,
+            cause="schedule",
+            job_version=1,
+            settings=SETTINGS,
+            overlap="skip",
+            triggered_at=self.slot,
+        )
+
+    def skipped_slot(self, reason: Any) -> SlotSkipped:
+        return SlotSkipped(
+            job_id=self.job_id,
+            tenant_id=self.tenant_id,
+            run_id=self.run_id,
+            slot=self.slot,
+            reason=reason,
+            job_version=1,
+            skipped_at=self.slot,
+        )
+
+    def queued(self) -> RunQueued:
+        return RunQueued(**self._who(0), slot=self.slot, cause="schedule", settings=SETTINGS)
+
+    def started(self, token: int = 1) -> RunStarted:
+        return RunStarted(**self._who(token), exporter="e", attempt=token, window=Window(), recipients=())
+
+    def estimated(self, progress: float, token: int = 1) -> RunEstimated:
+        return RunEstimated(**self._who(token), progress=progress, eta_seconds=60.0, eta_low=40.0, eta_high=90.0)
+
+    def handed_back(self, token: int = 1) -> RunHandedBack:
+        return RunHandedBack(**self._who(token), exporter="e")
+
+    def attempt_failed(self, token: int = 1) -> RunAttemptFailed:
+        return RunAttemptFailed(**self._who(token), attempt=1, code="c", message="the source is away", retry_at=SLOT)
+
+    def succeeded(self, token: int = 1) -> RunSucceeded:
+        return RunSucceeded(
+            **self._who(token), rows=1, bytes_raw=1, bytes_packed=1, files=(), manifest="m", data_complete_through=None
+        )
+
+    def failed(self, token: int = 1) -> RunFailed:
+        return RunFailed(**self._who(token), attempt=1, code="c", message="no certificate")
+
+    def cancelled(self) -> RunCancelled:
+        return RunCancelled(**self._who(2), reason="requested", requested_by=None)
+
+    def skipped(self) -> RunSkipped:
+        return RunSkipped(**self._who(0), slot=self.slot, cause="schedule", reason="overlap", settings=SETTINGS)

@@ -1,0 +1,119 @@
+"""Runs, artifacts and live updates are passed on to history as they are: headers, ranges, streams, both ways."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from job_api.app import history_client, web
+from shared.lifecycle import Health
+from tests.integration.job_api.world import World
+from tests.support.wait import eventually
+
+
+class Elsewhere:
+    """A history that says what it was asked."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    async def echo(self, request: Request) -> Response:
+        body = {
+            "method": request.method,
+            "target": request.scope["raw_path"].decode() + "?" + request.scope["query_string"].decode(),
+            "headers": dict(request.headers.items()),
+            "body": (await request.body()).decode(),
+        }
+        return JSONResponse(body, 206, {"Content-Range": "bytes 0-1/2", "Connection": "x-private", "X-Private": "1"})
+
+    async def events(self, _: Request) -> Response:
+        async def told() -> AsyncIterator[bytes]:
+            try:
+                yield b"id: 1\ndata: first\n\n"
+                await asyncio.Event().wait()
+            finally:
+                self.gone.set()
+
+        return StreamingResponse(told(), media_type="text/event-stream")
+
+
+async def serving(app: ASGIApp) -> tuple[uvicorn.Server, "asyncio.Task[None]", str]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
+    task = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started)
+    return server, task, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncClient]]:
+    upstream = Elsewhere()
+    methods = ["GET", "POST", "DELETE"]
+    routes = [
+        Route("/api/v1/events", upstream.events),
+        Route("/api/v1/runs", upstream.echo, methods=methods),
+        Route("/api/v1/{path:path}", upstream.echo, methods=methods),
+    ]
+    upper, upper_task, url = await serving(Starlette(routes=routes))
+    async with history_client(url) as history:
+        app = web(world.pool, clock=world.clock, health=Health(), history=history)
+        lower, lower_task, base = await serving(app)
+        async with httpx.AsyncClient(base_url=base) as client:
+            yield upstream, client
+        lower.should_exit = upper.should_exit = True
+        await asyncio.gather(lower_task, upper_task)
+
+
+async def test_a_request_and_its_answer_are_passed_on(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
+    headers = {
+        "Authorization": "Bearer x",
+        "Range": "bytes=0-1",
+        "If-None-Match": '"1"',
+        "Connection": "x-hop",
+        "X-Hop": "1",
+    }
+    answer = await elsewhere[1].request("GET", "/api/v1/artifacts/a%2Fb?x=1&y=%20", headers=headers)
+    assert (answer.status_code, answer.headers["content-range"]) == (206, "bytes 0-1/2")
+    assert "x-private" not in answer.headers
+    seen = answer.json()
+    assert (seen["method"], seen["target"]) == ("GET", "/api/v1/artifacts/a%2Fb?x=1&y=%20")
+    assert {seen["headers"][name] for name in ("authorization", "range", "if-none-match")} == {
+        "Bearer x",
+        "bytes=0-1",
+        '"1"',
+    }
+    assert seen["headers"]["host"] == elsewhere[1].base_url.netloc.decode()
+    assert "x-hop" not in seen["headers"]
+
+
+async def test_bodies_are_passed_on(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
+    answer = await elsewhere[1].post("/api/v1/runs", content=b"words", headers={"Cookie": "sluice_session=y"})
+    assert (answer.json()["body"], answer.json()["headers"]["cookie"]) == ("words", "sluice_session=y")
+
+
+async def test_H6_live_updates_arrive_while_the_stream_is_open_and_its_end_is_passed_on(
+    elsewhere: tuple[Elsewhere, httpx.AsyncClient],
+) -> None:
+    upstream, client = elsewhere
+    async with client.stream("GET", "/api/v1/events") as answer:
+        lines = answer.aiter_lines()
+        assert [await anext(lines), await anext(lines)] == ["id: 1", "data: first"]
+        assert not upstream.gone.is_set()
+    await eventually(upstream.gone.is_set, timeout=10)
+
+
+async def test_history_away_is_said_in_words(world: World) -> None:
+    async with history_client("http://127.0.0.1:9") as history:
+        app = web(world.pool, clock=world.clock, health=Health(), history=history)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            for path in ("/api/v1/runs", "/api/v1/runs/1/cancel", "/api/v1/events"):
+                answer = await client.get(path)
+                assert answer.status_code == 503
+                assert answer.json()["type"].endswith("/history-unavailable")
+                assert answer.headers["retry-after"] == "5"
