@@ -38,7 +38,8 @@ def decrypt(
     Nothing is left behind for a file that fails.
     """
     errors = Console(stderr=True)
-    failed = 0
+    failed = False
+    written: list[Path] = []
     try:
         identity = _identity(key, cert, passphrase_file)
         output.mkdir(parents=True, exist_ok=True)
@@ -49,14 +50,14 @@ def decrypt(
         for file in files:
             task = progress.add_task(file.name, total=file.stat().st_size)
             try:
-                written = decrypt_file(
-                    file, identity, output, keep_zip=keep_zip, force=force, on_read=_advance(progress, task)
-                )
+                on_read = _advance(progress, task)
+                written += decrypt_file(file, identity, output, keep_zip=keep_zip, force=force, on_read=on_read)
             except (SluiceError, OSError) as error:
-                failed += 1
+                failed = True
                 errors.print(f"{file}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-            else:
-                typer.echo("\n".join(map(str, written)))
+    # After the bars, which may share a terminal with it.
+    for path in written:
+        typer.echo(path)
     if failed:
         raise typer.Exit(1)
 
@@ -75,7 +76,7 @@ def _progress(console: Console) -> Progress:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False)
 
 
 def _advance(progress: Progress, task: TaskID) -> Callable[[int], None]:

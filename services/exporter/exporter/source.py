@@ -17,8 +17,8 @@ Consume = Callable[[bytes], Awaitable[None]]
 
 CONNECT_SECONDS = 10.0
 
-# Parallel plans lose the order of rows and compiling costs more than it saves here; the rest makes JSON text and plans
-# the same everywhere.
+# Parallel plans lose the order of rows and compiling costs more than it saves here. The last setting, new in PostgreSQL
+# 14, makes a backend stop soon after we have gone, even in a count. The rest makes JSON text the same everywhere.
 _SESSION = """
     SET LOCAL timezone = 'UTC';
     SET LOCAL datestyle = 'ISO, YMD';
@@ -30,7 +30,6 @@ _SESSION = """
     SELECT set_config('client_connection_check_interval', '500', true)
         WHERE current_setting('server_version_num')::int >= 140000;
 """
-# (The last makes a backend stop soon after we have gone, even in a count; before PostgreSQL 14 there is no such thing.)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +116,7 @@ async def open_snapshot(
     Raises SourceUnavailable or AccessRefused. Leaving by an exception cuts the connection, which frees the backend at
     once.
     """
-    with clear_errors():
-        connection: Connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": application}, statement_cache_size=0
-        )
+    connection = await _connect(dsn, application)
     try:
         with clear_errors():
             await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -136,6 +132,15 @@ async def open_snapshot(
         await connection.close(timeout=CONNECT_SECONDS)
 
 
+async def _connect(dsn: str, application: str) -> Connection:
+    settings = {"application_name": application}
+    try:
+        with clear_errors():
+            return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=settings, statement_cache_size=0)
+    except ValueError:
+        raise _bad_address() from None
+
+
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Turn the driver's errors into ours. Their own words may quote data, so only names of things go further."""
@@ -143,6 +148,8 @@ def clear_errors() -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         raise _of_server(error) from None
+    except asyncpg.ClientConfigurationError:
+        raise _bad_address() from None
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise SourceUnavailable(
             f"The source's PostgreSQL cannot be reached or was lost ({type(error).__name__})."
@@ -165,6 +172,11 @@ def _of_server(error: asyncpg.PostgresError) -> ExportError:
     if state.startswith(("42", "22", "54")):
         return BadMapping(f"A value or column of the source cannot be exported ({_name(error)}, SQLSTATE {state}).")
     return SourceUnavailable(f"The source's PostgreSQL could not go on ({_name(error)}, SQLSTATE {state}).")
+
+
+def _bad_address() -> AccessRefused:
+    # The driver's own words repeat parts of the address, and so perhaps the password.
+    return AccessRefused("The source's address (DSN) is not understood.")
 
 
 def _name(error: asyncpg.PostgresError) -> str:

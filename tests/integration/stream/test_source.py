@@ -173,6 +173,14 @@ async def test_R5_an_unknown_role_is_refused_for_good(history: History, database
     assert not refused.value.transient
 
 
+@pytest.mark.parametrize("dsn", ["nonsense", "mysql://me:secret@host/x", "postgresql://me:secret@host:port/x"])
+async def test_R5_an_address_that_makes_no_sense_is_refused_for_good(dsn: str) -> None:
+    with pytest.raises(AccessRefused, match="not understood") as refused:
+        async with open_snapshot(dsn):
+            pass
+    assert "secret" not in str(refused.value)
+
+
 async def test_R5_a_missing_database_is_refused_for_good(postgres: Databases) -> None:
     with pytest.raises(AccessRefused):
         async with open_snapshot(postgres.dsn("no_such_database")):
