@@ -1,0 +1,197 @@
+"""U1 to U3 at every door: each operation of the OpenAPI document with no token, with each role, with foreign ids."""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.integration.job_api.certs import make_certificate, pem
+from tests.integration.job_api.world import NOW, Tenant, World
+
+OPERATIONS = {
+    "createJob": {"operator"},
+    "listJobs": {"operator", "viewer"},
+    "getJob": {"operator", "viewer"},
+    "replaceJob": {"operator"},
+    "patchJob": {"operator"},
+    "deleteJob": {"operator"},
+    "suspendJob": {"operator"},
+    "resumeJob": {"operator"},
+    "uploadCertificate": {"operator"},
+    "listCertificates": {"operator", "viewer"},
+    "getCertificate": {"operator", "viewer"},
+    "retireCertificate": {"operator"},
+    "listSources": {"operator", "viewer"},
+    "createKey": set(),
+    "listKeys": set(),
+    "revokeKey": set(),
+    "getMe": {"operator", "downloader", "viewer"},
+    "logOut": {"operator", "downloader", "viewer"},
+    "logIn": {"operator", "downloader", "viewer"},
+}
+"""Who may do what beside admins, who may all; another operation in the document fails the tests until it is here."""
+OPEN = {"logIn"}
+ROLES = ("admin", "operator", "downloader", "viewer")
+
+
+def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def example(app: FastAPI, operation: dict[str, Any]) -> Any:
+    """Return the first example of an operation's JSON body, as the document gives it."""
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    if body is None:
+        return None
+    if "$ref" in body:
+        body = app.openapi()["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    return body["examples"][0]
+
+
+async def own(tenant: Tenant, parameter: str) -> str:
+    """Make what an operation's path names, and return its id."""
+    client = tenant.client
+    match parameter:
+        case "job_id":
+            return str((await tenant.job())["id"])
+        case "certificate_id":
+            name = f"c{secrets.token_hex(4)}"
+            body = {"name": name, "pem": pem(make_certificate(now=NOW, name=name))}
+            return str((await client.post("/api/v1/certificates", json=body)).json()["id"])
+        case "key_id":
+            return str((await client.post("/api/v1/keys", json={"name": "k", "roles": ["viewer"]})).json()["id"])
+    raise AssertionError(f"say how to make a {parameter}")
+
+
+async def ask(
+    world: World, client: httpx.AsyncClient, operation: tuple[str, str, dict[str, Any]], ids: dict[str, str]
+) -> httpx.Response:
+    method, path, described = operation
+    body = example(world.app, described)
+    needs = {each["name"] for each in described.get("parameters", [])}
+    headers = {"If-Match": "*"} if "If-Match" in needs else {}
+    return await client.request(method, path.format(**ids), json=body, headers=headers)
+
+
+def parameters(operation: dict[str, Any]) -> list[str]:
+    return [each["name"] for each in operation.get("parameters", []) if each["in"] == "path"]
+
+
+async def test_U2_every_operation_is_in_the_table_of_roles(world: World) -> None:
+    assert {described["operationId"] for _, _, described in operations(world.app)} == set(OPERATIONS)
+
+
+async def test_U1_without_a_token_nothing_answers_but_the_door(world: World) -> None:
+    stranger = world.client()
+    for operation in operations(world.app):
+        ids = {name: str(uuid4()) for name in parameters(operation[2])}
+        answer = await ask(world, stranger, operation, ids)
+        assert answer.status_code == 401, operation[2]["operationId"]
+        kind = "login-failed" if operation[2]["operationId"] in OPEN else "unauthenticated"
+        assert answer.json()["type"].endswith(f"/{kind}")
+
+
+async def test_U3_anothers_id_and_an_unknown_one_get_the_same_404_at_every_door(world: World, tenant: Tenant) -> None:
+    other = await world.tenant()
+    tried = 0
+    for operation in operations(world.app):
+        names = parameters(operation[2])
+        if not names:
+            continue
+        foreign = {name: await own(other, name) for name in names}
+        unknown = {name: str(uuid4()) for name in names}
+        answers = [await ask(world, tenant.client, operation, ids) for ids in (foreign, unknown)]
+        for answer in answers:
+            assert answer.status_code == 404, (operation[2]["operationId"], answer.text)
+        first, second = (answer.json() | {"instance": ""} for answer in answers)
+        assert first == second
+        assert set(answers[0].headers) == set(answers[1].headers)
+        mine = await ask(world, other.client, operation, foreign)
+        assert mine.is_success, (operation[2]["operationId"], mine.text)
+        tried += 1
+    assert tried >= 9
+
+
+@pytest.mark.parametrize("path", ["jobs", "certificates", "keys"])
+async def test_U3_lists_hold_ones_own_only(world: World, tenant: Tenant, path: str) -> None:
+    other = await world.tenant()
+    for each in (tenant, other):
+        await each.job()
+        await each.key("viewer")
+    lists = [(await each.client.get(f"/api/v1/{path}")).json()["items"] for each in (tenant, other)]
+    mine, theirs = ({item["id"] for item in items} for items in lists)
+    assert mine
+    assert theirs
+    assert not mine & theirs
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_U2_each_role_may_what_the_table_says_and_no_more(world: World, tenant: Tenant, role: str) -> None:
+    for operation in operations(world.app):
+        name = operation[2]["operationId"]
+        client = world.client(await tenant.key(role))
+        ids = {each: await own(tenant, each) for each in parameters(operation[2])}
+        answer = await ask(world, client, operation, ids)
+        if role == "admin" or role in OPERATIONS[name]:
+            assert answer.status_code in {200, 201, 204, 422} or name in OPEN, (name, answer.text)
+        else:
+            assert answer.status_code == 403, (name, answer.text)
+            assert answer.json()["type"].endswith("/access-denied")
+
+
+async def test_U2_a_role_that_falls_short_learns_nothing_of_what_is_there(world: World, tenant: Tenant) -> None:
+    client = world.client(await tenant.key("viewer"))
+    job = await tenant.job()
+    for job_id in (job["id"], str(uuid4())):
+        assert (await client.delete(f"/api/v1/jobs/{job_id}", headers={"If-Match": "*"})).status_code == 403
+
+
+async def test_U3_the_database_shows_a_forgotten_where_nothing_of_others(world: World, tenant: Tenant) -> None:
+    other = await world.tenant()
+    await other.job()
+    await tenant.job()
+    tables = ("tenant", "app_user", "identity", "certificate", "job", "audit")
+    async with world.database.looking(tenant.tenant_id) as database:
+        for table in tables:
+            found = {row["tenant_id"] for row in await database.fetch(f"SELECT tenant_id FROM {table}")}
+            assert found == {tenant.tenant_id}, table
+        assert await database.execute("UPDATE job SET title = 'mine now'") == "UPDATE 1"
+        assert await database.execute("DELETE FROM audit WHERE tenant_id <> $1", tenant.tenant_id) == "DELETE 0"
+    async with world.pool.acquire() as database:
+        for table in tables:
+            assert await database.fetchval(f"SELECT count(*) FROM {table}") == 0, f"{table}, with no scope at all"
+
+
+async def test_U3_every_table_with_a_tenant_is_under_row_level_security(world: World) -> None:
+    rows = await world.admin.fetch(
+        """
+        SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'tenant_id'
+        WHERE relkind = 'r' AND relnamespace = 'job_api'::regnamespace
+            AND NOT (relrowsecurity AND relforcerowsecurity)
+        """
+    )
+    assert [row["relname"] for row in rows] == []
+
+
+async def test_I1_the_document_is_complete_enough_to_generate_a_client(world: World) -> None:
+    document = (await world.client().get("/api/v1/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    for method, path, described in operations(world.app):
+        where = f"{method} {path}"
+        assert described["operationId"], where
+        assert described["summary"], where
+        assert "401" in described["responses"], where
+        if method in {"POST", "PUT", "PATCH"} and "requestBody" in described:
+            assert example(world.app, described), where
+        names = {each["name"] for each in described.get("parameters", [])}
+        assert ("Idempotency-Key" in names) == (
+            described["operationId"] in {"createJob", "uploadCertificate", "createKey"}
+        )
+        if path == "/api/v1/jobs/{job_id}" and method != "GET":
+            assert {"412", "428"} <= set(described["responses"]), where
