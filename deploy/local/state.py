@@ -36,7 +36,7 @@ class State:
         self._running = folder / "running.json"
 
     def prepare(self) -> None:
-        """Make the folder and those in it that are not made by a server; the last start's logs are kept beside the new."""
+        """Make the folder and those in it that no server makes; the last start's logs are kept beside the new."""
         make_folder(self.folder)
         # Others may pass through, as PostgreSQL's account must under root, but not look around.
         self.folder.chmod(0o711)
