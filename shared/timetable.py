@@ -83,4 +83,9 @@ RUNS = UUID("6f1f4a52-5d0e-5c4e-9d7b-0a1f0c6f5a11")
 
 def run_id_of(job_id: UUID, slot: datetime) -> UUID:
     """Return the id of the run of a job for a slot: derived, so that a slot decided twice is still one run (S7)."""
-    return uuid5(RUNS, f"{job_id}/{whole_second(slot):%Y-%m-%dT%H:%M:%SZ}")
+    return uuid5(RUNS, f"{job_id}/{whole_second(slot).isoformat()[:19]}Z")
+
+
+def run_id_of_request(request_id: UUID) -> UUID:
+    """Return the id of the run that a request to run now makes: asked twice with one id, it is one run (S10)."""
+    return uuid5(RUNS, f"request/{request_id}")

@@ -69,10 +69,10 @@ COMMANDS = Topic(
     name="sluice.commands",
     key="job_id",
     kept=timedelta(days=7),
-    events=(events.CancelRun,),
-    says="cancel this run",
+    events=(events.CancelRun, events.RunNow),
+    says="cancel this run; run this job now",
     producers=("job-api", "history"),
-    consumers=("exporter",),
+    consumers=("exporter", "scheduler"),
 )
 RUNS = Topic(
     name="sluice.runs",

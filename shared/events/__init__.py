@@ -5,7 +5,7 @@ taken from the wire.
 """
 
 from shared.events.certificates import CertificateSaved
-from shared.events.commands import CancelRun
+from shared.events.commands import CancelRun, RunNow
 from shared.events.estimates import RunEstimated
 from shared.events.identities import IdentitySaved
 from shared.events.jobs import JobDeleted, JobSaved
@@ -35,6 +35,7 @@ Event = (
     | SlotTriggered
     | SlotSkipped
     | CancelRun
+    | RunNow
     | RunQueued
     | RunStarted
     | PartFinished
@@ -58,6 +59,7 @@ REGISTRY: dict[tuple[str, int], type[Event]] = {
     ("slot.triggered", 1): SlotTriggered,
     ("slot.skipped", 1): SlotSkipped,
     ("run.cancel", 1): CancelRun,
+    ("run.now", 1): RunNow,
     ("run.queued", 1): RunQueued,
     ("run.started", 1): RunStarted,
     ("run.part-finished", 1): PartFinished,
@@ -91,6 +93,7 @@ __all__ = [
     "RunEvent",
     "RunFailed",
     "RunHandedBack",
+    "RunNow",
     "RunProgressed",
     "RunQueued",
     "RunRemoved",

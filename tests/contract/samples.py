@@ -90,6 +90,16 @@ def samples() -> list[events.Event]:
         events.SlotSkipped(
             job_id=JOB, tenant_id=TENANT, run_id=RUN, slot=SLOT, reason="missed", job_version=3, skipped_at=AT
         ),
+        events.RunNow(
+            job_id=JOB,
+            tenant_id=TENANT,
+            request_id=USER,
+            job_version=3,
+            settings=SETTINGS,
+            overlap="skip",
+            requested_by=USER,
+            requested_at=AT,
+        ),
         events.CancelRun(
             job_id=JOB, tenant_id=TENANT, run_id=RUN, reason="requested", requested_by=USER, requested_at=AT
         ),
