@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
+import uvloop
+
 from exporter.certificates import accept_recipients
 from exporter.cms import Sealing
 from exporter.export_errors import ExportError
@@ -169,4 +171,4 @@ if __name__ == "__main__":
     # A signal to the whole group is for the exporter, which decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    asyncio.run(main())
+    uvloop.run(main())
