@@ -57,19 +57,26 @@ def key_of(event: events.Event) -> UUID:
 
 def encode(event: events.Event, *, source: str, at: datetime) -> Record:
     """Return the record of an event; `source` names the service, `at` is when it happened."""
-    name, version = NAME_OF[type(event)]
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": str(uuid4()),
-        "ce_type": f"sluice.{name}.v{version}",
-        "ce_source": f"/sluice/{source}",
-        "ce_time": at.isoformat(),
-        "content-type": "application/json",
-        "traceparent": tracing.traceparent(),
-    }
+    headers = (*common_headers(type(event), source=source, at=at), *own_headers())
     value = None if isinstance(event, events.JobDeleted) else ADAPTERS[type(event)].dump_json(event)
-    encoded = tuple((name, text.encode()) for name, text in headers.items())
-    return Record(TOPIC_OF[type(event)].name, str(key_of(event)).encode(), value, encoded)
+    return Record(TOPIC_OF[type(event)].name, str(key_of(event)).encode(), value, headers)
+
+
+def common_headers(event_type: type[events.Event], *, source: str, at: datetime) -> Headers:
+    """Return the headers that all events of one kind, service and instant have in common."""
+    name, version = NAME_OF[event_type]
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", f"sluice.{name}.v{version}".encode()),
+        ("ce_source", f"/sluice/{source}".encode()),
+        ("ce_time", at.isoformat().encode()),
+        ("content-type", b"application/json"),
+    )
+
+
+def own_headers() -> Headers:
+    """Return the headers that each record has for itself: its id and its trace."""
+    return ("ce_id", str(uuid4()).encode()), ("traceparent", tracing.traceparent().encode())
 
 
 def decode(record: Received) -> Message:

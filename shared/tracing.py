@@ -12,9 +12,12 @@ _propagator = TraceContextTextMapPropagator()
 
 def traceparent() -> str:
     """Return the present trace context as a `traceparent` value; a new trace where there is none."""
-    carrier: dict[str, str] = {}
-    _propagator.inject(carrier)
-    return carrier.get("traceparent") or f"00-{randbits(128):032x}-{randbits(64):016x}-01"
+    if trace.get_current_span().get_span_context().is_valid:
+        carrier: dict[str, str] = {}
+        _propagator.inject(carrier)
+        return carrier["traceparent"]
+    drawn = f"{randbits(192):048x}"
+    return f"00-{drawn[:32]}-{drawn[32:]}-01"
 
 
 @contextmanager
