@@ -1,7 +1,7 @@
 """The rules of jobs: pure; time and whatever must be known of the tenant are arguments."""
 
 from job_api.domain.drafts import Context, Draft, Recipient, settled
-from job_api.domain.jobs import Job, created, edited
+from job_api.domain.jobs import Job, created, edited, run_failed, slot_passed
 from job_api.domain.schedules import ScheduleDraft
 from job_api.domain.standing import Command, Standing, perform, standing_of, stopper
 
@@ -16,7 +16,9 @@ __all__ = [
     "created",
     "edited",
     "perform",
+    "run_failed",
     "settled",
+    "slot_passed",
     "standing_of",
     "stopper",
 ]

@@ -93,6 +93,23 @@ def edited(job: Job, draft: Draft, context: Context) -> Job:
     return _of(made, replace(job, version=job.version + 1, saved_at=context.now))
 
 
+def slot_passed(job: Job, *, spent: bool, now: datetime) -> Job:
+    """Return the job after one of its slots got its fate; `spent` when it was triggered or missed.
+
+    A one-time job has had its start then, and is suspended for good (J7); else it is the very same job.
+    """
+    if job.schedule.kind != "once" or not spent or job.state_reason == "one-time":
+        return job
+    return job.suspended("one-time", now)
+
+
+def run_failed(job: Job, in_a_row: int, now: datetime) -> Job:
+    """Return the job after one of so many failed runs in a row: suspended after five (R8), else the same."""
+    if job.state == "suspended" or in_a_row < FAILURES_MOST:
+        return job
+    return job.suspended("failures", now)
+
+
 def _of(made: Settled, job: Job) -> Job:
     return replace(
         job,

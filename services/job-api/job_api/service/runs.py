@@ -7,7 +7,7 @@ suspended, a failure counted) happens in the transaction that took it as new.
 from collections.abc import Iterable
 from uuid import UUID
 
-from job_api.domain.jobs import FAILURES_MOST, StateReason
+from job_api.domain import Job, run_failed, slot_passed
 from job_api.errors import NotFound
 from job_api.store import Actor, Change, Database, jobs, runs
 from job_api.store.database import EVERYBODY, rescope
@@ -88,27 +88,33 @@ class Runs:
         await runs.show_latest(database, event.tenant_id, event.job_id)
         if state == "succeeded":
             await runs.forget_failures(database, event.tenant_id, event.job_id)
-        if state == "failed" and await runs.count_failure(database, event.tenant_id, event.job_id) >= FAILURES_MOST:
-            await self._suspend(database, event.tenant_id, event.job_id, "failures")
+        elif state == "failed":
+            await self._failed(database, event)
+
+    async def _failed(self, database: Connection, event: RunEvent) -> None:
+        """Count failed runs in a row, and suspend a job that had too many (R8)."""
+        in_a_row = await runs.count_failure(database, event.tenant_id, event.job_id)
+        if in_a_row:
+            job = await jobs.locked(database, event.tenant_id, event.job_id)
+            await self._save(database, job, run_failed(job, in_a_row, self._clock.now()))
 
     async def _slot_passed(self, database: Connection, event: SlotTriggered | SlotSkipped, *, spent: bool) -> None:
-        """Show the next slot; a one-time job whose slot has come is suspended by it, for good (J7)."""
+        """Suspend a one-time job whose slot has come (J7), and show any other's next slot."""
         try:
             job = await jobs.locked(database, event.tenant_id, event.job_id)
         except NotFound:
             return  # deleted while the trigger was on its way: the exporters end the run, nothing is shown of it
-        if job.schedule.kind == "once" and spent:
-            await self._suspend(database, event.tenant_id, event.job_id, "one-time")
-        else:
-            following = jobs.next_run(job, max(event.slot, self._clock.now()))
-            await runs.show_next(database, event.tenant_id, event.job_id, following, job.version)
+        now = self._clock.now()
+        after = slot_passed(job, spent=spent, now=now)
+        await self._save(database, job, after)
+        following = jobs.next_run(after, max(event.slot, now))
+        await runs.show_next(database, event.tenant_id, event.job_id, following, after.version)
 
-    async def _suspend(self, database: Connection, tenant_id: UUID, job_id: UUID, reason: StateReason) -> None:
-        job = await jobs.locked(database, tenant_id, job_id)
-        if job.state_reason == reason or (job.state == "suspended" and reason != "one-time"):
+    async def _save(self, database: Connection, before: Job, after: Job) -> None:
+        if after is before:
             return
-        change = Change(database, Actor.system(tenant_id), self._clock.now())
-        after = job.suspended(reason, change.at)
+        change = Change(database, Actor.system(after.tenant_id), after.saved_at)
         await jobs.update(database, after)
         await change.tell(after.to_event())
-        await change.note("job.suspend", job_id, before={"state": job.state}, after={"state_reason": reason})
+        reason = {"state_reason": after.state_reason}
+        await change.note("job.suspend", after.job_id, before={"state": before.state}, after=reason)
