@@ -17,6 +17,13 @@ class SourceUnavailable(ExportError):
     transient = True
 
 
+class SnapshotGone(ExportError):
+    """The snapshot of another connection cannot be joined any more."""
+
+    code = "snapshot-gone"
+    transient = True
+
+
 class AccessRefused(ExportError):
     """The source refuses the login, the database or the views."""
 

@@ -1,5 +1,6 @@
 """Records to finished files: lines -> zip -> CMS -> store, cut into parts between records (rules P1, P2, P4, P7)."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,16 +20,22 @@ GATHER = 256 * 1024
 class FileNames:
     """The names of one kind of file of one run (rule P2); `kind` is `Interaction`, `Interaction-Attachment` or
     `Contact`.
+
+    With a `slice`, the names while parts of several slices are made and none knows its final number: unique, and they
+    sort in the order of the records.
     """
 
     kind: str
     job_id: str
     slot: datetime
     numbered: bool
+    slice: int | None = None
 
     def stem(self, number: int) -> str:
         """Return the name without extension of file `number`, counted from 1."""
         whole = f"{self.kind}-{self.job_id}-{self.slot:%Y%m%dT%H%M%SZ}"
+        if self.slice is not None:
+            return f"{whole}-{self.slice:04d}-{number:04d}"
         return f"{whole}-part-{number:04d}" if self.numbered else whole
 
     def file(self, number: int) -> str:
@@ -56,7 +63,7 @@ class Packing:
 @dataclass(frozen=True, slots=True)
 class Part:
     """A finished file: its name, its key in the store, records, bytes before and after, SHA-256 of the encrypted bytes
-    in hex.
+    in hex, the id of its last record.
     """
 
     kind: str
@@ -67,6 +74,7 @@ class Part:
     bytes_raw: int
     bytes_packed: int
     sha256: str
+    last_key: str | None
 
 
 class Packer:
@@ -144,6 +152,8 @@ class Packer:
         file.make_room(size)
         before = file.bytes_raw
         async for piece in pieces:
+            if file.bytes_raw == before:
+                file.last_record = piece
             await file.add_piece(piece)
         if file.bytes_raw - before != size:
             raise ValueError("a large record has not the size that was announced")
@@ -191,6 +201,7 @@ class _File:
         self.rows = 0
         self.bytes_raw = 0
         self.bytes_packed = 0
+        self.last_record: bytes | memoryview | None = None
         self._key = key
         self._names = names
         self._number = number
@@ -207,6 +218,8 @@ class _File:
         self._gathered += size
         self.rows += len(records)
         self.bytes_raw += size
+        if records:
+            self.last_record = records[-1]
         if self._gathered >= GATHER:
             self._pack_lines()
             await self._write_out()
@@ -237,6 +250,7 @@ class _File:
             self.bytes_raw,
             written.size,
             written.sha256,
+            None if self.last_record is None else key_of(self.last_record),
         )
 
     def _pack_lines(self) -> None:
@@ -264,3 +278,21 @@ class _File:
         for data in out:
             self.bytes_packed += len(data)
             await self.writer.write(data)
+
+
+def key_of(record: bytes | memoryview) -> str | None:
+    """Return the id of a record's JSON text, or None where that is not its first key; only its beginning is parsed."""
+    for end in (_KEY_WITHIN, len(record)):
+        text = bytes(record[:end]).decode(errors="ignore")
+        if not text.startswith(_KEY_FIRST):
+            return None
+        try:
+            found, _ = json.JSONDecoder().raw_decode(text, len(_KEY_FIRST))
+        except ValueError:
+            continue
+        return str(found)
+    return None
+
+
+_KEY_FIRST = '{"id":'
+_KEY_WITHIN = 1024

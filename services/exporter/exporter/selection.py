@@ -32,10 +32,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """A slice of the kind's own ids in "C" order, half-open; None is unbounded."""
+    """A slice of the kind's own ids in "C" order, half-open, without those up to `after`; None is unbounded."""
 
     first: str | None = None
     before: str | None = None
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

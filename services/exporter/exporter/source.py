@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import asyncpg
 
-from exporter.export_errors import AccessRefused, BadMapping, ExportError, SourceUnavailable
+from exporter.export_errors import AccessRefused, BadMapping, ExportError, SnapshotGone, SourceUnavailable
 from exporter.selection import Selection
-from exporter.source_query import content_query, count_query, records_query
+from exporter.source_query import boundaries_query, content_query, count_query, records_query, size_query
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Consume = Callable[[bytes], Awaitable[None]]
@@ -70,6 +70,21 @@ class Snapshot:
         with clear_errors():
             return int(await self._connection.fetchval(query.text, *query.values))
 
+    async def boundaries(self, selection: Selection, step: int) -> tuple[int, list[str]]:
+        """Return how many records are selected, and the key of the first of every `step` records but the first."""
+        query = boundaries_query(selection, step)
+        with clear_errors():
+            row = await self._connection.fetchrow(query.text, *query.values)
+        assert row is not None
+        return int(row[0]), list(row[1] or ())
+
+    async def record_size(self, selection: Selection) -> float | None:
+        """Return about how many bytes a record's JSON text has, by a look at the first; None where there is none."""
+        query = size_query(selection)
+        with clear_errors():
+            size: float | None = await self._connection.fetchval(query.text, *query.values)
+        return size
+
     async def stream(self, selection: Selection, consume: Consume) -> None:
         """Give the records as binary COPY, chunk by chunk, to `consume`; the next chunk is read when it returns.
 
@@ -113,15 +128,15 @@ async def open_snapshot(
 ) -> AsyncIterator[Snapshot]:
     """Connect and open a snapshot, or `join` the one another connection has exported.
 
-    Raises SourceUnavailable or AccessRefused. Leaving by an exception cuts the connection, which frees the backend at
-    once.
+    Raises SourceUnavailable, AccessRefused or SnapshotGone. Leaving by an exception cuts the connection, which frees
+    the backend at once.
     """
     connection = await _connect(dsn, application)
     try:
         with clear_errors():
             await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             if join is not None:
-                await connection.execute(f"SET TRANSACTION SNAPSHOT {_literal(join)}")
+                await _join(connection, join)
             await connection.execute(_SESSION)
         yield Snapshot(connection)
     except BaseException:
@@ -130,6 +145,17 @@ async def open_snapshot(
     # All was read: how the connection ends is no matter any more.
     with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         await connection.close(timeout=CONNECT_SECONDS)
+
+
+async def _join(connection: Connection, snapshot: str) -> None:
+    try:
+        await connection.execute(f"SET TRANSACTION SNAPSHOT {_literal(snapshot)}")
+    except (
+        asyncpg.InvalidParameterValueError,
+        asyncpg.UndefinedObjectError,
+        asyncpg.ObjectNotInPrerequisiteStateError,
+    ):
+        raise SnapshotGone("The snapshot is gone: the transaction that exported it has ended.") from None
 
 
 async def _connect(dsn: str, application: str) -> Connection:

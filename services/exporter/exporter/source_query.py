@@ -9,6 +9,8 @@ from exporter.selection import KeyRange, RecordKind, Selection
 LARGE_CONTENT = 4 * 1024 * 1024
 """Attachments above this many bytes are read by chunks."""
 
+_SAMPLE = 500
+
 CONTENT_CHUNK = 768 * 1024
 """Bytes of such a chunk; a multiple of 3, so that base64 of the chunks joins up."""
 
@@ -108,6 +110,32 @@ def count_query(selection: Selection) -> Query:
     return Query(f"SELECT count(*) FROM {_view(selection.kind)} v WHERE {condition}", values)
 
 
+def boundaries_query(selection: Selection, step: int) -> Query:
+    """Count the selected records and, in the same pass over the keys, find the key that begins each next `step`."""
+    condition, values = _condition(selection)
+    numbered = f'SELECT v.id, row_number() OVER (ORDER BY v.id COLLATE "C") AS n FROM {_view(selection.kind)} v'
+    text = (
+        f"SELECT count(*), array_agg(x.id ORDER BY x.n) FILTER (WHERE x.n > 1 AND (x.n - 1) % {step:d} = 0) "
+        f"FROM ({numbered} WHERE {condition}) x"
+    )
+    return Query(text, values)
+
+
+def size_query(selection: Selection) -> Query:
+    """Select the mean bytes of a record's JSON text, from the first few; NULL where there is none."""
+    condition, values = _condition(selection)
+    few = f'WHERE {condition} ORDER BY v.id COLLATE "C" LIMIT {_SAMPLE}'
+    if selection.kind is RecordKind.ATTACHMENT:
+        # Not the records themselves, for those are made with their content.
+        sizes = (
+            f"SELECT coalesce(octet_length(v.content), 0) * 4 / 3 + 200 AS size FROM {_view(selection.kind)} v {few}"
+        )
+    else:
+        records = records_query(selection)
+        sizes = f"SELECT octet_length(r.row_to_json) AS size FROM ({records.text} LIMIT {_SAMPLE}) r"
+    return Query(f"SELECT avg(size)::float8 FROM ({sizes}) s", values)
+
+
 def content_query(source_tenant: int, attachment_id: str, offset: int) -> Query:
     """Select one chunk of one attachment's content, from byte `offset` counted from 0."""
     text = (
@@ -154,7 +182,7 @@ def _content_terms(alias: str, selection: Selection, values: list[object]) -> li
 
 def _key_terms(keys: KeyRange | None, values: list[object]) -> Sequence[str]:
     terms = []
-    for operator, key in ((">=", keys.first), ("<", keys.before)) if keys is not None else ():
+    for operator, key in ((">=", keys.first), ("<", keys.before), (">", keys.after)) if keys is not None else ():
         if key is not None:
             values.append(key)
             terms.append(f'v.id COLLATE "C" {operator} ${len(values)}::text')

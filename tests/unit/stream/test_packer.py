@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.objects import ObjectStore, open_store
-from exporter.packer import FileNames, Packer, Packing, Part
+from exporter.packer import FileNames, Packer, Packing, Part, key_of
 from exporter.zipstream import Compression
 from sluice.cms import decrypted
 from tests.unit.stream.officers import officer
@@ -189,3 +189,18 @@ async def test_P7_both_compressions_open_and_small_is_smaller(compression: Compr
     [part] = await packed(store, [batch], Packing([officer().recipient], compression=compression))
     assert await unpacked(store, part) == [b"".join(line + b"\n" for line in batch)]
     assert part.bytes_packed < part.bytes_raw / 10
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [
+        (b'{"id":"a-1","text":null}', "a-1"),
+        (b'{"id":"\\u00e9\\"x","text":null}', 'é"x'),
+        (memoryview('{"id":"ключ","text":"%s"}'.replace("%s", "я" * 3000).encode()), "ключ"),
+        (('{"id":"' + "k" * 5000 + '"}').encode(), "k" * 5000),
+        (b'{"text":"a"}', None),
+        (b'{"id":"cut', None),
+    ],
+)
+def test_R3_a_part_s_last_key_is_read_from_its_last_record(record: bytes | memoryview, key: str | None) -> None:
+    assert key_of(record) == key
