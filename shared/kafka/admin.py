@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.codec import Received
 from shared.kafka.dead_letters import revived
-from shared.kafka.producer import KafkaUnavailable, Producer
+from shared.kafka.producer import LARGEST_MESSAGE, KafkaUnavailable, Producer
 from shared.settings import KafkaSettings
 from shared.topics import DEAD_LETTERS_KEPT, TOPICS, Topic
 
@@ -98,7 +98,7 @@ def _raise_for(response: object) -> None:
 
 
 def _safety(replication: int) -> dict[str, str]:
-    return {"min.insync.replicas": str(max(1, replication - 1))}
+    return {"min.insync.replicas": str(max(1, replication - 1)), "max.message.bytes": str(LARGEST_MESSAGE)}
 
 
 def _milliseconds(kept: timedelta) -> str:

@@ -17,6 +17,7 @@ from shared.codec import Message, Received, decode
 from shared.errors import InvalidMessage, SluiceError, TooManyDeadLetters, TransientError
 from shared.kafka.dead_letters import DeadLetterLimit, dead_letter
 from shared.kafka.producer import Producer
+from shared.lifecycle import first_of
 from shared.observe import CONSUMED, CONSUMER_LAG, CONSUMER_RETRIES, DEAD_LETTERS, logger
 from shared.topics import Topic
 
@@ -64,6 +65,7 @@ class Consumer(ConsumerRebalanceListener):
         self._lag: int | None = None
         self._advanced = time.monotonic()
         self._failures = 0
+        self._stopping = asyncio.Event()
 
     def unready(self) -> str | None:
         """Return why this member is not at work, or None when it is: ready means advancing or with nothing to do."""
@@ -75,6 +77,7 @@ class Consumer(ConsumerRebalanceListener):
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set. Raises TooManyDeadLetters or ConsumerStalled, the offset unmoved."""
+        self._stopping = stopping
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=self._group,
@@ -220,7 +223,7 @@ class Consumer(ConsumerRebalanceListener):
         seconds = min(_LAST_BACKOFF, _FIRST_BACKOFF * 2**self._failures)
         self._failures += 1
         log.warning(what, group=self._group, error=_words(error), retry_in_seconds=seconds)
-        await self._clock.sleep(seconds)
+        await first_of(self._stopping, seconds=seconds)
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         while True:

@@ -15,6 +15,9 @@ from shared.errors import TransientError
 from shared.observe import logger
 
 log = logger(__name__)
+
+LARGEST_MESSAGE = 16 * 1024 * 1024
+"""Bytes of the largest message: the end of a run with ten thousand files tells of each."""
 _PARTITIONER = DefaultPartitioner()
 _BATCHES_FROM = 50
 
@@ -66,6 +69,7 @@ class Producer:
                     enable_idempotence=True,
                     compression_type="lz4",
                     max_batch_size=256 * 1024,
+                    max_request_size=LARGEST_MESSAGE,
                     request_timeout_ms=20_000,
                 )
                 try:

@@ -152,6 +152,14 @@ async def test_members_that_come_and_go_lose_nothing(kafka_address: str, produce
         assert not one.done()
 
 
+async def test_the_end_of_a_run_with_ten_thousand_files_goes_through(kafka_address: str, producer: Producer) -> None:
+    handler, job = Handler(), uuid4()
+    large = replace(FAILED, job_id=job, seq=1, message="".join(secrets.token_hex(1024) for _ in range(2500)))
+    async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
+        await producer.send([codec.encode(large, source="test", at=AT)])
+        await eventually(lambda: of(handler, job) == [1])
+
+
 async def test_topics_are_made_as_the_table_says_and_again_without_harm(kafka_address: str) -> None:
     assert await create_topics(KafkaSettings(kafka_bootstrap=kafka_address)) == []
     from aiokafka.admin import AIOKafkaAdminClient
