@@ -4,116 +4,167 @@ import math
 from collections.abc import Sequence
 from typing import Any, Self
 
-from history.estimator.observed import UNKNOWN, EarlierRun, Eta, Progress
+from history.estimator.band import Doubt, banded, measured_deviation
+from history.estimator.observed import UNKNOWN, Eta, Progress
+from history.estimator.pace import Past, speed
+from history.estimator.promise import Promise, promise_of
+from history.estimator.slices import Slices
 
-_WINDOWS = (0.08, 0.2, 0.45, 1.0)
-_POINTS = 128
 _LEAST = 0.001
+_JUMP = 0.3
+_CALM = 0.015
+_LINE = tuple(step / 20 for step in range(21))
 
 
 class Estimator:
-    """Says when one run will be done.
+    """Says when one run will be done; where each piece comes from:
 
-    Work is measured in expected time: the share of a run's duration that the job's earlier runs needed for the same
-    share of units. The speed in that measure is blended from trailing windows, and with the speed that the earlier
-    durations promise, which counts less the more of the run has been seen.
+    - work is measured in expected time, by the 21-point curves of earlier runs (as build systems do for known steps);
+    - speed is blended from trailing windows weighted by hindsight (forecast combination by inverse squared error);
+    - earlier durations against sizes give a prior that the run's own pace overrules as it goes on (a precision-weighted
+      mean, as in Bayesian updating of a log-normal duration);
+    - stalls are taken out of the speed; their recurring share is added back, and one that stands is expected to last
+      half as long again (for durations without a scale, what has lasted t goes on in proportion to t);
+    - the slowest slice decides;
+    - the end shown is damped, and jumps when it is off by more than 30 %;
+    - the band comes from how far estimates of such runs were off before (`history.estimator.band`).
     """
 
     def __init__(self) -> None:
-        self._curve: tuple[float, ...] | None = None
-        self._promised: float | None = None
-        self._spread = 0.5
-        self._points: list[tuple[float, float]] = []
+        self._promise: Promise | None = None
+        self._past: Past | None = None
+        self._slices = Slices()
         self._total: float | None = None
-        self._began: float | None = None
+        self._seen_at = 0.0
+        self._shown: tuple[float, float] | None = None
 
     def reset(self, earlier_runs: Sequence[object]) -> None:
         """Begin a run, with its job's earlier runs in any order."""
-        self._points.clear()
-        self._total = self._began = None
-        runs = [run for run in map(EarlierRun.of, earlier_runs) if run.status == "succeeded" and run.duration > 0]
-        runs.sort(key=lambda run: run.started_at)
-        logs = [math.log(run.duration) for run in runs[-20:]]
-        self._promised = math.exp(_median(logs)) if logs else None
-        self._spread = 1.5 * _median([abs(each - _median(logs)) for each in logs]) + 0.1 if logs else 0.5
-        curves = [run.curve for run in runs[-20:] if run.curve]
-        self._curve = tuple(_median(list(column)) for column in zip(*curves, strict=True)) if curves else None
+        self._promise = promise_of(earlier_runs)
+        self._past, self._slices, self._total, self._shown = None, Slices(), None, None
 
     def push(self, event: object) -> None:
         """Take one progress event; one that is older than the last is passed over."""
         progress = Progress.of(event)
-        if self._began is None:
-            self._began = progress.ts
-        if self._points and progress.ts <= self._points[-1][0]:
+        if self._past is None:
+            self._past = Past(progress.ts)
+        elif progress.ts <= self._seen_at:
             return
-        self._total = progress.units_total or self._total
-        self._points.append((progress.ts, progress.units_done))
-        if len(self._points) > _POINTS:
-            self._points = self._points[:1] + self._points[2::2]
+        self._seen_at = progress.ts
+        if progress.units_total and progress.units_total != self._total:
+            self._total, self._shown = progress.units_total, None  # what was shown rested on another total
+        self._past.add(progress.ts, progress.units_done)
+        self._slices.add(progress.ts, progress.slices)
+
+    def begin(self, ts: float) -> None:
+        """Say when the run began, where that is known before its first progress."""
+        self._past = self._past or Past(ts)
+        self._seen_at = max(self._seen_at, ts)
 
     def eta(self, now: float) -> Eta:
         """Return seconds left (median) and their 10 % to 90 % band."""
-        if self._began is None or not self._points:
-            return self._banded(self._promised, 0.0) if self._promised else UNKNOWN
-        works = [(ts, self._work(units)) for ts, units in self._points]
-        ts, work = works[-1]
-        speed = self._speed(works, max(0.0, now - self._began))
-        if speed is None:
+        left, deviation = self._left(now)
+        if left is None:
             return UNKNOWN
-        left = (1.0 - work) / speed
-        # Silence is spent, but never more than half of what is left: what is late is not therefore nearly done.
-        return self._banded(max(left - max(0.0, now - ts), left / 2), work)
+        past, promise = self._past, self._promise
+        slack = past.usual_gap() / 2 + 0.003 * max(0.0, now - past.began) if past else 0.0
+        doubt = Doubt(deviation, self._share(), promise is not None, slack, promise.coverage if promise else None)
+        return banded(self._damped(max(left, _LEAST), now), doubt)
 
     def curve(self, total: float, ended_at: float) -> list[float] | None:
         """Return at which fraction of its duration a run that has ended had done 0, 5 ... 100 % of `total` units."""
-        if self._began is None or ended_at <= self._began or total <= 0:
+        past = self._past
+        if past is None or ended_at <= past.began or total <= 0:
             return None
-        points = [(self._began, 0.0), *self._points, (ended_at, total)]
-        return [(_reached(points, total * step / 20) - self._began) / (ended_at - self._began) for step in range(21)]
+        points = [(past.began, 0.0), *((ts, units) for ts, units, _ in past.points), (ended_at, total)]
+        return [(_reached(points, total * step / 20) - past.began) / (ended_at - past.began) for step in range(21)]
 
     def dump(self) -> dict[str, Any]:
         """Return what must be kept to go on in another process, a few KB at most."""
-        return {"began": self._began, "total": self._total, "points": self._points}
+        past = self._past.dump() if self._past else None
+        return {
+            "past": past,
+            "slices": self._slices.dump(),
+            "total": self._total,
+            "seen_at": self._seen_at,
+            "shown": self._shown,
+        }
 
     @classmethod
     def load(cls, state: dict[str, Any], earlier_runs: Sequence[object]) -> Self:
         """Return the estimator that was dumped."""
         made = cls()
         made.reset(earlier_runs)
-        made._began, made._total = state["began"], state["total"]
-        made._points = [(ts, units) for ts, units in state["points"]]
+        made._past = Past.load(state["past"]) if state["past"] else None
+        made._slices = Slices.load(state["slices"])
+        made._total, made._seen_at = state["total"], state["seen_at"]
+        made._shown = (state["shown"][0], state["shown"][1]) if state["shown"] else None
         return made
 
+    def _left(self, now: float) -> tuple[float | None, float]:
+        """Return the seconds left before damping, and the deviation of their logarithm."""
+        past, promise = self._past, self._promise
+        elapsed = now - past.began if past else 0.0
+        if past is None or self._total is None or not past.points:
+            return self._promised(elapsed)
+        share = self._share()
+        found = speed(past, self._work)
+        if found is None:
+            return self._promised(elapsed)
+        work, (pace, off) = self._work(past.points[-1][1]), found
+        pace /= 1 + past.recurring(now)
+        deviation = measured_deviation(work, off, promise.wander if promise else None)
+        if promise is not None:
+            pace, deviation = _combined(pace, deviation, 1 / promise.duration(self._total), promise.spread)
+        left = self._spent((1 - work) / pace, share, now)
+        slowest = self._slices.left()
+        if slowest is not None and share < 1:
+            left = max(left, slowest - max(0.0, now - self._slices.at))
+        return left, deviation
+
+    def _share(self) -> float:
+        past = self._past
+        return min(1.0, past.points[-1][1] / self._total) if past and past.points and self._total else 0.0
+
+    def _spent(self, left: float, share: float, now: float) -> float:
+        """Return what is left at `now` of what was left at the last advance."""
+        assert self._past is not None
+        silence = self._past.silence(now)
+        if share >= 1:
+            # A tail without progress; one that is overdue is expected to last half as long again.
+            return max(left - silence, 0.5 * max(0.0, silence - left), 0.02 * (now - self._past.began))
+        stands = self._past.stands(now)
+        moving = min(silence, self._past.usual_gap()) if stands or self._past.gaps else silence
+        return max(left - moving, 0.3 * left) + 0.5 * stands
+
+    def _promised(self, elapsed: float) -> tuple[float | None, float]:
+        if self._promise is None:
+            return None, 0.0
+        whole = self._promise.duration(self._total)
+        return max(whole - elapsed, 0.5 * max(0.0, elapsed - whole), 0.05 * whole), self._promise.spread
+
     def _work(self, units: float) -> float:
-        share = min(1.0, units / self._total) if self._total else 0.0
-        if self._curve is None:
-            return share
-        place = share * 20
+        curve = self._promise.curve if self._promise else _LINE
+        place = min(1.0, units / self._total) * 20 if self._total else 0.0
         low = min(19, int(place))
-        return self._curve[low] + (self._curve[low + 1] - self._curve[low]) * (place - low)
+        return curve[low] + (curve[low + 1] - curve[low]) * (place - low)
 
-    def _speed(self, works: list[tuple[float, float]], elapsed: float) -> float | None:
-        promised = 1.0 / self._promised if self._promised else None
-        seen = [speed for window in _WINDOWS if (speed := _trailing(works, elapsed * window)) > 0]
-        work = works[-1][1]
-        if not seen or work <= 0:
-            return promised
-        measured = math.exp(sum(math.log(speed) for speed in seen) / len(seen))
-        if promised is None:
-            return measured
-        trust = work / (work + 0.15)
-        return math.exp(trust * math.log(measured) + (1 - trust) * math.log(promised))
-
-    def _banded(self, left: float, work: float) -> Eta:
-        left = max(left, _LEAST)
-        spread = self._spread * (1 - 0.5 * work)
-        return left, left * math.exp(-spread), left * math.exp(spread)
+    def _damped(self, left: float, now: float) -> float:
+        """Move the end that is shown towards the estimated one; jump when it is off by more than 30 %."""
+        if self._shown is not None and now >= self._shown[0]:
+            at, end = self._shown
+            shown = end - now
+            if shown > 0 and abs(left - shown) <= _JUMP * max(left, shown):
+                span = _CALM * (left + (now - self._past.began if self._past else 0.0))
+                left = shown + (left - shown) * (1 - math.exp(-(now - at) / span))
+        self._shown = (now, now + left)
+        return left
 
 
-def _trailing(works: list[tuple[float, float]], length: float) -> float:
-    last = works[-1]
-    older = next((point for point in reversed(works) if point[0] <= last[0] - length), works[0])
-    return (last[1] - older[1]) / (last[0] - older[0]) if last[0] > older[0] else 0.0
+def _combined(pace: float, deviation: float, promised: float, spread: float) -> tuple[float, float]:
+    measured, prior = deviation**-2, spread**-2
+    log = (math.log(pace) * measured + math.log(promised) * prior) / (measured + prior)
+    return math.exp(log), (measured + prior) ** -0.5
 
 
 def _reached(points: list[tuple[float, float]], units: float) -> float:
@@ -124,9 +175,3 @@ def _reached(points: list[tuple[float, float]], units: float) -> float:
             return before[0] + (ts - before[0]) * ((units - before[1]) / span if span > 0 else 1.0)
         before = (ts, done)
     return points[-1][0]
-
-
-def _median(values: list[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -13,7 +13,8 @@ class EarlierRun:
     """An earlier run of the same job; `duration` in seconds.
 
     `curve` has 21 numbers: the fraction of the duration at which 0, 5 ... 100 % of its units were done. The last is
-    below 1 where work went on after the last unit (packing, storing): a tail that shows no progress.
+    below 1 where work went on after the last unit (packing, storing): a tail that shows no progress. `coverage`, where
+    it is known, is the share of the run's estimates whose band held its end.
     """
 
     run_id: str
@@ -23,6 +24,7 @@ class EarlierRun:
     bytes: int | None
     status: str
     curve: tuple[float, ...] | None
+    coverage: float | None = None
 
     @classmethod
     def of(cls, item: object) -> Self:
@@ -36,6 +38,7 @@ class EarlierRun:
             bytes=_get(item, "bytes"),
             status=str(_get(item, "status")),
             curve=tuple(float(each) for each in curve) if curve is not None and len(curve) == 21 else None,
+            coverage=_get(item, "coverage"),
         )
 
 

@@ -1,0 +1,82 @@
+"""`make bench-eta`: our estimates beside tqdm's and rich's; the last line is JSON."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from history.estimator import Estimator
+from tests.bench.eta.measure import Result, follow, follow_ours
+from tests.bench.eta.peers import Rich, Tqdm
+from tests.bench.eta.traces import KINDS, Trace, traces
+
+AT_MOST = {"auc_all": 0.75, "auc_history": 0.55, "auc_none": 1.0, "jump": 0.4, "ms_per_estimate": 1.0}
+Chosen = Callable[[Trace], bool]
+
+
+def main() -> None:
+    """Measure, print a table, and exit 1 when a figure is not reached."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.eta", description=__doc__)
+    parser.add_argument("--traces", type=int, default=520)
+    parser.add_argument("--seed", type=int, default=11)
+    arguments = parser.parse_args()
+    runs = traces(arguments.traces, arguments.seed)
+    ours = [follow_ours(run) for run in runs]
+    tqdm = [follow(run, Tqdm(run.started_at)) for run in runs]
+    rich = [follow(run, Rich(run.started_at)) for run in runs]
+
+    def ratio(peer: Sequence[Result], what: str, chosen: Chosen = lambda _: True) -> float:
+        mine, theirs = (
+            sum(getattr(each, what) for run, each in zip(runs, results, strict=True) if chosen(run))
+            for results in (ours, peer)
+        )
+        return float(round(mine / theirs, 3))
+
+    for kind in KINDS:
+        of_kind = [
+            ratio(tqdm, "area", lambda run, kind=kind, had=had: run.kind == kind and bool(run.earlier) == had)  # type: ignore[misc]
+            for had in (True, False)
+        ]
+        sys.stdout.write(
+            f"{kind:12}  area beside tqdm: {of_kind[0]:6.3f} with earlier runs, {of_kind[1]:6.3f} without\n"
+        )
+    sys.stdout.write(f"area beside rich: {ratio(rich, 'area')}, jumps beside rich: {ratio(rich, 'jumps')}\n")
+    held = [each.held for each in ours if each.held is not None]
+    figures = {
+        "auc_all": ratio(tqdm, "area"),
+        "auc_history": ratio(tqdm, "area", lambda run: bool(run.earlier)),
+        "auc_none": ratio(tqdm, "area", lambda run: not run.earlier),
+        "jump": ratio(tqdm, "jumps"),
+        "coverage": round(sum(held) / len(held), 3),
+        "ms_per_estimate": milliseconds(runs),
+        "state_kb": max(round(len(json.dumps(_driven(run).dump())) / 1024, 1) for run in runs),
+    }
+    sys.stdout.write(json.dumps(figures) + "\n")
+    missed = [name for name, most in AT_MOST.items() if figures[name] > most]
+    if missed or not 0.75 <= figures["coverage"] <= 0.85 or figures["state_kb"] > 16:
+        sys.exit(f"not reached: {missed or 'coverage or size of the state'}")
+
+
+def milliseconds(runs: Sequence[Trace]) -> float:
+    """Return the time of one event and one estimate of a run that is well under way."""
+    longest = max(runs, key=lambda run: len(run.events))
+    estimator, began, count = Estimator(), time.perf_counter(), 0
+    estimator.reset(longest.earlier)
+    for event in longest.events:
+        estimator.push(event)
+        estimator.eta(event.ts)
+        count += 1
+    return round((time.perf_counter() - began) / count * 1000, 4)
+
+
+def _driven(run: Trace) -> Estimator:
+    estimator = Estimator()
+    estimator.reset(run.earlier)
+    for event in run.events:
+        estimator.push(event)
+    return estimator
+
+
+if __name__ == "__main__":
+    main()
