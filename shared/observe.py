@@ -30,6 +30,11 @@ OUTBOX_DELAY = Histogram(
 SLOTS = Counter("sluice_slots_total", "Slots decided, by fate and reason", ["fate", "reason"])
 SLOT_LATENESS = Histogram("sluice_slot_lateness_seconds", "From a slot's instant to its decision", buckets=_QUICK)
 SCHEDULED_JOBS = Gauge("sluice_scheduled_jobs", "Jobs that have a next slot")
+NEXT_SLOT = Gauge("sluice_next_slot_timestamp_seconds", "When the next slot is due, in Unix time; 0 for none")
+AUDITED_SLOTS = Counter("sluice_audited_slots_total", "Slots of the ledger that the auditor has compared")
+AUDIT_DIFFERENCES = Counter(
+    "sluice_audit_differences_total", "Slots in which ledger and schedules differ; must stay 0", ["difference"]
+)
 RUNS_ENDED = Counter("sluice_runs_ended_total", "Runs that reached their end here, by state", ["state"])
 RUN_SECONDS = Histogram("sluice_run_seconds", "From a run's claim to its success", buckets=_LONG)
 RUNS_CLAIMED = Gauge("sluice_runs_claimed", "Runs that this exporter holds under a lease")

@@ -4,15 +4,20 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from scheduler.consumer import job_changes
+from scheduler.auditor import Auditor
+from scheduler.changes import Intake
+from scheduler.consumer import intake
+from scheduler.emitter import SOURCE
 from scheduler.service import Scheduler
 from scheduler.settings import Settings
-from scheduler.store import SOURCE, Ledger
+from scheduler.store import Ledger
+from scheduler.store_audit import AuditLog
+from scheduler.upkeep import Upkeep
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.outbox import Relay
 from shared.postgres import check, open_pool
-from shared.topics import JOBS
+from shared.topics import COMMANDS, JOBS
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,23 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
         Producer.opened(settings.kafka_bootstrap, name=SOURCE) as producer,
     ):
-        scheduler = Scheduler(Ledger(pool), missed_after=settings.missed_after, batch=settings.batch)
+        ledger = Ledger(pool)
+        scheduler = Scheduler(ledger, missed_after=settings.missed_after, batch=settings.batch)
         consumer = Consumer(
             bootstrap=settings.kafka_bootstrap,
             group="sluice.scheduler",
-            topics=[JOBS],
-            handle=job_changes(scheduler),
+            topics=[JOBS, COMMANDS],
+            handle=intake(Intake(ledger, wake=scheduler.wake)),
             producer=producer,
         )
-        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
         health = Health()
         health.add("postgres", lambda: check(pool))
         health.add("jobs", consumer.unready)
-        yield Process({"slots": scheduler.run, "jobs": consumer.run, "outbox": relay.run}, health)
+        loops = {
+            "slots": scheduler.run,
+            "jobs": consumer.run,
+            "outbox": Relay(pool, producer, dsn=settings.postgres, service=SOURCE).run,
+            "upkeep": Upkeep(ledger, kept=settings.ledger_kept).run,
+            "audit": Auditor(AuditLog(pool), every=settings.audit_every).run,
+        }
+        yield Process(loops, health)

@@ -1,19 +1,23 @@
-"""What becomes of each slot: pure, time is an argument."""
+"""What becomes of each slot: pure, time is an argument.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+A job's versions follow each other without a gap: each rules the slots from its saving to the next one's. A version that
+is replaced, or whose job is deleted, before all its slots have a fate stays until they have; so an edit neither loses
+a slot that was due before it nor fires one again (J10).
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from uuid import UUID
 
-from shared.events import JobSaved, SlotSkipped, SlotTriggered
-from shared.events.values import SlotCause, SlotSkipReason
-from shared.timetable import due, next_slot, preview, run_id_of, whole_second
+from shared.events import JobSaved, Schedule
+from shared.events.values import CatchUp, JobState, Overlap, SlotCause, SlotSkipReason
+from shared.timetable import next_slot, preview, whole_second
 
 CATCH_UP_MOST = 100
 """The most missed slots that `catch_up: all` runs (S8)."""
-SLOTS_AT_ONCE = 500
-"""Slots of one job decided in one turn: a job with years of missed slots must not keep the others waiting."""
-_INSTANT = timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,108 +41,152 @@ Decision = Run | Skip
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A job in the ledger: no slot up to `decided_until` will be decided again; `next_slot` is the first after."""
+class Version:
+    """One version of a job, as far as its slots need it: it rules those in [since, until).
 
-    job: JobSaved
-    next_slot: datetime | None
-    decided_until: datetime
-    deleted: bool = False
-
-
-def decide(job: JobSaved, first: datetime, now: datetime, missed_after: timedelta) -> list[Decision]:
-    """Return the fates of the slots from `first` to `now`, the oldest `SLOTS_AT_ONCE` of them."""
-    slots = list(islice(due(job.schedule, first - _INSTANT, now), SLOTS_AT_ONCE))
-    return [_fate(job, slot, now, missed_after) for slot in slots]
-
-
-def _fate(job: JobSaved, slot: datetime, now: datetime, missed_after: timedelta) -> Decision:
-    at_once = job.schedule.immediately and slot == whole_second(job.schedule.start)
-    # A one-time job that starts at once is saved already suspended (J6), and its one slot runs all the same.
-    if job.state == "suspended" and not (at_once and job.schedule.kind == "once"):
-        return Skip(slot, "suspended")
-    if at_once:
-        return Run(slot, "immediate")
-    if now - slot <= missed_after:
-        return Run(slot, "schedule")
-    return Run(slot, "catch-up") if _caught_up(job, slot, now) else Skip(slot, "missed")
-
-
-def _caught_up(job: JobSaved, slot: datetime, now: datetime) -> bool:
-    """Return whether a missed slot is run late: only the newest (`last`), the newest hundred (`all`), or never."""
-    if job.catch_up == "none":
-        return False
-    newer = 1 if job.catch_up == "last" else CATCH_UP_MOST
-    following = preview(job.schedule, newer, slot)
-    return len(following) < newer or following[-1] > now
-
-
-def after_decisions(entry: Entry, decisions: list[Decision]) -> Entry:
-    """Return the entry moved past the slots that have got their fate."""
-    if not decisions:
-        return entry
-    last = decisions[-1].slot
-    return Entry(entry.job, next_slot(entry.job.schedule, last), last)
-
-
-def changed(entry: Entry | None, job: JobSaved, missed_after: timedelta) -> tuple[list[Decision], Entry] | None:
-    """Take a job's new version: settle what was due before it by the old one; None when it is not newer.
-
-    The change counts from the second in which it was saved: slots before that belong to the version before, whoever
-    decides them and however late; nothing that has its fate is decided again (J10).
+    `next_slot` is the first of them that has no fate yet, None when there is none. `settings` are the frozen settings
+    as JSON, as they go into triggers; nothing here looks inside.
     """
-    since = whole_second(job.saved_at)
-    if entry is None:
-        # The ledger has never heard of this job: its slots begin with its saving, or with the ledger's.
-        return [], _begun(job, since - _INSTANT)
-    if entry.deleted or job.version <= entry.job.version:
+
+    job_id: UUID
+    tenant_id: UUID
+    number: int
+    state: JobState
+    schedule: Schedule
+    catch_up: CatchUp
+    overlap: Overlap
+    settings: str
+    since: datetime
+    until: datetime | None
+    deleted: bool
+    next_slot: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change makes of a job: the version that rules from now on, and the one before while it has slots open."""
+
+    ruling: Version
+    unsettled: Version | None
+
+
+def decide(
+    version: Version, now: datetime, *, missed_after: timedelta, most: int, heirs: Sequence[Version] = ()
+) -> tuple[list[Decision], datetime | None]:
+    """Return the fates of a version's open slots up to `now`, the oldest `most` of them, and the slot after these.
+
+    `heirs` are the job's later versions, oldest first: what they would run counts when missed slots are caught up.
+    """
+    slots: list[datetime] = []
+    slot, end = version.next_slot, _end(version, now)
+    while slot is not None and slot <= end and len(slots) < most:
+        slots.append(slot)
+        slot = next_slot(version.schedule, slot)
+    if slot is not None and version.until is not None and slot >= version.until:
+        slot = None
+    return _fates(version, slots, now, missed_after, heirs), slot
+
+
+def _end(version: Version, now: datetime) -> datetime:
+    return now if version.until is None else min(now, version.until - INSTANT)
+
+
+def _fates(
+    version: Version, slots: Sequence[datetime], now: datetime, missed_after: timedelta, heirs: Sequence[Version]
+) -> list[Decision]:
+    if version.deleted:
+        return [Skip(slot, "ended") for slot in slots]
+    fates: list[Decision] = []
+    oldest_run: int | None = None
+    at_once = immediate_slot(version.schedule)
+    for number, slot in enumerate(slots):
+        if slot == at_once and (version.state == "active" or version.schedule.kind == "once"):
+            # A one-time job that starts at once is saved already suspended (J6), and its one slot runs all the same.
+            fates.append(Run(slot, "immediate"))
+        elif version.state == "suspended":
+            fates.append(Skip(slot, "suspended"))
+        elif now - slot <= missed_after:
+            fates.append(Run(slot, "schedule"))
+        else:
+            if oldest_run is None:
+                oldest_run = bisect_left(slots, True, key=lambda each: _is_caught_up(version, each, now, heirs))
+            fates.append(Run(slot, "catch-up") if number >= oldest_run else Skip(slot, "missed"))
+    return fates
+
+
+def _is_caught_up(version: Version, slot: datetime, now: datetime, heirs: Sequence[Version]) -> bool:
+    """Return whether a missed slot is run late: the newest (`last`), one of the newest hundred (`all`), or none.
+
+    Nothing begins late for a job that has been suspended or deleted since.
+    """
+    if version.catch_up == "none" or (heirs and (heirs[-1].state == "suspended" or heirs[-1].deleted)):
+        return False
+    room = 1 if version.catch_up == "last" else CATCH_UP_MOST
+    for each in (version, *heirs):
+        if each.state == "active":
+            after = max(slot, each.since - INSTANT)
+            room -= sum(following <= _end(each, now) for following in preview(each.schedule, room, after))
+        if room <= 0:
+            return False
+    return True
+
+
+def immediate_slot(schedule: Schedule) -> datetime | None:
+    """Return the slot that starting immediately makes (S4), None for a schedule that does not."""
+    return whole_second(schedule.start) if schedule.immediately else None
+
+
+def begun(job: JobSaved, settings: str, before: Version | None) -> Version:
+    """Return the version that a saved job makes, after the version before it, if the ledger knows one."""
+    since = _since(job, before)
+    return Version(
+        job.job_id,
+        job.tenant_id,
+        job.version,
+        job.state,
+        job.schedule,
+        job.catch_up,
+        job.overlap,
+        settings,
+        since,
+        None,
+        False,
+        next_slot(job.schedule, since - INSTANT),
+    )
+
+
+def _since(job: JobSaved, before: Version | None) -> datetime:
+    """Return from when a version rules: from its saving; one that starts immediately, from its slot of that second."""
+    at_once = immediate_slot(job.schedule)
+    fresh = (
+        at_once is not None
+        and at_once >= whole_second(job.saved_at)
+        and (before is None or immediate_slot(before.schedule) != at_once)
+    )
+    since = min(at_once, job.saved_at) if fresh and at_once is not None else job.saved_at
+    # A clock that was set back between two savings must not give a slot to both.
+    return since if before is None else max(since, before.since)
+
+
+def changed(before: Version | None, job: JobSaved, settings: str) -> Change | None:
+    """Take a job's new version; None when it is not newer than what is known, or the job is deleted."""
+    if before is not None and (before.deleted or job.version <= before.number):
         return None
-    settled = list(_settled(entry, since, missed_after))
-    until = max(settled[-1].slot if settled else entry.decided_until, entry.decided_until)
-    return settled, _begun(job, max(until, since - _INSTANT))
+    ruling = begun(job, settings, before)
+    return Change(ruling, None if before is None else replaced(before, ruling.since, deleted=False))
 
 
-def _settled(entry: Entry, since: datetime, missed_after: timedelta) -> Iterator[Decision]:
-    slot = entry.next_slot
-    while slot is not None and slot < since:
-        yield _fate(entry.job, slot, since, missed_after)
-        slot = next_slot(entry.job.schedule, slot)
+def replaced(version: Version, until: datetime, *, deleted: bool) -> Version | None:
+    """Return what is left of a version that rules no longer; None when all its slots have their fate."""
+    until = until if version.until is None else min(until, version.until)
+    if version.next_slot is None or version.next_slot >= until:
+        return None
+    return replace(version, until=until, deleted=deleted)
 
 
-def _begun(job: JobSaved, decided_until: datetime) -> Entry:
-    return Entry(job, next_slot(job.schedule, decided_until), decided_until)
-
-
-def deleted(entry: Entry, now: datetime) -> tuple[list[Decision], Entry]:
-    """Take a job's deletion: what was due and not yet decided has ended with it."""
-    slots = islice(due(entry.job.schedule, entry.decided_until, now), SLOTS_AT_ONCE) if entry.next_slot else ()
-    decisions: list[Decision] = [Skip(slot, "ended") for slot in slots]
-    return decisions, Entry(entry.job, None, decisions[-1].slot if decisions else entry.decided_until, deleted=True)
-
-
-def to_event(job: JobSaved, decision: Decision, now: datetime) -> SlotTriggered | SlotSkipped:
-    """Return what tells the others of a slot's fate."""
-    run_id = run_id_of(job.job_id, decision.slot)
-    match decision:
-        case Run(slot, cause):
-            return SlotTriggered(
-                job_id=job.job_id,
-                tenant_id=job.tenant_id,
-                run_id=run_id,
-                slot=slot,
-                cause=cause,
-                job_version=job.version,
-                settings=job.settings,
-                overlap=job.overlap,
-                triggered_at=now,
-            )
-        case Skip(slot, reason):
-            return SlotSkipped(
-                job_id=job.job_id,
-                tenant_id=job.tenant_id,
-                run_id=run_id,
-                slot=slot,
-                reason=reason,
-                job_version=job.version,
-                skipped_at=now,
-            )
+def deleted(before: Version, now: datetime) -> Change | None:
+    """Take a job's deletion: slots that were due and have no fate have ended with it; None when it is known."""
+    if before.deleted:
+        return None
+    # `until` is exclusive, and a slot of this very instant was due.
+    return Change(replace(before, deleted=True, next_slot=None), replaced(before, now + INSTANT, deleted=True))

@@ -1,20 +1,26 @@
 """Deciding slots: one transaction a batch, in which fate, schedule and trigger stand or fall together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from scheduler.domain import Decision, Entry, Run, after_decisions, changed, decide, deleted, to_event
-from scheduler.store import Ledger
+from scheduler.domain import Run, Version, decide
+from scheduler.emitter import Emitter
+from scheduler.store import Fate, Ledger
+from shared import outbox
 from shared.errors import TransientError
-from shared.events import JobDeleted, JobSaved
 from shared.lifecycle import first_of
-from shared.observe import SCHEDULED_JOBS, SLOT_LATENESS, SLOTS, logger
+from shared.observe import NEXT_SLOT, SLOT_LATENESS, SLOTS, logger
 from shared.postgres import Connection
+from shared.timetable import run_id_of
 
 log = logger(__name__)
-_LONGEST_SLEEP = 1.0
+_LONGEST_SLEEP, _SHORTEST_SLEEP = 1.0, 0.02
+SLOTS_AT_ONCE = 2000
+"""Slots decided in one transaction, about: jobs with years of missed slots must not keep the others waiting."""
+STALL = timedelta(seconds=1.5)
+"""A scheduler that does nothing for so long in the midst of a transaction loses it, and others take its jobs."""
 
 
 class Scheduler:
@@ -25,6 +31,7 @@ class Scheduler:
         self._missed_after = missed_after
         self._batch = batch
         self._woken = asyncio.Event()
+        self._newest_first = False
 
     def wake(self) -> None:
         """Look at once: a schedule has changed."""
@@ -38,79 +45,72 @@ class Scheduler:
                 pause = 0.0 if await self.turn() else await self._pause()
             except TransientError as error:
                 log.warning("cannot decide slots, trying again", error=str(error))
-                pause = _LONGEST_SLEEP
+                pause = _LONGEST_SLEEP / 4
             if pause:
                 await first_of(self._woken, stopping, seconds=pause)
 
     async def turn(self) -> int:
-        """Decide the slots that are due of one batch of jobs; return the number of jobs."""
+        """Decide the slots that are due of one batch of jobs; return the number of versions that had any."""
         async with self._ledger.transaction() as database:
-            now = await self._ledger.now(database)
-            claimed = await self._ledger.claim_due(database, now, self._batch)
-            decisions = {entry.job.job_id: self._decide(entry, now) for entry in claimed}
-            entries = {entry.job.job_id: after_decisions(entry, decisions[entry.job.job_id]) for entry in claimed}
-            if claimed:
-                await self._record(database, entries, decisions, now)
-                await self._ledger.advance(database, entries)
-        _count(decisions, now)
-        return len(claimed)
+            now = await self._ledger.begin(database, stall=STALL)
+            ruling = await self._ledger.claim_due(database, now, self._batch, newest=self._newest_first)
+            unsettled = await self._ledger.claim_unsettled(database, now, self._batch)
+            claimed = len(ruling) + len(unsettled)
+            if not claimed:
+                return 0
+            most = max(1, SLOTS_AT_ONCE // claimed)
+            fates, moved = self._decide(ruling, now, most)
+            older = await self._decide_unsettled(database, unsettled, now, most) if unsettled else []
+            new = await self._record(database, older + fates, now)
+            await self._ledger.advance(database, moved)
+        count_fates(new, now)
+        # While more waits than one batch, every second batch takes the newest: what has just fallen due comes first.
+        self._newest_first = len(ruling) == self._batch and not self._newest_first
+        return claimed
 
-    async def change(self, changes: Sequence[JobSaved | JobDeleted]) -> None:
-        """Take changes of jobs, in their order; those that are not newer than what is known do nothing."""
-        async with self._ledger.transaction() as database:
-            known = await self._ledger.lock_jobs(database, {change.job_id for change in changes})
-            now = await self._ledger.now(database)
-            decisions: dict[UUID, list[Decision]] = {}
-            entries: dict[UUID, Entry] = {}
-            for change in changes:
-                entry = entries.get(change.job_id) or known.get(change.job_id)
-                if (taken := self._take(entry, change, now)) is not None:
-                    decisions.setdefault(change.job_id, []).extend(taken[0])
-                    # Slots settled by a change are events of the version before it.
-                    if taken[0] and entry is not None:
-                        await self._record(database, {change.job_id: entry}, {change.job_id: taken[0]}, now)
-                    entries[change.job_id] = taken[1]
-            await self._ledger.save_jobs(database, list(entries.values()))
-        _count(decisions, now)
-        self.wake()
+    def _decide(
+        self, ruling: Sequence[Version], now: datetime, most: int
+    ) -> tuple[list[Fate], list[tuple[UUID, datetime | None]]]:
+        fates: list[Fate] = []
+        moved: list[tuple[UUID, datetime | None]] = []
+        for version in ruling:
+            decisions, slot = decide(version, now, missed_after=self._missed_after, most=most)
+            fates += [Fate(version, each, run_id_of(version.job_id, each.slot)) for each in decisions]
+            moved.append((version.job_id, slot))
+        return fates, moved
 
-    def _decide(self, entry: Entry, now: datetime) -> list[Decision]:
-        assert entry.next_slot is not None
-        return decide(entry.job, entry.next_slot, now, self._missed_after)
+    async def _decide_unsettled(
+        self, database: Connection, unsettled: Sequence[Version], now: datetime, most: int
+    ) -> list[Fate]:
+        known = await self._ledger.versions_of(database, {version.job_id for version in unsettled})
+        fates: list[Fate] = []
+        moved: list[tuple[UUID, int, datetime | None]] = []
+        for version in unsettled:
+            heirs = [each for each in known.get(version.job_id, []) if each.number > version.number]
+            decisions, slot = decide(version, now, missed_after=self._missed_after, most=most, heirs=heirs)
+            fates += [Fate(version, each, run_id_of(version.job_id, each.slot)) for each in decisions]
+            moved.append((version.job_id, version.number, slot))
+        await self._ledger.settle(database, moved)
+        return fates
 
-    def _take(
-        self, entry: Entry | None, change: JobSaved | JobDeleted, now: datetime
-    ) -> tuple[list[Decision], Entry] | None:
-        if isinstance(change, JobSaved):
-            return changed(entry, change, self._missed_after)
-        return deleted(entry, now) if entry is not None and not entry.deleted else None
-
-    async def _record(
-        self,
-        database: Connection,
-        entries: Mapping[UUID, Entry],
-        decisions: Mapping[UUID, Sequence[Decision]],
-        now: datetime,
-    ) -> None:
-        decided = [(job_id, decision) for job_id, each in decisions.items() for decision in each]
-        new = await self._ledger.insert_slots(database, decided, now)
-        events = [
-            to_event(entries[job_id].job, decision, now)
-            for job_id, decision in decided
-            if (job_id, decision.slot) in new
-        ]
-        await self._ledger.write_events(database, events, now)
+    async def _record(self, database: Connection, fates: Sequence[Fate], now: datetime) -> Sequence[Fate]:
+        new = await self._ledger.insert_slots(database, fates, now)
+        emitter = Emitter(now)
+        rows = [emitter.row(fate.version, fate.decision, fate.run_id) for fate in new]
+        await outbox.write_rows(database, rows)
+        return new
 
     async def _pause(self) -> float:
-        SCHEDULED_JOBS.set(await self._ledger.count_scheduled())
-        seconds = await self._ledger.seconds_to_next()
-        return _LONGEST_SLEEP if seconds is None else min(_LONGEST_SLEEP, max(0.0, seconds))
+        first = await self._ledger.next_due()
+        NEXT_SLOT.set(first[0].timestamp() if first else 0)
+        # What is due and was not claimed is in another scheduler's hands: look again soon, without a storm of looks.
+        return _LONGEST_SLEEP if first is None else min(_LONGEST_SLEEP, max(_SHORTEST_SLEEP, first[1]))
 
 
-def _count(decisions: Mapping[UUID, Sequence[Decision]], now: datetime) -> None:
-    for each in decisions.values():
-        for decision in each:
-            run = isinstance(decision, Run)
-            SLOTS.labels("triggered" if run else "skipped", decision.reason).inc()
-            if run:
-                SLOT_LATENESS.observe(max(0.0, (now - decision.slot).total_seconds()))
+def count_fates(fates: Sequence[Fate], now: datetime) -> None:
+    """Count decided slots, and how late those were that run."""
+    for fate in fates:
+        run = isinstance(fate.decision, Run)
+        SLOTS.labels("triggered" if run else "skipped", fate.decision.reason).inc()
+        if run:
+            SLOT_LATENESS.observe(max(0.0, (now - fate.decision.slot).total_seconds()))

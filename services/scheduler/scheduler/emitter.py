@@ -1,0 +1,70 @@
+"""The events of decided slots as outbox rows: the same bytes as the codec's, put together from parts that are ready.
+
+A job's frozen settings are kept as the JSON text that stands in its triggers, so nobody parses and writes them again
+for each slot.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from scheduler.domain import Decision, Run, Version
+from shared.events import RunNow, SlotSkipped, SlotTriggered
+from shared.outbox import Row, Stamp
+
+SOURCE = "scheduler"
+
+
+class Emitter:
+    """Makes the rows of one transaction, which happens at `now`."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = _instant(now)
+        self._triggered = Stamp(SlotTriggered, source=SOURCE, at=now)
+        self._skipped = Stamp(SlotSkipped, source=SOURCE, at=now)
+
+    def row(self, version: Version, decision: Decision, run_id: UUID) -> Row:
+        """Return the row that tells of a slot's fate."""
+        job, slot = str(version.job_id), _instant(decision.slot)
+        about = f'{{"job_id":"{job}","tenant_id":"{version.tenant_id}","run_id":"{run_id}","slot":"{slot}",'
+        if isinstance(decision, Run):
+            return self._triggered.row(
+                job,
+                f'{about}"cause":"{decision.reason}","job_version":{version.number},"settings":{version.settings},'
+                f'"overlap":"{version.overlap}","triggered_at":"{self._now}"}}'.encode(),
+            )
+        return self._skipped.row(
+            job,
+            f'{about}"reason":"{decision.reason}","job_version":{version.number},"skipped_at":"{self._now}"}}'.encode(),
+        )
+
+
+def _instant(instant: datetime) -> str:
+    """Return an instant that is in UTC as events write it."""
+    return instant.isoformat()[:-6] + "Z"
+
+
+def answer(
+    request: RunNow, run_id: UUID, slot: datetime, *, deleted: bool, now: datetime
+) -> SlotTriggered | SlotSkipped:
+    """Return what tells of a request's fate: its run, unless the job is deleted."""
+    if deleted:
+        return SlotSkipped(
+            job_id=request.job_id,
+            tenant_id=request.tenant_id,
+            run_id=run_id,
+            slot=slot,
+            reason="ended",
+            job_version=request.job_version,
+            skipped_at=now,
+        )
+    return SlotTriggered(
+        job_id=request.job_id,
+        tenant_id=request.tenant_id,
+        run_id=run_id,
+        slot=slot,
+        cause="run-now",
+        job_version=request.job_version,
+        settings=request.settings,
+        overlap=request.overlap,
+        triggered_at=now,
+    )
