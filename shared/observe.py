@@ -80,9 +80,11 @@ def set_up_logs(*, level: str, form: Literal["json", "console"], service: str) -
         cache_logger_on_first_use=True,
     )
     renderers: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_tracebacks(), structlog.processors.JSONRenderer()]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -98,6 +100,11 @@ def set_up_logs(*, level: str, form: Literal["json", "console"], service: str) -
     for chatty in ("aiokafka", "httpx", "uvicorn.access", "faust", "mode"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _tracebacks() -> structlog.typing.Processor:
+    # Without the local variables, which are the default: they hold passwords, tokens and what people wrote.
+    return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
