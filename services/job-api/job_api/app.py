@@ -9,7 +9,9 @@ from fastapi import FastAPI
 
 from job_api.api.access import access_routes, key_routes
 from job_api.api.certificates import certificate_routes
+from job_api.api.clones import clone_routes
 from job_api.api.jobs import job_routes
+from job_api.api.planning import planning_routes
 from job_api.api.problems import answer_problems
 from job_api.api.proxy import LIMITS, proxy_routes
 from job_api.api.sources import source_routes
@@ -18,8 +20,9 @@ from job_api.consumer import run_changes
 from job_api.housekeeping import Housekeeping
 from job_api.pages.app import pages_app
 from job_api.passwords import Passwords
-from job_api.service import Access, Certificates, Jobs, Runs
+from job_api.service import Access, Certificates, Estimates, Jobs, Runs
 from job_api.settings import Settings
+from job_api.source import Source
 from job_api.store import Database
 from job_api.store.database import SOURCE
 from shared.clock import Clock, SystemClock
@@ -60,7 +63,8 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         health.add("postgres", lambda: check(pool))
         health.add("runs", consumer.unready)
         loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
-        yield Process(web(pool, clock=clock, health=health, history=history), loops, health)
+        source = Source(settings.source) if settings.source else None
+        yield Process(web(pool, clock=clock, health=health, history=history, source=source), loops, health)
 
 
 @asynccontextmanager
@@ -73,7 +77,9 @@ async def history_client(url: str | None) -> AsyncIterator[httpx.AsyncClient | N
         yield client
 
 
-def web(pool: Pool, *, clock: Clock, health: Health, history: httpx.AsyncClient | None) -> FastAPI:
+def web(
+    pool: Pool, *, clock: Clock, health: Health, history: httpx.AsyncClient | None = None, source: Source | None = None
+) -> FastAPI:
     """Return the API and the pages over a database."""
     database = Database(pool)
     access = Access(database, clock, Passwords())
@@ -83,6 +89,8 @@ def web(pool: Pool, *, clock: Clock, health: Health, history: httpx.AsyncClient 
     for routes in (
         job_routes(jobs, clock),
         switch_routes(jobs, clock),
+        clone_routes(jobs, history),
+        planning_routes(jobs, Estimates(source)),
         certificate_routes(certificates),
         source_routes(jobs),
         access_routes(access),

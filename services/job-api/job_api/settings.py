@@ -12,6 +12,9 @@ class Settings(ServiceSettings):
 
     service: ClassVar[str] = "JOB_API"
 
+    source: str | None = Field(
+        None, pattern=r"^postgres(ql)?://", description="DSN of the source, to estimate exports from its statistics"
+    )
     history_url: str | None = Field(
         None, description="base URL of the history API, to which runs, artifacts and events are passed on"
     )

@@ -160,21 +160,28 @@ def timeframe_body(timeframe: Timeframe) -> TimeframeBody:
     )
 
 
-def patched(job: domain.Job, patch: dict[str, Any]) -> domain.Draft:
-    """Return the draft of a job with a merge patch (RFC 7396) laid on it. Raises Invalid or RequestValidationError.
+def document_of(job: domain.Job) -> dict[str, Any]:
+    """Return the document of a job that patches are laid on."""
+    return JobDraft.of(job).model_dump(mode="json")
 
-    Another kind of schedule or timeframe begins with no fields of the one before.
+
+def patched(document: dict[str, Any], patch: dict[str, Any]) -> domain.Draft:
+    """Return the draft of a job's document with a merge patch (RFC 7396) laid on it.
+
+    Another kind of schedule or timeframe begins with no fields of the one before. Raises Invalid or
+    RequestValidationError.
     """
     _known(patch, JobDraft.model_fields, "")
-    document = JobDraft.of(job).model_dump(mode="json")
+    document = dict(document)
     for name, model in (("schedule", ScheduleBody), ("timeframe", TimeframeBody)):
         part = patch.get(name)
         if isinstance(part, dict):
             _known(part, model.model_fields, f"{name}.")
-            if part.get("kind", document[name]["kind"]) != document[name]["kind"]:
+            before = document[name] = dict(document.get(name) or {})
+            if part.get("kind", before.get("kind")) != before.get("kind"):
                 document[name] = {}
             elif name == "schedule" and "start" in part and "immediately" not in part:
-                document[name].pop("immediately", None)
+                before.pop("immediately", None)
     try:
         return JobDraft.model_validate(_merged(document, patch)).to_domain()
     except ValidationError as error:

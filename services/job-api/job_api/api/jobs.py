@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
-from job_api.api.drafts import JobDraft, patched
+from job_api.api.drafts import JobDraft, document_of, patched
 from job_api.api.requests import (
     CURSOR_MOST,
     LIMIT,
@@ -80,14 +80,16 @@ def tagged(view: JobView, response: Response, now: datetime) -> JobOut:
     return JobOut.of(view, now)
 
 
+def made(view: JobView) -> Answer:
+    """Return the answer to what made a job."""
+    body = JobOut.of(view, view.job.created_at).model_dump(mode="json")
+    headers = {"ETag": etag(view.job.version), "Location": f"/api/v1/jobs/{view.job.job_id}"}
+    return {"status": 201, "headers": headers, "body": body}
+
+
 def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
     """Return the routes of jobs."""
     routes = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
-
-    def made(view: JobView) -> Answer:
-        body = JobOut.of(view, clock.now()).model_dump(mode="json")
-        headers = {"ETag": etag(view.job.version), "Location": f"/api/v1/jobs/{view.job.job_id}"}
-        return {"status": 201, "headers": headers, "body": body}
 
     @routes.post(
         "",
@@ -133,7 +135,9 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         response: Response,
         if_match: IfMatch = None,
     ) -> JobOut:
-        view = await jobs.edit(who, job_id, versions=seen(if_match), redraft=lambda job: patched(job, changes))
+        view = await jobs.edit(
+            who, job_id, versions=seen(if_match), redraft=lambda job: patched(document_of(job), changes)
+        )
         return tagged(view, response, clock.now())
 
     @routes.delete(

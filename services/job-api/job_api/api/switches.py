@@ -1,17 +1,37 @@
-"""`/api/v1/jobs/{id}/suspend` and `/resume`: the slider."""
+"""`/api/v1/jobs/{id}/suspend`, `/resume` and `/run`: the slider, and a run beside the schedule."""
 
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse
 
 from job_api.api.jobs import TAGGED, tagged
-from job_api.api.requests import IfMatch, versions
+from job_api.api.requests import IfMatch, answered, once, versions
 from job_api.api.roles import Writer
 from job_api.api.views import JobOut
 from job_api.domain import Command
 from job_api.service import Jobs
+from job_api.store import Once
+from job_api.store.change import Answer
 from shared.clock import Clock
 from shared.web import problem_responses
+
+Running = Annotated[Once, Depends(once("run-job"))]
+_ASKED: dict[str, Any] = {
+    "run_id": "9a6f4a3e-0f57-5cc5-8a3e-8d3f3a0f0d5e",
+    "location": "/api/v1/runs/9a6f4a3e-0f57-5cc5-8a3e-8d3f3a0f0d5e",
+}
+
+
+class RunAsked(BaseModel):
+    """A run that was asked for; it is in the history as soon as the scheduler has taken the request."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ASKED]})
+
+    run_id: UUID
+    location: str
 
 
 def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
@@ -37,5 +57,20 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
     async def resume(who: Writer, job_id: UUID, response: Response, if_match: IfMatch = None) -> JobOut:
         view = await jobs.switch(who, job_id, Command.RESUME, versions=versions(if_match))
         return tagged(view, response, clock.now())
+
+    def asked(run_id: UUID) -> Answer:
+        location = f"/api/v1/runs/{run_id}"
+        return {"status": 202, "headers": {"Location": location}, "body": {"run_id": str(run_id), "location": location}}
+
+    @routes.post(
+        "/{job_id}/run",
+        operation_id="runJob",
+        summary="Run a job now, suspended or not, and leave its schedule alone; not for jobs that run once",
+        status_code=202,
+        response_model=RunAsked,
+        responses=problem_responses(404, 409),
+    )
+    async def run(who: Writer, job_id: UUID, once: Running) -> JSONResponse:
+        return answered(await jobs.run_now(who, job_id, once, asked))
 
     return routes

@@ -1,19 +1,24 @@
 """Commands on jobs, and reading them."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 
-from job_api.domain import Command, Draft, Job, created, edited, perform
-from job_api.errors import LostUpdate
+from job_api.domain import Command, Draft, Job, ScheduleDraft, created, edited, perform, settled
+from job_api.domain.drafts import Settled
+from job_api.domain.schedules import schedule_faults, settled_schedule
+from job_api.errors import Invalid, LostUpdate
 from job_api.store import Actor, Change, Database, JobView, Once, jobs, listing
 from job_api.store.change import Answer
 from job_api.store.identities import Tenant, tenant
+from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
-from shared.events import JobDeleted, JobSaved
+from shared.events import JobDeleted, JobSaved, RunNow, Schedule
+from shared.timetable import run_id_of_request
 
 _SAVED = TypeAdapter(JobSaved)
 Redraft = Callable[[Job], Draft]
@@ -40,6 +45,41 @@ class Jobs:
         await change.tell(job.to_event())
         await change.note("job.create", job.job_id, after=_document(job))
         return render(JobView(job, None, None, jobs.next_run(job, change.at)))
+
+    async def clone(
+        self, who: Identity, job_id: UUID, redraft: Redraft, once: Once, render: Callable[[JobView], Answer]
+    ) -> Answer:
+        """Make a job of another's settings. Raises NotFound, Invalid, Refused or IdempotencyConflict."""
+        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
+
+            async def make() -> Answer:
+                found = await jobs.view(change.database, who.tenant_id, job_id)
+                return await self._create(change, redraft(found.job), render)
+
+            return await change.once(once, make)
+
+    async def run_now(self, who: Identity, job_id: UUID, once: Once, render: Callable[[UUID], Answer]) -> Answer:
+        """Ask for a run at once, beside the schedule (S10). Raises NotFound, Refused or IdempotencyConflict."""
+        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
+
+            async def ask() -> Answer:
+                job = await _locked(change, job_id, None)
+                perform(job, Command.RUN, now=change.at, busy=None)
+                asked = RunNow(
+                    job_id=job_id,
+                    tenant_id=job.tenant_id,
+                    request_id=uuid4(),
+                    job_version=job.version,
+                    settings=job.settings,
+                    overlap=job.overlap,
+                    requested_by=who.user_id,
+                    requested_at=change.at,
+                )
+                await change.tell(asked)
+                await change.note("job.run", job_id, after={"run": str(run_id_of_request(asked.request_id))})
+                return render(run_id_of_request(asked.request_id))
+
+            return await change.once(once, ask)
 
     async def edit(self, who: Identity, job_id: UUID, *, versions: frozenset[int] | None, redraft: Redraft) -> JobView:
         """Replace a job's settings. Raises NotFound, LostUpdate, Invalid or Refused.
@@ -82,6 +122,20 @@ class Jobs:
         """Return a page of jobs."""
         async with self._database.looking(who.tenant_id) as database:
             return await listing.page(database, who.tenant_id, wish)
+
+    async def check(self, who: Identity, draft: Draft) -> Settled:
+        """Return what a job made of the draft would hold, without making it. Raises Invalid or Refused."""
+        async with self._database.looking(who.tenant_id) as database:
+            return settled(draft, await jobs.context(database, who.tenant_id, self._clock.now()))
+
+    def preview(self, draft: ScheduleDraft, count: int) -> tuple[Schedule, list[datetime]]:
+        """Return a schedule that is not saved yet, and its next slots (J12). Raises Invalid."""
+        now = self._clock.now()
+        if faults := tuple(schedule_faults(draft, now=now, previous=None)):
+            raise Invalid(*faults)
+        schedule = settled_schedule(draft, now=now, previous=None)
+        since = schedule.start if schedule.immediately else now
+        return schedule, timetable.preview(schedule, count, since - timedelta(microseconds=1))
 
     async def tenant(self, who: Identity) -> Tenant:
         """Return the tenant of whoever asks."""
