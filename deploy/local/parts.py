@@ -20,6 +20,7 @@ class Addresses:
     source: str
     store: Path
     logs: Path
+    work: Path  # the processes' working folder: what a library drops there stays with the state
     history_url: str
 
 
@@ -68,7 +69,7 @@ def part_command(part: Part, addresses: Addresses, port: int) -> Command:
         words=[sys.executable, "-m", part.package, part.command],
         environment=service_environment(part.package, addresses, extra),
         log=addresses.logs / f"{part.name}.log",
-        folder=CHECKOUT,
+        folder=addresses.work,
         rank=SERVICE_RANK,
     )
 

@@ -178,6 +178,7 @@ class _Setup:
             source=self._postgres.dsn(READER, self._state.secret(READER), SOURCE_DATABASE),
             store=self._state.store,
             logs=self._state.logs,
+            work=self._state.work,
             history_url=f"http://{LOOPBACK}:{history_port}",
         )
 

@@ -32,6 +32,7 @@ class State:
         self.store = folder / "store"
         self.logs = folder / "logs"
         self.parts = folder / "parts"
+        self.work = folder / "work"
         self._secrets = folder / "secrets.json"
         self._running = folder / "running.json"
 
@@ -44,7 +45,7 @@ class State:
         shutil.rmtree(earlier, ignore_errors=True)
         if self.logs.exists():
             self.logs.rename(earlier)
-        for folder in (self.store, self.logs):
+        for folder in (self.store, self.logs, self.work):
             make_folder(folder).chmod(0o700)
 
     @contextmanager
