@@ -55,10 +55,10 @@ elif what == "postgres":
     server = Postgres(folder, warden, durable=False)
     server.start()
 else:
-    (folder / "temporary").write_text(str(warden.temporary_folder("sluice-test-")))
     words = [sys.executable, "-c", "import time; time.sleep(3600)"]
     command = Command(name="part", words=words, environment=plain_environment(), log=folder / "x.log", folder=folder)
     if what == "program":
+        (folder / "temporary").write_text(str(warden.temporary_folder("sluice-test-")))
         process = Running(command, warden)
     else:
         process = Supervisor(warden, folder / "notes").start(command)
