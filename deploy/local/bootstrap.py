@@ -158,7 +158,7 @@ def bootstrap() -> None:
         say("Installing uv, by version and checksum (19 MB)")
         uv = install_uv()
         cache = run([str(uv), "cache", "dir"]).strip()
-        say(f"Installing {packages} packages, by version and checksum (about 200 MB once, kept in {cache})")
+        say(f"Installing {packages} packages, by version and checksum (about 300 MB once, kept in {cache})")
         install_packages(uv)
         STAMP.write_text(wanted + "\n")
 
