@@ -2,5 +2,6 @@
 
 from shared.kafka.consumer import Consumer, Handler
 from shared.kafka.producer import KafkaUnavailable, Producer
+from shared.kafka.replay import Replay
 
-__all__ = ["Consumer", "Handler", "KafkaUnavailable", "Producer"]
+__all__ = ["Consumer", "Handler", "KafkaUnavailable", "Producer", "Replay"]

@@ -1,6 +1,8 @@
-"""`python -m history recorder | estimates | api | migrate`."""
+"""`python -m history recorder | estimates | api | rebuild | migrate`."""
 
-from history.app import estimating, recording, serving
+import sys
+
+from history.app import estimating, rebuilt_log, recording, serving
 from history.settings import Settings
 from shared.command import main
 from shared.lifecycle import run
@@ -24,5 +26,11 @@ async def api(settings: Settings) -> None:
         await run(process.loops, app=process.app, health=process.health, settings=settings)
 
 
+async def rebuild(settings: Settings) -> None:
+    """Rebuild the run log from the topics and put it in the place of the one that is there."""
+    rebuilt = await rebuilt_log(settings)
+    sys.stdout.write(f"rebuilt {rebuilt.runs} runs from {rebuilt.events} events in {rebuilt.seconds:.1f} s\n")
+
+
 if __name__ == "__main__":
-    main("history", __doc__, Settings, {"recorder": recorder, "estimates": estimates, "api": api})
+    main("history", __doc__, Settings, {"recorder": recorder, "estimates": estimates, "api": api, "rebuild": rebuild})

@@ -10,20 +10,22 @@ from history.api.artifacts import artifact_routes
 from history.api.live import event_routes
 from history.api.runs import run_routes
 from history.browsing import Browsing
-from history.consumer import TOPICS, record_events
+from history.consumer import LOG_TOPICS, TOPICS, record_events
 from history.downloads import Downloads
 from history.estimates import Estimates
 from history.intake import Intake
 from history.live import Live
 from history.objects import open_objects
+from history.rebuild import Rebuilt, rebuild
 from history.recorder import Recorder
 from history.settings import Settings
 from history.store import SOURCE
 from history.store.estimates import EstimateStore
 from history.store.log import RunLog
 from history.store.reading import Reading
+from history.store.rebuilding import RebuiltLog
 from history.store.writing import Requests
-from shared.kafka import Consumer, Producer
+from shared.kafka import Consumer, Producer, Replay
 from shared.lifecycle import Health, Loop, health_app
 from shared.outbox import Relay
 from shared.postgres import check, open_pool
@@ -79,6 +81,16 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         health.add("events", faust.unready)
         loops = {"agents": faust.run, "estimates": estimates.run, "intake": intake.run}
         yield Process(loops, health_app(health), health)
+
+
+async def rebuilt_log(settings: Settings) -> Rebuilt:
+    """Rebuild the run log; the recorder may go on meanwhile. Raises PostgresUnavailable or KafkaUnavailable."""
+    async with (
+        open_pool(settings.postgres, size=2, name="history-rebuild") as pool,
+        Replay.opened(settings.kafka_bootstrap, LOG_TOPICS) as replay,
+        RebuiltLog.empty(pool) as log,
+    ):
+        return await rebuild(log, replay)
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ from shared.codec import Message
 from shared.kafka import Handler
 from shared.topics import ESTIMATES, IDENTITIES, JOBS, PROGRESS, RUNS, TRIGGERS
 
-TOPICS = (TRIGGERS, RUNS, PROGRESS, ESTIMATES, IDENTITIES, JOBS)
+LOG_TOPICS = (TRIGGERS, RUNS, PROGRESS, ESTIMATES)
+TOPICS = (*LOG_TOPICS, IDENTITIES, JOBS)
 
 
 def record_events(recorder: Recorder) -> Handler:

@@ -176,8 +176,15 @@ SELECT {columns} FROM artifact WHERE tenant_id = $1 AND artifact_id = $2;
 -- count_download: note that a file is being downloaded
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
 
--- load_estimator: a running estimator's memory
-SELECT token, seq, state FROM estimate_state WHERE run_id = $1;
+-- load_estimator: a run's state in the log and its estimator's memory, as far as there are any
+SELECT run.state, memory.token, memory.seq, memory.state AS memory
+FROM (SELECT $1::uuid AS run_id) AS asked
+LEFT JOIN run USING (run_id)
+LEFT JOIN estimate_state AS memory USING (run_id);
+
+-- ended_runs: which of these runs have ended
+SELECT run_id FROM run
+WHERE run_id = ANY($1::uuid[]) AND state IN ('succeeded', 'failed', 'cancelled', 'skipped');
 
 -- save_estimators: keep running estimators' memories; an older one never overwrites a newer one
 INSERT INTO estimate_state (run_id, job_id, token, seq, state, stored_at)
@@ -195,7 +202,7 @@ DELETE FROM estimate_state WHERE run_id = ANY($1::uuid[]);
 SELECT run.run_id, extract(epoch FROM run.started_at)::float8 AS started_at,
     extract(epoch FROM run.ended_at - run.attempt_started_at)::float8 AS duration,
     extract(epoch FROM run.started_at - run.queued_at)::float8 AS waited,
-    run.rows AS units_total, run.bytes_raw AS bytes, run.state AS status, score.curve
+    run.rows AS units_total, run.bytes_raw AS bytes, run.state AS status, score.curve, score.coverage
 FROM run LEFT JOIN estimate_score AS score USING (run_id)
 WHERE run.job_id = $1 AND run.state = 'succeeded' AND run.started_at IS NOT NULL AND run.run_id <> $2
 ORDER BY run.created_at DESC
@@ -207,3 +214,42 @@ INSERT INTO estimate_score (
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (run_id) DO NOTHING;
+
+-- drop_entries: rebuilding; timelines that are rebuilt from their very beginning (older ones are only added to)
+DELETE FROM history.run_event AS old USING pg_temp.run AS new
+WHERE old.run_id = new.run_id AND new.fate IS NOT NULL;
+
+-- add_entries: rebuilding
+INSERT INTO history.run_event SELECT * FROM pg_temp.run_event ON CONFLICT DO NOTHING;
+
+-- drop_parts: rebuilding
+DELETE FROM history.part AS old USING pg_temp.run AS new
+WHERE old.run_id = new.run_id AND new.life_state IS NOT NULL;
+
+-- add_parts: rebuilding
+INSERT INTO history.part SELECT * FROM pg_temp.part ON CONFLICT DO NOTHING;
+
+-- keep_downloads: rebuilding; the topics do not tell of downloads
+UPDATE pg_temp.artifact AS new SET downloads = old.downloads, downloaded_at = old.downloaded_at
+FROM history.artifact AS old WHERE old.artifact_id = new.artifact_id AND old.downloads > 0;
+
+-- drop_artifacts: rebuilding
+DELETE FROM history.artifact AS old USING pg_temp.run AS new
+WHERE old.run_id = new.run_id AND new.life_state IS NOT NULL;
+
+-- add_artifacts: rebuilding
+INSERT INTO history.artifact SELECT * FROM pg_temp.artifact ON CONFLICT DO NOTHING;
+
+-- keep_fates: rebuilding; decisions older than the triggers topic, and settings that came with them; versions rise
+UPDATE pg_temp.run AS new SET version = nextval('run_version'),
+    fate = coalesce(new.fate, old.fate), fate_at = coalesce(new.fate_at, old.fate_at),
+    fate_reason = coalesce(new.fate_reason, old.fate_reason), settings = coalesce(new.settings, old.settings),
+    title = coalesce(new.title, old.title), source = coalesce(new.source, old.source),
+    type = coalesce(new.type, old.type)
+FROM history.run AS old WHERE old.run_id = new.run_id;
+
+-- drop_runs: rebuilding
+DELETE FROM history.run AS old USING pg_temp.run AS new WHERE old.run_id = new.run_id;
+
+-- add_runs: rebuilding
+INSERT INTO history.run SELECT * FROM pg_temp.run;

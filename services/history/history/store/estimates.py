@@ -9,6 +9,7 @@ from uuid import UUID
 
 from history.estimator import EarlierRun
 from history.store import SQL
+from shared.events.values import RunState
 from shared.postgres import Pool, connection
 
 
@@ -43,19 +44,27 @@ class EstimateStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def memory(self, run_id: UUID, job_id: UUID) -> Memory | None:
-        """Return a run's stored memory."""
+    async def memory(self, run_id: UUID, job_id: UUID) -> tuple[RunState | None, Memory | None]:
+        """Return a run's state as the log has it, and its stored memory."""
         async with connection(self._pool) as database:
             row = await database.fetchrow(SQL["load_estimator"], run_id)
-        if row is None:
-            return None
-        return Memory(run_id=run_id, job_id=job_id, token=row["token"], seq=row["seq"], state=row["state"])
+        assert row is not None
+        if row["memory"] is None:
+            return row["state"], None
+        known = Memory(run_id=run_id, job_id=job_id, token=row["token"], seq=row["seq"], state=row["memory"])
+        return row["state"], known
 
-    async def earlier_runs(self, job_id: UUID, but: UUID) -> list[EarlierRun]:
-        """Return the job's latest successful runs."""
+    async def earlier_runs(self, job_id: UUID, but: UUID) -> tuple[list[EarlierRun], list[float]]:
+        """Return the job's latest successful runs, and for how many seconds each waited in the queue."""
         async with connection(self._pool) as database:
             rows = await database.fetch(SQL["earlier_runs"], job_id, but)
-        return [EarlierRun.of(dict(row)) for row in rows]
+        waits = [row["waited"] for row in rows if row["waited"] is not None]
+        return [EarlierRun.of(dict(row)) for row in rows], waits
+
+    async def ended(self, run_ids: Collection[UUID]) -> set[UUID]:
+        """Return those of the runs that have ended, by the log."""
+        async with connection(self._pool) as database:
+            return {row["run_id"] for row in await database.fetch(SQL["ended_runs"], list(run_ids))}
 
     async def save(self, memories: Sequence[Memory], now: datetime) -> None:
         """Store memories; what is newer there stays."""

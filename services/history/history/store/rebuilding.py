@@ -1,0 +1,69 @@
+"""Rebuilding the log beside the one that is in use, and putting it in its place."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from history.store import SQL
+from history.store.log import RunLog
+from shared.postgres import Connection, Pool, connection
+
+_TABLES = ("run", "run_event", "part", "artifact")
+_REPLACING = (
+    "drop_entries",
+    "add_entries",
+    "drop_parts",
+    "add_parts",
+    "keep_downloads",
+    "drop_artifacts",
+    "add_artifacts",
+    "keep_fates",
+    "drop_runs",
+    "add_runs",
+    "notify",
+)
+_LONGEST = 3600.0  # seconds: one statement moves a table of any size
+
+
+class RebuiltLog(RunLog):
+    """A log in temporary tables of the same names: they hide the real ones from the statements of one connection."""
+
+    def __init__(self, pool: Pool, database: Connection) -> None:
+        super().__init__(pool)
+        self._database = database
+
+    @classmethod
+    @asynccontextmanager
+    async def empty(cls, pool: Pool) -> AsyncIterator[Self]:
+        """Give an empty log, which is gone afterwards."""
+        async with connection(pool) as database:
+            for table in _TABLES:
+                await database.execute(f"CREATE TEMPORARY TABLE {table} (LIKE {table} INCLUDING ALL)")
+            try:
+                yield cls(pool, database)
+            finally:
+                for table in _TABLES:
+                    await database.execute(f"DROP TABLE pg_temp.{table}")
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Connection]:
+        """Give a transaction on the temporary tables."""
+        async with self._database.transaction():
+            yield self._database
+
+    @asynccontextmanager
+    async def replacing(self) -> AsyncIterator[None]:
+        """Hold the real log still; when the block ends, the rebuilt one is put in its place, all or nothing.
+
+        Runs of which the topics know nothing any more stay as they were, and so do the counts of downloads.
+        """
+        async with self._database.transaction():
+            await self._database.execute(SQL["lock_log"])
+            await self._database.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield
+            for step in _REPLACING:
+                await self._database.execute(SQL[step], timeout=_LONGEST)
+
+    async def count(self) -> int:
+        """Return the number of rebuilt runs."""
+        return int(await self._database.fetchval("SELECT count(*) FROM pg_temp.run"))

@@ -1,0 +1,77 @@
+"""The log rebuilt from the topics alone."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import httpx
+
+from deploy.local.processes import plain_environment
+from tests.integration.history.conftest import History
+from tests.integration.history.test_history import shown, story_of
+from tests.support.system import ROOT
+
+TABLES = {
+    "run": "run_id",
+    "run_event": "run_id, token, seq, kind",
+    "part": "run_id, kind, part",
+    "artifact": "artifact_id",
+}
+
+
+async def log_of(history: History) -> Mapping[str, list[dict[str, object]]]:
+    """Return the log's rows; versions are drawn anew at each change."""
+    found = {}
+    for table, order in TABLES.items():
+        rows = await history.system.fetch("history", f"SELECT * FROM {table} ORDER BY {order}")
+        found[table] = [{name: value for name, value in row.items() if name != "version"} for row in rows]
+    return found
+
+
+def rebuild(history: History) -> str:
+    environment = {
+        "SLUICE_KAFKA_BOOTSTRAP": history.system.kafka,
+        "SLUICE_HISTORY_POSTGRES": history.system.dsn("history"),
+        "SLUICE_HISTORY_STORE": history.store.as_uri(),
+    }
+    command = [sys.executable, "-m", "history", "rebuild"]
+    done = subprocess.run(
+        command, env=plain_environment(environment), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_H7_the_log_is_rebuilt_from_the_events_row_by_row(history: History, operator: httpx.AsyncClient) -> None:
+    stories = [story_of(history).triggered().queued().started().progressed(10).part(1) for _ in range(4)]
+    stories[0].part(2).succeeded(2).expired()
+    stories[1].attempt_failed().started(2).part(1).failed(2)
+    stories[2].started().progressed(20).estimated(7.0)
+    stories[3].cancelled().removed()
+    skipped = story_of(history).slot_skipped()
+    await history.system.publish(*(event for story in (*stories, skipped) for event in story.everything))
+    for story, state in zip((*stories[:3], skipped), ("succeeded", "failed", "running", "skipped"), strict=True):
+        await shown(operator, story, state)
+    last = story_of(history).triggered()
+    await history.system.publish(*last.everything)
+    await shown(operator, last, "queued")
+    history.estimates.running.stop()  # it would go on estimating the run that is open, and the log with it
+    barrier = story_of(history).triggered()
+    await history.system.publish(*barrier.everything)
+    await shown(operator, barrier, "queued")
+    before = await log_of(history)
+    assert "rebuilt" in rebuild(history)
+    assert await log_of(history) == before
+    for table in TABLES:
+        await history.system.fetch("history", f"DELETE FROM {table}")
+    rebuild(history)
+    assert await log_of(history) == before
+
+
+async def test_H7_the_recorder_goes_on_after_a_rebuild(history: History, operator: httpx.AsyncClient) -> None:
+    story = story_of(history).triggered().queued()
+    await history.system.publish(*story.everything)
+    await shown(operator, story, "queued")
+    rebuild(history)
+    await history.system.publish(*story.started().failed().runs)
+    assert (await shown(operator, story, "failed"))["version"]
