@@ -1,6 +1,6 @@
 # `make` alone prints what can be done. Every target that needs .venv makes it first.
 .DEFAULT_GOAL := help
-.PHONY: help environment check test demo up clean-local lock format
+.PHONY: help environment check test demo up clean-local lock schemas format
 
 PYTHON := .venv/bin/python
 PARTS := shared services client deploy tests
@@ -37,6 +37,10 @@ clean-local: environment ## Stop what `make up` left running, and remove what it
 
 lock: environment ## Resolve requirements.in anew into requirements.lock
 	.venv/uv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.lock
+
+schemas: environment ## Write the JSON Schemas of events and records anew; a breaking change is refused
+	$(PYTHON) -m shared.contract
+	$(PYTHON) -m exporter.recordschema
 
 format: environment ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff format $(PARTS)

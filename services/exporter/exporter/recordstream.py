@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 
 from exporter.copystream import CopyRows, CopyText
+from exporter.export_errors import BadMapping
 from exporter.packer import Packer
 from exporter.selection import RecordKind, Selection
 from exporter.source import Snapshot
@@ -13,30 +14,39 @@ from exporter.source import Snapshot
 async def export_records(snapshot: Snapshot, selection: Selection, packer: Packer) -> None:
     """Stream interactions or contacts into the packer. Cutting, packing and encryption run inline between the source's
     chunks.
+
+    Raises BadMapping when a record has no id.
     """
     reader = CopyText()
+    last = b""
 
     async def consume(data: bytes) -> None:
+        nonlocal last
         records = reader.feed(data)
         if records:
+            last = bytes(records[-1][: len(_NO_ID)])
             await packer.write(records, sum(map(len, records)) + len(records))
 
     await snapshot.stream(selection, consume)
     reader.finish()
+    _insist_on_id(last, selection)
 
 
 async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Selection, packer: Packer) -> None:
     """Stream attachments into the packer, their content as base64.
 
     `beside` is a second connection that joined the snapshot: large contents are read there by chunks while the COPY
-    waits.
+    waits. Raises BadMapping when a record has no id.
     """
     reader = CopyRows(3)
+    last = b""
 
     async def consume(data: bytes) -> None:
+        nonlocal last
         for text, length, content in reader.feed(data):
             if text is None:
                 raise ValueError("an attachment has no record")
+            last = bytes(text[: len(_NO_ID)])
             size = -1 if length is None else int.from_bytes(length, "big")
             if size < 0 or content is not None:
                 record = _with_content(text, content)
@@ -51,9 +61,17 @@ async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Se
         raise ValueError("this exports attachments only")
     await snapshot.stream(selection, consume)
     reader.finish()
+    _insist_on_id(last, selection)
 
 
 _TAIL = b'"}\n'
+_NO_ID = b'{"id":null'
+
+
+def _insist_on_id(last: bytes, selection: Selection) -> None:
+    # Records without an id come last in the order, so that one look finds them.
+    if last == _NO_ID:
+        raise BadMapping(f"The source has {selection.kind} rows whose id is NULL; the view must give every row an id.")
 
 
 def _with_content(text: memoryview, content: memoryview | None) -> bytes:

@@ -81,10 +81,15 @@ _COLUMNS = {
 }
 
 
+def exported_columns(kind: RecordKind) -> dict[str, str]:
+    """Return the keys of a record in their order, those of rule E2, with the PostgreSQL type of each."""
+    columns = {_camel(column): exported_as for column, exported_as in _COLUMNS[kind].items()}
+    return columns | {"content": "bytea"} if kind is RecordKind.ATTACHMENT else columns
+
+
 def record_keys(kind: RecordKind) -> list[str]:
-    """Return the keys of a record in their order, those of rule E2."""
-    keys = [_camel(column) for column in _COLUMNS[kind]]
-    return [*keys, "content"] if kind is RecordKind.ATTACHMENT else keys
+    """Return the keys of a record in their order."""
+    return list(exported_columns(kind))
 
 
 def records_query(selection: Selection) -> Query:

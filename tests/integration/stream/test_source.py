@@ -235,6 +235,17 @@ async def test_R5_a_bad_mapping_fails_for_good_and_is_named(history: History, da
     assert "private" not in str(failed.value)
 
 
+@pytest.mark.parametrize("kind", RecordKind)
+async def test_R5_rows_without_an_id_fail_for_good_in_words(history: History, export: Export, kind: RecordKind) -> None:
+    await history.add(RecordKind.INTERACTION, {"id": "i"})
+    if kind is not RecordKind.INTERACTION:
+        await history.add(kind, {"id": "x", "entity_id": "i"})
+    await history.add(kind, {"entity_id": "i", "status": 7, "content": b"x"})
+    with pytest.raises(BadMapping, match=f"{kind} rows whose id is NULL") as failed:
+        await export.parts(Selection(kind, 1))
+    assert not failed.value.transient
+
+
 async def test_R6_a_failing_consumer_ends_the_copy_and_frees_the_backend(history: History, database: str) -> None:
     await history.connection.execute(MANY, 50_000)
 
