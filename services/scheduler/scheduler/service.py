@@ -50,7 +50,7 @@ class Scheduler:
                 await first_of(self._woken, stopping, seconds=pause)
 
     async def turn(self) -> int:
-        """Decide the slots that are due of one batch of jobs; return the number of versions that had any."""
+        """Decide the slots that are due of one batch of jobs; return how much there was to do."""
         async with self._ledger.transaction() as database:
             now = await self._ledger.begin(database, stall=STALL)
             ruling = await self._ledger.claim_due(database, now, self._batch, newest=self._newest_first)
@@ -66,7 +66,7 @@ class Scheduler:
         count_fates(new, now)
         # While more waits than one batch, every second batch takes the newest: what has just fallen due comes first.
         self._newest_first = len(ruling) == self._batch and not self._newest_first
-        return claimed
+        return len(ruling) + len(older)
 
     def _decide(
         self, ruling: Sequence[Version], now: datetime, most: int
@@ -86,7 +86,10 @@ class Scheduler:
         fates: list[Fate] = []
         moved: list[tuple[UUID, int, datetime | None]] = []
         for version in unsettled:
-            heirs = [each for each in known.get(version.job_id, []) if each.number > version.number]
+            versions = known.get(version.job_id, [])
+            if versions and versions[0].number < version.number:
+                continue  # in turn: the later ones must be there when their elders' missed slots are judged
+            heirs = [each for each in versions if each.number > version.number]
             decisions, slot = decide(version, now, missed_after=self._missed_after, most=most, heirs=heirs)
             fates += [Fate(version, each, run_id_of(version.job_id, each.slot)) for each in decisions]
             moved.append((version.job_id, version.number, slot))

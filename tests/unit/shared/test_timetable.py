@@ -11,12 +11,10 @@ from uuid import UUID
 import pytest
 
 from shared.events import Schedule
-from shared.events.values import ScheduleKind
 from shared.timetable import due, next_slot, preview, run_id_of
+from tests.unit.shared.timescan import DAY, FIRST, KINDS, LAST, MINUTE, scanned, some_schedule
 
-KINDS: tuple[ScheduleKind, ...] = ("hourly", "daily", "weekly", "monthly")
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Pacific/Chatham")
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 def at(text: str) -> datetime:
@@ -52,17 +50,6 @@ def fires(schedule: Schedule, minute: datetime) -> bool:
     return minute >= start and (on_grid[schedule.kind] or (minute == start and schedule.immediately))
 
 
-def some_schedule(dice: random.Random) -> Schedule:
-    kind = dice.choice(KINDS)
-    start = at("2023-01-01") + dice.randrange(3 * 365 * 1440) * MINUTE
-    return Schedule(
-        kind=kind,
-        start=start,
-        every=dice.randint(1, 24) if kind == "hourly" else dice.randint(1, 14),
-        immediately=dice.random() < 0.3,
-    )
-
-
 @pytest.mark.parametrize("seed", range(40))
 def test_S1_S2_S3_S4_every_minute_agrees_with_the_definition(seed: int) -> None:
     dice = random.Random(seed)
@@ -73,17 +60,28 @@ def test_S1_S2_S3_S4_every_minute_agrees_with_the_definition(seed: int) -> None:
         assert list(due(schedule, begin, minutes[-1])) == [each for each in minutes if fires(schedule, each)], schedule
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_S3_ten_years_of_days_agree_with_the_definition(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_S1_S2_S3_S4_ten_years_agree_with_the_definition(seed: int) -> None:
     dice = random.Random(1000 + seed)
-    for _ in range(10):
+    for _ in range(25):
         schedule = some_schedule(dice)
-        if schedule.kind == "hourly":
-            continue
-        first = at("2023-01-01").replace(hour=schedule.start.hour, minute=schedule.start.minute)
-        days = [first + number * DAY for number in range(3653)]
-        slots = list(due(schedule, first - MINUTE, days[-1]))
-        assert slots == [each for each in days if fires(schedule, each)], schedule
+        end = LAST if schedule.kind != "hourly" else FIRST + 700 * DAY
+        assert list(due(schedule, FIRST - MINUTE, end)) == scanned(schedule, FIRST, end), schedule
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 7, 9, 13, 23, 24])
+def test_S2_every_count_of_hours_agrees_with_the_definition_over_ten_years(every: int) -> None:
+    schedule = Schedule(kind="hourly", start=at("2024-02-28T17:31"), every=every)
+    assert list(due(schedule, FIRST - MINUTE, LAST)) == scanned(schedule, FIRST, LAST)
+
+
+@pytest.mark.parametrize("day", [28, 29, 30, 31])
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 12])
+def test_S3_month_ends_agree_with_the_definition_over_leap_years(day: int, every: int) -> None:
+    schedule = Schedule(kind="monthly", start=at(f"2023-01-{day}T23:59"), every=every)
+    slots = list(due(schedule, FIRST - MINUTE, LAST))
+    assert slots == scanned(schedule, FIRST, LAST)
+    assert len(slots) == -(-120 // every)
 
 
 def test_S1_nothing_moves_with_a_local_clock(zone: str) -> None:

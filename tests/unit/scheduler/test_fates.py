@@ -1,0 +1,215 @@
+"""Which fate a slot gets: rules J5 to J7, J10, S4, S5, S7 and S8 as tables."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.events.values import CatchUp, JobState, Schedule
+from tests.unit.scheduler.memory import DAY, HOUR, SECOND, Memory, at, job
+
+NOON = at("2026-11-24T12:00")
+HOURLY = Schedule(kind="hourly", start=at("2026-11-01T00:00"))
+ONCE = Schedule(kind="once", start=NOON)
+AT_ONCE = Schedule(kind="once", start=NOON + timedelta(seconds=7.5), immediately=True)
+
+
+@pytest.mark.parametrize(
+    ("late", "catch_up", "reason"),
+    [
+        (timedelta(0), "last", "schedule"),
+        (60 * SECOND, "none", "schedule"),
+        (61 * SECOND, "last", "catch-up"),
+        (61 * SECOND, "all", "catch-up"),
+        (61 * SECOND, "none", "missed"),
+    ],
+)
+def test_S8_a_slot_is_missed_after_a_minute(late: timedelta, catch_up: CatchUp, reason: str) -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND, catch_up=catch_up))
+    ledger.settle(NOON + late)
+    assert ledger.fates() == {NOON: reason}
+
+
+@pytest.mark.parametrize(("catch_up", "most"), [("last", 1), ("all", 100), ("none", 0)])
+@pytest.mark.parametrize("at_once", [1, 7, 50, 5000])
+def test_S8_of_missed_slots_the_newest_run_and_the_others_are_recorded(
+    catch_up: CatchUp, most: int, at_once: int
+) -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON, catch_up=catch_up))
+    ledger.settle(NOON + 10 * DAY + 10 * 60 * SECOND, at_once)
+    assert len(ledger.slots) == 241
+    assert ledger.runs() == [NOON + number * HOUR for number in range(241 - most, 241)]
+    assert set(ledger.fates().values()) <= {"missed", "catch-up"}
+
+
+def test_S8_slots_that_passed_while_suspended_are_never_run_at_resume() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.save(job(HOURLY, NOON + SECOND, version=2, state="suspended"))
+    ledger.save(job(HOURLY, NOON + 3 * HOUR + SECOND, version=3, catch_up="all"))
+    ledger.settle(NOON + 5 * HOUR + 120 * SECOND)
+    assert [f"{slot:%H} {reason}" for slot, reason in ledger.fates().items()] == [
+        "12 missed",
+        "13 suspended",
+        "14 suspended",
+        "15 suspended",
+        "16 catch-up",
+        "17 catch-up",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "state", "reason"),
+    [
+        (AT_ONCE, "suspended", "immediate"),
+        (AT_ONCE, "active", "immediate"),
+        (ONCE, "active", "schedule"),
+        (ONCE, "suspended", "suspended"),
+        (replace(HOURLY, start=AT_ONCE.start, immediately=True), "active", "immediate"),
+        (replace(HOURLY, start=AT_ONCE.start, immediately=True), "suspended", "suspended"),
+    ],
+)
+def test_J6_J7_a_one_time_job_runs_once_and_only_starting_at_once_overrides_suspension(
+    schedule: Schedule, state: JobState, reason: str
+) -> None:
+    ledger = Memory()
+    ledger.save(job(schedule, schedule.start if schedule.immediately else NOON - HOUR, state=state))
+    ledger.settle(NOON + 30 * SECOND)
+    slot = NOON + 7 * SECOND if schedule.immediately else NOON
+    assert ledger.fates() == {slot: reason}
+
+
+def test_J7_the_suspension_that_its_own_start_brings_changes_nothing() -> None:
+    ledger = Memory()
+    ledger.save(job(ONCE, NOON - HOUR))
+    ledger.settle(NOON)
+    ledger.save(job(ONCE, NOON + SECOND, version=2, state="suspended", state_reason="one-time"))
+    ledger.settle(NOON + DAY)
+    assert ledger.fates() == {NOON: "schedule"}
+
+
+def test_J6_starting_at_once_is_never_missed_however_late_the_scheduler_is() -> None:
+    ledger = Memory()
+    ledger.save(job(AT_ONCE, AT_ONCE.start, state="suspended", catch_up="none"))
+    ledger.settle(NOON + 40 * DAY)
+    assert ledger.fates() == {NOON + 7 * SECOND: "immediate"}
+
+
+@pytest.mark.parametrize(
+    ("saved", "first"),
+    [
+        (NOON - SECOND, NOON),
+        (NOON, NOON),
+        (NOON + timedelta(microseconds=1), NOON + HOUR),
+        (NOON + SECOND, NOON + HOUR),
+    ],
+)
+def test_S5_the_first_slot_is_the_first_not_in_the_past(saved: object, first: object) -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, saved))  # type: ignore[arg-type]  # a parameter of the table above
+    ledger.settle(NOON + HOUR)
+    assert min(ledger.slots) == first
+
+
+def test_J5_suspending_stops_the_slots_after_it_and_none_before() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.save(job(HOURLY, NOON + SECOND / 2, version=2, state="suspended"))
+    ledger.settle(NOON + SECOND)
+    ledger.settle(NOON + HOUR)
+    assert ledger.fates() == {NOON: "schedule", NOON + HOUR: "suspended"}
+
+
+def test_J5_nothing_begins_late_for_a_job_that_has_been_suspended_since() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.save(job(HOURLY, NOON + SECOND, version=2, state="suspended"))
+    ledger.settle(NOON + 30 * 60 * SECOND)
+    assert ledger.fates() == {NOON: "missed"}
+
+
+def test_J10_an_edit_never_fires_a_slot_again() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.settle(NOON)
+    for number in range(2, 30):
+        ledger.save(job(HOURLY, NOON + number * SECOND / 50, version=number))
+        assert ledger.turn(NOON + SECOND) == 0
+    assert ledger.fates() == {NOON: "schedule"}
+
+
+def test_J10_an_edit_loses_no_slot_that_was_due_before_it() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.save(job(replace(HOURLY, every=24), NOON + SECOND, version=2))
+    ledger.settle(NOON + 2 * SECOND)
+    assert ledger.fates() == {NOON: "schedule"}
+
+
+def test_S8_of_what_was_missed_over_an_edit_the_newest_runs() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.save(job(replace(HOURLY, every=2), NOON + 2 * HOUR + SECOND, version=2))
+    ledger.settle(NOON + 5 * HOUR)
+    assert [f"{slot:%H} {reason}" for slot, reason in ledger.fates().items()] == [
+        "12 missed",
+        "13 missed",
+        "14 missed",
+        "16 catch-up",
+    ]
+
+
+def test_S4_an_edit_that_starts_at_once_fires_though_the_old_version_ran_ahead_of_it() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    edited = NOON - SECOND / 2
+    ledger.settle(NOON)  # the edit is saved, and has not yet arrived
+    ledger.save(job(replace(HOURLY, start=edited, immediately=True), edited, version=2))
+    ledger.settle(NOON)
+    assert ledger.fates() == {NOON - SECOND: "immediate", NOON: "schedule"}
+
+
+def test_S4_the_slot_of_starting_at_once_stays_with_the_version_that_began_so() -> None:
+    ledger = Memory()
+    first = job(replace(HOURLY, start=AT_ONCE.start, immediately=True), AT_ONCE.start)
+    ledger.save(first)
+    ledger.save(replace(first, version=2, state="suspended", saved_at=first.saved_at + SECOND / 10))
+    ledger.save(replace(first, version=3, saved_at=first.saved_at + 9 * SECOND))
+    ledger.settle(NOON + 20 * SECOND)
+    assert ledger.fates() == {NOON + 7 * SECOND: "immediate"}
+
+
+def test_S7_what_was_due_at_a_deletion_has_ended_with_it() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.save(job(HOURLY, NOON + HOUR + SECOND, version=2))
+    ledger.delete(NOON + 3 * HOUR)
+    ledger.save(job(HOURLY, NOON + 4 * HOUR, version=3))
+    ledger.settle(NOON + 9 * HOUR)
+    assert ledger.fates() == {NOON + number * HOUR: "ended" for number in range(4)}
+
+
+def test_S7_a_hundred_thousand_missed_slots_before_an_edit_are_settled_in_pieces_and_all() -> None:
+    ledger = Memory()
+    hourly = replace(HOURLY, start=at("1990-01-01"))
+    ledger.save(job(hourly, NOON - 100_000 * HOUR + SECOND, catch_up="none"))
+    ledger.save(job(HOURLY, NOON + SECOND, version=2))
+    assert ledger.turn(NOON + 2 * SECOND, 2000) == 2000
+    ledger.settle(NOON + 2 * SECOND, 2000)
+    assert len(ledger.slots) == 100_000
+    assert ledger.fates()[NOON] == "schedule"
+    assert ledger.unsettled == []
+
+
+def test_S7_a_clock_that_is_set_back_between_two_savings_gives_no_slot_to_both() -> None:
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON - SECOND))
+    ledger.save(job(HOURLY, NOON + 2 * HOUR + SECOND, version=2, state="suspended"))
+    ledger.save(job(HOURLY, NOON - HOUR, version=3))
+    assert ledger.ruling is not None
+    assert ledger.ruling.since == NOON + 2 * HOUR + SECOND
+    ledger.settle(NOON + 3 * HOUR)
+    assert ledger.fates()[NOON + 3 * HOUR] == "schedule"
+    assert sorted(ledger.slots) == [NOON + number * HOUR for number in range(4)]

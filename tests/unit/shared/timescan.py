@@ -1,0 +1,62 @@
+"""The schedule rules as a definition, evaluated for every minute of ten years: it knows nothing of the code it checks.
+
+Whether a minute is a slot depends on its day and on its place in the day, so every day and every minute of a day is
+looked at once, and the slots are all pairs of both.
+"""
+
+import random
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+
+from shared.events import Schedule
+from shared.events.values import ScheduleKind
+
+FIRST, LAST = datetime(2023, 1, 1, tzinfo=UTC), datetime(2032, 12, 31, 23, 59, tzinfo=UTC)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+DAYS = [FIRST.date() + number * DAY for number in range((LAST - FIRST).days + 1)]
+KINDS: tuple[ScheduleKind, ...] = ("hourly", "daily", "weekly", "monthly")
+
+
+def some_schedule(dice: random.Random) -> Schedule:
+    """Draw a schedule; its start lies before, within or after the ten years, on any day, often at a month's end."""
+    kind = dice.choice(KINDS)
+    start = FIRST + dice.randrange(-3 * 365 * 1440, 10 * 365 * 1440) * MINUTE
+    if dice.random() < 0.2:
+        start = start.replace(day=monthrange(start.year, start.month)[1])
+    every = dice.randint(1, 24) if kind == "hourly" else dice.choice([1, 1, 2, 3, 5, 7, 9, 13, 23, 60])
+    return Schedule(kind=kind, start=start, every=every, immediately=dice.random() < 0.3)
+
+
+def scanned(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime]:
+    """Return every slot in [begin, end], minute by minute and day by day."""
+    start = schedule.start
+    minutes = [minute for minute in range(1440) if _minute_fires(schedule, minute)]
+    days = [day for day in DAYS if begin.date() <= day <= end.date() and _day_fires(schedule, day)]
+    found = {
+        datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=UTC)
+        for day in days
+        for minute in minutes
+    }
+    if schedule.immediately:
+        found.add(start)
+    return sorted(slot for slot in found if begin <= slot <= end and slot >= start)
+
+
+def _minute_fires(schedule: Schedule, minute: int) -> bool:
+    if schedule.kind == "hourly":
+        return minute % 60 == 0 and (minute // 60) % schedule.every == 0
+    return minute == schedule.start.hour * 60 + schedule.start.minute
+
+
+def _day_fires(schedule: Schedule, day: date) -> bool:
+    first = schedule.start.date()
+    if schedule.kind == "hourly":
+        return True
+    if schedule.kind == "daily":
+        return (day - first).days % schedule.every == 0
+    if schedule.kind == "weekly":
+        return day.weekday() == first.weekday() and (day - first).days // 7 % schedule.every == 0
+    if ((day.year - first.year) * 12 + day.month - first.month) % schedule.every:
+        return False
+    is_last_day = (day + DAY).month != day.month
+    return day.day == first.day or (is_last_day and first.day > day.day)
