@@ -35,11 +35,21 @@ AUDITED_SLOTS = Counter("sluice_audited_slots_total", "Slots of the ledger that 
 AUDIT_DIFFERENCES = Counter(
     "sluice_audit_differences_total", "Slots in which ledger and schedules differ; must stay 0", ["difference"]
 )
-RUNS_ENDED = Counter("sluice_runs_ended_total", "Runs that reached their end here, by state", ["state"])
+RUNS_ENDED = Counter("sluice_runs_ended_total", "Runs that reached their end here, by state", ["state", "reason"])
 RUN_SECONDS = Histogram("sluice_run_seconds", "From a run's claim to its success", buckets=_LONG)
 RUNS_CLAIMED = Gauge("sluice_runs_claimed", "Runs that this exporter holds under a lease")
 RUNS_WAITING = Gauge("sluice_runs_waiting", "Runs queued for any exporter")
+RUNS_OLDEST_WAIT = Gauge("sluice_runs_oldest_wait_seconds", "How long the oldest queued run has waited")
+PHASE_SECONDS = Histogram("sluice_run_phase_seconds", "Duration of a run's phases here", ["phase"], buckets=_LONG)
+FIRST_PROGRESS_SECONDS = Histogram(
+    "sluice_first_progress_seconds", "From a run's claim to its first progress event", buckets=_QUICK
+)
 LEASES_LOST = Counter("sluice_leases_lost_total", "Claims that another exporter took over")
+TAKEOVERS = Counter("sluice_lease_takeovers_total", "Claims taken over from an exporter that was gone", ["what"])
+SLICES_HELPED = Counter("sluice_slices_helped_total", "Slices exported for a run that another exporter coordinates")
+PARTS_FINISHED = Counter("sluice_exported_parts_total", "Parts finished", ["kind"])
+SWEPT_OBJECTS = Counter("sluice_swept_objects_total", "Objects removed that no run will ever show")
+EXPORT_ERRORS = Counter("sluice_export_errors_total", "Attempts that failed, by code and class", ["code", "class"])
 ROWS_EXPORTED = Counter("sluice_exported_rows_total", "Records written to finished parts", ["kind"])
 BYTES_EXPORTED = Counter("sluice_exported_bytes_total", "Bytes of finished parts", ["form"])
 RECORDED_EVENTS = Counter("sluice_recorded_events_total", "Events applied to the run log, or passed over", ["outcome"])

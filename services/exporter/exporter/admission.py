@@ -73,7 +73,7 @@ class Admissions:
             return
         await self._store.write_events(database, _admission_events(trigger, verdict, now), now)
         if verdict != "queued":
-            RUNS_ENDED.labels(verdict).inc()
+            RUNS_ENDED.labels(verdict, "overlap" if verdict == "skipped" else "job-deleted").inc()
             return
         early = await database.fetchrow(SQL["take_early_cancel"], trigger.run_id)
         if early is not None:

@@ -1,5 +1,6 @@
 """The exporter's composition root."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -7,12 +8,16 @@ from functools import partial
 
 from exporter.admission import Admissions
 from exporter.consumer import admissions
+from exporter.helpwork import HelpWork
 from exporter.lease import Lease
 from exporter.objects import open_store
+from exporter.progress import ProgressTeller
 from exporter.runwork import RunWork
 from exporter.service import Exporter
 from exporter.settings import Settings
+from exporter.slice_store import SliceClaim, SliceStore
 from exporter.store import SOURCE, Claim, RunStore
+from exporter.sweep import Sweeper
 from shared.clock import SystemClock
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
@@ -36,14 +41,27 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
         Producer.opened(settings.kafka_bootstrap, name=SOURCE) as producer,
     ):
-        store, objects, clock = RunStore(pool), open_store(settings.store), SystemClock()
+        store, slices, objects, clock = RunStore(pool), SliceStore(pool), open_store(settings.store), SystemClock()
 
-        def work(claim: Claim, lease: Lease) -> RunWork:
+        def work(claim: Claim, stopping: asyncio.Event) -> RunWork:
             return RunWork(
-                claim, lease, store=store, objects=objects, producer=producer, settings=settings, clock=clock
+                claim,
+                Lease(partial(store.renew, claim), settings.lease, clock=clock),
+                store=store,
+                slices=slices,
+                objects=objects,
+                progress=ProgressTeller(producer, claim, slices, clock),
+                settings=settings,
+                clock=clock,
+                stopping=stopping,
             )
 
-        exporter = Exporter(store=store, objects=objects, settings=settings, work=work)
+        def help_work(claim: SliceClaim, stopping: asyncio.Event) -> HelpWork:
+            return HelpWork(claim, store=store, slices=slices, settings=settings, clock=clock, stopping=stopping)
+
+        exporter = Exporter(
+            store=store, slices=slices, objects=objects, settings=settings, work=work, help_work=help_work
+        )
         consumer = Consumer(
             bootstrap=settings.kafka_bootstrap,
             group="sluice.exporter",
@@ -59,6 +77,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
             "export": exporter.run,
             "admission": consumer.run,
             "outbox": relay.run,
+            "sweep": Sweeper(store, objects).run,
             "wake": partial(listen, settings.postgres, {"exporter_run": exporter.wake}),
         }
         yield Process(loops, health)

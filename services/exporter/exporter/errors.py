@@ -9,3 +9,11 @@ class LeaseLost(SluiceError):
 
 class WorkerDied(SluiceError):
     """The process that worked on a run ended without a word."""
+
+
+class GiveBack(SluiceError):
+    """The work is to be given back here, at the end of a part: others wait for the slot, or the exporter stops."""
+
+
+class CancelAsked(SluiceError):
+    """The run is to be cancelled."""

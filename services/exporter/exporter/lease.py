@@ -1,29 +1,42 @@
-"""Keeping a lease: renewed while the run is worked on, given up in time when that fails."""
+"""Keeping a lease: renewed while the work goes on, given up in time when that fails."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from exporter.errors import LeaseLost
-from exporter.store import Claim, RunStore
+from shared.clock import Clock
 from shared.errors import TransientError
 from shared.lifecycle import first_of
 from shared.observe import logger
 
+T = TypeVar("T")
 log = logger(__name__)
+_RETRY_SECONDS = 0.5
 
 
 class Lease:
     """A claim's lease. `over` is set when the run is to be cancelled or the claim is lost, or may be lost.
 
-    Time is counted here from before each renewal was sent, so this side always gives up before the others take over.
+    `renew` extends it and tells whether the run is to be cancelled, or raises LeaseLost. Time is counted here from
+    before each renewal was sent, so this side always gives up before the others take over.
     """
 
-    def __init__(self, store: RunStore, claim: Claim, length: timedelta) -> None:
-        self._store = store
-        self._claim = claim
+    def __init__(
+        self,
+        renew: Callable[[timedelta], Awaitable[bool]],
+        length: timedelta,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = renew
         self._length = length
-        self._until = time.monotonic() + length.total_seconds()
+        self._clock = clock
+        self._monotonic = monotonic
+        self._until = monotonic() + length.total_seconds()
         self._look = asyncio.Event()
         self.over = asyncio.Event()
         self.cancelled = False
@@ -39,25 +52,34 @@ class Lease:
         while not self.over.is_set():
             await first_of(self._look, self.over, seconds=pause)
             self._look.clear()
-            await self._renew()
+            await self.renew()
 
-    async def _renew(self) -> None:
-        asked = time.monotonic()
+    async def renew(self) -> None:
+        """Extend the lease now, or find out that it is over."""
+        asked = self._monotonic()
         left = self._until - asked
         try:
-            cancelled = await asyncio.wait_for(self._store.renew(self._claim, self._length), max(0.1, left))
+            cancelled = await asyncio.wait_for(self._ask(self._length), max(0.1, left))
         except LeaseLost:
             self._end(lost=True)
         except (TransientError, TimeoutError) as error:
-            log.warning(
-                "lease not renewed", run_id=str(self._claim.run_id), error=type(error).__name__, left=round(left, 1)
-            )
-            if time.monotonic() >= self._until - 1:
+            log.warning("lease not renewed", error=type(error).__name__, left=round(left, 1))
+            if self._monotonic() >= self._until - 1:
                 self._end(lost=True)
         else:
             self._until = asked + self._length.total_seconds()
             if cancelled:
                 self._end(lost=False)
+
+    async def insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do it, again while PostgreSQL is away, as long as the lease lasts. Raises LeaseLost."""
+        while True:
+            try:
+                return await act()
+            except TransientError as error:
+                if self.lost:
+                    raise LeaseLost("PostgreSQL was away too long") from error
+                await self._clock.sleep(_RETRY_SECONDS)
 
     def _end(self, *, lost: bool) -> None:
         self.lost, self.cancelled = lost, not lost

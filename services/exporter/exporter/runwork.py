@@ -1,53 +1,36 @@
-"""One claimed run, from certificates to commit: what the worker does, told and recorded under the claim's token."""
+"""One claimed run, from certificates to commit, under its fencing token: this exporter is the run's coordinator.
+
+Its worker holds the snapshot and exports slices; helpers may join and take slices of a run that has many.
+"""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypedDict, TypeVar
-from uuid import UUID
 
 from exporter.certificates import accept_recipients
-from exporter.domain import FinishedPart, ManifestFacts, backoff, files_of, manifest, missing_rows, window_of
-from exporter.errors import LeaseLost, WorkerDied
-from exporter.export_errors import ExportError, RowsMissing
+from exporter.domain import ManifestFacts, SliceStanding, files_of, manifest, missing_rows, rows_by_kind, window_of
+from exporter.errors import CancelAsked, GiveBack
+from exporter.export_errors import RowsMissing
 from exporter.horizon import complete_through
 from exporter.lease import Lease
+from exporter.naming import final_name
 from exporter.objects import ObjectStore
 from exporter.progress import ProgressTeller
-from exporter.protocol import Done, Failed, Order, PartStored, Progress
+from exporter.protocol import Counted, Opened, Order, Planned, Said
+from exporter.runend import RunEnd
 from exporter.settings import Settings
-from exporter.store import Claim, Held, RunStore
-from exporter.sweep import folder_of
+from exporter.slice_store import SliceStore
+from exporter.slicework import export_slice
+from exporter.store import Claim, RunStore
+from exporter.sweep import folder_of_run
 from exporter.worker_process import WorkerProcess
 from shared.clock import Clock
-from shared.errors import TransientError
-from shared.events import (
-    PartFinished,
-    RunAttemptFailed,
-    RunCancelled,
-    RunFailed,
-    RunHandedBack,
-    RunStarted,
-    RunSucceeded,
-    Window,
-)
-from shared.kafka import Producer
-from shared.observe import BYTES_EXPORTED, ROWS_EXPORTED, RUNS_ENDED, logger
+from shared.events import RunStarted, RunSucceeded, Window
+from shared.lifecycle import first_of
+from shared.observe import PHASE_SECONDS, RUN_SECONDS, RUNS_ENDED
 
-T = TypeVar("T")
-log = logger(__name__)
-_RETRY_SECONDS = 0.5
-
-
-class _Common(TypedDict):
-    job_id: UUID
-    tenant_id: UUID
-    run_id: UUID
-    token: int
-    seq: int
-    at: datetime
+_LOOK_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +43,6 @@ class Prepared:
     fingerprints: tuple[str, ...]
 
 
-class FailedByWorker(ExportError):
-    """The worker said that it cannot go on."""
-
-    def __init__(self, said: Failed) -> None:
-        super().__init__(said.message)
-        self.code = said.code
-        self.transient = said.transient
-
-
-class CancelAsked(Exception):
-    """The run is to be cancelled."""
-
-
 class RunWork:
     """Carries a claim through. Every method that writes does so only while the claim holds, or raises LeaseLost."""
 
@@ -82,69 +52,56 @@ class RunWork:
         lease: Lease,
         *,
         store: RunStore,
+        slices: SliceStore,
         objects: ObjectStore,
-        producer: Producer,
+        progress: ProgressTeller,
         settings: Settings,
         clock: Clock,
+        stopping: asyncio.Event,
     ) -> None:
+        self.run_id = claim.run_id
+        self.lease = lease
         self._claim = claim
-        self._lease = lease
         self._store = store
+        self._slices = slices
         self._objects = objects
         self._settings = settings
         self._clock = clock
-        self._progress = ProgressTeller(producer, claim, clock)
+        self._stopping = stopping
+        self._progress = progress
+        self._end = RunEnd(claim, lease, store=store, exporter=settings.name)
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look again at what helpers have done."""
+        self._woken.set()
 
     async def export(self, worker: WorkerProcess) -> None:
-        """Do the whole run. Raises ExportError, WorkerDied, CancelAsked or LeaseLost."""
+        """Do the whole run. Raises ExportError, WorkerDied, GiveBack, CancelAsked or LeaseLost."""
+        began = self._clock.now()
         prepared = await self._prepare()
-        await self._insist(lambda: self._started(prepared))
+        await self.lease.insist(lambda: self._started(prepared))
         telling = asyncio.create_task(self._progress.run(), name="progress")
         try:
-            done = await self._listen(worker, prepared)
+            with PHASE_SECONDS.labels("count").time():
+                snapshot = await self._open(worker, prepared)
+            with PHASE_SECONDS.labels("export").time():
+                await self._export_slices(worker, snapshot)
         finally:
             telling.cancel()
-        await self._progress.last()
-        await self._commit(prepared, done)
+        with PHASE_SECONDS.labels("store").time():
+            await self._progress.last("store")
+            await self._commit(prepared)
+        RUNS_ENDED.labels("succeeded", "").inc()
+        RUN_SECONDS.observe((self._clock.now() - began).total_seconds())
 
-    async def fail(self, error: Exception) -> None:
-        """Record a failed attempt: tried again later where that may help, else the run has failed."""
-        code, message, transient = _in_words(error)
-        attempts = self._claim.settings.attempts
-        if transient and self._claim.attempt < attempts:
-            await self._insist(lambda: self._try_again(code, message))
-        else:
-            tried = f" (tried {self._claim.attempt} times)" if transient and attempts > 1 else ""
-            await self._insist(lambda: self._failed(code, message + tried))
-
-    async def cancel(self) -> None:
-        """End the run as cancelled."""
-
-        async def act() -> None:
-            async with self._store.held(self._claim) as (database, held):
-                await self._store.end(database, self._claim, "cancelled")
-                event = RunCancelled(
-                    **self._common(held), reason=held.cancel_reason or "requested", requested_by=held.cancel_by
-                )
-                await self._store.write_events(database, [event], held.at)
-
-        await self._insist(act)
-        RUNS_ENDED.labels("cancelled").inc()
-
-    async def hand_back(self) -> None:
-        """Give the run to whoever claims it next; that is no failure and no attempt (R7)."""
-
-        async def act() -> None:
-            async with self._store.held(self._claim) as (database, held):
-                await self._store.requeue(database, self._claim, backoff(1) * 0, counted=False)
-                event = RunHandedBack(**self._common(held), exporter=self._settings.name)
-                await self._store.write_events(database, [event], held.at)
-
-        await self._insist(act)
+    async def settle(self, outcome: BaseException) -> None:
+        """Record why the run was left. Raises LeaseLost when it is not ours any more."""
+        await self._end.settle(outcome)
 
     async def _prepare(self) -> Prepared:
         claim = self._claim
-        pems = await self._insist(lambda: self._store.certificates(claim.tenant_id, claim.settings.certificates))
+        pems = await self.lease.insist(lambda: self._store.certificates(claim.tenant_id, claim.settings.certificates))
         # Before any data is read (P3): nobody to encrypt for is a reason to end here.
         recipients = accept_recipients([pem.encode() for pem in pems], self._clock.now().astimezone(UTC))
         through: datetime | None = None
@@ -158,10 +115,9 @@ class RunWork:
 
     async def _started(self, prepared: Prepared) -> None:
         async with self._store.held(self._claim) as (database, held):
-            await self._store.drop_parts(database, self._claim)
-            await self._store.set_window(database, self._claim, prepared.window)
+            await self._store.begin(database, self._claim, window=prepared.window, certificates=prepared.certificates)
             event = RunStarted(
-                **self._common(held),
+                **self._end.facts(held),
                 exporter=self._settings.name,
                 attempt=self._claim.attempt,
                 window=prepared.window,
@@ -169,81 +125,95 @@ class RunWork:
             )
             await self._store.write_events(database, [event], held.at)
 
-    async def _listen(self, worker: WorkerProcess, prepared: Prepared) -> Done:
+    async def _open(self, worker: WorkerProcess, prepared: Prepared) -> str:
+        """Have the worker open the source and plan what is not planned yet; return the snapshot's name."""
         claim = self._claim
-        order = Order(
-            run_id=claim.run_id,
-            job_id=claim.job_id,
-            slot=claim.slot,
-            folder=folder_of(claim.run_id, claim.token),
-            settings=claim.settings,
-            window=prepared.window,
-            certificates=prepared.certificates,
-            source=self._settings.source,
-            store=self._settings.store,
+        known = bool(await self.lease.insist(lambda: self._slices.standing(claim.run_id)))
+        await worker.order(
+            Order(
+                run_id=claim.run_id,
+                job_id=claim.job_id,
+                slot=claim.slot,
+                settings=claim.settings,
+                window=prepared.window,
+                certificates=prepared.certificates,
+                source=self._settings.source,
+                store=self._settings.store,
+                join=None,
+                slice_rows=None if known else self._settings.slice_rows,
+            )
         )
-        async for said in worker.carry_out(order):
-            match said:
-                case Progress():
-                    self._progress.take(said)
-                case PartStored():
-                    await self._part(said)
-                case Failed():
-                    raise FailedByWorker(said)
-                case Done():
-                    return said
-        raise WorkerDied("the worker process ended without a last word")
+        opened = await worker.hear()
+        assert isinstance(opened, Opened)
+        self._progress.estimated(opened.estimated)
+        planned = await worker.hear() if not known else None
+        assert planned is None or isinstance(planned, Planned)
+        await self.lease.insist(lambda: self._share(opened.snapshot, planned))
+        return opened.snapshot
 
-    async def _part(self, said: PartStored) -> None:
-        part = FinishedPart(
-            kind=said.file_kind,
-            number=said.number,
-            token=self._claim.token,
-            name=said.name,
-            object=said.object,
-            rows=said.rows,
-            bytes_raw=said.bytes_raw,
-            bytes_packed=said.bytes_packed,
-            sha256=said.sha256,
-        )
+    async def _share(self, snapshot: str, planned: Planned | None) -> None:
+        slices = await self._slices.standing(self.run_id)
+        async with self._store.held(self._claim) as (database, _):
+            if planned is not None and not slices:
+                await self._slices.plan(database, self.run_id, planned.slices, snapshot)
+            planned_kinds = [each.kind for each in (planned.slices if planned is not None else slices)]
+            if len(planned_kinds) > len(set(planned_kinds)):
+                await self._slices.share(database, self.run_id, snapshot)
 
-        async def act() -> None:
-            async with self._store.held(self._claim) as (database, held):
-                await self._store.insert_part(database, self._claim, part)
-                event = PartFinished(
-                    **self._common(held),
-                    kind=part.kind,
-                    part=part.number,
-                    rows=part.rows,
-                    bytes_raw=part.bytes_raw,
-                    bytes_packed=part.bytes_packed,
-                    sha256=part.sha256,
+    async def _export_slices(self, worker: WorkerProcess, snapshot: str) -> None:
+        """Export slices until all are done, by whomever."""
+        while True:
+            self._woken.clear()
+            claimed = await self.lease.insist(
+                lambda: self._slices.claim_own(self._claim, self._settings.name, snapshot)
+            )
+            if claimed is not None:
+                await export_slice(
+                    claimed,
+                    worker,
+                    store=self._slices,
+                    lease=self.lease,
+                    is_to_stop=self._is_to_stop,
+                    on_said=self._said,
                 )
-                await self._store.write_events(database, [event], held.at)
+            elif all(each.state == "done" for each in await self.lease.insist(self._standing)):
+                return
+            else:
+                await first_of(self._woken, self._stopping, seconds=_LOOK_AGAIN)
+                if self._stopping.is_set():
+                    raise GiveBack
 
-        await self._insist(act)
-        ROWS_EXPORTED.labels(part.kind).inc(part.rows)
-        BYTES_EXPORTED.labels("raw").inc(part.bytes_raw)
-        BYTES_EXPORTED.labels("packed").inc(part.bytes_packed)
+    async def _is_to_stop(self) -> bool:
+        # Where nothing is split the end of a part is nearly the end of the run.
+        return self._stopping.is_set() and self._claim.settings.split_size is not None
 
-    async def _commit(self, prepared: Prepared, done: Done) -> None:
+    async def _standing(self) -> list[SliceStanding]:
+        return await self._slices.standing(self.run_id)
+
+    def _said(self, said: Said) -> None:
+        if isinstance(said, Counted):
+            self._progress.counted(said.rows)
+        self._progress.fresh()
+
+    async def _commit(self, prepared: Prepared) -> None:
         claim = self._claim
-        parts = await self._insist(lambda: self._store.parts(claim))
-        if (fault := missing_rows(parts, done.counted)) is not None:
+        parts = await self.lease.insist(lambda: self._slices.parts(claim.run_id))
+        slices = await self.lease.insist(self._standing)
+        if (fault := missing_rows(parts, slices)) is not None:
             raise RowsMissing(fault)
-        files = files_of(parts, claim.settings)
+        files = files_of(parts, claim.settings, lambda kind, number: final_name(claim, kind, number))
         facts = ManifestFacts(
             run_id=claim.run_id,
             job_id=claim.job_id,
             tenant_id=claim.tenant_id,
             slot=claim.slot,
             window=prepared.window,
-            counted=done.counted,
+            counted=rows_by_kind(slices),
             recipients=prepared.fingerprints,
             data_complete_through=prepared.data_complete_through,
         )
-        where = f"{folder_of(claim.run_id, claim.token)}/manifest.json"
-        content = json.dumps(manifest(facts, files, claim.settings), indent=2, ensure_ascii=False)
+        where = f"{folder_of_run(claim.run_id, claim.token)}/manifest.json"
+        content = json.dumps(manifest(facts, files, parts, claim.settings), indent=2, ensure_ascii=False)
         await self._objects.put(where, content.encode())
 
         async def act() -> None:
@@ -251,7 +221,7 @@ class RunWork:
                 if held.cancel_reason is not None:
                     raise CancelAsked
                 event = RunSucceeded(
-                    **self._common(held),
+                    **self._end.facts(held),
                     rows=sum(file.rows for file in files),
                     bytes_raw=sum(file.bytes_raw for file in files),
                     bytes_packed=sum(file.bytes_packed for file in files),
@@ -264,52 +234,4 @@ class RunWork:
                     await self._store.set_complete_through(database, claim.job_id, prepared.data_complete_through)
                 await self._store.write_events(database, [event], held.at)
 
-        await self._insist(act)
-        RUNS_ENDED.labels("succeeded").inc()
-
-    async def _try_again(self, code: str, message: str) -> None:
-        async with self._store.held(self._claim) as (database, held):
-            at = await self._store.requeue(database, self._claim, backoff(self._claim.attempt), counted=True)
-            event = RunAttemptFailed(
-                **self._common(held), attempt=self._claim.attempt, code=code, message=message, retry_at=at
-            )
-            await self._store.write_events(database, [event], held.at)
-
-    async def _failed(self, code: str, message: str) -> None:
-        async with self._store.held(self._claim) as (database, held):
-            await self._store.end(database, self._claim, "failed")
-            event = RunFailed(**self._common(held), attempt=self._claim.attempt, code=code, message=message)
-            await self._store.write_events(database, [event], held.at)
-        RUNS_ENDED.labels("failed").inc()
-
-    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do it, again while PostgreSQL is away, as long as the lease lasts."""
-        while True:
-            try:
-                return await act()
-            except TransientError as error:
-                if self._lease.lost:
-                    raise LeaseLost(f"run {self._claim.run_id}: PostgreSQL was away too long") from error
-                await self._clock.sleep(_RETRY_SECONDS)
-
-    def _common(self, held: Held) -> _Common:
-        claim = self._claim
-        return {
-            "job_id": claim.job_id,
-            "tenant_id": claim.tenant_id,
-            "run_id": claim.run_id,
-            "token": claim.token,
-            "seq": held.seq,
-            "at": held.at,
-        }
-
-
-def _in_words(error: Exception) -> tuple[str, str, bool]:
-    match error:
-        case ExportError():
-            return error.code, str(error), error.transient
-        case WorkerDied():
-            return "worker-died", "The process that worked on this run was killed or crashed.", True
-        case _:
-            # An unforeseen error's own words may quote data; the log has its place and kind.
-            return "internal", f"Something went wrong in the exporter ({type(error).__name__}).", True
+        await self.lease.insist(act)

@@ -27,6 +27,14 @@ class Settings(ServiceSettings):
     )
     name: str = Field(default_factory=_own_name, description="this exporter's name in the run log", max_length=200)
     slots: int = Field(1, ge=1, le=64, description="runs that this exporter works on at once, a process each")
+    tenant_limit: int | None = Field(
+        None, ge=1, description="runs of one tenant that may be exported at once, by all exporters together"
+    )
+    slice_rows: int = Field(
+        20_000,
+        ge=100,
+        description="a split run is shared by several exporters in slices of at least about so many rows",
+    )
     lease: timedelta = Field(
         timedelta(seconds=15),
         ge=timedelta(seconds=3),

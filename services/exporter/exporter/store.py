@@ -1,6 +1,7 @@
-"""Runs, parts and certificates in PostgreSQL; every write of a claim's holder checks its fencing token."""
+"""Runs and certificates in PostgreSQL; every write of a claim's holder checks its fencing token."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +10,6 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from exporter.domain import FinishedPart
 from exporter.errors import LeaseLost
 from shared import outbox
 from shared.events import Event, JobSettings, Window
@@ -31,6 +31,7 @@ class Claim:
     settings: JobSettings
     attempt: int
     token: int
+    taken_over: bool
     window: Window | None
     complete_through: datetime | None
 
@@ -45,17 +46,34 @@ class Held:
     cancel_by: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a run stands: state, token, the tokens of its running slices by kind and number, objects of noted parts."""
+
+    state: str
+    token: int
+    slices: Mapping[tuple[str, int], int]
+    parts: AbstractSet[str]
+
+
 class RunStore:
     """What exporters share."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def claim(self, exporter: str, lease: timedelta) -> Claim | None:
+    async def claim(self, exporter: str, lease: timedelta, *, tenant_limit: int | None) -> Claim | None:
         """Take the next run under a lease, or None when there is none to take."""
         async with transaction(self._pool) as database:
-            row = await database.fetchrow(SQL["claim"], exporter, lease)
+            if tenant_limit is not None:
+                await database.execute(SQL["lock_claims"])
+            row = await database.fetchrow(SQL["claim"], exporter, lease, tenant_limit)
         return None if row is None else _claim(row)
+
+    async def runs_wait(self, *, tenant_limit: int | None) -> bool:
+        """Return whether there is a run that somebody with a free slot would claim."""
+        async with connection(self._pool) as database:
+            return bool(await database.fetchval(SQL["runs_wait"], tenant_limit))
 
     async def renew(self, claim: Claim, lease: timedelta) -> bool:
         """Extend the lease; return whether the run is to be cancelled. Raises LeaseLost."""
@@ -74,34 +92,17 @@ class RunStore:
                 raise LeaseLost(f"run {claim.run_id} is no longer held under token {claim.token}")
             yield database, Held(row["seq"], row["at"], row["cancel_reason"], row["cancel_by"])
 
-    async def set_window(self, database: Connection, claim: Claim, window: Window) -> None:
-        """Keep the window for every later attempt."""
-        await database.execute(SQL["set_window"], claim.run_id, window.start, window.end)
+    async def begin(self, database: Connection, claim: Claim, *, window: Window, certificates: Sequence[str]) -> None:
+        """Keep what every later attempt goes by; take over the slices that an earlier coordinator worked on.
 
-    async def insert_part(self, database: Connection, claim: Claim, part: FinishedPart) -> None:
-        """Note a finished part."""
-        await database.execute(
-            SQL["insert_part"],
-            claim.run_id,
-            part.kind,
-            part.number,
-            part.token,
-            part.name,
-            part.object,
-            part.rows,
-            part.bytes_raw,
-            part.bytes_packed,
-            part.sha256,
-        )
-
-    async def drop_parts(self, database: Connection, claim: Claim) -> list[str]:
-        """Forget the parts of earlier attempts; return their objects, which may be removed after the commit."""
-        return [row["object"] for row in await database.fetch(SQL["drop_parts"], claim.run_id)]
-
-    async def parts(self, claim: Claim) -> list[FinishedPart]:
-        """Return the finished parts in order."""
-        async with connection(self._pool) as database:
-            return [FinishedPart(**dict(row)) for row in await database.fetch(SQL["parts"], claim.run_id)]
+        Parts that were made for other recipients cannot be gone on from, and are forgotten.
+        """
+        if await database.fetchval(SQL["same_recipients"], claim.run_id, list(certificates)):
+            await database.execute(SQL["release_own_slices"], claim.run_id)
+        else:
+            await database.execute(SQL["drop_parts"], claim.run_id)
+            await database.execute(SQL["drop_slices"], claim.run_id)
+        await database.execute(SQL["begin"], claim.run_id, window.start, window.end, list(certificates))
 
     async def end(self, database: Connection, claim: Claim, state: str) -> None:
         """Put a run into a terminal state."""
@@ -109,6 +110,7 @@ class RunStore:
 
     async def requeue(self, database: Connection, claim: Claim, pause: timedelta, *, counted: bool) -> datetime:
         """Give a run back after a pause; an attempt that does not count is taken off. Return when it may be tried."""
+        await database.execute(SQL["release_slices"], claim.run_id)
         at: datetime = await database.fetchval(SQL["requeue"], claim.run_id, pause, 0 if counted else -1)
         return at
 
@@ -125,13 +127,24 @@ class RunStore:
         async with connection(self._pool) as database:
             return [row["pem"] for row in await database.fetch(SQL["certificates"], tenant_id, named)]
 
-    async def standing(self, run_id: UUID) -> tuple[int, str, set[str]]:
-        """Return a run's present token and state, and the objects of its noted parts."""
-        async with connection(self._pool) as database:
+    async def standing(self, run_id: UUID) -> Standing:
+        """Return what decides which of a run's objects may yet be seen."""
+        async with transaction(self._pool) as database:
             row = await database.fetchrow(SQL["standing"], run_id)
-            objects = {part["object"] for part in await database.fetch(SQL["part_objects"], run_id)}
+            slices = await database.fetch(SQL["slices"], run_id)
+            parts = await database.fetch(SQL["part_objects"], run_id)
         assert row is not None
-        return row["token"], row["state"], objects
+        return Standing(
+            row["state"],
+            row["token"],
+            {(each["kind"], each["number"]): each["token"] for each in slices if each["state"] == "running"},
+            {part["object"] for part in parts},
+        )
+
+    async def due_sweeps(self, most: int) -> list[UUID]:
+        """Return ended runs whose objects are to be looked through now; each comes up again, ever later."""
+        async with transaction(self._pool) as database:
+            return [row["run_id"] for row in await database.fetch(SQL["due_sweeps"], most)]
 
     async def seconds_to_work(self, exporter: str) -> float | None:
         """Return the seconds until something may be claimable; None when nothing is open."""
@@ -139,10 +152,12 @@ class RunStore:
             seconds: float | None = await database.fetchval(SQL["seconds_to_work"], exporter)
         return seconds
 
-    async def count_queued(self) -> int:
-        """Return how many runs wait."""
+    async def queue(self) -> tuple[int, float]:
+        """Return how many runs wait, and how long the oldest has waited, in seconds."""
         async with connection(self._pool) as database:
-            return int(await database.fetchval(SQL["count_queued"]))
+            row = await database.fetchrow(SQL["queue"])
+        assert row is not None
+        return row["waiting"], row["oldest"]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -165,6 +180,7 @@ def _claim(row: Record) -> Claim:
         settings=SETTINGS.validate_json(row["settings"]),
         attempt=row["attempt"],
         token=row["token"],
+        taken_over=row["was"] == "running",
         window=Window(start=row["window_start"], end=row["window_end"]) if known else None,
         complete_through=row["complete_through"],
     )

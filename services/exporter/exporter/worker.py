@@ -1,4 +1,4 @@
-"""The process that exports one run: `python -m exporter.worker`, started by the exporter, one order on standard input.
+"""The process that works on one run: `python -m exporter.worker`, started by the exporter, orders on standard input.
 
 A process of its own bounds the memory, keeps the exporter's event loop free for leases, and makes cancelling a kill.
 It ends when its exporter is gone.
@@ -9,23 +9,39 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import uvloop
 
 from exporter.certificates import accept_recipients
 from exporter.cms import Sealing
 from exporter.export_errors import ExportError
-from exporter.objects import open_store
+from exporter.objects import ObjectStore, open_store
 from exporter.packer import FileNames, Packer, Packing, Part
-from exporter.protocol import ORDER, SAID, Done, Failed, Order, PartStored, Progress, Said
+from exporter.planning import PlannedSlice, cut, step_of
+from exporter.protocol import (
+    ORDER,
+    SAID,
+    SLICE_ORDER,
+    Counted,
+    Failed,
+    Opened,
+    Order,
+    PartStored,
+    Planned,
+    Said,
+    SliceDone,
+    SliceOrder,
+    SliceProgressed,
+)
 from exporter.recordstream import export_attachments, export_records
-from exporter.selection import RecordKind, Selection, WindowColumn
+from exporter.selection import KeyRange, RecordKind, Selection, WindowColumn
 from exporter.selection import Window as SelectedWindow
 from exporter.source import Snapshot, open_snapshot
 from exporter.zipstream import Compression
 from shared.clock import SystemClock
-from shared.events.values import FileKind, Phase
+from shared.events.values import FileKind
 
 Tell = Callable[[Said], None]
 _TICK_SECONDS = 1.0
@@ -36,7 +52,7 @@ _FILE_KIND: Mapping[RecordKind, FileKind] = {
 }
 
 
-def selections_of(order: Order) -> list[Selection]:
+def selections_of(order: Order) -> dict[FileKind, Selection]:
     """Return what a run reads, a selection for each kind of file (E3, T3)."""
     settings, contact = order.settings, order.settings.type == "contact"
     if settings.timeframe.kind == "since_last_run":
@@ -46,97 +62,164 @@ def selections_of(order: Order) -> list[Selection]:
     bounded = order.window.start is not None or order.window.end is not None
     window = SelectedWindow(column, order.window.start, order.window.end) if bounded else None
     kinds = (RecordKind.CONTACT,) if contact else (RecordKind.INTERACTION, RecordKind.ATTACHMENT)
-    return [Selection(kind, settings.source_tenant, settings.media_types, window) for kind in kinds]
+    return {_FILE_KIND[kind]: Selection(kind, settings.source_tenant, settings.media_types, window) for kind in kinds}
+
+
+def packing_of(order: Order) -> Packing:
+    """Return how a run's files are made. Raises CertificateRefused."""
+    settings = order.settings
+    return Packing(
+        accept_recipients([pem.encode() for pem in order.certificates], SystemClock().now()),
+        settings.split_size,
+        Sealing.GCM if settings.cipher == "aes-256-gcm" else Sealing.CBC,
+        Compression.SMALL if settings.compression == "small" else Compression.FAST,
+    )
+
+
+class Counting:
+    """Counts on a second connection that has joined the snapshot, one count at a time."""
+
+    def __init__(self, beside: Snapshot) -> None:
+        self._beside = beside
+        self._one = asyncio.Lock()
+
+    async def count(self, selection: Selection) -> int:
+        """Count what is selected, when the counts before are done."""
+        async with self._one:
+            return await self._beside.count(selection)
+
+    async def idle(self) -> None:
+        """Wait until no count is under way or waits."""
+        async with self._one:
+            return
+
+
+async def plan(
+    order: Order, selections: Mapping[FileKind, Selection], snapshot: Snapshot, estimated: Mapping[FileKind, int]
+) -> tuple[PlannedSlice, ...]:
+    """Cut a run into slices; rows are counted only where that takes a pass over the keys anyway."""
+    slices: list[PlannedSlice] = []
+    for kind, selection in selections.items():
+        step = None
+        if order.settings.split_size is not None and order.slice_rows is not None:
+            size = await snapshot.record_size(selection) if estimated[kind] >= 2 * order.slice_rows else None
+            step = size and step_of(
+                rows=estimated[kind],
+                record_size=size + 1,
+                split_size=order.settings.split_size,
+                slice_rows=order.slice_rows,
+            )
+        if step:
+            rows, keys = await snapshot.boundaries(selection, int(step))
+            slices.extend(cut(kind, rows=rows, step=int(step), keys=keys))
+        else:
+            slices.append(PlannedSlice(kind=kind, number=1))
+    return tuple(slices)
 
 
 class Work:
-    """One order being carried out."""
+    """One order being carried out, slice by slice."""
 
-    def __init__(self, order: Order, tell: Tell) -> None:
+    def __init__(self, order: Order, orders: "asyncio.Queue[SliceOrder]", tell: Tell) -> None:
         self._order = order
+        self._orders = orders
         self._tell = tell
         self._selections = selections_of(order)
-        self._phase: Phase = "count"
-        self._packers: list[Packer] = []
-        self._expected: int | None = None
-        self._counted: dict[FileKind, int] = {}
+        self._packing = packing_of(order)
+        self._counts: dict[FileKind, asyncio.Task[int]] = {}
 
     async def run(self) -> None:
-        """Export everything, telling of progress and finished parts, then Done. Raises ExportError."""
-        recipients = accept_recipients([pem.encode() for pem in self._order.certificates], SystemClock().now())
-        settings = self._order.settings
-        packing = Packing(
-            recipients,
-            settings.split_size,
-            Sealing.GCM if settings.cipher == "aes-256-gcm" else Sealing.CBC,
-            Compression.SMALL if settings.compression == "small" else Compression.FAST,
-        )
+        """Open the source, plan if asked to, and export what is ordered until killed. Raises ExportError."""
+        order = self._order
         async with AsyncExitStack() as stack:
-            snapshot = await stack.enter_async_context(open_snapshot(self._order.source))
-            beside = await stack.enter_async_context(open_snapshot(self._order.source, join=await snapshot.export()))
-            self._expected = sum([(await snapshot.estimate(each)).rows for each in self._selections])
-            self._tell(self._progress())
-            ticking = asyncio.create_task(self._tick(), name="progress")
-            stack.callback(ticking.cancel)
-            counting = asyncio.create_task(self._count(beside), name="count")
-            stack.callback(counting.cancel)
-            self._phase = "export"
-            for selection in self._selections:
-                await self._export(selection, snapshot, beside, counting, packing)
-            await counting
-        self._phase = "store"
-        self._tell(self._progress())
-        self._tell(Done(counted=self._counted))
+            snapshot = await stack.enter_async_context(open_snapshot(order.source, join=order.join))
+            name = order.join or await snapshot.export()
+            beside = await stack.enter_async_context(open_snapshot(order.source, join=name))
+            estimated = {}
+            if order.join is None:
+                estimated = {kind: (await snapshot.estimate(each)).rows for kind, each in self._selections.items()}
+            self._tell(Opened(snapshot=name, estimated=estimated))
+            counting = Counting(beside)
+            if order.slice_rows is not None:
+                slices = await plan(order, self._selections, beside, estimated)
+                self._tell(Planned(slices=slices))
+                self._count([each.kind for each in slices if each.rows is None], counting, stack)
+            store = open_store(order.store)
+            while True:
+                await self._export(await self._orders.get(), snapshot, beside, counting, store)
+
+    def _count(self, kinds: list[FileKind], counting: Counting, stack: AsyncExitStack) -> None:
+        for kind in kinds:
+            self._counts[kind] = asyncio.create_task(counting.count(self._selections[kind]), name=f"count {kind}")
+            stack.callback(self._counts[kind].cancel)
+        if kinds:
+            stack.callback(asyncio.create_task(self._tell_counts(), name="counted").cancel)
+
+    async def _tell_counts(self) -> None:
+        # A count that fails is met by the slice that waits for it.
+        with suppress(ExportError):
+            self._tell(Counted(rows={kind: await count for kind, count in self._counts.items()}))
 
     async def _export(
-        self, selection: Selection, snapshot: Snapshot, beside: Snapshot, counting: asyncio.Task[None], packing: Packing
+        self, order: SliceOrder, snapshot: Snapshot, beside: Snapshot, counting: Counting, store: ObjectStore
     ) -> None:
-        order = self._order
-        names = FileNames(selection.kind.value, str(order.job_id), order.slot, packing.split_size is not None)
-        packer = Packer(open_store(order.store), order.folder, names, packing, on_part=self._stored)
-        self._packers.append(packer)
-        async with packer:
-            if selection.kind is RecordKind.ATTACHMENT:
-                # The second connection is needed for large contents; one connection does one thing at a time.
-                await counting
-                await export_attachments(snapshot, beside, selection, packer)
-            else:
-                await export_records(snapshot, selection, packer)
-            await packer.finish()
+        run = self._order
+        keys = KeyRange(order.first, order.before, order.after)
+        selection = replace(self._selections[order.kind], keys=None if keys == KeyRange() else keys)
+        split = self._packing.split_size is not None
+        names = FileNames(selection.kind.value, str(run.job_id), run.slot, split, slice=order.number if split else None)
+        packer = Packer(store, order.folder, names, self._packing, first_number=order.kept + 1, on_part=self._stored)
+        ticking = asyncio.create_task(self._tick(packer), name="progress")
+        counted = self._counted(order, selection, counting)
+        try:
+            async with packer:
+                if selection.kind is RecordKind.ATTACHMENT:
+                    # The second connection is needed for large contents; one connection does one thing at a time.
+                    await counted
+                    await counting.idle()
+                    await export_attachments(snapshot, beside, selection, packer)
+                else:
+                    await export_records(snapshot, selection, packer)
+                # An empty file stands for an empty result (E7), not for an empty rest.
+                if packer.rows or (order.number == 1 and not order.kept):
+                    await packer.finish()
+            rows = await counted
+        finally:
+            ticking.cancel()
+            counted.cancel()
+        self._tell(SliceProgressed(rows=packer.rows, bytes_raw=packer.bytes_raw))
+        self._tell(SliceDone(counted=rows))
+
+    def _counted(self, order: SliceOrder, selection: Selection, counting: Counting) -> "asyncio.Task[int]":
+        if order.counted is not None:
+            return asyncio.create_task(_known(order.counted))
+        if selection.keys is None and order.kind in self._counts:
+            return self._counts[order.kind]
+        return asyncio.create_task(counting.count(selection), name="count")
 
     async def _stored(self, part: Part) -> None:
+        if part.rows and part.last_key is None:
+            raise ValueError("a record has no id")
         self._tell(
             PartStored(
-                file_kind=_FILE_KIND[RecordKind(part.kind)],
                 number=part.number,
-                name=part.name,
                 object=part.key,
                 rows=part.rows,
                 bytes_raw=part.bytes_raw,
                 bytes_packed=part.bytes_packed,
                 sha256=part.sha256,
+                last_key=part.last_key,
             )
         )
 
-    async def _count(self, beside: Snapshot) -> None:
-        counted = {_FILE_KIND[each.kind]: await beside.count(each) for each in self._selections}
-        self._counted = counted
-
-    async def _tick(self) -> None:
+    async def _tick(self, packer: Packer) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            self._tell(self._progress())
+            self._tell(SliceProgressed(rows=packer.rows, bytes_raw=packer.bytes_raw))
 
-    def _progress(self) -> Progress:
-        done = sum(packer.rows for packer in self._packers)
-        total = sum(self._counted.values()) if self._counted else max(self._expected or 0, done)
-        return Progress(
-            phase=self._phase,
-            units_done=done,
-            units_total=total,
-            total_exact=bool(self._counted),
-            bytes_done=sum(packer.bytes_raw for packer in self._packers),
-        )
+
+async def _known(rows: int) -> int:
+    return rows
 
 
 def tell(said: Said) -> None:
@@ -146,23 +229,25 @@ def tell(said: Said) -> None:
 
 
 async def main() -> None:
-    """Take the order from standard input and carry it out."""
+    """Take orders from standard input and carry them out."""
     reader = asyncio.StreamReader(limit=16 * 1024 * 1024)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     line = await reader.readline()
     if not line:
         return
-    watching = asyncio.create_task(_end_with_exporter(reader), name="exporter watch")
+    orders: asyncio.Queue[SliceOrder] = asyncio.Queue()
+    taking = asyncio.create_task(_take_orders(reader, orders), name="orders")
     try:
-        await Work(ORDER.validate_json(line), tell).run()
+        await Work(ORDER.validate_json(line), orders, tell).run()
     except ExportError as error:
         tell(Failed(code=error.code, message=str(error), transient=error.transient))
     finally:
-        watching.cancel()
+        taking.cancel()
 
 
-async def _end_with_exporter(reader: asyncio.StreamReader) -> None:
-    await reader.read()
+async def _take_orders(reader: asyncio.StreamReader, orders: "asyncio.Queue[SliceOrder]") -> None:
+    while line := await reader.readline():
+        orders.put_nowait(SLICE_ORDER.validate_json(line))
     # The exporter is gone or has let go of us; whatever is half done is nobody's any more.
     os._exit(1)
 

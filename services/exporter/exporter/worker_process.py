@@ -1,20 +1,30 @@
-"""A worker's process, seen from the exporter: started ahead of need, given one order, listened to, killed."""
+"""A worker's process, seen from the exporter: started ahead of need, given orders, listened to, killed."""
 
 import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
 
 from exporter.errors import WorkerDied
-from exporter.protocol import ORDER, SAID, Order, Said
+from exporter.export_errors import ExportError
+from exporter.protocol import ORDER, SAID, SLICE_ORDER, Failed, Order, Said, SliceOrder
 
 # The worker needs no setting of ours: its order has all. PATH and the like help the libraries find certificates.
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+_LONGEST_LINE = 16 * 1024 * 1024
+
+
+class FailedByWorker(ExportError):
+    """The worker said that it cannot go on."""
+
+    def __init__(self, said: Failed) -> None:
+        super().__init__(said.message)
+        self.code = said.code
+        self.transient = said.transient
 
 
 class WorkerProcess:
-    """One process for one run."""
+    """One process for one run, or for helping with one."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -30,7 +40,7 @@ class WorkerProcess:
                 stdin=PIPE,
                 stdout=PIPE,
                 env=_ENVIRONMENT,
-                limit=16 * 1024 * 1024,
+                limit=_LONGEST_LINE,
             )
         )
 
@@ -39,23 +49,32 @@ class WorkerProcess:
         """The process's id."""
         return self._process.pid
 
-    async def carry_out(self, order: Order) -> AsyncIterator[Said]:
-        """Give the order and yield what the worker says. Raises WorkerDied if it ends without a last word."""
+    async def order(self, order: Order | SliceOrder) -> None:
+        """Send an order. Raises WorkerDied."""
+        line = ORDER.dump_json(order) if isinstance(order, Order) else SLICE_ORDER.dump_json(order)
         assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise await self._died() from None
+
+    async def hear(self) -> Said:
+        """Return what the worker says next. Raises FailedByWorker when it cannot go on, WorkerDied when it ended."""
         assert self._process.stdout is not None
-        self._process.stdin.write(ORDER.dump_json(order) + b"\n")
-        await self._process.stdin.drain()
-        last: Said | None = None
-        while line := await self._process.stdout.readline():
-            last = SAID.validate_json(line)
-            yield last
-            if last.kind in {"done", "failed"}:
-                return
-        code = await self._process.wait()
-        raise WorkerDied(f"the worker process ended with exit code {code}")
+        line = await self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise await self._died()
+        said = SAID.validate_json(line)
+        if isinstance(said, Failed):
+            raise FailedByWorker(said)
+        return said
 
     async def kill(self) -> None:
         """End the process at once and wait until it is gone; a second time does nothing."""
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
+
+    async def _died(self) -> WorkerDied:
+        return WorkerDied(f"the worker process ended with exit code {await self._process.wait()}")

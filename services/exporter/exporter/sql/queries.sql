@@ -53,7 +53,8 @@ ORDER BY certificate_id;
 
 -- end_unclaimed: end queued runs that are to be cancelled, and running ones whose exporter is gone
 UPDATE run
-SET state = 'cancelled', ended_at = clock_timestamp(), lease_until = NULL, seq = seq + 1
+SET state = 'cancelled', ended_at = clock_timestamp(), lease_until = NULL, snapshot = NULL, seq = seq + 1,
+    sweep_at = clock_timestamp() + interval '1 minute'
 WHERE run_id IN (
     SELECT run_id FROM run
     WHERE cancel_reason IS NOT NULL
@@ -62,7 +63,32 @@ WHERE run_id IN (
 )
 RETURNING run_id, job_id, tenant_id, token, seq, cancel_reason, cancel_by, ended_at;
 
--- claim: take the run that is next in fairness: the tenant with the fewest running, then the oldest; one run of a job at a time
+-- lock_claims: let claims come one after another, so that a tenant's limit is exact
+SELECT pg_advisory_xact_lock(hashtext('exporter.claim'));
+
+-- claim: take the run that is next in fairness: the tenant with the fewest running, then the oldest; one run of a job at a time; $3 limits a tenant's running
+WITH next AS (
+    SELECT run_id, state AS was
+    FROM run
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS running FROM run AS other
+        WHERE other.tenant_id = run.tenant_id AND other.state = 'running' AND other.lease_until >= clock_timestamp()
+    ) AS busy
+    WHERE cancel_reason IS NULL
+      AND (
+          (state = 'queued' AND not_before <= clock_timestamp())
+          OR (state = 'running' AND lease_until < clock_timestamp())
+      )
+      AND ($3::integer IS NULL OR busy.running < $3)
+      AND NOT EXISTS (
+          SELECT FROM run AS other
+          WHERE other.job_id = run.job_id AND other.run_id <> run.run_id
+            AND (other.state = 'running' OR (other.state = 'queued' AND other.queued_at < run.queued_at))
+      )
+    ORDER BY busy.running, queued_at, run_id
+    LIMIT 1
+    FOR UPDATE OF run SKIP LOCKED
+)
 UPDATE run
 SET state = 'running',
     token = token + 1,
@@ -70,35 +96,36 @@ SET state = 'running',
     attempt = attempt + 1,
     exporter = $1,
     lease_until = clock_timestamp() + $2::interval
-WHERE run_id = (
-    SELECT run_id
-    FROM run
+FROM next
+WHERE run.run_id = next.run_id
+RETURNING
+    run.run_id, job_id, tenant_id, slot, settings::text AS settings, attempt, token, window_start, window_end, was,
+    (SELECT complete_through FROM job WHERE job.job_id = run.job_id) AS complete_through;
+
+-- runs_wait: whether there is a run that an exporter with a free slot would take; $1 limits a tenant's running
+SELECT EXISTS (
+    SELECT FROM run
     WHERE cancel_reason IS NULL
       AND (
           (state = 'queued' AND not_before <= clock_timestamp())
           OR (state = 'running' AND lease_until < clock_timestamp())
       )
+      AND ($1::integer IS NULL OR $1 > (
+          SELECT count(*) FROM run AS other
+          WHERE other.tenant_id = run.tenant_id AND other.state = 'running' AND other.lease_until >= clock_timestamp()
+      ))
       AND NOT EXISTS (
           SELECT FROM run AS other
           WHERE other.job_id = run.job_id AND other.run_id <> run.run_id
             AND (other.state = 'running' OR (other.state = 'queued' AND other.queued_at < run.queued_at))
       )
-    ORDER BY
-        (SELECT count(*) FROM run AS busy
-         WHERE busy.tenant_id = run.tenant_id AND busy.state = 'running' AND busy.lease_until >= clock_timestamp()),
-        queued_at,
-        run_id
-    LIMIT 1
-    FOR UPDATE SKIP LOCKED
-)
-RETURNING
-    run_id, job_id, tenant_id, slot, settings::text AS settings, attempt, token, window_start, window_end,
-    (SELECT complete_through FROM job WHERE job.job_id = run.job_id) AS complete_through;
+);
 
--- seconds_to_work: how long until a queued run may be tried or a lease runs out; NULL when nothing is open
-SELECT extract(epoch FROM min(CASE state WHEN 'queued' THEN not_before ELSE lease_until END) - clock_timestamp())::float8
+-- seconds_to_work: how long until a queued run may be tried or a lease runs out; NULL when nothing will by itself
+SELECT extract(epoch FROM min(at) - clock_timestamp())::float8
 FROM run
-WHERE state IN ('queued', 'running') AND (exporter IS DISTINCT FROM $1 OR state = 'queued');
+CROSS JOIN LATERAL (SELECT CASE state WHEN 'queued' THEN not_before ELSE lease_until END AS at) AS next
+WHERE state IN ('queued', 'running') AND (exporter IS DISTINCT FROM $1 OR state = 'queued') AND at > clock_timestamp();
 
 -- renew: extend a lease; returns nothing when the claim is lost, else whether the run is to be cancelled
 UPDATE run
@@ -112,39 +139,192 @@ SET seq = seq + 1
 WHERE run_id = $1 AND token = $2 AND state = 'running'
 RETURNING seq, clock_timestamp() AS at, cancel_reason, cancel_by;
 
--- set_window: keep the window of a run for every later attempt
-UPDATE run SET window_start = $2, window_end = $3 WHERE run_id = $1;
+-- begin: keep what every later attempt goes by; until the new coordinator has a snapshot, nobody can join one
+UPDATE run SET window_start = $2, window_end = $3, certificates = $4, snapshot = NULL WHERE run_id = $1;
 
--- insert_part: note a finished part
-INSERT INTO part (run_id, kind, number, token, name, object, rows, bytes_raw, bytes_packed, sha256)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+-- same_recipients: whether a run's parts were made for the recipients with these certificates
+SELECT certificates IS NOT DISTINCT FROM $2::text[] FROM run WHERE run_id = $1;
 
--- drop_parts: forget parts that an attempt made which cannot go on from them; returns their objects
-DELETE FROM part WHERE run_id = $1 RETURNING object;
+-- drop_parts: forget a run's parts, which cannot be gone on from
+DELETE FROM part WHERE run_id = $1;
 
--- parts: a run's finished parts in order
-SELECT kind, number, token, name, object, rows, bytes_raw, bytes_packed, sha256
+-- drop_slices: forget how a run was sliced
+DELETE FROM slice WHERE run_id = $1;
+
+-- share: let others join the coordinator's snapshot
+UPDATE run SET snapshot = $2 WHERE run_id = $1;
+
+-- insert_slice: plan a slice
+INSERT INTO slice (run_id, kind, number, key_first, key_before, rows_expected, snapshot)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- claim_own_slice: take the coordinator's next slice; returns nothing when there is none or the run's claim is lost
+WITH next AS (
+    SELECT slice.run_id, slice.kind, slice.number, slice.snapshot
+    FROM slice
+    JOIN run USING (run_id)
+    WHERE slice.run_id = $1
+      AND run.token = $2
+      AND run.state = 'running'
+      AND (slice.state = 'waiting' OR (slice.state = 'running' AND slice.lease_until < clock_timestamp()))
+    ORDER BY slice.kind, slice.number
+    LIMIT 1
+    FOR UPDATE OF slice SKIP LOCKED
+)
+UPDATE slice
+SET state = 'running', token = token + 1, exporter = $3, lease_until = NULL, snapshot = $4
+FROM next
+WHERE slice.run_id = next.run_id AND slice.kind = next.kind AND slice.number = next.number
+RETURNING
+    slice.run_id, slice.kind, slice.number, slice.token, slice.key_first, slice.key_before, slice.rows_expected,
+    slice.snapshot, next.snapshot AS counted_in;
+
+-- claim_slice: help with a shared run (that of $3, or any): the one with the fewest at it, then the oldest
+WITH next AS (
+    SELECT slice.run_id, slice.kind, slice.number, slice.snapshot, run.snapshot AS joined
+    FROM slice
+    JOIN run USING (run_id)
+    WHERE (slice.state = 'waiting' OR (slice.state = 'running' AND slice.lease_until < clock_timestamp()))
+      AND run.state = 'running'
+      AND run.lease_until >= clock_timestamp()
+      AND run.cancel_reason IS NULL
+      AND run.snapshot IS NOT NULL
+      AND ($3::uuid IS NULL OR slice.run_id = $3)
+    ORDER BY
+        (SELECT count(*) FROM slice AS busy WHERE busy.run_id = slice.run_id AND busy.state = 'running'),
+        run.queued_at,
+        slice.run_id,
+        slice.kind,
+        slice.number
+    LIMIT 1
+    FOR UPDATE OF slice SKIP LOCKED
+)
+UPDATE slice
+SET state = 'running', token = token + 1, exporter = $1, lease_until = clock_timestamp() + $2::interval,
+    snapshot = next.joined
+FROM next
+WHERE slice.run_id = next.run_id AND slice.kind = next.kind AND slice.number = next.number
+RETURNING
+    slice.run_id, slice.kind, slice.number, slice.token, slice.key_first, slice.key_before, slice.rows_expected,
+    slice.snapshot, next.snapshot AS counted_in;
+
+-- kept: what is finished of a slice, and the key after which it goes on
+SELECT
+    count(*) AS parts,
+    coalesce(sum(rows), 0)::bigint AS rows,
+    coalesce(sum(bytes_raw), 0)::bigint AS bytes_raw,
+    (array_agg(last_key ORDER BY number DESC))[1] AS last_key
 FROM part
+WHERE run_id = $1 AND kind = $2 AND slice = $3;
+
+-- run_to_help: what a helper must know of a run
+SELECT run_id, job_id, tenant_id, slot, settings::text AS settings, window_start, window_end, certificates
+FROM run
+WHERE run_id = $1;
+
+-- renew_slice: extend a helper's lease; returns nothing when the slice is lost, else whether the run is to be cancelled
+UPDATE slice
+SET lease_until = clock_timestamp() + $5::interval
+FROM run
+WHERE run.run_id = slice.run_id
+  AND slice.run_id = $1 AND slice.kind = $2 AND slice.number = $3 AND slice.token = $4
+  AND slice.state = 'running' AND run.state = 'running'
+RETURNING run.cancel_reason IS NOT NULL AS cancelled;
+
+-- hold_run_of_slice: lock a slice's run and take its next event number; a coordinator's token ($2) must be the run's
+UPDATE run
+SET seq = seq + 1
+WHERE run_id = $1 AND state = 'running' AND ($2::bigint IS NULL OR token = $2)
+RETURNING job_id, tenant_id, token, seq, clock_timestamp() AS at, cancel_reason, cancel_by;
+
+-- hold_slice: lock a slice under its claim (which may have finished it just now); returns nothing when the claim is lost
+SELECT true FROM slice
+WHERE run_id = $1 AND kind = $2 AND number = $3 AND token = $4 AND state <> 'waiting'
+FOR UPDATE;
+
+-- note_slice: how far a slice is, under its claim
+UPDATE slice
+SET rows_done = $5, bytes_done = $6
+WHERE run_id = $1 AND kind = $2 AND number = $3 AND token = $4 AND state = 'running';
+
+-- finish_slice: a slice is done, under its claim, which `hold_slice` has checked
+UPDATE slice
+SET state = 'done', lease_until = NULL, rows_expected = $4, rows_done = $4,
+    bytes_done = (
+        SELECT coalesce(sum(bytes_raw), 0) FROM part
+        WHERE part.run_id = slice.run_id AND part.kind = slice.kind AND part.slice = slice.number
+    )
+WHERE run_id = $1 AND kind = $2 AND number = $3;
+
+-- release_slice: give a slice back, under its claim
+UPDATE slice
+SET state = 'waiting', lease_until = NULL, exporter = NULL
+WHERE run_id = $1 AND kind = $2 AND number = $3 AND token = $4 AND state = 'running';
+
+-- release_own_slices: take over the slices that a coordinator worked on; those of helpers stay
+UPDATE slice
+SET state = 'waiting', exporter = NULL
+WHERE run_id = $1 AND state = 'running' AND lease_until IS NULL;
+
+-- release_slices: let go of all slices of a run that is given back
+UPDATE slice
+SET state = 'waiting', lease_until = NULL, exporter = NULL
+WHERE run_id = $1 AND state = 'running';
+
+-- slices: how far the slices of a run are, in order
+SELECT kind, number, state, token, rows_expected, rows_done, bytes_done
+FROM slice
 WHERE run_id = $1
 ORDER BY kind, number;
 
+-- insert_part: note a finished part; returns nothing when that was done already
+INSERT INTO part (run_id, kind, slice, number, token, object, rows, bytes_raw, bytes_packed, sha256, last_key, snapshot)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT DO NOTHING
+RETURNING true;
+
+-- count_parts: how many parts of a kind are finished
+SELECT count(*) FROM part WHERE run_id = $1 AND kind = $2;
+
+-- parts: a run's finished parts in order
+SELECT kind, slice, number, token, object, rows, bytes_raw, bytes_packed, sha256, last_key, snapshot
+FROM part
+WHERE run_id = $1
+ORDER BY kind, slice, number;
+
 -- end: end a run under its claim, which `hold` has checked
-UPDATE run SET state = $2, ended_at = clock_timestamp(), lease_until = NULL WHERE run_id = $1;
+UPDATE run
+SET state = $2, ended_at = clock_timestamp(), lease_until = NULL, snapshot = NULL, sweep_at = clock_timestamp() + interval '1 minute'
+WHERE run_id = $1;
 
 -- requeue: give a run back, under its claim, which `hold` has checked; $3 is added to its attempts
 UPDATE run
-SET state = 'queued', lease_until = NULL, exporter = NULL, not_before = clock_timestamp() + $2::interval, attempt = attempt + $3
+SET state = 'queued', lease_until = NULL, exporter = NULL, snapshot = NULL, not_before = clock_timestamp() + $2::interval, attempt = attempt + $3
 WHERE run_id = $1
 RETURNING not_before;
 
 -- set_complete_through: how far the data of the job's last success is complete
 UPDATE job SET complete_through = greatest(complete_through, $2) WHERE job_id = $1;
 
--- count_queued: runs that wait for an exporter
-SELECT count(*) FROM run WHERE state = 'queued';
+-- queue: runs that wait for an exporter, and the age of the oldest in seconds
+SELECT
+    count(*) AS waiting,
+    coalesce(extract(epoch FROM clock_timestamp() - min(greatest(queued_at, not_before))), 0)::float8 AS oldest
+FROM run
+WHERE state = 'queued' AND not_before <= clock_timestamp();
 
 -- standing: under which token a run stands now, and in which state
 SELECT token, state FROM run WHERE run_id = $1;
 
 -- part_objects: the objects that a run's noted parts rest on
 SELECT object FROM part WHERE run_id = $1;
+
+-- due_sweeps: take ended runs that are to be swept, and set when again: ever later, and no more a day after their end
+UPDATE run
+SET sweep_at = CASE
+    WHEN clock_timestamp() < ended_at + interval '1 day' THEN clock_timestamp() + 3 * (clock_timestamp() - ended_at)
+END
+WHERE run_id IN (
+    SELECT run_id FROM run WHERE sweep_at <= clock_timestamp() ORDER BY sweep_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING run_id;
