@@ -1,0 +1,18 @@
+"""Write the dashboards as Grafana provisions them: `python -m deploy.grafana`."""
+
+from pathlib import Path
+
+from deploy.grafana.dashboards import DASHBOARDS
+from deploy.grafana.panels import rendered
+
+FOLDER = Path(__file__).with_name("dashboards")
+
+
+def main() -> None:
+    """Write each dashboard into its file."""
+    for dashboard in DASHBOARDS:
+        (FOLDER / f"{dashboard.name}.json").write_text(rendered(dashboard), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The files of deploy/ as data."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # its stubs are not among the locked packages
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+
+
+class _Strict(yaml.SafeLoader):  # type: ignore[misc]  # as above
+    """Refuses a key that stands twice: YAML's own answer is to forget the first."""
+
+
+def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        raise ValueError(f"{node.start_mark}: given twice: {', '.join(map(str, twice))}")
+    loader.flatten_mapping(node)
+    return {
+        loader.construct_object(key, deep=True): loader.construct_object(value, deep=True) for key, value in node.value
+    }
+
+
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def load(path: Path) -> Any:
+    """Return the one document of a YAML file."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
+
+
+def load_all(text: str) -> list[Any]:
+    """Return the documents of a YAML stream, without empty ones."""
+    return [each for each in yaml.load_all(text, Loader=_Strict) if each is not None]
+
+
+def rules() -> list[dict[str, Any]]:
+    """Return every recording and alerting rule of Prometheus."""
+    files = sorted((DEPLOY / "prometheus/rules").glob("*.yml"))
+    return [rule for file in files for group in load(file)["groups"] for rule in group["rules"]]

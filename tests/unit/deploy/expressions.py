@@ -1,0 +1,29 @@
+"""Which metrics an expression of PromQL asks for, and which there are."""
+
+import re
+
+from deploy.metrics_page import metrics
+from tests.unit.deploy.documents import rules
+
+PROCESS = {
+    "up",
+    "process_start_time_seconds",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+}
+_STRINGS_AND_RANGES = re.compile(r'"[^"]*"|\[[^\]]*\]')
+_NAMES = re.compile(r"\b(sluice[_:][a-z0-9_:]+|up|process_[a-z_]+)\b")
+
+
+def asked(expression: str) -> set[str]:
+    """Return the names of metrics and recorded series in an expression."""
+    return set(_NAMES.findall(_STRINGS_AND_RANGES.sub(" ", expression)))
+
+
+def known() -> set[str]:
+    """Return all names that a rule or panel may ask for: what processes expose and what rules record."""
+    names = set(PROCESS)
+    for name, (kind, _, _) in metrics().items():
+        names |= {name + suffix for suffix in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}
+    return names | {rule["record"] for rule in rules() if "record" in rule}
