@@ -1,0 +1,95 @@
+"""`make bench-scheduler`: how fast and how punctual schedulers are, beside APScheduler on the same PostgreSQL.
+
+The last line is JSON; every number is the median of three trials, peers measured between them.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.scheduler import measures
+from tests.bench.scheduler.stack import Stack, stack
+
+WANTED = {
+    "slots_per_s": ("slots a second, all jobs due at once, two schedulers", ">= 15,000"),
+    "vs_apscheduler": ("times APScheduler 3.11", ">= 20"),
+    "lateness_p99_s": ("lateness of slots, p99 at a steady rate (s)", "<= 1"),
+    "publish_p99_s": ("from decision to a reader of Kafka, p99 (s)", "<= 1"),
+    "idle_cpu": ("an idle scheduler's share of a core", "<= 0.02"),
+    "failover_s": ("latest slot after a kill -9 of one of two (s)", "<= 2"),
+}
+
+
+def arguments() -> argparse.Namespace:
+    """Read the sizes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1_000_000)
+    parser.add_argument("--peer-jobs", type=int, default=10_000)
+    parser.add_argument("--rate", type=int, default=1000, help="slots a second of the steady trial")
+    parser.add_argument("--seconds", type=int, default=45, help="length of the steady trial; two thirds in calm")
+    parser.add_argument("--idle-seconds", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--only", choices=["burst", "steady", "idle"], action="append")
+    parser.add_argument("--quick", action="store_true", help="a small try: 100,000 jobs, one trial")
+    given = parser.parse_args()
+    if given.quick:
+        given.jobs, given.trials, given.idle_seconds, given.seconds = 100_000, 1, 20, 21
+        given.peer_jobs = 2000
+    return given
+
+
+def peer(dsn: str, jobs: int) -> float:
+    """Return how many slots a second APScheduler manages."""
+    words = [sys.executable, "-m", "tests.bench.scheduler.apscheduler_peer", dsn, str(jobs)]
+    return jobs / float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+async def trials(made: Stack, given: argparse.Namespace, console: Console) -> dict[str, list[float]]:
+    """Run all trials; return each number's values, and further ones whose names are not in WANTED."""
+    found: dict[str, list[float]] = {}
+
+    def note(**values: float) -> None:
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+            console.print(f"  {name} {value:.4g}")
+
+    for number in range(given.trials):
+        console.print(f"trial {number + 1} of {given.trials}, load {os.getloadavg()[0]:.1f}")
+        if not given.only or "burst" in given.only:
+            theirs = await asyncio.to_thread(peer, made.admin_dsn, given.peer_jobs)
+            ours, told = await measures.burst(made, given.jobs)
+            note(slots_per_s=ours, vs_apscheduler=ours / theirs, apscheduler_per_s=theirs, published_per_s=told)
+        if not given.only or "steady" in given.only:
+            late, publish, failover = await measures.steady(made, given.jobs, given.rate, given.seconds)
+            note(lateness_p99_s=late, publish_p99_s=publish, failover_s=failover)
+        if not given.only or "idle" in given.only:
+            own, served = await measures.idle(made, given.jobs, given.idle_seconds)
+            note(idle_cpu=own, idle_cpu_postgresql=served)
+    return found
+
+
+async def main() -> None:
+    """Measure and print."""
+    given, console = arguments(), Console()
+    async with stack() as made:
+        found = await trials(made, given, console)
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    table = Table(title=f"{given.jobs:,} jobs, medians of {given.trials}, {os.cpu_count()} cores")
+    for heading in ("what", "median", "wanted", "all trials"):
+        table.add_column(heading)
+    for name, median in medians.items():
+        what, wanted = WANTED.get(name, (name.replace("_", " "), ""))
+        table.add_row(what, f"{median:,.3g}", wanted, "  ".join(f"{value:,.3g}" for value in found[name]))
+    console.print(table)
+    sys.stdout.write(json.dumps({name: round(medians[name], 4) for name in WANTED if name in medians}) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,127 @@
+"""What is measured of schedulers: each measure is one whole trial, from filling the ledger to stopping them."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer
+
+from shared.clock import SystemClock
+from tests.bench.scheduler.stack import Stack, cpu_seconds, second_from_now, stop, until
+from tests.support.wait import eventually
+
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name IN ('scheduler', 'listener')"
+
+
+async def burst(stack: Stack, jobs: int) -> tuple[float, float]:
+    """All jobs due in one second, two schedulers: slots a second until the last is committed, and until published."""
+    running = await stack.schedulers(2)
+    await stack.fill(jobs, first := second_from_now(2 + jobs / 25_000), jobs)
+    try:
+        await until(first)
+        left = "SELECT count(*) FROM (SELECT FROM schedule WHERE next_slot = $1 LIMIT 1) AS these"
+
+        async def none_left() -> bool:
+            return not await stack.value(left, first)
+
+        await eventually(none_left, timeout=60 + jobs / 500)
+        seconds = (SystemClock().now() - first).total_seconds()
+        assert await stack.value("SELECT count(*) FROM slot") == jobs
+
+        async def all_told() -> bool:
+            return not await stack.value("SELECT count(*) FROM (SELECT FROM outbox LIMIT 1) AS these")
+
+        await eventually(all_told, timeout=60 + jobs / 500)
+        return jobs / seconds, jobs / (SystemClock().now() - first).total_seconds()
+    finally:
+        stop(running)
+
+
+async def steady(stack: Stack, jobs: int, a_second: int, seconds: int) -> tuple[float, float, float]:
+    """Jobs due one after the other: p99 of slots' lateness, of triggers' way into a reader's hands, and failover.
+
+    A third before the end one of the two schedulers is killed: failover is the latest slot from then on.
+    """
+    running = await stack.schedulers(2)
+    await stack.fill(jobs, first := second_from_now(4 + jobs / 25_000), a_second)
+    try:
+        async with read_triggers(stack) as delays:
+            await until(first)
+            calm = 2 * seconds // 3
+            await until(at := second_after(first, calm))
+            running[0].running.kill()
+            await until(second_after(first, seconds))
+            waiting = "SELECT count(*) FROM schedule WHERE next_slot < $1"
+            end = second_after(first, seconds)
+
+            async def decided() -> bool:
+                return not await stack.value(waiting, end)
+
+            await eventually(decided, timeout=60)
+            await eventually(lambda: len(delays) >= a_second * seconds, timeout=60)
+        late = (
+            "SELECT percentile_disc({}) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - at))"
+            " FROM slot WHERE at >= $1 AND at < $2"
+        )
+        lateness = await stack.value(late.format(0.99), first, at)
+        failover = await stack.value(late.format(1), at, end)
+        published = sorted(delay for slot, delay in delays if slot < at)
+        return lateness, published[int(0.99 * len(published))], failover
+    finally:
+        stop(running)
+
+
+def second_after(first: datetime, seconds: int) -> datetime:
+    """Return an instant some seconds later."""
+    return datetime.fromtimestamp(first.timestamp() + seconds, first.tzinfo)
+
+
+@asynccontextmanager
+async def read_triggers(stack: Stack) -> AsyncIterator[list[tuple[datetime, float]]]:
+    """Collect slot and delay (s) of each trigger, from its transaction's beginning to a reader's hands."""
+    consumer = AIOKafkaConsumer(
+        "sluice.triggers",
+        bootstrap_servers=stack.system.kafka,
+        group_id=f"bench-{secrets.token_hex(4)}",
+        auto_offset_reset="latest",
+    )
+    await consumer.start()
+    for partition in consumer.assignment():
+        await consumer.position(partition)
+    delays: list[tuple[datetime, float]] = []
+
+    async def read() -> None:
+        while True:
+            found = await consumer.getmany(timeout_ms=200)
+            now = SystemClock().now()
+            for record in (each for records in found.values() for each in records):
+                slot = record.value.partition(b'"slot":"')[2][:20].decode()
+                told = record.value.rpartition(b'"triggered_at":"')[2].partition(b'"')[0].decode()
+                delay = (now - datetime.fromisoformat(told)).total_seconds()
+                delays.append((datetime.fromisoformat(slot), delay))
+
+    reading = asyncio.create_task(read())
+    try:
+        yield delays
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await consumer.stop()
+
+
+async def idle(stack: Stack, jobs: int, seconds: int) -> tuple[float, float]:
+    """Nothing due: the shares of a core that one scheduler uses, and that PostgreSQL uses for it."""
+    running = await stack.schedulers(1)
+    await stack.fill(jobs, second_from_now(86_400), 1000)
+    try:
+        await until(second_from_now(10))
+        pids = [int(row["pid"]) for row in await stack.system.fetch("scheduler", BACKENDS)]
+        began, own, served = SystemClock().now(), cpu_seconds(running[0].running.pid), sum(map(cpu_seconds, pids))
+        await until(second_from_now(seconds))
+        took = (SystemClock().now() - began).total_seconds()
+        own, served = cpu_seconds(running[0].running.pid) - own, sum(map(cpu_seconds, pids)) - served
+        return own / took, served / took
+    finally:
+        stop(running)

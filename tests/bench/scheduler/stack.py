@@ -1,0 +1,118 @@
+"""A Kafka, a PostgreSQL that keeps what it promises, and any number of jobs and schedulers, for one bench."""
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Warden
+from scheduler.changes import _SETTINGS
+from shared import events
+from shared.clock import SystemClock
+from tests.contract.samples import CERTIFICATE
+from tests.support.servers import Databases
+from tests.support.system import Service, System
+from tests.support.wait import eventually
+
+FROZEN = events.JobSettings(
+    title="Nightly, all mail",
+    source="contact_history",
+    type="interaction",
+    source_tenant=101,
+    timeframe=events.Timeframe(kind="last", count=1, unit="days"),
+    media_types=("email", "chat"),
+    split_size=64 * 1024 * 1024,
+    certificates=(CERTIFICATE,),
+)
+
+# Job number n is due daily, at $2 and n / $3 seconds after it, cut to the second: $3 jobs in every second.
+_FILL = """
+INSERT INTO schedule (job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings,
+                      since, deleted, next_slot)
+SELECT gen_random_uuid(), gen_random_uuid(), 1, 'active', 'daily', at - interval '30 days', false, 1, 'last', 'skip',
+       $4, at - interval '1 hour', false, at
+FROM (SELECT $2::timestamptz + make_interval(secs => floor(n / $3::float8)) AS at
+      FROM generate_series(0, $1::int - 1) AS each(n) ORDER BY gen_random_uuid()) AS slots
+"""
+
+
+@dataclass
+class Stack:
+    """Where everything is."""
+
+    system: System
+    dsn: str
+    admin_dsn: str
+
+    async def fill(self, jobs: int, first: datetime, a_second: float) -> None:
+        """Replace all jobs by new ones, due from `first` on, `a_second` in every second; forget all slots."""
+        database = await asyncpg.connect(self.dsn, command_timeout=600)
+        try:
+            await database.execute("TRUNCATE schedule, unsettled, slot, outbox, audit")
+            await database.execute(_FILL, jobs, first, float(a_second), _SETTINGS.dump_json(FROZEN).decode())
+            await database.execute("VACUUM (ANALYZE) schedule")
+            await database.execute("VACUUM (ANALYZE) slot")
+            await database.execute("CHECKPOINT") if await _may_checkpoint(database) else None
+        finally:
+            await database.close()
+
+    async def value(self, query: str, *values: object) -> float:
+        """Return one number from the ledger."""
+        (row,) = await self.system.fetch("scheduler", query, *values)
+        return float(row[0] or 0)
+
+    async def schedulers(self, count: int) -> list[Service]:
+        """Start schedulers and wait until they are ready."""
+        started = [self.system.start("scheduler", "run") for _ in range(count)]
+        for each in started:
+            await each.ready()
+        return started
+
+
+async def _may_checkpoint(database: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    return bool(await database.fetchval("SELECT pg_has_role(current_user, 'pg_checkpoint', 'member')"))
+
+
+@asynccontextmanager
+async def stack() -> AsyncIterator[Stack]:
+    """Start what the bench needs, and stop it again."""
+    with Warden() as warden:
+        folder = warden.temporary_folder("sluice-bench-", parent=Path("/var/tmp"))
+        kafka, postgres = Kafka(folder / "kafka", warden), Postgres(folder / "postgres", warden)
+        bootstrap, admin = kafka.start(), postgres.start()
+        try:
+            databases = Databases(admin)
+            system = await System.prepare(folder / "logs", bootstrap, databases, warden, services=("scheduler",))
+            yield Stack(system, system.dsn("scheduler"), databases.dsn(system.database))
+            system.stop()
+        finally:
+            kafka.stop()
+            postgres.stop()
+
+
+def stop(services: Sequence[Service]) -> None:
+    """Stop schedulers, in peace."""
+    for each in services:
+        each.running.stop()
+
+
+def second_from_now(seconds: float) -> datetime:
+    """Return a whole second at least so far away."""
+    return (SystemClock().now() + timedelta(seconds=seconds + 1)).replace(microsecond=0)
+
+
+async def until(instant: datetime, *, limit: float = 3600) -> None:
+    """Wait for an instant of the wall clock."""
+    await eventually(lambda: SystemClock().now() >= instant, timeout=limit)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
