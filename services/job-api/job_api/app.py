@@ -1,5 +1,6 @@
 """The job API's composition root."""
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -8,30 +9,38 @@ import httpx
 from fastapi import FastAPI
 
 from job_api.api.access import access_routes, key_routes
+from job_api.api.audit import audit_routes
 from job_api.api.certificates import certificate_routes
 from job_api.api.clones import clone_routes
 from job_api.api.jobs import job_routes
 from job_api.api.planning import planning_routes
 from job_api.api.problems import answer_problems
-from job_api.api.proxy import LIMITS, proxy_routes
+from job_api.api.proxy import LIMITS, PATHS, proxy_routes
 from job_api.api.sources import source_routes
 from job_api.api.switches import switch_routes
+from job_api.api.users import user_routes
 from job_api.consumer import run_changes
 from job_api.housekeeping import Housekeeping
-from job_api.pages.app import pages_app
+from job_api.limits import Buckets, LimitedBodies
+from job_api.pages.app import Pages, pages_app
 from job_api.passwords import Passwords
-from job_api.service import Access, Certificates, Estimates, Jobs, Runs
+from job_api.service import Access, Certificates, Door, Estimates, Jobs, Runs, Trail, Users
 from job_api.settings import Settings
 from job_api.source import Source
 from job_api.store import Database
 from job_api.store.database import SOURCE
+from shared.auth import Identity, Token
 from shared.clock import Clock, SystemClock
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.outbox import Relay
 from shared.postgres import Pool, check, open_pool
+from shared.problems import Problem
 from shared.topics import ESTIMATES, RUNS, TRIGGERS
-from shared.web import new_api
+from shared.web import Authenticate, new_api
+
+REQUESTS_PER_SECOND, REQUESTS_AT_ONCE = 200.0, 1000
+"""What one token may ask of one process of this service."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +90,11 @@ def web(
     pool: Pool, *, clock: Clock, health: Health, history: httpx.AsyncClient | None = None, source: Source | None = None
 ) -> FastAPI:
     """Return the API and the pages over a database."""
-    database = Database(pool)
-    access = Access(database, clock, Passwords())
+    database, passwords = Database(pool), Passwords()
+    access, door = Access(database, clock, passwords), Door(database, clock, passwords)
     jobs, certificates = Jobs(database, clock), Certificates(database, clock)
-    app = new_api(title="Sluice", service=SOURCE, health=health, authenticate=access.identity_of)
+    app = new_api(title="Sluice", service=SOURCE, health=health, authenticate=limited(access.identity_of, clock))
+    app.add_middleware(LimitedBodies, passing=PATHS)
     answer_problems(app)
     for routes in (
         job_routes(jobs, clock),
@@ -93,10 +103,27 @@ def web(
         planning_routes(jobs, Estimates(source)),
         certificate_routes(certificates),
         source_routes(jobs),
-        access_routes(access),
+        access_routes(access, door),
         key_routes(access),
+        user_routes(Users(database, clock, passwords)),
+        audit_routes(Trail(database)),
     ):
         app.include_router(routes)
     app.router.routes.extend(proxy_routes(history))
-    app.mount("/", pages_app(access=access, jobs=jobs, history=history, clock=clock))
+    app.router.routes.append(Pages("/", pages_app(access=access, door=door, jobs=jobs, history=history, clock=clock)))
     return app
+
+
+def limited(authenticate: Authenticate, clock: Clock) -> Authenticate:
+    """Return an authentication that also keeps each token to its rate. Raises Problem 429."""
+    buckets = Buckets(per_second=REQUESTS_PER_SECOND, burst=REQUESTS_AT_ONCE)
+
+    async def authenticated(token: Token) -> Identity | None:
+        found = await authenticate(token)
+        wait = buckets.take(found.identity_id, clock.now().timestamp()) if found else 0.0
+        if wait:
+            retry = {"Retry-After": str(math.ceil(wait))}
+            raise Problem(429, "too-many-requests", "This token asks too often: wait a little.", headers=retry)
+        return found
+
+    return authenticated

@@ -52,5 +52,13 @@ class IdempotencyConflict(SluiceError):
     """The Idempotency-Key was used before, with another body."""
 
 
+class TooManyAttempts(SluiceError):
+    """Somebody tried too often; the next attempt is taken after so many seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"again in {retry_after} s")
+        self.retry_after = retry_after
+
+
 class LoginFailed(SluiceError):
     """User name, password or tenant do not fit; which of them is not said."""

@@ -38,4 +38,5 @@ class Housekeeping:
         async with self._database.changing(EVERYBODY) as database:
             await database.execute(SQL["forget_keys"], now - KEYS_KEPT)
             await database.execute(SQL["forget_runs"], now - ENDED_KEPT)
+            await database.execute(SQL["forget_buckets"], now - ENDED_KEPT)
             await database.execute(SQL["forget_identities"], now - ENDED_KEPT)

@@ -44,7 +44,7 @@ async def world(dsn: str, postgres: Databases) -> AsyncIterator[World]:
     clock = StillClock()
     admin = await asyncpg.connect(postgres.dsn(dsn.rpartition("/")[2]))
     async with open_pool(dsn, size=5, name="test") as pool:
-        world = World(pool, admin, clock, web(pool, clock=clock, health=Health(), history=None))
+        world = World(dsn, pool, admin, clock, web(pool, clock=clock, health=Health(), history=None))
         yield world
         await world.aclose()
     await admin.close()

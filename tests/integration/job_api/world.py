@@ -40,6 +40,7 @@ class StillClock:
 class World:
     """The application, its database and its tenants."""
 
+    dsn: str
     pool: Pool
     admin: "asyncpg.Connection[asyncpg.Record]"
     clock: StillClock

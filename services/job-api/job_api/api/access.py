@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse
 from job_api.api.drafts import Body
 from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, instant_place, once
 from job_api.api.roles import Admin
-from job_api.api.sessions import end_session, logged_in
+from job_api.api.sessions import address_of, end_session, logged_in
 from job_api.api.views import UtcInstant
-from job_api.service import Access, Login
-from job_api.service.access import Issued
+from job_api.service import Access, Door, Login
+from job_api.service.issuing import Issued
 from job_api.store import Once
 from job_api.store.change import Answer
 from job_api.store.identities import Credential
@@ -125,7 +125,7 @@ class KeyQuery(BaseModel):
     cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
 
 
-def access_routes(access: Access) -> APIRouter:
+def access_routes(access: Access, door: Door) -> APIRouter:
     """Return the routes of sessions and of oneself."""
     routes = APIRouter(prefix="/api/v1", tags=["access"])
 
@@ -141,7 +141,7 @@ def access_routes(access: Access) -> APIRouter:
         responses=problem_responses(413, 429),
     )
     async def log_in(login: LoginBody, request: Request, response: Response) -> SessionOut:
-        issued = await logged_in(access, Login(**login.model_dump()), request, response)
+        issued = await logged_in(door, Login(**login.model_dump(), address=address_of(request)), request, response)
         return _session(issued)
 
     @routes.delete(

@@ -3,7 +3,7 @@
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from job_api.errors import IdempotencyConflict, Invalid, LoginFailed, LostUpdate, NotFound, Refused
+from job_api.errors import IdempotencyConflict, Invalid, LoginFailed, LostUpdate, NotFound, Refused, TooManyAttempts
 from shared.errors import SluiceError
 from shared.problems import Problem
 from shared.web import not_found
@@ -27,6 +27,9 @@ def problem_of(error: SluiceError) -> Problem | None:
             found = Problem(
                 409, "idempotency-conflict", "This Idempotency-Key was used with another body: take a new one."
             )
+        case TooManyAttempts():
+            detail = f"Too many attempts to log in: wait {error.retry_after} s."
+            found = Problem(429, "too-many-attempts", detail, headers={"Retry-After": str(error.retry_after)})
         case LoginFailed():
             detail = "User name or password is wrong, or the name is used by several tenants: then give the tenant too."
             found = Problem(401, "login-failed", detail)
@@ -44,5 +47,5 @@ def answer_problems(app: FastAPI) -> None:
             raise error
         return problem.response(request.url.path)
 
-    for kind in (Invalid, NotFound, Refused, LostUpdate, IdempotencyConflict, LoginFailed):
+    for kind in (Invalid, NotFound, Refused, LostUpdate, IdempotencyConflict, LoginFailed, TooManyAttempts):
         app.add_exception_handler(kind, answered)

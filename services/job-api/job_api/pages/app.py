@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,7 +19,7 @@ from job_api.pages.entry import logging_in, logging_out, login_form
 from job_api.pages.history import run_list
 from job_api.pages.jobs import job_list, switching
 from job_api.pages.rendering import failed, to_login
-from job_api.service import Access, Jobs
+from job_api.service import Access, Door, Jobs
 from shared.clock import Clock
 from shared.errors import SluiceError, TransientError
 from shared.observe import logger
@@ -38,7 +38,16 @@ HEADERS = (
 )
 
 
-def pages_app(*, access: Access, jobs: Jobs, history: httpx.AsyncClient | None, clock: Clock) -> Starlette:
+class Pages(Mount):
+    """Everything but the API, which answers for its own unknown addresses and methods."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Leave what is the API's."""
+        path: str = scope.get("path", "")
+        return (Match.NONE, {}) if path.startswith("/api/") else super().matches(scope)
+
+
+def pages_app(*, access: Access, door: Door, jobs: Jobs, history: httpx.AsyncClient | None, clock: Clock) -> Starlette:
     """Return the application of the pages."""
 
     def page(path: str, handler: Page, method: str = "GET") -> Route:
@@ -48,7 +57,7 @@ def pages_app(*, access: Access, jobs: Jobs, history: httpx.AsyncClient | None, 
         routes=[
             page("/", _home),
             page("/login", login_form),
-            page("/login", partial(logging_in, access), "POST"),
+            page("/login", partial(logging_in, door), "POST"),
             page("/logout", partial(logging_out, access), "POST"),
             page("/jobs", partial(job_list, access, jobs, clock)),
             page("/jobs/{job_id:uuid}/{command}", partial(switching, access, jobs), "POST"),
@@ -84,7 +93,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
             problem = found
         case _:
             raise error
-    return problem.response(request.url.path) if request.url.path.startswith("/api/") else failed(request, problem)
+    return failed(request, problem)
 
 
 async def _on_crash(request: Request, error: Exception) -> Response:

@@ -3,11 +3,11 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from job_api.api.sessions import end_session, logged_in
+from job_api.api.sessions import address_of, end_session, logged_in
 from job_api.api.uploads import form_fields
 from job_api.errors import LoginFailed
 from job_api.pages.rendering import render, visitor
-from job_api.service import Access, Login
+from job_api.service import Access, Door, Login
 from shared.events.values import Role
 
 ANYBODY: tuple[Role, ...] = ("operator", "downloader", "viewer")
@@ -18,7 +18,7 @@ async def login_form(request: Request) -> Response:
     return render("login.html", who=None, next=request.query_params.get("next", ""), user="", tenant="", wrong=False)
 
 
-async def logging_in(access: Access, request: Request) -> Response:
+async def logging_in(door: Door, request: Request) -> Response:
     """Begin a session and go where the visitor wanted to."""
     form = await form_of(request)
     typed = Login(
@@ -26,10 +26,11 @@ async def logging_in(access: Access, request: Request) -> Response:
         password=form.get("password", "")[:1000],
         tenant=form.get("tenant", "")[:200] or None,
         remember=form.get("remember") == "yes",
+        address=address_of(request),
     )
     answer = RedirectResponse(local(form.get("next", "")), 303)
     try:
-        await logged_in(access, typed, request, answer)
+        await logged_in(door, typed, request, answer)
     except LoginFailed:
         shown = {"next": form.get("next", ""), "user": typed.user, "tenant": typed.tenant or ""}
         return render("login.html", who=None, status=401, wrong=True, **shown)

@@ -1,16 +1,16 @@
-"""Who may come in: login, sessions, API keys, and the first administrator."""
+"""Who may come in: tokens, API keys, and the first administrator."""
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from job_api.domain.catalog import DEFAULT_MEDIA_TYPES
 from job_api.domain.drafts import TITLE_MOST
-from job_api.errors import Fault, Invalid, LoginFailed, NotFound
+from job_api.errors import Fault, Invalid, NotFound
 from job_api.passwords import Passwords
+from job_api.service.issuing import Issued, issue, revoke
 from job_api.store import EVERYBODY, Actor, Change, Database, Once, identities
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, Tenant, User
@@ -19,31 +19,7 @@ from shared.auth import Identity, Token
 from shared.clock import Clock
 from shared.events.values import Role
 
-SESSION = timedelta(hours=12)
-REMEMBERED = timedelta(days=30)
 ROLES: tuple[Role, ...] = ("admin", "operator", "downloader", "viewer")
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What somebody types at the door."""
-
-    user: str
-    password: str
-    tenant: str | None
-    remember: bool
-
-    def __repr__(self) -> str:
-        """Keep the password out of logs and tracebacks."""
-        return f"Login({self.user!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A new key or session with its token, which is shown this once."""
-
-    credential: Credential
-    token: Token
 
 
 class Access:
@@ -64,25 +40,10 @@ class Access:
         good = auth.live(expires_at=found.expires_at, revoked=revoked, now=self._clock.now())
         return found.to_identity() if good else None
 
-    async def log_in(self, login: Login) -> Issued:
-        """Begin a session. Raises LoginFailed, which does not say what was wrong."""
-        async with self._database.looking(EVERYBODY) as database:
-            users = await identities.users_named(database, login.user.strip(), (login.tenant or "").strip() or None)
-        candidates = [user for user in users if await self._passwords.fits(login.password, user.password_hash)]
-        if not users:
-            await self._passwords.fits(login.password, None)
-        if len(candidates) != 1:
-            raise LoginFailed
-        user = candidates[0]
-        actor = Actor(user.tenant_id, user.user_id, user.name)
-        async with Change.begun(self._database, actor, self._clock.now()) as change:
-            lasting = REMEMBERED if login.remember else SESSION
-            return await _issue(change, user, kind="session", name=user.name, roles=user.roles, lasting=lasting)
-
     async def log_out(self, who: Identity) -> None:
         """End the session that asks; of no effect on one that has ended."""
         async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            await _revoke(change, who.identity_id)
+            await revoke(change, who.identity_id)
 
     async def make_key(
         self,
@@ -104,7 +65,7 @@ class Access:
             async def make() -> Answer:
                 nonlocal issued
                 owner = User(who.user_id, who.tenant_id, who.name, "", ())
-                issued = await _issue(change, owner, kind="api-key", name=name, roles=roles, lasting=lasting)
+                issued = await issue(change, owner, kind="api-key", name=name, roles=roles, lasting=lasting)
                 return render(issued, None)
 
             answer = await change.once(once, make)
@@ -121,7 +82,7 @@ class Access:
             found = await identities.find(change.database, identity_id)
             if found is None or found.kind != "api-key":
                 raise NotFound("API key")
-            await _revoke(change, identity_id)
+            await revoke(change, identity_id)
 
     async def bootstrap(self, *, tenant: str, source_tenant: int, user: str) -> dict[str, Any]:
         """Make a tenant with its first administrator and key, once; return what its owner must know."""
@@ -141,9 +102,7 @@ class Access:
             change = Change(database, Actor.system(tenant_id), now)
             await change.note("tenant.create", tenant_id, after={"name": tenant, "source_tenant": source_tenant})
             await change.note("user.create", admin.user_id, after={"name": user, "roles": ["admin"]})
-            key = await _issue(
-                change, admin, kind="api-key", name=f"{user}'s first key", roles=("admin",), lasting=None
-            )
+            key = await issue(change, admin, kind="api-key", name=f"{user}'s first key", roles=("admin",), lasting=None)
         return {"tenant_id": str(tenant_id), "user": user, "password": password, "api_key": str(key.token)}
 
 
@@ -156,37 +115,3 @@ def _checked_key(name: str, roles: tuple[Role, ...]) -> str:
     if faults:
         raise Invalid(*faults)
     return name
-
-
-async def _issue(
-    change: Change,
-    owner: User,
-    *,
-    kind: str,
-    name: str,
-    roles: tuple[Role, ...],
-    lasting: timedelta | None,
-) -> Issued:
-    token = auth.mint(uuid4())
-    credential = Credential(
-        identity_id=token.identity_id,
-        tenant_id=owner.tenant_id,
-        user_id=owner.user_id,
-        kind="session" if kind == "session" else "api-key",
-        name=name,
-        roles=roles,
-        secret_hash=auth.secret_hash(token.secret),
-        created_at=change.at,
-        expires_at=change.at + lasting if lasting is not None else None,
-    )
-    await identities.insert(change.database, credential)
-    await change.tell(credential.to_event())
-    await change.note(f"{kind}.create", credential.identity_id, after={"name": name, "roles": list(roles)})
-    return Issued(credential, token)
-
-
-async def _revoke(change: Change, identity_id: UUID) -> None:
-    revoked = await identities.revoke(change.database, change.actor.tenant_id, identity_id, change.at)
-    if revoked is not None:
-        await change.tell(revoked.to_event())
-        await change.note(f"{revoked.kind}.revoke", identity_id, before={"name": revoked.name})

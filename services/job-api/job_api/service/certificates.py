@@ -37,7 +37,9 @@ class Certificates:
             if retired is None:
                 return await store.find(change.database, who.tenant_id, certificate_id)
             await change.tell(retired.to_event())
-            await change.note("certificate.retire", certificate_id, after=_document(retired))
+            await change.note(
+                "certificate.retire", certificate_id, before={"state": "active"}, after=_document(retired)
+            )
             return retired
 
     async def get(self, who: Identity, certificate_id: UUID) -> Certificate:

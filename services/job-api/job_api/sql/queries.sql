@@ -13,8 +13,10 @@ SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id =
 -- tenant_named: the tenant of a name
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name) = lower($1);
 
--- insert_user: make a user
-INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at) VALUES ($1, $2, $3, $4, $5, $6);
+-- insert_user: make a user; returns nothing when the name is taken
+INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+RETURNING user_id;
 
 -- users_named: who may be meant by a user name, in the named tenant or (NULL) in any
 SELECT app_user.user_id, app_user.tenant_id, app_user.name, app_user.password_hash, app_user.roles
@@ -194,3 +196,63 @@ DELETE FROM idempotency WHERE written_at < $1;
 
 -- forget_identities: drop sessions and keys that ended long ago
 DELETE FROM identity WHERE kind = 'session' AND (expires_at < $1 OR revoked_at < $1);
+
+-- lock_bucket: the bucket of a name, full where it is new, to be changed in this transaction
+INSERT INTO throttle AS held (key, tokens, at) VALUES ($1, $3, $2)
+ON CONFLICT (key) DO UPDATE SET key = excluded.key
+RETURNING tokens, at;
+
+-- save_bucket: keep what a bucket holds
+UPDATE throttle SET tokens = $2, at = $3 WHERE key = $1;
+
+-- give_token_back: an attempt was no guess
+UPDATE throttle SET tokens = tokens + 1 WHERE key = $1;
+
+-- forget_buckets: drop buckets that have been full for long
+DELETE FROM throttle WHERE at < $1;
+
+-- users: a page of a tenant's users, by name
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at
+FROM app_user
+WHERE tenant_id = $1 AND ($2::text IS NULL OR (lower(name), user_id) > ($2, $3))
+ORDER BY lower(name), user_id
+LIMIT $4;
+
+-- user: one user of a tenant
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at
+FROM app_user WHERE tenant_id = $1 AND user_id = $2;
+
+-- lock_users: all users of a tenant, so that two changes at once cannot leave it without an administrator
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at
+FROM app_user WHERE tenant_id = $1 ORDER BY user_id FOR UPDATE;
+
+-- update_user: keep a user's next version
+UPDATE app_user SET password_hash = $3, roles = $4, disabled = $5, version = version + 1
+WHERE tenant_id = $1 AND user_id = $2
+RETURNING user_id, tenant_id, name, password_hash, roles, disabled, version, created_at;
+
+-- restrict_identities: let a user's sessions have exactly, and keys at most, the user's roles; returns what has changed
+UPDATE identity SET
+    roles = CASE kind
+        WHEN 'session' THEN $3::text[]
+        ELSE ARRAY(SELECT unnest(roles) INTERSECT SELECT unnest($3::text[]) ORDER BY 1)
+    END,
+    version = version + 1
+WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL
+    AND ((kind = 'session' AND roles <> $3::text[]) OR (kind = 'api-key' AND NOT roles <@ $3::text[]))
+RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
+
+-- revoke_identities_of: end all of a user's sessions, and ($4) keys too, but the one that asks ($5); returns them
+UPDATE identity SET revoked_at = $3, version = version + 1
+WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND (kind = 'session' OR $4)
+    AND identity_id IS DISTINCT FROM $5::uuid
+RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
+
+-- audit: a page of a tenant's audit trail, newest first
+SELECT audit_id, at, actor_id, actor_name, action, object_kind, object_id, before, after
+FROM audit
+WHERE tenant_id = $1 AND ($2::bigint IS NULL OR audit_id < $2)
+    AND ($3::text IS NULL OR action = $3) AND ($4::text IS NULL OR object_kind = $4)
+    AND ($5::uuid IS NULL OR object_id = $5) AND ($6::uuid IS NULL OR actor_id = $6)
+ORDER BY audit_id DESC
+LIMIT $7;

@@ -32,6 +32,13 @@ class User:
     name: str
     password_hash: str
     roles: tuple[Role, ...]
+    disabled: bool = False
+    version: int = 1
+    created_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        """Keep the password's hash out of logs and tracebacks."""
+        return f"User({self.user_id})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +98,12 @@ async def insert_tenant(database: Connection, tenant: Tenant, at: datetime) -> N
     )
 
 
-async def insert_user(database: Connection, user: User, at: datetime) -> None:
-    """Keep a new user."""
-    await database.execute(
+async def insert_user(database: Connection, user: User, at: datetime) -> bool:
+    """Keep a new user; return False when the name is taken."""
+    made = await database.fetchval(
         SQL["insert_user"], user.user_id, user.tenant_id, user.name, user.password_hash, user.roles, at
     )
+    return made is not None
 
 
 async def users_named(database: Connection, name: str, tenant: str | None) -> list[User]:
@@ -104,6 +112,49 @@ async def users_named(database: Connection, name: str, tenant: str | None) -> li
     return [
         User(row["user_id"], row["tenant_id"], row["name"], row["password_hash"], tuple(row["roles"])) for row in rows
     ]
+
+
+async def user(database: Connection, tenant_id: UUID, user_id: UUID) -> User:
+    """Return a user. Raises NotFound."""
+    row = await database.fetchrow(SQL["user"], tenant_id, user_id)
+    if row is None:
+        raise NotFound("user")
+    return _user(row)
+
+
+async def users(database: Connection, tenant_id: UUID, *, limit: int, after: tuple[str, UUID] | None) -> list[User]:
+    """Return a tenant's users, by name."""
+    name, user_id = after or (None, None)
+    return [_user(row) for row in await database.fetch(SQL["users"], tenant_id, name, user_id, limit)]
+
+
+async def locked_users(database: Connection, tenant_id: UUID) -> list[User]:
+    """Lock and return all users of a tenant."""
+    return [_user(row) for row in await database.fetch(SQL["lock_users"], tenant_id)]
+
+
+async def update_user(database: Connection, user: User) -> User:
+    """Keep a user's password, roles and whether they may log in; return the next version."""
+    row = await database.fetchrow(
+        SQL["update_user"], user.tenant_id, user.user_id, user.password_hash, user.roles, user.disabled
+    )
+    if row is None:
+        raise NotFound("user")
+    return _user(row)
+
+
+async def restrict(database: Connection, user: User) -> list[Credential]:
+    """Let a user's sessions have exactly, and keys at most, the user's roles; return those that changed."""
+    rows = await database.fetch(SQL["restrict_identities"], user.tenant_id, user.user_id, user.roles)
+    return [_credential(row) for row in rows]
+
+
+async def revoke_all(
+    database: Connection, user: User, at: datetime, *, keys: bool, but: UUID | None
+) -> list[Credential]:
+    """End a user's sessions, and keys too where asked, but one; return those that ended."""
+    rows = await database.fetch(SQL["revoke_identities_of"], user.tenant_id, user.user_id, at, keys, but)
+    return [_credential(row) for row in rows]
 
 
 async def insert(database: Connection, new: Credential) -> None:
@@ -144,6 +195,10 @@ async def revoke(database: Connection, tenant_id: UUID, identity_id: UUID, at: d
 
 def _tenant(row: Record) -> Tenant:
     return Tenant(row["tenant_id"], row["name"], row["source_tenant"], tuple(row["media_types"]))
+
+
+def _user(row: Record) -> User:
+    return User(**{**row, "roles": tuple(row["roles"])})
 
 
 def _credential(row: Record) -> Credential:

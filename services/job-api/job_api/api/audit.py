@@ -1,0 +1,104 @@
+"""`/api/v1/audit`: who changed what (U5)."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from job_api.api.requests import LIMIT, LIMIT_MOST
+from job_api.api.roles import Admin
+from job_api.api.views import UtcInstant
+from job_api.service import Trail
+from job_api.store.trail import Entry, Wanted
+from shared.web import problem_responses
+
+_EXAMPLE: dict[str, Any] = {
+    "id": 4711,
+    "at": "2026-11-24T10:00:00Z",
+    "actor_id": "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22",
+    "actor": "ana",
+    "action": "certificate.retire",
+    "object_kind": "certificate",
+    "object_id": "0d6f4f0c-6c2e-4a55-9d43-4f1b5d6b7a11",
+    "before": None,
+    "after": {"name": "Data protection officer 2027", "state": "retired"},
+}
+Word = Annotated[str | None, Field(max_length=60, pattern=r"^[a-z.-]+$")]
+
+
+class EntryOut(BaseModel):
+    """One change: who, what, before and after; `actor_id` null is the system itself."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: int
+    at: UtcInstant
+    actor_id: UUID | None
+    actor: str
+    action: str = Field(description="`<kind>.<verb>`")
+    object_kind: str
+    object_id: UUID
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, entry: Entry) -> "EntryOut":
+        """Return an entry as it is answered."""
+        return cls(
+            id=entry.audit_id,
+            at=entry.at,
+            actor_id=entry.actor_id,
+            actor=entry.actor_name,
+            action=entry.action,
+            object_kind=entry.object_kind,
+            object_id=entry.object_id,
+            before=entry.before,
+            after=entry.after,
+        )
+
+
+class AuditPage(BaseModel):
+    """A page of the audit trail, newest first."""
+
+    items: list[EntryOut]
+    next: str | None
+
+
+class AuditQuery(BaseModel):
+    """Which entries to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    cursor: str | None = Field(None, max_length=18, pattern=r"^\d+$", description="`next` of the page before")
+    action: Word = Field(None, description="as in `job.suspend`")
+    kind: Word = Field(None, description="job, certificate, user, api-key, session, tenant")
+    object_id: UUID | None = None
+    actor_id: UUID | None = None
+
+    def to_wanted(self) -> Wanted:
+        """Return the wish for the store."""
+        return Wanted(
+            limit=self.limit + 1,
+            before=int(self.cursor) if self.cursor else None,
+            action=self.action,
+            object_kind=self.kind,
+            object_id=self.object_id,
+            actor_id=self.actor_id,
+        )
+
+
+def audit_routes(trail: Trail) -> APIRouter:
+    """Return the routes of the audit trail."""
+    routes = APIRouter(prefix="/api/v1/audit", tags=["access"])
+
+    @routes.get(
+        "", operation_id="listAudit", summary="List who changed what, newest first", responses=problem_responses()
+    )
+    async def index(who: Admin, query: Annotated[AuditQuery, Query()]) -> AuditPage:
+        found = await trail.page(who, query.to_wanted())
+        shown = [EntryOut.of(entry) for entry in found[: query.limit]]
+        return AuditPage(items=shown, next=str(shown[-1].id) if len(found) > query.limit else None)
+
+    return routes

@@ -1,0 +1,81 @@
+"""How much of it: bodies, requests a second, attempts to log in."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from job_api.app import REQUESTS_AT_ONCE, REQUESTS_PER_SECOND
+from job_api.limits import BODY_MOST, Buckets
+from job_api.service.door import PER_ACCOUNT, PER_ADDRESS
+from tests.integration.job_api.world import Tenant, World
+
+
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/certificates", "/api/v1/session", "/login"])
+async def test_a_body_that_is_too_large_is_refused(tenant: Tenant, path: str) -> None:
+    async def garbage() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * (1 << 20)
+
+    for content in (b"x" * (BODY_MOST + 1), garbage()):
+        answer = await tenant.client.post(path, content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 413
+        assert answer.json()["type"].endswith("/too-large")
+
+
+async def test_C1_ten_megabytes_of_garbage_as_a_certificate_are_refused(tenant: Tenant) -> None:
+    files = {"file": ("c.pem", bytes(10 << 20))}
+    answer = await tenant.client.post("/api/v1/certificates", data={"name": "big"}, files=files)
+    assert answer.status_code == 413
+
+
+async def test_a_token_that_asks_too_often_is_told_when_to_come_back(world: World, tenant: Tenant) -> None:
+    client = world.client(await tenant.key("viewer"))
+    for _ in range(REQUESTS_AT_ONCE):
+        assert (await client.get("/api/v1/me")).status_code == 200
+    answer = await client.get("/api/v1/me")
+    assert answer.status_code == 429
+    assert answer.json()["type"].endswith("/too-many-requests")
+    assert answer.headers["retry-after"] == "1"
+    assert (await tenant.client.get("/api/v1/me")).status_code == 200, "others are not held up"
+    await world.clock.sleep(1)
+    for _ in range(int(REQUESTS_PER_SECOND)):
+        assert (await client.get("/api/v1/me")).status_code == 200
+    assert (await client.get("/api/v1/me")).status_code == 429
+
+
+def test_buckets_forget_those_that_are_full_again() -> None:
+    buckets = Buckets(per_second=1, burst=2)
+    for name in range(30_000):
+        assert buckets.take(name, now=float(name)) == 0
+    assert len(buckets._held) <= 20_001
+
+
+async def knock(client: httpx.AsyncClient, tenant: Tenant, password: str, user: str | None = None) -> httpx.Response:
+    return await client.post("/api/v1/session", json={"user": user or tenant.user, "password": password})
+
+
+async def test_U4_guessing_at_an_account_is_slowed_down(world: World, tenant: Tenant) -> None:
+    client = world.client()
+    for _ in range(PER_ACCOUNT.burst):
+        assert (await knock(client, tenant, "wrong")).status_code == 401
+    answer = await knock(client, tenant, tenant.password)
+    assert answer.status_code == 429
+    assert answer.json()["type"].endswith("/too-many-attempts")
+    assert answer.headers["retry-after"] == str(int(PER_ACCOUNT.another_each.total_seconds()))
+    await world.clock.sleep(int(answer.headers["retry-after"]))
+    assert (await knock(client, tenant, tenant.password)).status_code == 201
+    stored = await world.admin.fetchval("SELECT string_agg(each::text, '') FROM job_api.throttle AS each")
+    assert tenant.user not in stored
+
+
+async def test_U4_good_logins_are_not_counted(world: World, tenant: Tenant) -> None:
+    for _ in range(PER_ACCOUNT.burst + 2):
+        assert (await knock(world.client(), tenant, tenant.password)).status_code == 201
+
+
+async def test_U4_guessing_from_one_address_is_slowed_down_whatever_the_account(world: World, tenant: Tenant) -> None:
+    client = world.client()
+    for number in range(PER_ADDRESS.burst):
+        assert (await knock(client, tenant, "wrong", f"user {number}")).status_code == 401
+    assert (await knock(client, tenant, "wrong", "another")).status_code == 429

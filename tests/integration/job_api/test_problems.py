@@ -1,0 +1,187 @@
+"""I2: the page of problems lists each type, and each is really produced, with the status that the page says."""
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from job_api.app import REQUESTS_AT_ONCE, web
+from job_api.service.door import PER_ACCOUNT
+from shared.lifecycle import Health
+from shared.postgres import open_pool
+from shared.problems import TYPE_BASE
+from tests.integration.job_api.certs import make_certificate, pem
+from tests.integration.job_api.stories import Story
+from tests.integration.job_api.test_run_events import take
+from tests.integration.job_api.world import HOURLY, NOW, ONCE_LATER, ONCE_NOW, Tenant, World, draft
+
+PAGE = Path(__file__).parents[3] / "services" / "job-api" / "PROBLEMS.md"
+LISTED = {name: int(status) for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", PAGE.read_text(), re.M)}
+Scenario = Callable[[World, Tenant], Awaitable[httpx.Response]]
+ANY = {"If-Match": "*"}
+
+
+async def login_failed(world: World, tenant: Tenant) -> httpx.Response:
+    return await world.client().post("/api/v1/session", json={"user": tenant.user, "password": "wrong"})
+
+
+async def access_denied(world: World, tenant: Tenant) -> httpx.Response:
+    return await world.client(await tenant.key("viewer")).post("/api/v1/jobs", json=draft())
+
+
+async def cross_site(world: World, tenant: Tenant) -> httpx.Response:
+    client = world.client(None, Cookie=f"sluice_session={tenant.token}")
+    return await client.post("/api/v1/jobs", json=draft())
+
+
+async def run_in_progress(world: World, tenant: Tenant) -> httpx.Response:
+    job = await tenant.job(schedule=HOURLY)
+    await take(world, Story(job, tenant.tenant_id).triggered())
+    return await tenant.client.delete(f"/api/v1/jobs/{job['id']}", headers=ANY)
+
+
+def once_refused(command: str, schedule: dict[str, Any]) -> Scenario:
+    async def asked(world: World, tenant: Tenant) -> httpx.Response:
+        job = await tenant.job(schedule=schedule)
+        if command == "edit":
+            return await tenant.client.patch(f"/api/v1/jobs/{job['id']}", json={}, headers=ANY)
+        return await tenant.client.post(f"/api/v1/jobs/{job['id']}/{command}")
+
+    return asked
+
+
+async def certificate_exists(world: World, tenant: Tenant) -> httpx.Response:
+    body = {"name": "officer", "pem": pem(make_certificate(now=NOW))}
+    return await tenant.client.post("/api/v1/certificates", json=body)
+
+
+async def user_exists(world: World, tenant: Tenant) -> httpx.Response:
+    return await tenant.client.post("/api/v1/users", json={"name": tenant.user, "roles": []})
+
+
+async def last_admin(world: World, tenant: Tenant) -> httpx.Response:
+    me = (await tenant.client.get("/api/v1/me")).json()["user_id"]
+    return await tenant.client.patch(f"/api/v1/users/{me}", json={"disabled": True})
+
+
+async def idempotency_conflict(world: World, tenant: Tenant) -> httpx.Response:
+    headers = {"Idempotency-Key": "k"}
+    await tenant.client.post("/api/v1/jobs", json=draft(), headers=headers)
+    return await tenant.client.post("/api/v1/jobs", json=draft(title="Other"), headers=headers)
+
+
+async def lost_update(world: World, tenant: Tenant) -> httpx.Response:
+    job = await tenant.job()
+    return await tenant.client.delete(f"/api/v1/jobs/{job['id']}", headers={"If-Match": '"9"'})
+
+
+async def if_match_required(world: World, tenant: Tenant) -> httpx.Response:
+    return await tenant.client.delete(f"/api/v1/jobs/{(await tenant.job())['id']}")
+
+
+async def too_many_requests(world: World, tenant: Tenant) -> httpx.Response:
+    for _ in range(REQUESTS_AT_ONCE):
+        await tenant.client.get("/api/v1/me")
+    return await tenant.client.get("/api/v1/me")
+
+
+async def too_many_attempts(world: World, tenant: Tenant) -> httpx.Response:
+    for _ in range(PER_ACCOUNT.burst):
+        await login_failed(world, tenant)
+    return await login_failed(world, tenant)
+
+
+async def internal(world: World, tenant: Tenant) -> httpx.Response:
+    # What nobody foresaw: a table that is not there.
+    await world.admin.execute("ALTER TABLE job_api.job RENAME TO job_lost")
+    transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=tenant.client.headers) as client:
+        return await client.get("/api/v1/jobs")
+
+
+async def unavailable(world: World, tenant: Tenant) -> httpx.Response:
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut off'"
+    async with open_pool(world.dsn, size=2, name="cut off") as pool:
+        app = web(pool, clock=world.clock, health=Health())
+        await world.admin.execute("ALTER ROLE job_api CONNECTION LIMIT 0")
+        await world.admin.execute(cut)
+        try:
+            headers = tenant.client.headers
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as client:
+                return await client.get("/api/v1/jobs")
+        finally:
+            await world.admin.execute("ALTER ROLE job_api CONNECTION LIMIT -1")
+
+
+def asking(method: str, path: str, **more: Any) -> Scenario:
+    async def asked(world: World, tenant: Tenant) -> httpx.Response:
+        return await tenant.client.request(method, path, **more)
+
+    return asked
+
+
+async def unauthenticated(world: World, tenant: Tenant) -> httpx.Response:
+    return await world.client().get("/api/v1/jobs")
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "unauthenticated": unauthenticated,
+    "login-failed": login_failed,
+    "access-denied": access_denied,
+    "cross-site": cross_site,
+    "not-found": asking("GET", "/api/v1/jobs/0192f0c1-7b1e-7000-8000-000000000000"),
+    "method-not-allowed": asking("PUT", "/api/v1/me"),
+    "run-in-progress": run_in_progress,
+    "one-time-not-resumable": once_refused("resume", ONCE_NOW),
+    "one-time-not-editable": once_refused("edit", ONCE_LATER),
+    "one-time-not-run-now": once_refused("run", ONCE_NOW),
+    "certificate-exists": certificate_exists,
+    "user-exists": user_exists,
+    "last-admin": last_admin,
+    "idempotency-conflict": idempotency_conflict,
+    "lost-update": lost_update,
+    "too-large": asking("POST", "/api/v1/jobs", content=bytes(2 << 20)),
+    "unsupported-media-type": asking("POST", "/api/v1/certificates", content=b"x"),
+    "invalid": asking("POST", "/api/v1/jobs", json={}),
+    "source-not-offered": asking("POST", "/api/v1/jobs", json=draft(source="info_mart")),
+    "if-match-required": if_match_required,
+    "too-many-requests": too_many_requests,
+    "too-many-attempts": too_many_attempts,
+    "internal": internal,
+    "unavailable": unavailable,
+    "history-unavailable": asking("GET", "/api/v1/runs"),
+}
+
+
+def test_I2_the_page_and_the_scenarios_know_the_same_problems() -> None:
+    assert set(SCENARIOS) == set(LISTED)
+
+
+def test_I2_no_problem_is_written_in_the_code_that_the_page_does_not_list() -> None:
+    root = PAGE.parents[2]
+    sources = [*(PAGE.parent / "job_api").rglob("*.py"), root / "shared" / "web.py"]
+    written = set()
+    for path in sources:
+        text = path.read_text(encoding="utf-8")
+        written |= set(re.findall(r"\bProblem\(\s*(?:\d{3}|error\.status_code),\s*\"([a-z-]+)\"", text))
+        written |= set(re.findall(r"\bRefus(?:ed|al)\(\s*\"([a-z-]+)\"", text))
+    assert written <= set(LISTED)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_I2_each_problem_is_produced_as_the_page_says(world: World, tenant: Tenant, name: str) -> None:
+    answer = await SCENARIOS[name](world, tenant)
+    assert (answer.status_code, answer.json()["type"]) == (LISTED[name], TYPE_BASE + name)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"].startswith("/")
+    assert "Traceback" not in answer.text
+    if answer.status_code in {429, 503}:
+        assert int(answer.headers["retry-after"]) >= 1

@@ -1,0 +1,173 @@
+"""Users, roles and the audit trail: U2, U4, U5."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.events import IdentitySaved
+from tests.integration.job_api.world import Tenant, World
+
+USERS = "/api/v1/users"
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+
+
+async def new_user(tenant: Tenant, *roles: str, name: str = "ben") -> dict[str, Any]:
+    answer = await tenant.client.post(USERS, json={"name": name, "roles": roles})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def session(world: World, tenant: Tenant, user: dict[str, Any]) -> httpx.AsyncClient:
+    client = world.client(None, **SAME_SITE)
+    body = {"user": user["name"], "password": user["password"], "tenant": tenant.name}
+    answer = await client.post("/api/v1/session", json=body)
+    assert answer.status_code == 201, answer.text
+    return client
+
+
+async def test_U2_a_user_is_made_with_a_password_that_is_shown_once(world: World, tenant: Tenant) -> None:
+    headers = {"Idempotency-Key": "u"}
+    body = {"name": "  ben ", "roles": ["viewer", "viewer"]}
+    first, again = [(await tenant.client.post(USERS, json=body, headers=headers)).json() for _ in range(2)]
+    assert (first["name"], first["roles"], first["disabled"]) == ("ben", ["viewer"], False)
+    assert (again["id"], again["password"]) == (first["id"], None)
+    client = await session(world, tenant, first)
+    assert (await client.get("/api/v1/me")).json()["roles"] == ["viewer"]
+    assert (await tenant.client.get(f"{USERS}/{first['id']}")).json()["name"] == "ben"
+    assert [user["name"] for user in (await tenant.client.get(USERS)).json()["items"]] == [tenant.user, "ben"]
+    for table in ("app_user", "audit", "idempotency"):
+        text = await world.admin.fetchval(f"SELECT string_agg(each::text, '') FROM job_api.{table} AS each")
+        assert first["password"] not in text, table
+
+
+async def test_U2_a_name_is_taken_once_whatever_its_case(tenant: Tenant) -> None:
+    await new_user(tenant, name="ben")
+    answer = await tenant.client.post(USERS, json={"name": "BEN", "roles": []})
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "user-exists")
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"name": " ", "roles": []}, "name"),
+        ({"name": "a\nb", "roles": []}, "name"),
+        ({"name": "ben", "roles": ["king"]}, "roles.0"),
+        ({"name": "ben", "roles": [], "password": "short"}, "password"),
+        ({"name": "ben", "roles": [], "age": 7}, "age"),
+    ],
+)
+async def test_I2_a_user_that_cannot_be_is_refused_by_field(tenant: Tenant, body: dict[str, Any], named: str) -> None:
+    answer = await tenant.client.post(USERS, json=body)
+    assert answer.status_code == 422
+    assert [fault["field"] for fault in answer.json()["errors"]] == [named]
+
+
+async def test_U2_other_roles_are_felt_at_once_and_told_to_the_others(world: World, tenant: Tenant) -> None:
+    user = await new_user(tenant, "operator", "viewer")
+    client = await session(world, tenant, user)
+    before = len(await world.events())
+    answer = await tenant.client.patch(f"{USERS}/{user['id']}", json={"roles": ["viewer"]})
+    assert answer.status_code == 200, answer.text
+    assert (await client.post("/api/v1/jobs", json={})).status_code == 403
+    assert (await client.get("/api/v1/jobs")).status_code == 200
+    told = (await world.events())[before:]
+    assert [event.roles for event in told if isinstance(event, IdentitySaved)] == [("viewer",)]
+
+
+async def test_U2_a_key_never_has_more_than_its_owner_has_left(world: World, tenant: Tenant) -> None:
+    user = await new_user(tenant, "admin")
+    client = await session(world, tenant, user)
+    body = {"name": "k", "roles": ["operator", "viewer"]}
+    key = world.client((await client.post("/api/v1/keys", json=body)).json()["token"])
+    await tenant.client.patch(f"{USERS}/{user['id']}", json={"roles": ["viewer", "downloader"]})
+    assert (await key.get("/api/v1/me")).json()["roles"] == ["viewer"]
+
+
+async def test_U1_shutting_a_user_out_ends_sessions_and_keys_at_once(world: World, tenant: Tenant) -> None:
+    user = await new_user(tenant, "admin")
+    client = await session(world, tenant, user)
+    key = world.client((await client.post("/api/v1/keys", json={"name": "k", "roles": ["viewer"]})).json()["token"])
+    assert (await key.get("/api/v1/me")).status_code == 200
+    await tenant.client.patch(f"{USERS}/{user['id']}", json={"disabled": True})
+    for each in (client, key):
+        assert (await each.get("/api/v1/me")).status_code == 401
+    body = {"user": user["name"], "password": user["password"], "tenant": tenant.name}
+    assert (await world.client().post("/api/v1/session", json=body)).status_code == 401
+    revoked = [event for event in await world.events() if isinstance(event, IdentitySaved) and event.revoked]
+    assert {event.kind for event in revoked} == {"session", "api-key"}
+    await tenant.client.patch(f"{USERS}/{user['id']}", json={"disabled": False})
+    assert (await world.client().post("/api/v1/session", json=body)).status_code == 201
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"roles": ["operator"]}])
+async def test_U2_the_last_administrator_stays(tenant: Tenant, change: dict[str, Any]) -> None:
+    me = (await tenant.client.get(USERS)).json()["items"][0]
+    answer = await tenant.client.patch(f"{USERS}/{me['id']}", json=change)
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "last-admin")
+    await new_user(tenant, "admin", name="second")
+    assert (await tenant.client.patch(f"{USERS}/{me['id']}", json=change)).status_code == 200
+
+
+async def test_U4_a_new_password_of_ones_own_ends_the_other_sessions(world: World, tenant: Tenant) -> None:
+    user = await new_user(tenant, "viewer")
+    here, there = await session(world, tenant, user), await session(world, tenant, user)
+    path = "/api/v1/me/password"
+    wrong = await here.put(path, json={"current": "wrong", "new": "long enough, this"})
+    assert [fault["field"] for fault in wrong.json()["errors"]] == ["current"]
+    good = await here.put(path, json={"current": user["password"], "new": "long enough, this"})
+    assert good.status_code == 204
+    assert (await here.get("/api/v1/me")).status_code == 200
+    assert (await there.get("/api/v1/me")).status_code == 401
+    await session(world, tenant, user | {"password": "long enough, this"})
+
+
+async def test_I4_users_are_listed_by_name_a_page_at_a_time(tenant: Tenant) -> None:
+    for name in ("zoe", "Ben", "carl"):
+        await new_user(tenant, name=name)
+    names: list[str] = []
+    cursor = None
+    while True:
+        page = (await tenant.client.get(USERS, params={"limit": "2"} | ({"cursor": cursor} if cursor else {}))).json()
+        names += [user["name"] for user in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert names == [tenant.user, "Ben", "carl", "zoe"]
+
+
+async def test_U5_the_trail_says_who_changed_what_from_what_to_what(world: World, tenant: Tenant) -> None:
+    job = await tenant.job(title="Before")
+    await tenant.client.patch(f"/api/v1/jobs/{job['id']}", json={"title": "After"}, headers={"If-Match": "*"})
+    page = (await tenant.client.get("/api/v1/audit", params={"object_id": job["id"]})).json()
+    edit, create = page["items"]
+    assert (create["action"], create["before"], create["after"]["settings"]["title"]) == ("job.create", None, "Before")
+    assert (edit["action"], edit["object_kind"], edit["actor"]) == ("job.edit", "job", f"{tenant.user}'s first key")
+    assert (edit["before"]["settings"]["title"], edit["after"]["settings"]["title"]) == ("Before", "After")
+    assert edit["actor_id"] is not None
+
+
+async def test_U5_the_trail_is_filtered_and_paged_newest_first(tenant: Tenant) -> None:
+    for _ in range(3):
+        await tenant.job()
+    actions: list[str] = []
+    cursor = None
+    while True:
+        wanted = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = (await tenant.client.get("/api/v1/audit", params=wanted)).json()
+        actions += [entry["action"] for entry in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    made = ["tenant.create", "user.create", "api-key.create", "certificate.upload", *["job.create"] * 3]
+    assert actions == made[::-1]
+    filtered = (await tenant.client.get("/api/v1/audit", params={"kind": "user"})).json()["items"]
+    assert [entry["action"] for entry in filtered] == ["user.create"]
+
+
+async def test_U5_what_is_refused_leaves_no_trace_of_a_change(world: World, tenant: Tenant) -> None:
+    before = await world.audit(tenant)
+    await tenant.client.post("/api/v1/jobs", json={"title": "x"})
+    await tenant.client.delete(f"{USERS}/{tenant.tenant_id}")
+    assert await world.audit(tenant) == before
