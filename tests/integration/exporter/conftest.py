@@ -34,6 +34,16 @@ class Exports:
     tenant: UUID = field(default_factory=uuid4)
     officer: Officer = field(default_factory=lambda: make_officer("officer"))
 
+    async def certificate_admitted(self) -> None:
+        """Put the certificate into the exporter's table, where nobody runs who would admit it."""
+        await self.system.fetch(
+            "exporter",
+            "INSERT INTO certificate (certificate_id, tenant_id, version, active, pem) VALUES ($1, $2, 1, true, $3)",
+            uuid4(),
+            self.tenant,
+            self.officer.pem.decode(),
+        )
+
     async def certificate(self) -> None:
         now = SystemClock().now()
         await self.system.publish(
@@ -105,14 +115,17 @@ class Exports:
         return manifest
 
     def records(self, path: Path) -> list[dict[str, object]]:
+        """Open a file as a customer does, and return its records."""
+        return [json.loads(line) for line in self.lines(path)]
+
+    def lines(self, path: Path) -> list[bytes]:
         """Open a file as a customer does: openssl, then zip."""
         key = self.store.parent / "officer.pem"
         key.write_bytes(self.officer.key_pem())
         command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(path), "-inkey", str(key), "-binary"]
         plain = subprocess.run(command, capture_output=True, check=True).stdout
         with zipfile.ZipFile(BytesIO(plain)) as archive:
-            lines = b"".join(archive.read(name) for name in archive.namelist()).splitlines()
-        return [json.loads(line) for line in lines]
+            return b"".join(archive.read(name) for name in archive.namelist()).split(b"\n")[:-1]
 
 
 @pytest.fixture(scope="module")

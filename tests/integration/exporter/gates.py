@@ -1,0 +1,206 @@
+"""A contact history whose rows, and an exporter's database whose steps, wait at a gate that the test holds.
+
+So a test stops an exporter at exactly one point of its work, sees that it is there, and does what it likes to it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from exporter.selection import RecordKind
+from tests.integration.stream.history import History
+from tests.support.servers import Databases
+from tests.support.wait import eventually
+
+ROWS, ATTACHMENTS = 6000, 400
+PASSWORD = "reader-password"
+_GATE = 4242
+_WAITS = """
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND NOT granted AND objid = $1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_FUNCTION = f"""
+CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared({_GATE});
+    RETURN NEW;
+END $$;
+"""
+_SCHEMA = f"""
+CREATE SCHEMA contact_history;
+CREATE TABLE gate (kind text, id text);
+CREATE FUNCTION pass_gate(kind text, id text, value text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF EXISTS (SELECT FROM gate WHERE gate.kind = $1 AND gate.id = $2) THEN
+        PERFORM pg_advisory_xact_lock_shared({_GATE});
+    END IF;
+    RETURN value;
+END $$;
+CREATE TABLE interaction_table (
+    id text COLLATE "C" PRIMARY KEY, status int, entity_type_id int, media_type_id text, type_id text, subtype_id text,
+    external_id text, owner_id int, contact_id text, parent_id text, start_date timestamptz, modified_date timestamptz,
+    end_date timestamptz, thread_id text, category_id text, time_shift int, subject text, text text,
+    structured_text text, struct_text_mimetype text, the_comment text, tenant_id int, subtenant_id int,
+    thread_hash text, can_be_parent bool, creator_app_id int, queue_name text, all_attributes jsonb, is_spam bool,
+    web_safe_email_status text
+);
+CREATE TABLE attachment_table (
+    id text COLLATE "C" PRIMARY KEY, entity_id text, tenant_id int, name text, mime_type text, size bigint,
+    content bytea
+);
+CREATE TABLE contact_table (
+    id text COLLATE "C" PRIMARY KEY, tenant_id int, created_date timestamptz, modified_date timestamptz,
+    first_name text, last_name text, customer_id text, email_addresses jsonb, phone_numbers jsonb, attributes jsonb
+);
+CREATE VIEW contact_history.contact AS SELECT * FROM contact_table;
+"""
+_ROWS = """
+INSERT INTO interaction_table (id, tenant_id, media_type_id, start_date, modified_date, subject, text, all_attributes)
+SELECT 'i' || lpad(n::text, 6, '0'), 101, 'email', now() - n * interval '1 minute', now() - n * interval '1 minute',
+       'subject ' || n, repeat(md5(n::text), 30), jsonb_build_object('n', n)
+FROM generate_series(1, $1::int) n
+"""
+_FILES = """
+INSERT INTO attachment_table (id, entity_id, tenant_id, name, mime_type, size, content)
+SELECT 'a' || lpad(n::text, 6, '0'), 'i' || lpad(n::text, 6, '0'), 101, n || '.bin', 'application/octet-stream', 4096,
+       decode(repeat(md5(n::text), 128), 'hex')
+FROM generate_series(1, $1::int) n
+"""
+
+
+@dataclass
+class GatedHistory:
+    """A source of ROWS interactions (each about 1.3 KB) and ATTACHMENTS attachments, in the order of their ids."""
+
+    admin: str
+    reader: str
+
+    @classmethod
+    async def create(cls, databases: Databases, *, rows: int = ROWS, attachments: int = ATTACHMENTS) -> "GatedHistory":
+        """Make the database and fill it."""
+        admin = await databases.fresh()
+        return await cls.fill(
+            admin,
+            databases.dsn(admin.rpartition("/")[2], role="gated_reader", password=PASSWORD),
+            rows=rows,
+            attachments=attachments,
+        )
+
+    @classmethod
+    async def fill(cls, admin: str, reader: str, *, rows: int, attachments: int) -> "GatedHistory":
+        """Make tables, views and the reader's role in an empty database, and fill them."""
+        connection = await asyncpg.connect(admin)
+        try:
+            await connection.execute(_SCHEMA)
+            for name in ("interaction", "attachment"):
+                # What a gate guards is computed when its row comes up in the order of ids, and not when rows are
+                # counted.
+                guarded = "subject" if name == "interaction" else "name"
+                columns = await connection.fetch(
+                    "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 ORDER BY attnum",
+                    f"{name}_table",
+                )
+                selected = ", ".join(
+                    f"pass_gate('{name}', id, {guarded}) AS {guarded}" if row["attname"] == guarded else row["attname"]
+                    for row in columns
+                )
+                await connection.execute(f"CREATE VIEW contact_history.{name} AS SELECT {selected} FROM {name}_table")
+            await connection.execute(_ROWS, rows)
+            await connection.execute(_FILES, attachments)
+            await connection.execute(
+                f"""
+                DO $$ BEGIN
+                    CREATE ROLE gated_reader LOGIN PASSWORD '{PASSWORD}';
+                EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+                GRANT pg_read_all_stats TO gated_reader;
+                GRANT USAGE ON SCHEMA contact_history TO gated_reader;
+                GRANT SELECT ON ALL TABLES IN SCHEMA contact_history, public TO gated_reader;
+                ANALYZE;
+                """
+            )
+            name = admin.rpartition("/")[2]
+            # Rows come in the order of an index, never sorted first: gates are met one after another.
+            await connection.execute(f'ALTER DATABASE "{name}" SET enable_sort = off')
+        finally:
+            await connection.close()
+        return cls(admin, reader)
+
+    async def records(self, kind: RecordKind) -> list[dict[str, object]]:
+        """Read what an export must hold, by a reader that shares no code with it."""
+        connection = await asyncpg.connect(self.admin)
+        try:
+            return await History(connection).records(kind, "tenant_id = 101")
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def closed_at(self, kind: str, row: int) -> AsyncIterator["Gate"]:
+        """Let nobody past row number `row` of a kind until the gate is opened."""
+        connection = await asyncpg.connect(self.admin)
+        try:
+            await connection.execute("DELETE FROM gate")
+            await connection.execute("INSERT INTO gate VALUES ($1, $2)", kind, f"{kind[0]}{row:06d}")
+            async with _closed(connection) as gate:
+                yield gate
+            await connection.execute("DELETE FROM gate")
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator["Gate"]:
+        """Let nobody even plan a query of interactions."""
+        connection = await asyncpg.connect(self.admin)
+        try:
+            await connection.execute("BEGIN")
+            await connection.execute("LOCK TABLE interaction_table IN ACCESS EXCLUSIVE MODE")
+            yield Gate(
+                connection,
+                waits="SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'interaction_table'::regclass",
+                opens="ROLLBACK",
+            )
+        finally:
+            await connection.close()
+
+
+@dataclass
+class Gate:
+    """A gate that is closed until it is opened."""
+
+    connection: "asyncpg.Connection[asyncpg.Record]"
+    waits: str
+    opens: str
+
+    async def reached(self) -> None:
+        """Wait until somebody stands before it."""
+        await eventually(lambda: self.connection.fetchval(self.waits))
+
+    async def open(self) -> None:
+        """Let everybody pass."""
+        await self.connection.execute(self.opens)
+
+
+@asynccontextmanager
+async def step_closed(admin: str, table: str, event: str, condition: str) -> AsyncIterator[Gate]:
+    """Stop whoever is about to do a step in the exporter's tables, within the transaction of the step."""
+    connection = await asyncpg.connect(admin)
+    try:
+        await connection.execute("SET search_path TO exporter")
+        await connection.execute(_FUNCTION)
+        await connection.execute(
+            f"CREATE TRIGGER gate BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION gate()"
+        )
+        async with _closed(connection) as gate:
+            yield gate
+        await connection.execute("DROP FUNCTION gate() CASCADE")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _closed(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Gate]:
+    await connection.execute(f"SELECT pg_advisory_lock({_GATE})")
+    yield Gate(connection, waits=_WAITS.replace("$1", str(_GATE)), opens=f"SELECT pg_advisory_unlock_all()")
+    await connection.execute("SELECT pg_advisory_unlock_all()")

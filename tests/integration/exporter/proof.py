@@ -1,0 +1,76 @@
+"""What must hold of a run that has succeeded, whatever happened to its exporters."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from exporter.selection import RecordKind
+from shared import events
+from tests.integration.exporter.conftest import Exports
+from tests.integration.exporter.gates import GatedHistory
+from tests.integration.stream.history import parsed
+from tests.support.listener import Listener
+
+TERMINAL = (events.RunSucceeded, events.RunFailed, events.RunCancelled, events.RunSkipped)
+KINDS = {"interaction": RecordKind.INTERACTION, "interaction-attachment": RecordKind.ATTACHMENT}
+
+
+@dataclass
+class Story:
+    """The events of one run, as they came."""
+
+    run_id: UUID
+    told: list[events.Event] = field(default_factory=list)
+
+    def of(self, kind: type[events.Event]) -> list[events.Event]:
+        """Return the events of one kind."""
+        return [event for event in self.told if isinstance(event, kind)]
+
+    @property
+    def succeeded(self) -> events.RunSucceeded:
+        """The success, which is the one end."""
+        (end,) = [event for event in self.told if isinstance(event, TERMINAL)]
+        assert isinstance(end, events.RunSucceeded), end
+        return end
+
+
+@asynccontextmanager
+async def told(exports: Exports, run_id: UUID) -> AsyncIterator[Callable[[], Awaitable[Story]]]:
+    """Hear a run's events from now on; the function that is given reads until the run's end."""
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+
+        async def story() -> Story:
+            found = Story(run_id)
+            while not found.told or not isinstance(found.told[-1], TERMINAL):
+                found.told.append(await runs.find(lambda event: getattr(event, "run_id", None) == run_id))
+            return found
+
+        yield story
+
+
+async def prove(exports: Exports, history: GatedHistory, story: Story) -> dict[str, object]:
+    """Compare a run's files with the source, and all that is told of them with each other; return the manifest."""
+    succeeded = story.succeeded
+    manifest = exports.manifest(story.run_id)
+    files = succeeded.files
+    listed = manifest["files"]
+    assert isinstance(listed, list)
+    assert [each["name"] for each in listed] == [file.name for file in files]
+    assert manifest["snapshots"] == list(dict.fromkeys(each["snapshot"] for each in listed))
+    assert set(exports.objects(story.run_id)) == {succeeded.manifest, *(file.object for file in files)}
+    for kind, record_kind in KINDS.items():
+        mine = [file for file in files if file.kind == kind]
+        numbers = [file.part for file in mine]
+        assert numbers in ([None], list(range(1, len(mine) + 1))), "part numbers are contiguous (P1)"
+        records = [line for file in mine for line in exports.lines(exports.store / file.object)]
+        assert len(records) == sum(file.rows for file in mine)
+        assert [parsed(line) for line in records] == await history.records(record_kind)
+    numbered = [(event.token, event.seq) for event in story.told if isinstance(event, events.RunEvent)]
+    assert numbered == sorted(set(numbered))
+    assert len(story.of(events.PartFinished)) == len(files), "no finished part was made again (R3)"
+    ends = await exports.system.fetch(
+        "exporter", "SELECT state FROM run WHERE run_id = $1 AND ended_at IS NOT NULL", story.run_id
+    )
+    assert [row["state"] for row in ends] == ["succeeded"]
+    return manifest
