@@ -7,6 +7,7 @@ count from the day, week and month of the schedule's start, at its time of day.
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from itertools import islice
 from uuid import UUID, uuid5
 
@@ -83,7 +84,19 @@ RUNS = UUID("6f1f4a52-5d0e-5c4e-9d7b-0a1f0c6f5a11")
 
 def run_id_of(job_id: UUID, slot: datetime) -> UUID:
     """Return the id of the run of a job for a slot: derived, so that a slot decided twice is still one run (S7)."""
-    return uuid5(RUNS, f"{job_id}/{whole_second(slot).isoformat()[:19]}Z")
+    return UUID(run_id_text(str(job_id), slot_text(whole_second(slot))))
+
+
+def slot_text(slot: datetime) -> str:
+    """Return a slot, which is a whole second in UTC, as RFC 3339 writes it."""
+    return slot.isoformat()[:19] + "Z"
+
+
+def run_id_text(job_id: str, slot: str) -> str:
+    """Return `run_id_of` as text from texts: RFC 9562's UUID of version 5, in half of uuid5's time."""
+    digest = sha1(RUNS.bytes + f"{job_id}/{slot}".encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def run_id_of_request(request_id: UUID) -> UUID:

@@ -96,9 +96,11 @@ def _fates(
 ) -> list[Decision]:
     if version.deleted:
         return [Skip(slot, "ended") for slot in slots]
+    at_once = immediate_slot(version.schedule)
+    if len(slots) == 1 and version.state == "active" and slots[0] != at_once and now - slots[0] <= missed_after:
+        return [Run(slots[0], "schedule")]  # nearly always
     fates: list[Decision] = []
     oldest_run: int | None = None
-    at_once = immediate_slot(version.schedule)
     for number, slot in enumerate(slots):
         if slot == at_once and (version.state == "active" or version.schedule.kind == "once"):
             # A one-time job that starts at once is saved already suspended (J6), and its one slot runs all the same.

@@ -10,6 +10,7 @@ from uuid import UUID
 from scheduler.domain import Decision, Run, Version
 from shared.events import RunNow, SlotSkipped, SlotTriggered
 from shared.outbox import Row, Stamp
+from shared.timetable import slot_text
 
 SOURCE = "scheduler"
 
@@ -18,29 +19,22 @@ class Emitter:
     """Makes the rows of one transaction, which happens at `now`."""
 
     def __init__(self, now: datetime) -> None:
-        self._now = _instant(now)
+        self._now = now.isoformat()[:-6] + "Z"
         self._triggered = Stamp(SlotTriggered, source=SOURCE, at=now)
         self._skipped = Stamp(SlotSkipped, source=SOURCE, at=now)
 
-    def row(self, version: Version, decision: Decision, run_id: UUID) -> Row:
-        """Return the row that tells of a slot's fate."""
-        job, slot = str(version.job_id), _instant(decision.slot)
+    def row(self, version: Version, decision: Decision, run_id: str) -> Row:
+        """Return the row that tells of a slot's fate; a slot has one, so the run's id is the event's too."""
+        job, slot = str(version.job_id), slot_text(decision.slot)
         about = f'{{"job_id":"{job}","tenant_id":"{version.tenant_id}","run_id":"{run_id}","slot":"{slot}",'
         if isinstance(decision, Run):
-            return self._triggered.row(
-                job,
+            value = (
                 f'{about}"cause":"{decision.reason}","job_version":{version.number},"settings":{version.settings},'
-                f'"overlap":"{version.overlap}","triggered_at":"{self._now}"}}'.encode(),
+                f'"overlap":"{version.overlap}","triggered_at":"{self._now}"}}'
             )
-        return self._skipped.row(
-            job,
-            f'{about}"reason":"{decision.reason}","job_version":{version.number},"skipped_at":"{self._now}"}}'.encode(),
-        )
-
-
-def _instant(instant: datetime) -> str:
-    """Return an instant that is in UTC as events write it."""
-    return instant.isoformat()[:-6] + "Z"
+            return self._triggered.row(job, run_id, value.encode())
+        value = f'{about}"reason":"{decision.reason}","job_version":{version.number},"skipped_at":"{self._now}"}}'
+        return self._skipped.row(job, run_id, value.encode())
 
 
 def answer(

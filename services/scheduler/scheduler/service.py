@@ -1,6 +1,7 @@
 """Deciding slots: one transaction a batch, in which fate, schedule and trigger stand or fall together."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,9 +12,9 @@ from scheduler.store import Fate, Ledger
 from shared import outbox
 from shared.errors import TransientError
 from shared.lifecycle import first_of
-from shared.observe import NEXT_SLOT, SLOT_LATENESS, SLOTS, logger
+from shared.observe import NEXT_SLOT, SLOT_LATENESS, SLOTS, logger, observe_many
 from shared.postgres import Connection
-from shared.timetable import run_id_of
+from shared.timetable import run_id_text, slot_text
 
 log = logger(__name__)
 _LONGEST_SLEEP, _SHORTEST_SLEEP = 1.0, 0.02
@@ -75,7 +76,7 @@ class Scheduler:
         moved: list[tuple[UUID, datetime | None]] = []
         for version in ruling:
             decisions, slot = decide(version, now, missed_after=self._missed_after, most=most)
-            fates += [Fate(version, each, run_id_of(version.job_id, each.slot)) for each in decisions]
+            fates += [Fate(version, each, run_id_text(str(version.job_id), slot_text(each.slot))) for each in decisions]
             moved.append((version.job_id, slot))
         return fates, moved
 
@@ -91,7 +92,7 @@ class Scheduler:
                 continue  # in turn: the later ones must be there when their elders' missed slots are judged
             heirs = [each for each in versions if each.number > version.number]
             decisions, slot = decide(version, now, missed_after=self._missed_after, most=most, heirs=heirs)
-            fates += [Fate(version, each, run_id_of(version.job_id, each.slot)) for each in decisions]
+            fates += [Fate(version, each, run_id_text(str(version.job_id), slot_text(each.slot))) for each in decisions]
             moved.append((version.job_id, version.number, slot))
         await self._ledger.settle(database, moved)
         return fates
@@ -112,8 +113,9 @@ class Scheduler:
 
 def count_fates(fates: Sequence[Fate], now: datetime) -> None:
     """Count decided slots, and how late those were that run."""
-    for fate in fates:
-        run = isinstance(fate.decision, Run)
-        SLOTS.labels("triggered" if run else "skipped", fate.decision.reason).inc()
-        if run:
-            SLOT_LATENESS.observe(max(0.0, (now - fate.decision.slot).total_seconds()))
+    runs = [fate.decision for fate in fates if isinstance(fate.decision, Run)]
+    skips = [fate.decision for fate in fates if not isinstance(fate.decision, Run)]
+    for word, decisions in (("triggered", runs), ("skipped", skips)):
+        for reason, count in Counter(decision.reason for decision in decisions).items():
+            SLOTS.labels(word, reason).inc(count)
+    observe_many(SLOT_LATENESS, [max(0.0, (now - decision.slot).total_seconds()) for decision in runs])

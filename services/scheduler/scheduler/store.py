@@ -28,7 +28,7 @@ class Fate:
 
     version: Version
     decision: Decision
-    run_id: UUID
+    run_id: str
 
     @property
     def key(self) -> SlotKey:

@@ -42,7 +42,7 @@ def test_S11_rows_are_what_the_codec_writes(
         Schedule(kind="daily", start=now), now, job_id=job_id, version=version, overlap=overlap, settings=settings
     )
     run_id = run_id_of(job_id, decision.slot)
-    row = Emitter(now).row(begun(saved, _SETTINGS.dump_json(settings).decode(), None), decision, run_id)
+    row = Emitter(now).row(begun(saved, _SETTINGS.dump_json(settings).decode(), None), decision, str(run_id))
     record = codec.encode(told(saved, decision, run_id, now), source=SOURCE, at=now)
     assert row[:4] == (shard_of(record.key), record.topic, record.key, record.value)
     found, wanted = dict(unpack_headers(row[4])), dict(record.headers)

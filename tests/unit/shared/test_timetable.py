@@ -6,12 +6,12 @@ import time
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 
 from shared.events import Schedule
-from shared.timetable import due, next_slot, preview, run_id_of
+from shared.timetable import RUNS, due, next_slot, preview, run_id_of
 from tests.unit.shared.timescan import DAY, FIRST, KINDS, LAST, MINUTE, scanned, some_schedule
 
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Pacific/Chatham")
@@ -182,3 +182,10 @@ def test_S7_run_ids_are_derived_and_stay_for_ever() -> None:
     assert derived == run_id_of(job, datetime.fromisoformat("2026-11-24T12:00:00.9+02:00"))
     assert derived.version == 5
     assert derived == expected
+
+
+@pytest.mark.parametrize("number", range(50))
+def test_S7_run_ids_are_what_the_standard_library_derives(number: int) -> None:
+    job = UUID(int=random.Random(number).getrandbits(128))
+    slot = FIRST + number * 977 * MINUTE
+    assert run_id_of(job, slot) == uuid5(RUNS, f"{job}/{slot:%Y-%m-%dT%H:%M:%SZ}")

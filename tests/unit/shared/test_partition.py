@@ -1,0 +1,12 @@
+"""A key's partition is the one that Kafka's other clients choose."""
+
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as some
+
+from shared.kafka.partition import partition_of
+
+
+@given(some.binary(max_size=80), some.integers(1, 64))
+def test_partitions_are_those_of_aiokafka(key: bytes, partitions: int) -> None:
+    assert partition_of(key, partitions) == DefaultPartitioner()(key, list(range(partitions)), [])
