@@ -27,7 +27,11 @@ HOMES = {
     "prometheus_client": ["shared/observe.py"],
     "faust": ["services/history/history/app.py", "services/history/history/agents.py"],
     "structlog": ["shared/observe.py"],
-    "obstore": ["services/exporter/exporter/objects.py", "services/history/history/objects.py"],
+    "obstore": [
+        "shared/objectstore.py",
+        "services/exporter/exporter/objects.py",
+        "services/history/history/objects.py",
+    ],
 }
 ENVIRONMENT_HOMES = ["shared/settings.py", "shared/provision.py", "shared/kafka_admin.py", "deploy/"]
 # The worker leaves SLUICE_* behind for its child, and settings name this process and host.

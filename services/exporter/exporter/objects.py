@@ -1,19 +1,19 @@
 """The object store behind one small interface: S3, Google, Azure or a local folder (rule P6)."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore import exceptions
-from obstore.store import LocalStore, MemoryStore, from_url
+from obstore.store import LocalStore
 
 from exporter.export_errors import FileTooLarge, ObjectNotFound, StoreRefused, StoreUnavailable
+from shared.errors import InvalidSettings
+from shared.objectstore import ERRORS, fault_of, open_backend
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -26,14 +26,8 @@ _UPLOADS_AT_ONCE = 2
 LARGEST = 10_000 * _MULTIPART
 """Bytes of the largest object outside a local folder: clouds take 10,000 pieces, and larger ones would need memory."""
 
-_REFUSALS = (
-    exceptions.PermissionDeniedError,
-    exceptions.UnauthenticatedError,
-    exceptions.InvalidPathError,
-    exceptions.NotSupportedError,
-    exceptions.UnknownConfigurationKeyError,
-    PermissionError,
-)
+_PIECE_LIMIT = "5 min"
+"""How long one request may take: it moves eight MiB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +59,7 @@ class ObjectStore:
 
     async def put(self, key: str, data: bytes) -> Written:
         """Store a small object at once, in place of what has that key."""
-        with _clear_errors(key):
+        with _clear_errors(key, writing=True):
             await obstore.put_async(self._backend, key, data, use_multipart=False)
         return Written(len(data), hashlib.sha256(data).hexdigest())
 
@@ -130,7 +124,7 @@ class ObjectWriter:
     async def finish(self) -> Written:
         """Make the object visible and say what was written."""
         await self._flush()
-        with _clear_errors(self._key):
+        with _clear_errors(self._key, writing=True):
             await self._open().close()
         self._file = None
         return Written(self._size, self._digest.hexdigest())
@@ -142,7 +136,7 @@ class ObjectWriter:
         if file is not None:
             # Leaving its block by an exception is the one way in which the library lets go of a file unfinished. If the
             # store is away, so that it cannot clear up, nothing is visible all the same.
-            with suppress(exceptions.BaseError, OSError, _Aborted):
+            with suppress(*ERRORS, _Aborted):
                 await file.__aexit__(_Aborted, _Aborted(), None)
 
     async def _flush(self) -> None:
@@ -153,7 +147,7 @@ class ObjectWriter:
         if self._size > LARGEST and not isinstance(self._backend, LocalStore):
             raise FileTooLarge("One file would pass 78 GiB, the most the store takes in one piece. Set a split size.")
         self._digest.update(data)
-        with _clear_errors(self._key):
+        with _clear_errors(self._key, writing=True):
             await self._open().write(data)
 
     def _open(self) -> "AsyncWritableFile":
@@ -168,37 +162,32 @@ class _Aborted(Exception):
     """The writer was aborted."""
 
 
-def open_store(url: str) -> ObjectStore:
+def open_store(
+    url: str, options: Mapping[str, str] = MappingProxyType({}), *, patience: timedelta = timedelta(minutes=1)
+) -> ObjectStore:
     """Open the store that a URL names: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`; `memory:///` is
     for tests.
 
-    Credentials and endpoints come from the clouds' usual environment variables. Raises StoreRefused for a URL that
-    makes no sense.
+    `options` are credentials, region, endpoint and the like, as `shared.objectstore.open_backend` says: they come from
+    the setting STORE_OPTIONS, one JSON object, or a file with it. A failing request is tried again for `patience`.
+    Raises StoreRefused for what makes no sense.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "memory":
-        return ObjectStore(MemoryStore())
-    if parts.scheme == "file":
-        if parts.netloc or not parts.path:
-            raise StoreRefused("The store's URL must be file:///absolute/folder.")
-        folder = Path(unquote(parts.path))
-        with _clear_errors(parts.path):
-            return ObjectStore(LocalStore(folder, mkdir=True))
     try:
-        return ObjectStore(from_url(url))
-    except (exceptions.BaseError, ValueError):
-        # The URL may hold a secret, so it is not repeated.
-        raise StoreRefused(f"The store's URL ({parts.scheme or 'no scheme'}) is not understood.") from None
+        return ObjectStore(open_backend(url, options, patience=patience, timeout=_PIECE_LIMIT))
+    except InvalidSettings as error:
+        raise StoreRefused(f"The configuration is wrong: {error}.") from None
 
 
 @contextmanager
-def _clear_errors(key: str) -> Iterator[None]:
+def _clear_errors(key: str, *, writing: bool = False) -> Iterator[None]:
     """Turn the library's errors into ours; its own words go no further, for they quote requests."""
     try:
         yield
-    except FileNotFoundError:
-        raise ObjectNotFound(f"The store has no object {key}.") from None
-    except _REFUSALS as error:
-        raise StoreRefused(f"The store refuses {key}: {type(error).__name__}.") from error
-    except (TimeoutError, exceptions.BaseError, OSError) as error:
-        raise StoreUnavailable(f"The store failed at {key}: {type(error).__name__}.") from error
+    except ERRORS as error:
+        fault = fault_of(error)
+        # Whoever writes does not look for an object: what is missing is something of the store's own.
+        if fault.kind == "missing" and not writing:
+            raise ObjectNotFound(f"The store has no object {key}.") from None
+        if fault.kind == "refused":
+            raise StoreRefused(f"The store refuses {key}: {fault.words}.") from error
+        raise StoreUnavailable(f"The store failed at {key}: {fault.words}.") from error

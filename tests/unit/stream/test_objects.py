@@ -1,12 +1,11 @@
 """One behaviour for every kind of store: nothing is visible before it is finished."""
 
-import asyncio
 import hashlib
 from pathlib import Path
 
 import pytest
 
-from exporter.export_errors import FileTooLarge, ObjectNotFound, StoreRefused, StoreUnavailable
+from exporter.export_errors import FileTooLarge, ObjectNotFound, StoreRefused
 from exporter.objects import LARGEST, ObjectStore, open_store
 
 
@@ -94,17 +93,3 @@ def test_P6_a_url_that_makes_no_sense_is_refused_without_repeating_it(url: str) 
     with pytest.raises(StoreRefused) as refused:
         open_store(url)
     assert "secret" not in str(refused.value)
-
-
-async def test_R5_a_store_that_does_not_answer_is_a_transient_error(
-    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
-) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{unused_tcp_port}")
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "made-up")
-    store = open_store("s3://bucket/prefix")
-    async with asyncio.timeout(60):
-        with pytest.raises(StoreUnavailable) as failed:
-            await store.put("runs/1/file", b"x")
-    assert failed.value.transient
