@@ -1,0 +1,45 @@
+"""Makes the secrets of deploy/compose.yaml, once: `python3 -m deploy.compose.make_secrets`; needs nothing but Python.
+
+Every file holds one secret. The folder is closed to others; the files are not, because containers read them as another
+user. What exists is kept.
+"""
+
+import secrets
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("secrets")
+ROLES = ("job_api", "scheduler", "exporter", "history")
+
+
+def make_secrets(folder: Path) -> list[str]:
+    """Write the secrets that are missing; return their names."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    # Hexadecimal: it goes into addresses and SQL as it is.
+    fresh = {name: secrets.token_hex(24) for name in ("postgres_password", "source_password", "grafana_password")}
+    fresh |= {f"{role}_password": secrets.token_hex(24) for role in ROLES}
+    made = [name for name, text in fresh.items() if _write(folder / name, text)]
+    addresses = {
+        "admin_dsn": f"postgresql://postgres:{_read(folder, 'postgres_password')}@postgres/sluice",
+        "source_dsn": f"postgresql://sluice_reader:{_read(folder, 'source_password')}@postgres/contact_history",
+    }
+    for role in ROLES:
+        addresses[f"{role}_dsn"] = f"postgresql://{role}:{_read(folder, f'{role}_password')}@postgres/sluice"
+    return made + [name for name, text in addresses.items() if _write(folder / name, text)]
+
+
+def _read(folder: Path, name: str) -> str:
+    return (folder / name).read_text(encoding="utf-8").strip()
+
+
+def _write(path: Path, text: str) -> bool:
+    if path.exists():
+        return False
+    path.write_text(text + "\n", encoding="utf-8")
+    path.chmod(0o644)
+    return True
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"made in {FOLDER}: {', '.join(make_secrets(FOLDER)) or 'nothing, all were there'}\n")

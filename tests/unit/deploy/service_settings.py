@@ -1,0 +1,41 @@
+"""Whether the variables that a deployment gives a process are settings which that process accepts."""
+
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from deploy.docker.runtime_lock import ROOT
+from shared.provision import ProvisionSettings
+from shared.settings import KafkaSettings, load
+
+SECRETS = Path("/run/secrets")
+
+
+def image_environment() -> dict[str, str]:
+    """Return the SLUICE_ variables that every image sets."""
+    text = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
+    return dict(re.findall(r"(SLUICE_\w+)=(\S+)", text))
+
+
+def load_settings(words: Sequence[str], environment: Mapping[str, str], folder: Path) -> BaseModel:
+    """Load what the process `python -m <words>` would; secrets' files are made up in `folder`.
+
+    Raises InvalidSettings as the process would, with the names of what is unknown, missing or wrong.
+    """
+    given = image_environment() | dict(environment)
+    for name, value in environment.items():
+        if name.endswith("_FILE") and name.startswith("SLUICE_"):
+            stand_in = folder / value.strip("/").replace("/", "-")
+            stand_in.write_text("postgresql://role:secret@postgres/sluice", encoding="utf-8")
+            given[name] = str(stand_in)
+    match words[0]:
+        case "shared.kafka_admin":
+            return load(KafkaSettings, "KAFKA", given)
+        case "shared.provision":
+            return load(ProvisionSettings, "PROVISION", given)
+        case package:
+            settings: type[BaseModel] = importlib.import_module(f"{package}.settings").Settings
+            return load(settings, package.upper(), given)

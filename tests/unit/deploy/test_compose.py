@@ -1,0 +1,118 @@
+"""compose.yaml: every process of the product, with settings it accepts, closed as far as it can be."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.compose.make_secrets import make_secrets
+from deploy.local.jars import KAFKA_VERSION
+from deploy.local.parts import PARTS
+from tests.unit.deploy.documents import DEPLOY, load
+from tests.unit.deploy.service_settings import load_settings
+
+COMPOSE: dict[str, Any] = load(DEPLOY / "compose.yaml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: each for name, each in SERVICES.items() if each["image"].startswith("sluice/")}
+STEPS = {name for name, each in SERVICES.items() if each["restart"] == "no"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_process_accepts_its_settings(name: str, tmp_path: Path) -> None:
+    service = OURS[name]
+    settings = load_settings(service["command"], service["environment"], tmp_path)
+    if name not in STEPS:
+        assert settings.model_dump()["http_port"] == 8080
+
+
+def test_every_process_of_the_product_runs_and_is_prepared() -> None:
+    run = {tuple(each["command"]) for name, each in OURS.items() if name not in STEPS}
+    assert run == {(part.package, part.command) for part in PARTS}
+    steps = {tuple(OURS[name]["command"]) for name in STEPS}
+    migrations = {(part.package, "migrate") for part in PARTS}
+    assert steps == {("shared.provision",), ("shared.kafka_admin", "create-topics")} | migrations
+    for name, each in OURS.items():
+        args = each["build"]["args"]
+        assert each["image"].startswith(f"sluice/{args['SERVICE']}:"), name
+        assert args["PACKAGE"] == args["SERVICE"].replace("-", "_")
+        if each["command"][0] != "shared.kafka_admin" and each["command"][0] != "shared.provision":
+            assert each["command"][0] == args["PACKAGE"], name
+
+
+def test_nothing_starts_before_what_it_needs_and_every_step_has_somebody_who_waits_for_it() -> None:
+    waited_for: set[str] = set()
+    for name, each in OURS.items():
+        needs = each["depends_on"]
+        for other, how in needs.items():
+            assert how["condition"] == ("service_completed_successfully" if other in STEPS else "service_healthy"), (
+                f"{name} on {other}"
+            )
+        if name not in STEPS:
+            assert {f"migrate-{each['build']['args']['SERVICE']}", "topics"} <= set(needs), name
+            waited_for |= set(needs)
+    assert waited_for >= STEPS
+
+
+def test_images_are_pinned() -> None:
+    for name, each in SERVICES.items():
+        tag = each["image"].rpartition(":")[2]
+        assert tag, name
+        assert "latest" not in tag, name
+        assert re.search(r"\d", tag), name
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+def test_containers_are_closed() -> None:
+    for name, each in SERVICES.items():
+        assert each["security_opt"] == ["no-new-privileges:true"], name
+        assert each.get("read_only") or name == "kafka", name
+        assert each.get("cap_drop") == ["ALL"] or name == "postgres", name
+        assert 0 < each["ulimits"]["nofile"]["soft"] <= each["ulimits"]["nofile"]["hard"] <= 20_000, name
+        assert "privileged" not in each, name
+        assert "user" not in each or str(each["user"]) != "0", name
+        assert all(str(port).startswith("127.0.0.1:") for port in each.get("ports", [])), name
+        assert "healthcheck" in each or name in OURS, "the product's images bring their own"
+
+
+def test_secrets_come_from_files_and_only_to_those_who_need_them(tmp_path: Path) -> None:
+    made = set(make_secrets(tmp_path / "secrets"))
+    assert made == set(COMPOSE["secrets"])
+    assert all(each["file"] == f"compose/secrets/{name}" for name, each in COMPOSE["secrets"].items())
+    for name, each in SERVICES.items():
+        environment = each.get("environment", {})
+        files = {
+            str(value).removeprefix("/run/secrets/") for value in environment.values() if "/run/secrets" in str(value)
+        }
+        assert files <= set(each.get("secrets", [])) <= made, name
+        assert name == "postgres" or files == set(each.get("secrets", [])), name
+        for variable, value in environment.items():
+            secret = re.search(r"PASSWORD|POSTGRES$|SOURCE$|_DSN", variable)
+            assert not secret or "/run/secrets/" in str(value), f"{name}: {variable}"
+            assert "://" not in str(value) or "@" not in str(value), f"{name}: {variable}"
+
+
+def test_secrets_are_made_once_and_the_addresses_carry_the_passwords(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    make_secrets(folder)
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    assert make_secrets(folder) == []
+    assert {path.name: path.read_text() for path in folder.iterdir()} == before
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert before["exporter_password"].strip() in before["exporter_dsn"]
+    assert len({text for name, text in before.items() if name.endswith("password")}) == 7
+
+
+def test_volumes_and_files_that_are_mounted_exist() -> None:
+    for name, each in SERVICES.items():
+        for volume in each.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert source in COMPOSE["volumes"] if source[0] != "." else (DEPLOY / source).exists(), f"{name}: {volume}"
+
+
+def test_an_exporter_that_is_stopped_has_time_to_hand_its_work_back() -> None:
+    from exporter.settings import Settings
+
+    drain = Settings.model_fields["drain"].default
+    # The process itself takes up to 8 s after the drain for its loops, and 8 s for its server.
+    assert int(SERVICES["exporter"]["stop_grace_period"].removesuffix("s")) >= drain.total_seconds() + 16
