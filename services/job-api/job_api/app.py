@@ -94,6 +94,8 @@ def web(
     access, door = Access(database, clock, passwords), Door(database, clock, passwords)
     jobs, certificates = Jobs(database, clock), Certificates(database, clock)
     app = new_api(title="Sluice", service=SOURCE, health=health, authenticate=limited(access.identity_of, clock))
+    # An address is right or it is not: a redirect is no answer that a client of an API expects.
+    app.router.redirect_slashes = False
     app.add_middleware(LimitedBodies, passing=PATHS)
     answer_problems(app)
     for routes in (

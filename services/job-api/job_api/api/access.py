@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from job_api.api.drafts import Body
+from job_api.api.problems import refused
 from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, instant_place, once
 from job_api.api.roles import Admin
 from job_api.api.sessions import address_of, end_session, logged_in
@@ -20,7 +21,7 @@ from job_api.store.change import Answer
 from job_api.store.identities import Credential
 from shared.auth import Identity
 from shared.events.values import Role
-from shared.web import CurrentIdentity, problem_responses
+from shared.web import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-key"))]
 _ME: dict[str, Any] = {
@@ -57,7 +58,7 @@ class LoginBody(Body):
     user: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")
     password: str = Field(min_length=1, max_length=1_000)
     tenant: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$")
-    remember: bool = False
+    remember: bool = Field(default=False, strict=True)
 
 
 class SessionOut(Me):
@@ -77,7 +78,9 @@ class KeyBody(Body):
 
     name: str = Field(description="1 to 200 characters")
     roles: tuple[Role, ...] = Field(max_length=4)
-    days: int | None = Field(None, ge=1, le=3650, description="how long it is good; null: until it is revoked")
+    days: int | None = Field(
+        default=None, strict=True, ge=1, le=3650, description="how long it is good; null: until it is revoked"
+    )
 
 
 class KeyOut(BaseModel):
@@ -129,7 +132,7 @@ def access_routes(access: Access, door: Door) -> APIRouter:
     """Return the routes of sessions and of oneself."""
     routes = APIRouter(prefix="/api/v1", tags=["access"])
 
-    @routes.get("/me", operation_id="getMe", summary="Say who asks", responses=problem_responses())
+    @routes.get("/me", operation_id="getMe", summary="Say who asks", responses=refused())
     async def me(who: CurrentIdentity) -> Me:
         return Me.of(who)
 
@@ -138,15 +141,13 @@ def access_routes(access: Access, door: Door) -> APIRouter:
         operation_id="logIn",
         summary="Begin a session: sets its cookie",
         status_code=201,
-        responses=problem_responses(413, 429),
+        responses=refused(413, 429),
     )
     async def log_in(login: LoginBody, request: Request, response: Response) -> SessionOut:
         issued = await logged_in(door, Login(**login.model_dump(), address=address_of(request)), request, response)
         return _session(issued)
 
-    @routes.delete(
-        "/session", operation_id="logOut", summary="End the session", status_code=204, responses=problem_responses()
-    )
+    @routes.delete("/session", operation_id="logOut", summary="End the session", status_code=204, responses=refused())
     async def log_out(who: CurrentIdentity, response: Response) -> None:
         await access.log_out(who)
         end_session(response)
@@ -164,23 +165,23 @@ def key_routes(access: Access) -> APIRouter:
         summary="Make an API key; its token is shown this once",
         status_code=201,
         response_model=NewKeyOut,
-        responses=problem_responses(409, 413),
+        responses=refused(409, 413),
     )
     async def create(who: Admin, key: KeyBody, once: Creating) -> JSONResponse:
         lasting = timedelta(days=key.days) if key.days else None
         return answered(await access.make_key(who, key.name, key.roles, lasting, once, _made))
 
-    @routes.get("", operation_id="listKeys", summary="List API keys", responses=problem_responses())
+    @routes.get("", operation_id="listKeys", summary="List API keys", responses=refused())
     async def index(who: Admin, query: Annotated[KeyQuery, Query()]) -> KeyPage:
         found = await access.keys(who, limit=query.limit + 1, after=instant_place(query.cursor))
         return _page(found, query.limit)
 
     @routes.delete(
-        "/{key_id}",
+        "/{key_id:uuid}",
         operation_id="revokeKey",
         summary="Revoke an API key, at once and for good",
         status_code=204,
-        responses=problem_responses(404),
+        responses=refused(404),
     )
     async def revoke(who: Admin, key_id: UUID) -> None:
         await access.revoke_key(who, key_id)

@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from job_api.api.problems import refused
 from job_api.api.requests import LIMIT, LIMIT_MOST
 from job_api.api.roles import Admin
 from job_api.api.views import UtcInstant
 from job_api.service import Trail
 from job_api.store.trail import Entry, Wanted
-from shared.web import problem_responses
 
 _EXAMPLE: dict[str, Any] = {
     "id": 4711,
@@ -93,9 +93,7 @@ def audit_routes(trail: Trail) -> APIRouter:
     """Return the routes of the audit trail."""
     routes = APIRouter(prefix="/api/v1/audit", tags=["access"])
 
-    @routes.get(
-        "", operation_id="listAudit", summary="List who changed what, newest first", responses=problem_responses()
-    )
+    @routes.get("", operation_id="listAudit", summary="List who changed what, newest first", responses=refused())
     async def index(who: Admin, query: Annotated[AuditQuery, Query()]) -> AuditPage:
         found = await trail.page(who, query.to_wanted())
         shown = [EntryOut.of(entry) for entry in found[: query.limit]]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from job_api.api.problems import refused
 from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, instant_place, once
 from job_api.api.roles import Reader, Writer
 from job_api.api.uploads import CertificateBody, upload
@@ -16,7 +17,6 @@ from job_api.service import Certificates
 from job_api.store import Once
 from job_api.store.certificates import Certificate, State
 from job_api.store.change import Answer
-from shared.web import problem_responses
 
 WARNING_DAYS = (30, 7, 1)
 Creating = Annotated[Once, Depends(once("upload-certificate"))]
@@ -135,33 +135,33 @@ def certificate_routes(certificates: Certificates) -> APIRouter:
         summary="Upload a recipient's certificate, PEM in JSON, or PEM or DER as a file",
         status_code=201,
         response_model=CertificateOut,
-        responses=problem_responses(409, 413, 415),
+        responses=refused(409, 413, 415),
         openapi_extra=_BODIES,
     )
     async def create(who: Writer, request: Request, once: Creating) -> JSONResponse:
         name, content = await upload(request)
         return answered(await certificates.upload(who, name, content, once, made))
 
-    @routes.get("", operation_id="listCertificates", summary="List certificates", responses=problem_responses())
+    @routes.get("", operation_id="listCertificates", summary="List certificates", responses=refused())
     async def index(who: Reader, query: Annotated[CertificateQuery, Query()]) -> CertificatePage:
         after = instant_place(query.cursor)
         found = await certificates.page(who, state=query.state, limit=query.limit + 1, after=after)
         return _page(found, query.limit, certificates.now())
 
     @routes.get(
-        "/{certificate_id}",
+        "/{certificate_id:uuid}",
         operation_id="getCertificate",
         summary="Read a certificate",
-        responses=problem_responses(404),
+        responses=refused(404),
     )
     async def read(who: Reader, certificate_id: UUID) -> CertificateOut:
         return CertificateOut.of(await certificates.get(who, certificate_id), certificates.now())
 
     @routes.post(
-        "/{certificate_id}/retire",
+        "/{certificate_id:uuid}/retire",
         operation_id="retireCertificate",
         summary="Use a certificate for no further export; files made for it stay readable by its owner",
-        responses=problem_responses(404),
+        responses=refused(404),
     )
     async def retire(who: Writer, certificate_id: UUID) -> CertificateOut:
         return CertificateOut.of(await certificates.retire(who, certificate_id), certificates.now())

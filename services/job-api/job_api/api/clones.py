@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from job_api.api.drafts import JobDraft, document_of, patched
 from job_api.api.jobs import made
+from job_api.api.problems import refused
 from job_api.api.requests import answered, once
 from job_api.api.roles import Writer
 from job_api.api.views import JobOut
@@ -17,7 +18,7 @@ from job_api.domain import Draft, Job
 from job_api.service import Jobs
 from job_api.store import Once
 from shared.problems import Problem
-from shared.web import not_found, problem_responses
+from shared.web import not_found
 
 Cloning = Annotated[Once, Depends(once("clone-job"))]
 Changes = Annotated[
@@ -37,23 +38,23 @@ def clone_routes(jobs: Jobs, history: httpx.AsyncClient | None) -> APIRouter:
     routes = APIRouter(prefix="/api/v1", tags=["jobs"])
 
     @routes.post(
-        "/jobs/{job_id}/clone",
+        "/jobs/{job_id:uuid}/clone",
         operation_id="cloneJob",
         summary="Make a job of another's settings, changed as the merge patch says",
         status_code=201,
         response_model=JobOut,
-        responses=problem_responses(404, 409, 413),
+        responses=refused(404, 409, 413),
     )
     async def clone(who: Writer, job_id: UUID, changes: Changes, once: Cloning) -> JSONResponse:
         return answered(await jobs.clone(who, job_id, lambda job: draft_of(job, changes), once, made))
 
     @routes.post(
-        "/jobs/from-run/{run_id}",
+        "/jobs/from-run/{run_id:uuid}",
         operation_id="cloneRun",
         summary="Make a job of the settings that a run was frozen with; it starts at once unless changed",
         status_code=201,
         response_model=JobOut,
-        responses=problem_responses(404, 409, 413),
+        responses=refused(404, 409, 413),
     )
     async def from_run(who: Writer, run_id: UUID, changes: Changes, once: Cloning, request: Request) -> JSONResponse:
         document = frozen(await run_settings(history, run_id, request))

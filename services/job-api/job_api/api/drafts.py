@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from job_api import domain
+from job_api.domain.drafts import ATTEMPTS_MOST, SPLIT_LEAST, SPLIT_MOST
 from job_api.errors import Fault, Invalid
 from shared.events import Schedule, Timeframe
 from shared.events.values import (
@@ -35,6 +36,10 @@ Instant = Annotated[datetime, BeforeValidator(_text_only), Field(examples=["2027
 """RFC 3339 with an offset; that there is one is a rule of the domain (S6)."""
 
 
+Whole = Annotated[int, Field(strict=True, ge=-BIG, le=BIG)]
+"""A number without a fraction; which numbers are good is a rule of the domain."""
+
+
 class Body(BaseModel):
     """What somebody sends."""
 
@@ -45,9 +50,7 @@ class ScheduleBody(Body):
     """When a job is due, in UTC: at once (`immediately`) or from `start`, and how often again."""
 
     kind: ScheduleKind
-    every: int | None = Field(
-        default=None, ge=-BIG, le=BIG, description="hours (1 to 24), days, weeks or months; default 1"
-    )
+    every: Whole | None = Field(default=None, description="hours (1 to 24), days, weeks or months; default 1")
     immediately: bool = Field(default=False, strict=True, description="start now; `start` is then left out")
     start: Instant | None = Field(default=None, description="the first instant, with its offset from UTC")
 
@@ -58,7 +61,7 @@ class TimeframeBody(Body):
     kind: TimeframeKind = "all"
     start: Instant | None = Field(default=None, description="for `fixed`")
     end: Instant | None = Field(default=None, description="for `fixed`")
-    count: int | None = Field(default=None, ge=-BIG, le=BIG, description="for `last`: how many units before the slot")
+    count: Whole | None = Field(default=None, description="for `last`: how many units before the slot")
     unit: TimeUnit | None = Field(default=None, description="for `last`")
 
 
@@ -87,15 +90,19 @@ class JobDraft(Body):
         extra="forbid", frozen=True, json_schema_extra={"examples": [DRAFT_EXAMPLE, ONCE_EXAMPLE]}
     )
 
-    title: str = Field(description="1 to 200 characters, not counting spaces around them")
+    title: str = Field(
+        description="1 to 200 characters, not counting spaces around them", json_schema_extra={"minLength": 1}
+    )
     description: str = Field(default="", description="2,000 characters at most")
     source: str = Field(description="as `GET /api/v1/sources` lists them", examples=["contact_history"])
     type: RecordType
     media_types: tuple[str, ...] | None = Field(default=None, max_length=100, description="null means all")
     schedule: ScheduleBody
     timeframe: TimeframeBody = Field(default_factory=TimeframeBody)
-    split_size: int | None = Field(
-        None, ge=-BIG, le=BIG, description="bytes of uncompressed records a file, 1 MiB or more; null makes one file"
+    split_size: Whole | None = Field(
+        default=None,
+        description="bytes of uncompressed records a file, 1 MiB or more; null makes one file",
+        json_schema_extra={"minimum": SPLIT_LEAST, "maximum": SPLIT_MOST},
     )
     certificates: tuple[UUID, ...] | None = Field(
         None, max_length=100, description="recipients' certificates; null means those that are active when a run starts"
@@ -104,7 +111,11 @@ class JobDraft(Body):
     cipher: Cipher = Field("aes-256-cbc", description="`aes-256-gcm` opens with `openssl cms` only")
     catch_up: CatchUp = Field("last", description="which slots run that were missed while no scheduler ran")
     overlap: Overlap = Field("skip", description="what becomes of a slot while the run before is in progress")
-    attempts: int = Field(5, ge=-BIG, le=BIG, description="how often a run is tried, 1 to 20")
+    attempts: Whole = Field(
+        default=5,
+        description="how often a run is tried, 1 to 20",
+        json_schema_extra={"minimum": 1, "maximum": ATTEMPTS_MOST},
+    )
 
     def to_domain(self) -> domain.Draft:
         """Return the draft for the rules to judge."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from job_api.api.drafts import JobDraft, document_of, patched
+from job_api.api.problems import refused
 from job_api.api.requests import (
     CURSOR_MOST,
     LIMIT,
@@ -29,7 +30,6 @@ from job_api.store.change import Answer
 from job_api.store.listing import SORTS, Page, Wish
 from shared.clock import Clock
 from shared.events.values import JobState, RecordType
-from shared.web import problem_responses
 
 Creating = Annotated[Once, Depends(once("create-job"))]
 Sort = Literal["created_at", "title", "source", "type", "state", "status", "last_run", "next_run"]
@@ -97,24 +97,24 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         summary="Make a job",
         status_code=201,
         response_model=JobOut,
-        responses=problem_responses(409, 413),
+        responses=refused(409, 413),
     )
     async def create(who: Writer, draft: JobDraft, once: Creating) -> JSONResponse:
         return answered(await jobs.create(who, draft.to_domain(), once, made))
 
-    @routes.get("", operation_id="listJobs", summary="List jobs, a page at a time", responses=problem_responses())
+    @routes.get("", operation_id="listJobs", summary="List jobs, a page at a time", responses=refused())
     async def index(who: Reader, query: Annotated[JobQuery, Query()]) -> JobPage:
         return query.to_page(await jobs.page(who, query.to_wish()), clock.now())
 
-    @routes.get("/{job_id}", operation_id="getJob", summary="Read a job", responses=TAGGED | problem_responses(404))
+    @routes.get("/{job_id:uuid}", operation_id="getJob", summary="Read a job", responses=TAGGED | refused(404))
     async def read(who: Reader, job_id: UUID, response: Response) -> JobOut:
         return tagged(await jobs.get(who, job_id), response, clock.now())
 
     @routes.put(
-        "/{job_id}",
+        "/{job_id:uuid}",
         operation_id="replaceJob",
         summary="Replace a job's settings",
-        responses=TAGGED | problem_responses(404, 409, 412, 413, 428),
+        responses=TAGGED | refused(404, 409, 412, 413, 428),
     )
     async def replace(
         who: Writer, job_id: UUID, draft: JobDraft, response: Response, if_match: IfMatch = None
@@ -123,10 +123,10 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         return tagged(view, response, clock.now())
 
     @routes.patch(
-        "/{job_id}",
+        "/{job_id:uuid}",
         operation_id="patchJob",
         summary="Change some of a job's settings (merge patch, RFC 7396)",
-        responses=TAGGED | problem_responses(404, 409, 412, 413, 428),
+        responses=TAGGED | refused(404, 409, 412, 413, 428),
     )
     async def patch(
         who: Writer,
@@ -141,11 +141,11 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         return tagged(view, response, clock.now())
 
     @routes.delete(
-        "/{job_id}",
+        "/{job_id:uuid}",
         operation_id="deleteJob",
         summary="Delete a job that has no run in progress; its runs and files stay until their time is over",
         status_code=204,
-        responses=problem_responses(404, 409, 412, 428),
+        responses=refused(404, 409, 412, 428),
     )
     async def delete(who: Writer, job_id: UUID, if_match: IfMatch = None) -> None:
         await jobs.delete(who, job_id, versions=seen(if_match))

@@ -6,12 +6,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from job_api.api.drafts import Body, JobDraft, ScheduleBody
+from job_api.api.problems import refused
 from job_api.api.roles import Reader
 from job_api.api.views import UtcInstant
 from job_api.domain import ScheduleDraft
 from job_api.domain.schedules import in_words
 from job_api.service import Estimates, Jobs
-from shared.web import problem_responses
 
 _PREVIEW: dict[str, Any] = {"schedule": {"kind": "hourly", "every": 4, "start": "2027-01-04T06:00:00Z"}, "count": 5}
 _SLOTS: dict[str, Any] = {
@@ -27,7 +27,7 @@ class PreviewBody(Body):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_PREVIEW]})
 
     schedule: ScheduleBody
-    count: int = Field(default=5, ge=1, le=100, description="how many slots to show")
+    count: int = Field(default=5, strict=True, ge=1, le=100, description="how many slots to show")
 
 
 class PreviewOut(BaseModel):
@@ -57,7 +57,7 @@ def planning_routes(jobs: Jobs, estimates: Estimates) -> APIRouter:
         "/preview",
         operation_id="previewSchedule",
         summary="Show the next slots of a schedule that is not saved yet",
-        responses=problem_responses(413),
+        responses=refused(413),
     )
     async def preview(who: Reader, body: PreviewBody) -> PreviewOut:
         schedule, slots = jobs.preview(ScheduleDraft(**body.schedule.model_dump()), body.count)
@@ -67,7 +67,7 @@ def planning_routes(jobs: Jobs, estimates: Estimates) -> APIRouter:
         "/estimate",
         operation_id="estimateJob",
         summary="Estimate rows and bytes of a job that is not saved yet, within two seconds",
-        responses=problem_responses(413),
+        responses=refused(413),
     )
     async def estimate(who: Reader, draft: JobDraft) -> EstimateOut:
         found = await estimates.of((await jobs.check(who, draft.to_domain())).settings)

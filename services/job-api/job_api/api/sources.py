@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from job_api.api.problems import refused
 from job_api.api.roles import Reader
 from job_api.domain.catalog import SOURCES, media_title
 from job_api.service import Jobs
 from job_api.store.identities import Tenant
-from shared.web import problem_responses
 
 
 class Choice(BaseModel):
@@ -80,9 +80,7 @@ def source_routes(jobs: Jobs) -> APIRouter:
     """Return the routes of sources."""
     routes = APIRouter(prefix="/api/v1/sources", tags=["jobs"])
 
-    @routes.get(
-        "", operation_id="listSources", summary="List sources, record types, media types", responses=problem_responses()
-    )
+    @routes.get("", operation_id="listSources", summary="List sources, record types, media types", responses=refused())
     async def index(who: Reader) -> SourceList:
         return SourceList.of(await jobs.tenant(who))
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 from job_api.api.jobs import TAGGED, tagged
+from job_api.api.problems import refused
 from job_api.api.requests import IfMatch, answered, once, versions
 from job_api.api.roles import Writer
 from job_api.api.views import JobOut
@@ -16,7 +17,6 @@ from job_api.service import Jobs
 from job_api.store import Once
 from job_api.store.change import Answer
 from shared.clock import Clock
-from shared.web import problem_responses
 
 Running = Annotated[Once, Depends(once("run-job"))]
 _ASKED: dict[str, Any] = {
@@ -39,20 +39,20 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
     @routes.post(
-        "/{job_id}/suspend",
+        "/{job_id:uuid}/suspend",
         operation_id="suspendJob",
         summary="Stop a job's slots to come; a run in progress goes on",
-        responses=TAGGED | problem_responses(404, 412),
+        responses=TAGGED | refused(404, 412),
     )
     async def suspend(who: Writer, job_id: UUID, response: Response, if_match: IfMatch = None) -> JobOut:
         view = await jobs.switch(who, job_id, Command.SUSPEND, versions=versions(if_match))
         return tagged(view, response, clock.now())
 
     @routes.post(
-        "/{job_id}/resume",
+        "/{job_id:uuid}/resume",
         operation_id="resumeJob",
         summary="Let a suspended job run again at its slots to come",
-        responses=TAGGED | problem_responses(404, 409, 412),
+        responses=TAGGED | refused(404, 409, 412),
     )
     async def resume(who: Writer, job_id: UUID, response: Response, if_match: IfMatch = None) -> JobOut:
         view = await jobs.switch(who, job_id, Command.RESUME, versions=versions(if_match))
@@ -63,12 +63,12 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         return {"status": 202, "headers": {"Location": location}, "body": {"run_id": str(run_id), "location": location}}
 
     @routes.post(
-        "/{job_id}/run",
+        "/{job_id:uuid}/run",
         operation_id="runJob",
         summary="Run a job now, suspended or not, and leave its schedule alone; not for jobs that run once",
         status_code=202,
         response_model=RunAsked,
-        responses=problem_responses(404, 409),
+        responses=refused(404, 409),
     )
     async def run(who: Writer, job_id: UUID, once: Running) -> JSONResponse:
         return answered(await jobs.run_now(who, job_id, once, asked))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from job_api.api.drafts import Body
+from job_api.api.problems import refused
 from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, once, place
 from job_api.api.roles import Admin
 from job_api.api.views import UtcInstant
@@ -17,7 +18,7 @@ from job_api.store import Once
 from job_api.store.change import Answer
 from job_api.store.identities import User
 from shared.events.values import Role
-from shared.web import CurrentIdentity, problem_responses
+from shared.web import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-user"))]
 Password = Annotated[str, Field(max_length=1_000, description=f"{PASSWORD_LEAST} characters or more")]
@@ -118,25 +119,25 @@ def user_routes(users: Users) -> APIRouter:
         summary="Make a user",
         status_code=201,
         response_model=NewUserOut,
-        responses=problem_responses(409, 413),
+        responses=refused(409, 413),
     )
     async def create(who: Admin, user: UserBody, once: Creating) -> JSONResponse:
         return answered(await users.create(who, user.name, _distinct(user.roles), user.password, once, _made))
 
-    @routes.get("/users", operation_id="listUsers", summary="List users", responses=problem_responses())
+    @routes.get("/users", operation_id="listUsers", summary="List users", responses=refused())
     async def index(who: Admin, query: Annotated[UserQuery, Query()]) -> UserPage:
         after = place(query.cursor, "name", instant=False)
         return _page(await users.page(who, limit=query.limit + 1, after=after), query.limit)
 
-    @routes.get("/users/{user_id}", operation_id="getUser", summary="Read a user", responses=problem_responses(404))
+    @routes.get("/users/{user_id:uuid}", operation_id="getUser", summary="Read a user", responses=refused(404))
     async def read(who: Admin, user_id: UUID) -> UserOut:
         return UserOut.of(await users.get(who, user_id))
 
     @routes.patch(
-        "/users/{user_id}",
+        "/users/{user_id:uuid}",
         operation_id="patchUser",
         summary="Change a user's roles or password, or shut the user out; keys and sessions follow at once",
-        responses=problem_responses(404, 409, 413),
+        responses=refused(404, 409, 413),
     )
     async def patch(who: Admin, user_id: UUID, wanted: UserPatch) -> UserOut:
         roles = None if wanted.roles is None else _distinct(wanted.roles)
@@ -147,7 +148,7 @@ def user_routes(users: Users) -> APIRouter:
         operation_id="changePassword",
         summary="Change one's own password; other sessions of one's own end",
         status_code=204,
-        responses=problem_responses(413),
+        responses=refused(413),
     )
     async def password(who: CurrentIdentity, body: PasswordBody) -> None:
         await users.change_own_password(who, body.current, body.new)
