@@ -36,6 +36,7 @@ _PASSING = (
     asyncpg.InternalClientError,
 )
 _RECONNECT_SECONDS = 1.0
+_CLOSE_LIMIT = 5.0
 _MIGRATION_LOCK = 0x51_01_CE
 
 
@@ -72,7 +73,9 @@ async def open_pool(dsn: str, *, size: int, name: str) -> AsyncIterator[Pool]:
         yield pool
     finally:
         try:
-            await pool.close()
+            # It waits for connections in use; what hangs must not keep the process from ending.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(pool.close(), _CLOSE_LIMIT)
         finally:
             pool.terminate()
 
