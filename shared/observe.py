@@ -63,6 +63,7 @@ ETA_BAND_COVERAGE = Histogram(
     "sluice_eta_band_coverage", "Share of a run's estimates whose 10 to 90 % band held its end", buckets=_SHARES
 )
 DOWNLOADS = Counter("sluice_downloads_total", "Downloads of files begun, by form", ["form"])
+FILES_REMOVED = Counter("sluice_files_removed_total", "Files removed from the store, by reason", ["reason"])
 LIVE_CLIENTS = Gauge("sluice_live_clients", "Clients that follow runs as they change")
 LIVE_DROPPED = Counter("sluice_live_clients_dropped_total", "Clients that read too slowly and were dropped")
 HTTP_SECONDS = Histogram(
