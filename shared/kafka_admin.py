@@ -27,7 +27,7 @@ def main() -> None:
             sys.stdout.write(f"topics created: {', '.join(made) or 'none, all were there'}\n")
         else:
             topic = next(each for each in TOPICS if each.name == arguments.topic)
-            count = asyncio.run(replay_dead_letters(settings.kafka_bootstrap, topic, quiet=timedelta(seconds=5)))
+            count = asyncio.run(replay_dead_letters(settings.kafka, topic, quiet=timedelta(seconds=5)))
             sys.stdout.write(f"dead letters put back on {topic.name}: {count}\n")
     except SluiceError as error:
         sys.exit(f"{parser.prog}: {error}")

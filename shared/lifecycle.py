@@ -104,7 +104,16 @@ async def run(
     stopping = health.stopping
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            ssl_certfile=settings.http_tls_cert_file,
+            ssl_keyfile=settings.http_tls_key_file,
+        )
+    )
     listener = socket.create_server((settings.http_host, settings.http_port), reuse_port=False, backlog=512)
     log.info("started", host=settings.http_host, port=listener.getsockname()[1], loops=sorted(loops))
     tasks = [asyncio.create_task(_guarded(name, loop, stopping), name=name) for name, loop in loops.items()]

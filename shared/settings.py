@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.errors import InvalidSettings
+from shared.kafka_access import KafkaAccess, Mechanism, Protocol
 
 PREFIX = "SLUICE_"
 S = TypeVar("S", bound=BaseModel)
@@ -25,10 +26,45 @@ class KafkaSettings(BaseModel):
     kafka_replication: int = Field(
         1, ge=1, le=10, description="replicas of each topic when it is made; 3 in production"
     )
+    kafka_security_protocol: Protocol = Field(
+        "PLAINTEXT", description="whether Kafka wants TLS (SSL), a login (SASL), or both"
+    )
+    kafka_sasl_mechanism: Mechanism = Field("SCRAM-SHA-512", description="how the login is done, where there is one")
+    kafka_sasl_username: str | None = Field(None, description="name of the login")
+    kafka_sasl_password: str | None = Field(None, repr=False, description="password of the login")
+    kafka_ca_file: str | None = Field(None, description="PEM file of whom to trust; default: what the system trusts")
+    kafka_cert_file: str | None = Field(None, description="PEM file of the certificate to show, with its chain")
+    kafka_key_file: str | None = Field(None, description="PEM file of that certificate's key")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
     )
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people")
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """How to reach Kafka."""
+        return KafkaAccess(
+            bootstrap=self.kafka_bootstrap,
+            protocol=self.kafka_security_protocol,
+            mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_sasl_username,
+            password=self.kafka_sasl_password,
+            ca_file=self.kafka_ca_file,
+            cert_file=self.kafka_cert_file,
+            key_file=self.kafka_key_file,
+        )
+
+    @model_validator(mode="after")
+    def _kafka_settings_agree(self) -> Self:
+        login = (self.kafka_sasl_username, self.kafka_sasl_password)
+        if self.kafka.logs_in != all(login) or any(login) != all(login):
+            raise ValueError("SLUICE_KAFKA_SASL_USERNAME and _PASSWORD belong to a security protocol with SASL, both")
+        files = (self.kafka_ca_file, self.kafka_cert_file, self.kafka_key_file)
+        if any(files) and not self.kafka_security_protocol.endswith("SSL"):
+            raise ValueError("SLUICE_KAFKA_CA_FILE, _CERT_FILE and _KEY_FILE belong to a security protocol with SSL")
+        if bool(self.kafka_cert_file) != bool(self.kafka_key_file):
+            raise ValueError("SLUICE_KAFKA_CERT_FILE and SLUICE_KAFKA_KEY_FILE belong together")
+        return self
 
 
 class ServiceSettings(KafkaSettings):
@@ -40,6 +76,16 @@ class ServiceSettings(KafkaSettings):
     postgres_pool: int = Field(10, ge=2, le=500, description="connections to PostgreSQL at most")
     http_host: str = Field("127.0.0.1", description="address to serve health, metrics and API on")
     http_port: int = Field(0, ge=0, le=65535, description="port to serve on; 0 takes a free one")
+    http_tls_cert_file: str | None = Field(
+        None, description="PEM file of the certificate to serve TLS with, and its chain"
+    )
+    http_tls_key_file: str | None = Field(None, description="PEM file of that certificate's key")
+
+    @model_validator(mode="after")
+    def _http_settings_agree(self) -> Self:
+        if bool(self.http_tls_cert_file) != bool(self.http_tls_key_file):
+            raise ValueError("HTTP_TLS_CERT_FILE and HTTP_TLS_KEY_FILE belong together")
+        return self
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

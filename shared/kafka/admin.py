@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from shared.codec import Received
 from shared.kafka.dead_letters import revived
 from shared.kafka.producer import LARGEST_MESSAGE, KafkaUnavailable, Producer
+from shared.kafka_access import KafkaAccess
 from shared.settings import KafkaSettings
 from shared.topics import DEAD_LETTERS_KEPT, TOPICS, Topic
 
@@ -24,7 +25,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPIC
     """
     wanted = {topic.name: topic_config(topic, settings.kafka_replication) for topic in topics}
     wanted |= {topic.dead: dead_config(settings.kafka_replication) for topic in topics if topic.dead_letters}
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="sluice-admin")
+    admin = AIOKafkaAdminClient(**settings.kafka.options(), client_id="sluice-admin")
     try:
         await admin.start()
         missing = sorted(set(wanted) - set(await admin.list_topics()))
@@ -59,7 +60,7 @@ def dead_config(replication: int) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": _milliseconds(DEAD_LETTERS_KEPT), **_safety(replication)}
 
 
-async def replay_dead_letters(bootstrap: str, topic: Topic, *, quiet: timedelta) -> int:
+async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: timedelta) -> int:
     """Put a topic's dead letters back on it, each once; stop when none came for `quiet`; return their number.
 
     Raises KafkaUnavailable; what was put back until then is not put back again.
@@ -67,14 +68,14 @@ async def replay_dead_letters(bootstrap: str, topic: Topic, *, quiet: timedelta)
     count = 0
     consumer = AIOKafkaConsumer(
         topic.dead,
-        bootstrap_servers=bootstrap,
+        **KafkaAccess.of(kafka).options(),
         group_id=_REPLAY_GROUP,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
     try:
         await consumer.start()
-        async with Producer.opened(bootstrap, name="sluice-replay") as producer:
+        async with Producer.opened(kafka, name="sluice-replay") as producer:
             while found := await consumer.getmany(timeout_ms=int(quiet.total_seconds() * 1000)):
                 records = [record for each in found.values() for record in each]
                 await producer.send(

@@ -17,6 +17,7 @@ from shared.codec import Message, Received, decode
 from shared.errors import InvalidMessage, SluiceError, TooManyDeadLetters, TransientError
 from shared.kafka.dead_letters import DeadLetterLimit, dead_letter
 from shared.kafka.producer import Producer
+from shared.kafka_access import KafkaAccess
 from shared.lifecycle import first_of
 from shared.observe import CONSUMED, CONSUMER_LAG, CONSUMER_RETRIES, DEAD_LETTERS, logger
 from shared.topics import Topic
@@ -40,7 +41,7 @@ class Consumer(ConsumerRebalanceListener):
     def __init__(
         self,
         *,
-        bootstrap: str,
+        bootstrap: str | KafkaAccess,
         group: str,
         topics: Sequence[Topic],
         handle: Handler,
@@ -49,7 +50,7 @@ class Consumer(ConsumerRebalanceListener):
         limit: DeadLetterLimit | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._kafka = KafkaAccess.of(bootstrap)
         self._group = group
         self._topics = topics
         self._handle = handle
@@ -79,7 +80,7 @@ class Consumer(ConsumerRebalanceListener):
         """Consume until `stopping` is set. Raises TooManyDeadLetters or ConsumerStalled, the offset unmoved."""
         self._stopping = stopping
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.options(),
             group_id=self._group,
             client_id=self._group,
             enable_auto_commit=False,

@@ -12,6 +12,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from shared.codec import Record
 from shared.errors import TransientError
 from shared.kafka.partition import partition_of
+from shared.kafka_access import KafkaAccess
 from shared.observe import logger
 
 log = logger(__name__)
@@ -28,17 +29,17 @@ class KafkaUnavailable(TransientError):
 class Producer:
     """Sends records in order, idempotently; opens its connection anew after a failure."""
 
-    def __init__(self, bootstrap: str, *, name: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: str | KafkaAccess, *, name: str) -> None:
+        self._kafka = KafkaAccess.of(kafka)
         self._name = name
         self._open: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, bootstrap: str, *, name: str) -> AsyncIterator[Self]:
+    async def opened(cls, kafka: str | KafkaAccess, *, name: str) -> AsyncIterator[Self]:
         """Give a producer that is connected. Raises KafkaUnavailable."""
-        producer = cls(bootstrap, name=name)
+        producer = cls(kafka, name=name)
         await producer._producer()
         try:
             yield producer
@@ -62,7 +63,7 @@ class Producer:
         async with self._opening:
             if self._open is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
+                    **self._kafka.options(),
                     client_id=self._name,
                     acks="all",
                     enable_idempotence=True,

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from shared.codec import Message, Received, decode
 from shared.errors import InvalidMessage
 from shared.kafka.producer import KafkaUnavailable
+from shared.kafka_access import KafkaAccess
 from shared.observe import logger
 from shared.topics import Topic
 
@@ -28,11 +29,11 @@ class Replay:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, bootstrap: str, topics: Sequence[Topic]) -> AsyncIterator[Self]:
+    async def opened(cls, kafka: str | KafkaAccess, topics: Sequence[Topic]) -> AsyncIterator[Self]:
         """Give a replay that stands at the beginning of the topics. Raises KafkaUnavailable."""
         consumer = AIOKafkaConsumer(
             *(topic.name for topic in topics),
-            bootstrap_servers=bootstrap,
+            **KafkaAccess.of(kafka).options(),
             client_id="sluice-replay",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
