@@ -39,7 +39,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
     """Open what the exporter needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
-        Producer.opened(settings.kafka_bootstrap, name=SOURCE) as producer,
+        Producer.opened(settings.kafka, name=SOURCE) as producer,
     ):
         store, slices, objects, clock = RunStore(pool), SliceStore(pool), open_store(settings.store), SystemClock()
 
@@ -63,7 +63,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
             store=store, slices=slices, objects=objects, settings=settings, work=work, help_work=help_work
         )
         consumer = Consumer(
-            bootstrap=settings.kafka_bootstrap,
+            bootstrap=settings.kafka,
             group="sluice.exporter",
             topics=[TRIGGERS, COMMANDS, JOBS, CERTIFICATES],
             handle=admissions(Admissions(store)),

@@ -33,12 +33,12 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
     """Open what the scheduler needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
-        Producer.opened(settings.kafka_bootstrap, name=SOURCE) as producer,
+        Producer.opened(settings.kafka, name=SOURCE) as producer,
     ):
         ledger = Ledger(pool)
         scheduler = Scheduler(ledger, missed_after=settings.missed_after, batch=settings.batch)
         consumer = Consumer(
-            bootstrap=settings.kafka_bootstrap,
+            bootstrap=settings.kafka,
             group="sluice.scheduler",
             topics=[JOBS, COMMANDS],
             handle=intake(Intake(ledger, wake=scheduler.wake)),
