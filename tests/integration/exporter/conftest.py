@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.sample.load import load
+from exporter.admission import Admissions
+from exporter.store import RunStore
 from shared import events
 from shared.clock import SystemClock
-from shared.postgres import migrate
+from shared.postgres import migrate, open_pool
 from shared.timetable import run_id_of, whole_second
 from tests.contract.samples import SETTINGS
 from tests.support.system import Service, System
@@ -61,6 +63,11 @@ class Exports:
         )
         known = "SELECT true FROM certificate WHERE tenant_id = $1"
         await eventually(lambda: self.system.fetch("exporter", known, self.tenant))
+
+    async def admit(self, *triggers: events.SlotTriggered) -> None:
+        """Admit triggers as any exporter does; after a kill, Kafka's group would take its time to hand them out."""
+        async with open_pool(self.system.dsn("exporter"), size=1, name="test") as pool:
+            await Admissions(RunStore(pool)).take(triggers)
 
     def exporter(self, name: str, **settings: str) -> Service:
         reader = self.system.databases.dsn(self.history, role="sluice_reader", password=READER_PASSWORD)

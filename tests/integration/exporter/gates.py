@@ -100,7 +100,8 @@ class GatedHistory:
                 # counted.
                 guarded = "subject" if name == "interaction" else "name"
                 columns = await connection.fetch(
-                    "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 ORDER BY attnum",
+                    "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 "
+                    "ORDER BY attnum",
                     f"{name}_table",
                 )
                 selected = ", ".join(
@@ -202,5 +203,5 @@ async def step_closed(admin: str, table: str, event: str, condition: str) -> Asy
 @asynccontextmanager
 async def _closed(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Gate]:
     await connection.execute(f"SELECT pg_advisory_lock({_GATE})")
-    yield Gate(connection, waits=_WAITS.replace("$1", str(_GATE)), opens=f"SELECT pg_advisory_unlock_all()")
+    yield Gate(connection, waits=_WAITS.replace("$1", str(_GATE)), opens="SELECT pg_advisory_unlock_all()")
     await connection.execute("SELECT pg_advisory_unlock_all()")

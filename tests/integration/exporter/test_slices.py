@@ -40,7 +40,7 @@ async def test_R4_two_exporters_share_a_run_and_give_the_records_of_one(
     assert shared.slices is not None
     assert sum(total for _, total in shared.slices) == shared.units_total
     manifest = await prove(exports, history, found)
-    assert len(list(manifest["snapshots"])) == 1, "one snapshot, however many work in it (E6)"
+    assert len(manifest["snapshots"]) == 1, "one snapshot, however many work in it (E6)"
     helped = [await each.metric("sluice_slices_helped_total") for each in (first, second)]
     assert min(helped) == 0 < max(helped), "one coordinates, the other helps"
     assert len([file for file in found.succeeded.files if file.kind == "interaction"]) > 4
