@@ -5,14 +5,18 @@ only module beside the composition root that knows faust, which ships no types.
 """
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import faust
 
 from history.errors import EstimatesStalled
 from shared.codec import Received
+from shared.kafka_access import KafkaAccess
 from shared.lifecycle import first_of
 from shared.observe import CONSUMER_LAG, logger
 from shared.topics import PROGRESS, RUNS, TRIGGERS
@@ -21,14 +25,18 @@ GROUP = "sluice.history.estimates"
 TOPICS = (TRIGGERS, RUNS, PROGRESS)
 log = logger(__name__)
 
-_LOOK_EVERY, _STALLED_AFTER = 2.0, 60.0
+_LOOK_EVERY, _STOP_WITHIN = 2.0, 10.0
 
 
-def new_faust_app(bootstrap: str) -> Any:
+def new_faust_app(kafka: str | KafkaAccess) -> Any:
     """Return an app that is not started yet; settings are those that lost nothing in trials with kills."""
+    access = KafkaAccess.of(kafka)
     return faust.App(
         GROUP,
-        broker=";".join(f"kafka://{address.strip()}" for address in bootstrap.split(",")),
+        broker=";".join(f"kafka://{address.strip()}" for address in access.bootstrap.split(",")),
+        broker_credentials=_credentials(access),
+        # It makes this folder even for tables in memory; beside the code it may not be writable.
+        datadir=str(Path(tempfile.gettempdir()) / GROUP),
         autodiscover=False,
         web_enabled=False,
         topic_allow_declare=False,
@@ -40,6 +48,15 @@ def new_faust_app(bootstrap: str) -> Any:
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
     )
+
+
+def _credentials(access: KafkaAccess) -> Any:
+    tls = access.tls()
+    if access.logs_in:
+        return faust.SASLCredentials(
+            username=access.username, password=access.password, mechanism=access.mechanism, ssl_context=tls
+        )
+    return faust.SSLCredentials(tls) if tls is not None else None
 
 
 def attach_agents(
@@ -67,8 +84,9 @@ def _received(message: Any) -> Received:
 class FaustLoop:
     """Runs a faust app as one loop of a process, and watches that it moves."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, stalled_after: timedelta) -> None:
         self._app = app
+        self._stalled_after = stalled_after.total_seconds()
         self._lag: int | None = None
         self._reached = -1
         self._moved = time.monotonic()
@@ -77,7 +95,7 @@ class FaustLoop:
         """Return why the app is not at work, or None when it is."""
         if self._lag is None:
             return f"{GROUP}: no partitions assigned yet"
-        if self._lag and time.monotonic() - self._moved > _STALLED_AFTER / 3:
+        if self._lag and time.monotonic() - self._moved > self._stalled_after / 3:
             return f"{GROUP}: {self._lag} messages wait and none was handled lately"
         return None
 
@@ -92,19 +110,29 @@ class FaustLoop:
                 await self._look()
                 await first_of(stopping, seconds=_LOOK_EVERY)
         finally:
-            await self._app.stop()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        # An agent that stands still would be waited for without end.
+        stop = asyncio.create_task(self._app.stop(), name="faust stop")
+        _, late = await asyncio.wait([stop], timeout=_STOP_WITHIN)
+        if late:
+            log.warning("faust did not stop in time", seconds=_STOP_WITHIN)
+            stop.cancel()
 
     async def _look(self) -> None:
         ours = self._app.consumer.assignment()
         if not ours or self._app.rebalancing:
             return
         ends = await self._app.consumer.highwaters(*ours)
-        committed = self._app.monitor.tp_committed_offsets
-        places = {where: committed.get(where) or await self._app.consumer.position(where) or 0 for where in ours}
+        # What was committed before, or here; positions say only what was fetched, handled or not.
+        committed = self._app.consumer._committed_offset  # noqa: SLF001 - faust has no other way to ask
+        first = await self._app.consumer.earliest_offsets(*ours)
+        places = {where: committed.get(where) or first.get(where) or 0 for where in ours}
         self._lag = sum(max(0, (ends.get(where) or 0) - place) for where, place in places.items())
         CONSUMER_LAG.labels(GROUP).set(self._lag)
         reached = sum(places.values())
         if reached != self._reached or not self._lag:
             self._reached, self._moved = reached, time.monotonic()
-        elif time.monotonic() - self._moved > _STALLED_AFTER:
+        elif time.monotonic() - self._moved > self._stalled_after:
             raise EstimatesStalled(f"{GROUP}: {self._lag} messages wait and none was handled")

@@ -7,20 +7,24 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from history.api.artifacts import artifact_routes
+from history.api.governance import governance_routes
 from history.api.live import event_routes
 from history.api.runs import run_routes
 from history.browsing import Browsing
 from history.consumer import LOG_TOPICS, TOPICS, record_events
 from history.downloads import Downloads
 from history.estimates import Estimates
+from history.filing import Filing
 from history.intake import Intake
 from history.live import Live
 from history.objects import open_objects
 from history.rebuild import Rebuilt, rebuild
 from history.recorder import Recorder
+from history.retention import Retention
 from history.settings import Settings
 from history.store import SOURCE
 from history.store.estimates import EstimateStore
+from history.store.files import Files
 from history.store.log import RunLog
 from history.store.reading import Reading
 from history.store.rebuilding import RebuiltLog
@@ -46,10 +50,10 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
     """Put the recorder together. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-recorder") as pool,
-        Producer.opened(settings.kafka_bootstrap, name="history-recorder") as producer,
+        Producer.opened(settings.kafka, name="history-recorder") as producer,
     ):
         consumer = Consumer(
-            bootstrap=settings.kafka_bootstrap,
+            bootstrap=settings.kafka,
             group="sluice.history.recorder",
             topics=TOPICS,
             handle=record_events(Recorder(RunLog(pool))),
@@ -69,14 +73,14 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
 
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-estimates") as pool,
-        Producer.opened(settings.kafka_bootstrap, name="history-estimates") as producer,
+        Producer.opened(settings.kafka, name="history-estimates") as producer,
     ):
         health = Health()
         estimates = Estimates(EstimateStore(pool), producer)
         intake = Intake(estimates, producer, group=GROUP, stopping=health.stopping)
-        app = new_faust_app(settings.kafka_bootstrap)
+        app = new_faust_app(settings.kafka)
         attach_agents(app, take=intake.take, assigned=estimates.keep_only)
-        faust = FaustLoop(app)
+        faust = FaustLoop(app, stalled_after=settings.stalled_after)
         health.add("postgres", lambda: check(pool))
         health.add("events", faust.unready)
         loops = {"agents": faust.run, "estimates": estimates.run, "intake": intake.run}
@@ -87,7 +91,7 @@ async def rebuilt_log(settings: Settings) -> Rebuilt:
     """Rebuild the run log; the recorder may go on meanwhile. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
         open_pool(settings.postgres, size=2, name="history-rebuild") as pool,
-        Replay.opened(settings.kafka_bootstrap, LOG_TOPICS) as replay,
+        Replay.opened(settings.kafka, LOG_TOPICS) as replay,
         RebuiltLog.empty(pool) as log,
     ):
         return await rebuild(log, replay)
@@ -98,15 +102,22 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
     """Put the API together. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-api") as pool,
-        Producer.opened(settings.kafka_bootstrap, name="history-api") as producer,
+        Producer.opened(settings.kafka, name="history-api") as producer,
     ):
         health, reading = Health(), Reading(pool)
         live = Live(reading, dsn=settings.postgres, stopping=health.stopping)
-        downloads = Downloads(open_objects(settings.store))
-        browsing = Browsing(reading, Requests(pool), downloads, kept=settings.retention)
+        objects, files = open_objects(settings.store), Files(pool)
+        retention = Retention(files, objects, kept=settings.retention, every=settings.retention_every)
+        filing = Filing(reading, files, objects, retention, kept=settings.retention)
+        browsing = Browsing(reading, filing, Downloads(objects), requests=Requests(pool), files=files)
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
         api = new_api(title="Sluice history", service=SOURCE, health=health, authenticate=reading.identity_of)
-        for routes in (run_routes(browsing), artifact_routes(browsing), event_routes(live)):
+        for routes in (
+            run_routes(browsing),
+            governance_routes(filing),
+            artifact_routes(filing),
+            event_routes(live),
+        ):
             api.include_router(routes)
         health.add("postgres", lambda: check(pool))
-        yield Process({"live": live.run, "outbox": relay.run}, api, health)
+        yield Process({"live": live.run, "outbox": relay.run, "retention": retention.run}, api, health)

@@ -1,6 +1,6 @@
 """Rows of the log to what the API answers."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -15,24 +15,32 @@ def run_view(row: Record, now: datetime) -> models.Run:
 
 
 def details_view(
-    row: Record, now: datetime, *, parts: list[Record], entries: list[Record], artifacts: list[models.Artifact]
+    row: Record,
+    now: datetime,
+    *,
+    parts: list[Record],
+    entries: list[Record],
+    shown: Record | None,
+    artifacts: list[models.Artifact],
 ) -> models.RunDetails:
     """Return all that is known of a run."""
-    shown = _run(row, now)
+    run = _run(row, now)
     started = row["started_at"] is not None
     return models.RunDetails(
-        **shown,
+        **run,
         settings=row["settings"],
         window=models.Window(start=row["window_start"], end=row["window_end"]) if started else None,
         exporter=row["exporter"],
         recipients=row["recipients"] or [],
         retry_at=row["retry_at"],
         ended_by=row["ended_by"],
-        rows_per_second=_rate(row, shown["duration_seconds"]),
+        rows_per_second=_rate(row, run["duration_seconds"]),
         data_complete_through=row["data_complete_through"],
         parts=[models.Part(**dict(part)) for part in parts],
         events=[models.TimelineEntry(at=each["at"], kind=each["kind"], details=each["details"]) for each in entries],
         artifacts=artifacts,
+        estimates=[_shown(each) for each in shown["shown"]] if shown else [],
+        estimate_error=shown["error_ratio"] if shown else None,
     )
 
 
@@ -61,6 +69,28 @@ def artifact_view(row: Record, now: datetime, kept: timedelta) -> models.Artifac
         downloads=row["downloads"],
         downloaded_at=row["downloaded_at"],
     )
+
+
+def audit_view(row: Record) -> models.AuditEntry:
+    """Return a line of the audit."""
+    return models.AuditEntry(**dict(row))
+
+
+def score_views(rows: list[Record]) -> models.Scores:
+    """Return scores and their means."""
+    items = [models.Score(**{name: row[name] for name in models.Score.model_fields}) for row in rows]
+    if not items:
+        return models.Scores(items=[], error_ratio=None, coverage=None)
+    return models.Scores(
+        items=items,
+        error_ratio=sum(each.error_ratio for each in items) / len(items),
+        coverage=sum(each.coverage for each in items) / len(items),
+    )
+
+
+def _shown(each: list[float]) -> models.ShownEstimate:
+    at, end, low, high = (datetime.fromtimestamp(instant, UTC) for instant in each)
+    return models.ShownEstimate(at=at, end=end, low=low, high=high)
 
 
 def _run(row: Record, now: datetime) -> dict[str, Any]:

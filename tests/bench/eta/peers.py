@@ -1,6 +1,7 @@
 """The estimators that people know, on a clock of ours: tqdm and rich, as they come."""
 
 import io
+from importlib import import_module
 from typing import Any, Protocol
 
 from tests.bench.eta.traces import Event
@@ -22,10 +23,8 @@ class Tqdm:
     """The real tqdm with its default settings."""
 
     def __init__(self, started_at: float) -> None:
-        from tqdm import tqdm
-
         self._now = started_at
-        bar: Any = tqdm(total=0, file=io.StringIO(), ascii=True, ncols=0)
+        bar: Any = import_module("tqdm").tqdm(total=0, file=io.StringIO(), ascii=True, ncols=0)
         bar._time = lambda: self._now
         bar.start_t = bar.last_print_t = started_at
         self._bar = bar

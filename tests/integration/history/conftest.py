@@ -57,7 +57,7 @@ async def history(system: System, tmp_path_factory: pytest.TempPathFactory) -> H
     """Return the service, ready."""
     await migrate(system.dsn("history"), "history")
     store = tmp_path_factory.mktemp("store")
-    settings = {"STORE": store.as_uri()}
+    settings = {"STORE": store.as_uri(), "RETENTION_EVERY": "PT1S"}
     recorder, estimates, api = (system.start("history", each, settings) for each in ("recorder", "estimates", "api"))
     for service in (recorder, estimates, api):
         await service.ready()

@@ -7,19 +7,21 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import StreamingResponse
 
 from history.api import models
-from history.api.parameters import Cursor, Limit, artifact_filter
-from history.api.runs import Reader
-from history.browsing import Browsing
+from history.api.parameters import Chosen, Cursor, Limit, artifact_filter
+from history.api.runs import Operator, Reader
+from history.filing import Filing
 from history.store.reading import ArtifactFilter
 from shared.auth import Identity
 from shared.web import problem_responses, require
 
 Downloader = Annotated[Identity, require("operator", "downloader")]
-_BINARY = {"content": {"application/pkcs7-mime": {"schema": {"type": "string", "format": "binary"}}}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_BINARY = {"content": {"application/pkcs7-mime": _BYTES}}
+_CONTENT = {**problem_responses(404, 410, 416, 502), 200: _BINARY, 206: _BINARY, 304: {"description": "unchanged"}}
 
 
-def artifact_routes(browsing: Browsing) -> APIRouter:
-    """Return the routes under /api/v1/artifacts."""
+def artifact_routes(filing: Filing) -> APIRouter:
+    """Return the routes under /api/v1/artifacts; those with fixed names come before those with an id."""
     api = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
 
     @api.get("", operation_id="listArtifacts", summary="List files", responses=problem_responses())
@@ -31,23 +33,70 @@ def artifact_routes(browsing: Browsing) -> APIRouter:
         cursor: Cursor = None,
     ) -> models.Artifacts:
         """Finished files with the days that remain to each, filtered and sorted, a page at a time."""
-        return await browsing.artifacts(who, which, sort=sort, limit=limit, cursor=cursor)
+        return await filing.artifacts(who, which, sort=sort, limit=limit, cursor=cursor)
+
+    @api.get(
+        "/archive",
+        operation_id="downloadArchive",
+        summary="Download several files as one zip",
+        responses={**problem_responses(404, 410), 200: {"content": {"application/zip": _BYTES}}},
+        response_class=StreamingResponse,
+    )
+    async def download_archive(who: Downloader, chosen: Chosen) -> StreamingResponse:
+        """Up to 100 files in one zip, made while it is sent; each stays encrypted as it is."""
+        body = await filing.archive(who, chosen)
+        headers = {"Content-Disposition": 'attachment; filename="sluice-files.zip"'}
+        return StreamingResponse(body, media_type="application/zip", headers=headers)
+
+    @api.delete(
+        "",
+        operation_id="deleteArtifacts",
+        summary="Delete several files",
+        status_code=204,
+        responses=problem_responses(404),
+    )
+    async def delete_artifacts(who: Operator, chosen: Chosen) -> None:
+        """Delete up to 100 files from the store; all of them, or none when one is unknown."""
+        await filing.delete(who, chosen)
+
+    @api.get(
+        "/links/{secret}",
+        operation_id="followLink",
+        summary="Download by a link",
+        responses=_CONTENT,
+        response_class=StreamingResponse,
+    )
+    async def follow_link(secret: str, request: Request) -> StreamingResponse:
+        """The file that a short-lived link leads to; the link itself is the permission."""
+        found = await filing.linked(secret, request.headers)
+        return StreamingResponse(found.body, found.status, found.headers)
 
     @api.get("/{artifact_id}", operation_id="getArtifact", summary="Show a file", responses=problem_responses(404))
     async def get_artifact(who: Reader, artifact_id: UUID) -> models.Artifact:
         """A file's name, size, checksum and time left."""
-        return await browsing.artifact(who, artifact_id)
+        return await filing.artifact(who, artifact_id)
 
     @api.get(
         "/{artifact_id}/content",
         operation_id="downloadArtifact",
         summary="Download a file",
-        responses={**problem_responses(404, 410, 416, 502), 200: _BINARY, 206: _BINARY, 304: {"description": "same"}},
+        responses=_CONTENT,
         response_class=StreamingResponse,
     )
     async def download_artifact(who: Downloader, artifact_id: UUID, request: Request) -> StreamingResponse:
         """The file's bytes; resumes with Range and If-Range; Repr-Digest has the SHA-256 of the whole."""
-        found = await browsing.download(who, artifact_id, request.headers)
+        found = await filing.download(who, artifact_id, request.headers)
         return StreamingResponse(found.body, found.status, found.headers)
+
+    @api.post(
+        "/{artifact_id}/link",
+        operation_id="makeLink",
+        summary="Make a short-lived link",
+        status_code=201,
+        responses=problem_responses(404, 410),
+    )
+    async def make_link(who: Downloader, artifact_id: UUID) -> models.Link:
+        """A link to the file that works without a login for 15 minutes."""
+        return await filing.link(who, artifact_id)
 
     return api

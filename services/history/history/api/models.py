@@ -89,6 +89,15 @@ class Window(BaseModel):
     end: datetime | None
 
 
+class ShownEstimate(BaseModel):
+    """What was said of a run's end at an instant."""
+
+    at: datetime
+    end: datetime
+    low: datetime
+    high: datetime
+
+
 class RunDetails(Run):
     """All that is known of a run."""
 
@@ -103,6 +112,8 @@ class RunDetails(Run):
     parts: list[Part]
     events: list[TimelineEntry]
     artifacts: list["Artifact"]
+    estimates: list[ShownEstimate] = Field(description="what was said while it was running; given when it has ended")
+    estimate_error: float | None = Field(description="mean error of the estimates, as a share of the duration")
 
 
 class Artifact(BaseModel):
@@ -127,6 +138,64 @@ class Artifact(BaseModel):
     removed_at: datetime | None
     downloads: int
     downloaded_at: datetime | None
+
+
+class RunCounts(BaseModel):
+    """How many runs there are, by what a list can be filtered by."""
+
+    state: dict[str, int] = Field(examples=[{"succeeded": 120, "running": 1}])
+    type: dict[str, int] = Field(examples=[{"interaction": 121}])
+    source: dict[str, int] = Field(examples=[{"contact_history": 121}])
+
+
+class Score(BaseModel):
+    """How good a run's estimates were."""
+
+    run_id: UUID
+    scored_at: datetime
+    estimates: int = Field(description="how many were shown")
+    error_ratio: float = Field(description="mean distance between predicted and true end, as a share of the duration")
+    coverage: float = Field(description="share of them whose 10 to 90 % band held the end")
+
+
+class Scores(BaseModel):
+    """A job's latest scores and their means."""
+
+    items: list[Score]
+    error_ratio: float | None
+    coverage: float | None
+
+
+class Link(BaseModel):
+    """A link that works without a login."""
+
+    path: str = Field(description="below the address of this API", examples=["/api/v1/artifacts/links/q1w2..."])
+    expires_at: datetime
+
+
+class Retention(BaseModel):
+    """For how long a tenant's files are kept."""
+
+    days: int = Field(ge=1, le=30, examples=[30])
+
+
+class AuditEntry(BaseModel):
+    """Something that somebody did."""
+
+    id: int
+    at: datetime
+    user_id: UUID
+    name: str
+    action: str = Field(examples=["download"])
+    object_id: UUID
+    details: dict[str, Any]
+
+
+class Audit(BaseModel):
+    """A page of what was done, newest first."""
+
+    items: list[AuditEntry]
+    next: str | None
 
 
 class Runs(BaseModel):

@@ -12,6 +12,7 @@ from shared.events.values import RecordType, RunState
 
 Limit = Annotated[int, Query(ge=1, le=200, description="items on a page at most")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before")]
+Chosen = Annotated[list[UUID], Query(alias="id", min_length=1, max_length=100, description="up to 100 files")]
 # PostgreSQL has no NUL in its texts.
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="part of the title, in any case")]
 

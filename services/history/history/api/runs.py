@@ -32,6 +32,18 @@ def run_routes(browsing: Browsing) -> APIRouter:
         """Active and ended runs, filtered and sorted, a page at a time; stable while runs are added."""
         return await browsing.runs(who, which, sort=sort, limit=limit, cursor=cursor)
 
+    @api.get("/counts", operation_id="countRuns", summary="Count runs", responses=problem_responses())
+    async def count_runs(
+        who: Reader, job: Annotated[UUID | None, Query(description="only this job's runs")] = None
+    ) -> models.RunCounts:
+        """How many runs there are of each state, type and source, for filters."""
+        return await browsing.counts(who, job)
+
+    @api.get("/scores", operation_id="listScores", summary="Scores of estimates", responses=problem_responses())
+    async def list_scores(who: Reader, job: Annotated[UUID, Query(description="the job")]) -> models.Scores:
+        """How good the estimates of a job's latest runs were: error and coverage of the band."""
+        return await browsing.scores(who, job)
+
     @api.get("/{run_id}", operation_id="getRun", summary="Show a run", responses=problem_responses(404))
     async def get_run(who: Reader, run_id: UUID) -> models.RunDetails:
         """A run with its frozen settings, timeline, parts, files, progress and estimate."""
@@ -47,6 +59,17 @@ def run_routes(browsing: Browsing) -> APIRouter:
     async def cancel_run(who: Operator, run_id: UUID) -> models.Run:
         """Ask for a run to be cancelled: it ends as `cancelled` within seconds. Asking twice does no harm."""
         return await browsing.cancel(who, run_id)
+
+    @api.delete(
+        "/{run_id}",
+        operation_id="removeRun",
+        summary="Take a run out of the log",
+        status_code=204,
+        responses=problem_responses(404, 409),
+    )
+    async def remove_run(who: Operator, run_id: UUID) -> None:
+        """Take an ended run out of the log; its files keep their own retention."""
+        await browsing.remove(who, run_id)
 
     @api.get(
         "/{run_id}/manifest",

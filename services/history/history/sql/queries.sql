@@ -170,9 +170,6 @@ WHERE tenant_id = $1
 ORDER BY {key} {direction}, artifact_id {direction}
 LIMIT $7;
 
--- find_artifact: one file of a tenant
-SELECT {columns} FROM artifact WHERE tenant_id = $1 AND artifact_id = $2;
-
 -- count_download: note that a file is being downloaded
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
 
@@ -253,3 +250,60 @@ DELETE FROM history.run AS old USING pg_temp.run AS new WHERE old.run_id = new.r
 
 -- add_runs: rebuilding
 INSERT INTO history.run SELECT * FROM pg_temp.run;
+
+-- artifacts_of: files of a tenant by their ids
+SELECT {columns} FROM artifact WHERE tenant_id = $1 AND artifact_id = ANY($2::uuid[]) ORDER BY name, artifact_id;
+
+-- claim_expired: files whose time is over, at most so many, passing over those that another process is removing
+SELECT artifact.artifact_id, artifact.run_id, artifact.job_id, artifact.tenant_id, artifact.object
+FROM artifact LEFT JOIN retention USING (tenant_id)
+WHERE artifact.state = 'available' AND artifact.created_at <= $1::timestamptz
+    AND artifact.created_at <= $2::timestamptz - least($3::interval, make_interval(days => coalesce(retention.days, 30)))
+ORDER BY artifact.created_at LIMIT $4
+FOR UPDATE OF artifact SKIP LOCKED;
+
+-- claim_artifacts: those of a tenant's files that are still there, to be removed
+SELECT artifact_id, run_id, job_id, tenant_id, object FROM artifact
+WHERE tenant_id = $1 AND artifact_id = ANY($2::uuid[]) AND state = 'available'
+ORDER BY artifact_id
+FOR UPDATE;
+
+-- retention_of: how many days a tenant wants its files kept
+SELECT days FROM retention WHERE tenant_id = $1;
+
+-- shortest_retention: the fewest days that any tenant wants
+SELECT min(days) FROM retention;
+
+-- set_retention: note how many days a tenant wants its files kept
+INSERT INTO retention (tenant_id, days) VALUES ($1, $2) ON CONFLICT (tenant_id) DO UPDATE SET days = EXCLUDED.days;
+
+-- add_audit: note who did what
+INSERT INTO audit (tenant_id, user_id, name, action, object_id, details)
+SELECT $1, $2, $3, $4, object_id, $6::jsonb FROM unnest($5::uuid[]) AS object_id;
+
+-- list_audit: what was done in a tenant, newest first
+SELECT id, at, user_id, name, action, object_id, details FROM audit
+WHERE tenant_id = $1 AND ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR action = $3)
+ORDER BY id DESC LIMIT $4;
+
+-- add_link: note a link that works for a short time
+INSERT INTO link (secret_hash, tenant_id, artifact_id, user_id, name, expires_at) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- find_link: whose link this is, while it works
+SELECT tenant_id, artifact_id, user_id, name FROM link WHERE secret_hash = $1 AND expires_at > $2;
+
+-- drop_links: forget links that no longer work
+DELETE FROM link WHERE expires_at <= $1;
+
+-- list_scores: how good the estimates of a tenant's runs were, newest first
+SELECT run_id, job_id, scored_at, estimates, error_ratio, coverage FROM estimate_score
+WHERE tenant_id = $1 AND job_id = $2 AND error_ratio IS NOT NULL
+ORDER BY scored_at DESC LIMIT 100;
+
+-- shown_estimates: what was shown while a run was running
+SELECT shown, error_ratio, coverage FROM estimate_score WHERE run_id = $1;
+
+-- count_runs: how many of a tenant's runs there are by what the page filters by
+SELECT state, type, source, count(*) AS runs FROM run
+WHERE tenant_id = $1 AND removed_at IS NULL AND ($2::uuid IS NULL OR job_id = $2)
+GROUP BY GROUPING SETS ((state), (type), (source));

@@ -140,10 +140,26 @@ class Reading:
         except asyncpg.DataError as error:
             raise PlaceNotUnderstood(str(error)) from error
 
-    async def artifact(self, tenant_id: UUID, artifact_id: UUID) -> Record | None:
-        """Return one file."""
+    async def artifacts_of(self, tenant_id: UUID, artifact_ids: Sequence[UUID]) -> list[Record]:
+        """Return those of a tenant's files that have these ids."""
+        sql = SQL["artifacts_of"].replace("{columns}", _ARTIFACT)
         async with connection(self._pool) as database:
-            return await database.fetchrow(SQL["find_artifact"].replace("{columns}", _ARTIFACT), tenant_id, artifact_id)
+            return await database.fetch(sql, tenant_id, list(artifact_ids))
+
+    async def counts(self, tenant_id: UUID, job_id: UUID | None) -> list[Record]:
+        """Return how many runs there are of each state, of each type and from each source."""
+        async with connection(self._pool) as database:
+            return await database.fetch(SQL["count_runs"], tenant_id, job_id)
+
+    async def scores(self, tenant_id: UUID, job_id: UUID) -> list[Record]:
+        """Return how good the estimates of a job's latest runs were."""
+        async with connection(self._pool) as database:
+            return await database.fetch(SQL["list_scores"], tenant_id, job_id)
+
+    async def shown(self, run_id: UUID) -> Record | None:
+        """Return the estimates that were shown for an ended run."""
+        async with connection(self._pool) as database:
+            return await database.fetchrow(SQL["shown_estimates"], run_id)
 
     async def count_download(self, artifact_id: UUID) -> None:
         """Note that a file is being downloaded."""

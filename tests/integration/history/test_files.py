@@ -1,0 +1,195 @@
+"""Files: archives, links, deletion, retention and the audit of all that."""
+
+import hashlib
+import io
+import zipfile
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from shared import events
+from shared.clock import SystemClock
+from tests.integration.history.conftest import History
+from tests.integration.history.test_history import FILE, SUM, artifact_of, put, shown, story_of
+from tests.support.listener import Listener
+from tests.support.wait import eventually
+from tests.unit.history.stories import Story
+
+
+async def finished(history: History, client: httpx.AsyncClient, *, files: int = 1, days_ago: float = 0) -> Story:
+    """Return a run that has succeeded, its files in the store."""
+    story = story_of(history)
+    story.at -= timedelta(days=days_ago)
+    story.triggered().queued().started().succeeded(files, packed=len(FILE), sha256=SUM)
+    folder = history.store / "runs" / str(story.run_id) / str(story.token)
+    put(folder, {f"part-{number:04}": FILE for number in range(1, files + 1)})
+    await history.system.publish(*story.everything)
+    await shown(client, story, "succeeded")
+    return story
+
+
+async def files_of(client: httpx.AsyncClient, story: Story) -> list[dict[str, Any]]:
+    answer = await client.get("/api/v1/artifacts", params={"run": str(story.run_id), "sort": "name"})
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+async def test_A1_several_files_come_as_one_zip(history: History, operator: httpx.AsyncClient) -> None:
+    story = await finished(history, operator, files=3)
+    files = await files_of(operator, story)
+    answer = await operator.get("/api/v1/artifacts/archive", params={"id": [file["id"] for file in files]})
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [file["name"] for file in files]
+        assert {hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()} == {SUM}
+    assert [file["downloads"] for file in await files_of(operator, story)] == [1, 1, 1]
+    some = {"id": [files[0]["id"], str(uuid4())]}
+    assert (await operator.get("/api/v1/artifacts/archive", params=some)).status_code == 404
+    many = {"id": [str(uuid4())] * 101}
+    assert (await operator.get("/api/v1/artifacts/archive", params=many)).status_code == 422
+
+
+async def test_A1_A2_deleting_removes_the_objects_and_is_an_event(
+    history: History, operator: httpx.AsyncClient
+) -> None:
+    story = await finished(history, operator, files=2)
+    files = await files_of(operator, story)
+    folder = history.store / "runs" / str(story.run_id) / "1"
+    async with Listener(history.system.kafka, "sluice.runs") as runs:
+        answer = await operator.delete("/api/v1/artifacts", params={"id": files[0]["id"]})
+        told = await runs.find(lambda event: isinstance(event, events.FilesExpired) and event.run_id == story.run_id)
+    assert answer.status_code == 204
+    assert isinstance(told, events.FilesExpired)
+    assert (told.reason, len(told.objects)) == ("deleted", 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["part-0002"]
+    assert [file["state"] for file in await files_of(operator, story)] == ["deleted", "available"]
+    assert (await operator.delete("/api/v1/artifacts", params={"id": files[0]["id"]})).status_code == 204
+
+    async def in_timeline() -> bool:
+        run = (await operator.get(f"/api/v1/runs/{story.run_id}")).json()
+        return "files-deleted" in [event["kind"] for event in run["events"]]
+
+    await eventually(in_timeline)
+
+
+async def test_A2_files_are_removed_when_their_time_is_over(history: History, operator: httpx.AsyncClient) -> None:
+    story = await finished(history, operator, days_ago=31)
+    folder = history.store / "runs" / str(story.run_id) / "1"
+
+    async def removed() -> bool:
+        rows = await history.system.fetch("history", "SELECT state FROM artifact WHERE run_id = $1", story.run_id)
+        return [row["state"] for row in rows] == ["expired"]
+
+    await eventually(removed)
+    assert list(folder.iterdir()) == []
+    [file] = await files_of(operator, story)
+    assert (file["state"], file["days_remaining"]) == ("expired", 0)
+    assert (await operator.get(f"/api/v1/artifacts/{file['id']}/content")).status_code == 410
+
+
+async def test_A2_a_tenant_can_keep_files_for_a_shorter_time(history: History) -> None:
+    tenant = uuid4()
+    admin = await history.client("admin", tenant_id=tenant)
+    story = story_of(history)
+    story.tenant_id, story.at = tenant, SystemClock().now() - timedelta(days=3, minutes=1)
+    story.triggered().queued().started().succeeded()
+    await history.system.publish(*story.everything)
+    await shown(admin, story, "succeeded")
+    assert (await artifact_of(admin, story))["days_remaining"] == 27
+    assert (await admin.put("/api/v1/artifacts/retention", json={"days": 31})).status_code == 422
+    assert (await admin.put("/api/v1/artifacts/retention", json={"days": 5})).json() == {"days": 5}
+    assert (await artifact_of(admin, story))["days_remaining"] == 2
+    await admin.put("/api/v1/artifacts/retention", json={"days": 2})
+    assert (await artifact_of(admin, story))["state"] == "expired"
+
+    async def removed() -> bool:
+        rows = await history.system.fetch("history", "SELECT state FROM artifact WHERE run_id = $1", story.run_id)
+        return [row["state"] for row in rows] == ["expired"]
+
+    await eventually(removed)
+    audit = (await admin.get("/api/v1/artifacts/audit", params={"action": "set-retention"})).json()["items"]
+    assert [each["details"] for each in audit] == [{"before": 5, "after": 2}, {"before": 30, "after": 5}]
+
+
+async def test_A3_U5_downloads_are_audited_and_only_admins_read_that(
+    history: History, operator: httpx.AsyncClient
+) -> None:
+    story = await finished(history, operator)
+    [file] = await files_of(operator, story)
+    await operator.get(f"/api/v1/artifacts/{file['id']}/content", headers={"Range": "bytes=100-"})
+    admin = await history.client("admin")
+    audit = (await admin.get("/api/v1/artifacts/audit", params={"action": "download"})).json()["items"]
+    assert audit[0]["object_id"] == file["id"]
+    assert audit[0]["details"] == {"first_byte": 100}
+    assert (await operator.get("/api/v1/artifacts/audit")).status_code == 403
+    page = (await admin.get("/api/v1/artifacts/audit", params={"limit": 1})).json()
+    assert page["next"] is not None
+    older = (await admin.get("/api/v1/artifacts/audit", params={"limit": 1, "cursor": page["next"]})).json()
+    assert older["items"][0]["id"] < page["items"][0]["id"]
+
+
+async def test_A3_a_short_lived_link_works_without_a_login(history: History, operator: httpx.AsyncClient) -> None:
+    story = await finished(history, operator)
+    [file] = await files_of(operator, story)
+    link = (await operator.post(f"/api/v1/artifacts/{file['id']}/link")).json()
+    async with httpx.AsyncClient(base_url=history.api.url) as stranger:
+        answer = await stranger.get(link["path"], headers={"Range": "bytes=0-9"})
+        assert (answer.status_code, answer.content) == (206, FILE[:10])
+        assert (await stranger.get(link["path"][:-1] + "!")).status_code == 404
+        await history.system.fetch("history", "UPDATE link SET expires_at = now() - interval '1 second'")
+        assert (await stranger.get(link["path"])).status_code == 404
+
+
+async def test_H2_an_ended_run_can_be_taken_out_of_the_log_and_a_running_one_cannot(
+    history: History, operator: httpx.AsyncClient
+) -> None:
+    running = story_of(history).triggered().queued().started()
+    await history.system.publish(*running.everything)
+    await shown(operator, running, "running")
+    assert (await operator.delete(f"/api/v1/runs/{running.run_id}")).status_code == 409
+    await history.system.publish(*running.failed().runs)
+    await shown(operator, running, "failed")
+    assert (await operator.delete(f"/api/v1/runs/{running.run_id}")).status_code == 204
+
+    async def gone() -> bool:
+        return (await operator.get(f"/api/v1/runs/{running.run_id}")).status_code == 404
+
+    await eventually(gone)
+
+
+async def test_J11_filters_come_with_counts(history: History, operator: httpx.AsyncClient) -> None:
+    job = uuid4()
+    stories = [story_of(history, job_id=job).triggered().queued() for _ in range(3)]
+    stories[0].started().failed()
+    await history.system.publish(*(event for story in stories for event in story.everything))
+    for story, state in zip(stories, ("failed", "queued", "queued"), strict=True):
+        await shown(operator, story, state)
+    counts = (await operator.get("/api/v1/runs/counts", params={"job": str(job)})).json()
+    assert counts == {
+        "state": {"failed": 1, "queued": 2},
+        "type": {"interaction": 3},
+        "source": {"contact_history": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/v1/artifacts"),
+        ("GET", "/api/v1/artifacts/archive"),
+        ("POST", "/api/v1/artifacts/{id}/link"),
+        ("GET", "/api/v1/artifacts/{id}/content"),
+        ("PUT", "/api/v1/artifacts/retention"),
+        ("GET", "/api/v1/artifacts/audit"),
+    ],
+)
+async def test_U2_a_viewer_gets_no_files(history: History, method: str, path: str) -> None:
+    viewer = await history.client("viewer")
+    answer = await viewer.request(
+        method, path.replace("{id}", str(uuid4())), params={"id": str(uuid4())}, json={"days": 3}
+    )
+    assert answer.status_code == 403
