@@ -24,7 +24,7 @@ from job_api.housekeeping import Housekeeping
 from job_api.limits import Buckets, LimitedBodies
 from job_api.pages.app import Pages, pages_app
 from job_api.passwords import Passwords
-from job_api.service import Access, Certificates, Door, Estimates, Jobs, Runs, Trail, Users
+from job_api.service import Access, Certificates, Door, Estimates, Jobs, Recognition, Runs, Trail, Users
 from job_api.settings import Settings
 from job_api.source import Source
 from job_api.store import Database
@@ -58,11 +58,11 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE))
-        producer = await stack.enter_async_context(Producer.opened(settings.kafka_bootstrap, name=SOURCE))
+        producer = await stack.enter_async_context(Producer.opened(settings.kafka, name=SOURCE))
         history = await stack.enter_async_context(history_client(settings.history_url))
         database, health = Database(pool), Health()
         consumer = Consumer(
-            bootstrap=settings.kafka_bootstrap,
+            bootstrap=settings.kafka,
             group="sluice.job-api",
             topics=[TRIGGERS, RUNS, ESTIMATES],
             handle=run_changes(Runs(database, clock)),
@@ -87,13 +87,25 @@ async def history_client(url: str | None) -> AsyncIterator[httpx.AsyncClient | N
 
 
 def web(
-    pool: Pool, *, clock: Clock, health: Health, history: httpx.AsyncClient | None = None, source: Source | None = None
+    pool: Pool,
+    *,
+    clock: Clock,
+    health: Health,
+    history: httpx.AsyncClient | None = None,
+    source: Source | None = None,
+    requests_per_second: float = REQUESTS_PER_SECOND,
 ) -> FastAPI:
     """Return the API and the pages over a database."""
     database, passwords = Database(pool), Passwords()
-    access, door = Access(database, clock, passwords), Door(database, clock, passwords)
+    recognition = Recognition(database, clock)
+    access, door = Access(database, clock, passwords, recognition), Door(database, clock, passwords)
     jobs, certificates = Jobs(database, clock), Certificates(database, clock)
-    app = new_api(title="Sluice", service=SOURCE, health=health, authenticate=limited(access.identity_of, clock))
+    app = new_api(
+        title="Sluice",
+        service=SOURCE,
+        health=health,
+        authenticate=limited(access.identity_of, clock, requests_per_second),
+    )
     # An address is right or it is not: a redirect is no answer that a client of an API expects.
     app.router.redirect_slashes = False
     app.add_middleware(LimitedBodies, passing=PATHS)
@@ -107,7 +119,7 @@ def web(
         source_routes(jobs),
         access_routes(access, door),
         key_routes(access),
-        user_routes(Users(database, clock, passwords)),
+        user_routes(Users(database, clock, passwords, recognition)),
         audit_routes(Trail(database)),
     ):
         app.include_router(routes)
@@ -116,9 +128,9 @@ def web(
     return app
 
 
-def limited(authenticate: Authenticate, clock: Clock) -> Authenticate:
+def limited(authenticate: Authenticate, clock: Clock, per_second: float) -> Authenticate:
     """Return an authentication that also keeps each token to its rate. Raises Problem 429."""
-    buckets = Buckets(per_second=REQUESTS_PER_SECOND, burst=REQUESTS_AT_ONCE)
+    buckets = Buckets(per_second=per_second, burst=REQUESTS_AT_ONCE)
 
     async def authenticated(token: Token) -> Identity | None:
         found = await authenticate(token)

@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse
+from pydantic_core import to_jsonable_python
+from starlette.responses import Response
 
+from job_api.api.documents import job_document, json_of
 from job_api.api.drafts import JobDraft, document_of, patched
 from job_api.api.problems import refused
 from job_api.api.requests import (
@@ -68,21 +70,19 @@ class JobQuery(BaseModel):
             after=place(self.cursor, self.sort, instant=SORTS[column][1] == "timestamptz"),
         )
 
-    def to_page(self, page: Page, now: datetime) -> JobPage:
-        """Return a page as it is answered."""
-        following = cursor(self.sort, *page.after) if page.after else None
-        return JobPage(items=[JobOut.of(view, now) for view in page.views], next=following)
+    def next_of(self, page: Page) -> str | None:
+        """Return the cursor of the page after this one."""
+        return cursor(self.sort, *page.after) if page.after else None
 
 
-def tagged(view: JobView, response: Response, now: datetime) -> JobOut:
+def tagged(view: JobView, now: datetime) -> Response:
     """Return a job as it is answered, its version in the ETag."""
-    response.headers["ETag"] = etag(view.job.version)
-    return JobOut.of(view, now)
+    return json_of(job_document(view, now), headers={"ETag": etag(view.job.version)})
 
 
 def made(view: JobView) -> Answer:
     """Return the answer to what made a job."""
-    body = JobOut.of(view, view.job.created_at).model_dump(mode="json")
+    body = to_jsonable_python(job_document(view, view.job.created_at))
     headers = {"ETag": etag(view.job.version), "Location": f"/api/v1/jobs/{view.job.job_id}"}
     return {"status": 201, "headers": headers, "body": body}
 
@@ -99,46 +99,54 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         response_model=JobOut,
         responses=refused(409, 413),
     )
-    async def create(who: Writer, draft: JobDraft, once: Creating) -> JSONResponse:
+    async def create(who: Writer, draft: JobDraft, once: Creating) -> Response:
         return answered(await jobs.create(who, draft.to_domain(), once, made))
 
-    @routes.get("", operation_id="listJobs", summary="List jobs, a page at a time", responses=refused())
-    async def index(who: Reader, query: Annotated[JobQuery, Query()]) -> JobPage:
-        return query.to_page(await jobs.page(who, query.to_wish()), clock.now())
+    @routes.get(
+        "", operation_id="listJobs", summary="List jobs, a page at a time", response_model=JobPage, responses=refused()
+    )
+    async def index(who: Reader, query: Annotated[JobQuery, Query()]) -> Response:
+        page, now = await jobs.page(who, query.to_wish()), clock.now()
+        return json_of({"items": [job_document(view, now) for view in page.views], "next": query.next_of(page)})
 
-    @routes.get("/{job_id:uuid}", operation_id="getJob", summary="Read a job", responses=TAGGED | refused(404))
-    async def read(who: Reader, job_id: UUID, response: Response) -> JobOut:
-        return tagged(await jobs.get(who, job_id), response, clock.now())
+    @routes.get(
+        "/{job_id:uuid}",
+        operation_id="getJob",
+        summary="Read a job",
+        response_model=JobOut,
+        responses=TAGGED | refused(404),
+    )
+    async def read(who: Reader, job_id: UUID) -> Response:
+        return tagged(await jobs.get(who, job_id), clock.now())
 
     @routes.put(
         "/{job_id:uuid}",
         operation_id="replaceJob",
         summary="Replace a job's settings",
+        response_model=JobOut,
         responses=TAGGED | refused(404, 409, 412, 413, 428),
     )
-    async def replace(
-        who: Writer, job_id: UUID, draft: JobDraft, response: Response, if_match: IfMatch = None
-    ) -> JobOut:
+    async def replace(who: Writer, job_id: UUID, draft: JobDraft, if_match: IfMatch = None) -> Response:
         view = await jobs.edit(who, job_id, versions=seen(if_match), redraft=lambda _: draft.to_domain())
-        return tagged(view, response, clock.now())
+        return tagged(view, clock.now())
 
     @routes.patch(
         "/{job_id:uuid}",
         operation_id="patchJob",
         summary="Change some of a job's settings (merge patch, RFC 7396)",
+        response_model=JobOut,
         responses=TAGGED | refused(404, 409, 412, 413, 428),
     )
     async def patch(
         who: Writer,
         job_id: UUID,
         changes: Annotated[dict[str, Any], Body(examples=[{"title": "Renamed", "split_size": None}])],
-        response: Response,
         if_match: IfMatch = None,
-    ) -> JobOut:
+    ) -> Response:
         view = await jobs.edit(
             who, job_id, versions=seen(if_match), redraft=lambda job: patched(document_of(job), changes)
         )
-        return tagged(view, response, clock.now())
+        return tagged(view, clock.now())
 
     @routes.delete(
         "/{job_id:uuid}",

@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from job_api.api.jobs import TAGGED, tagged
 from job_api.api.problems import refused
@@ -42,21 +42,23 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         "/{job_id:uuid}/suspend",
         operation_id="suspendJob",
         summary="Stop a job's slots to come; a run in progress goes on",
+        response_model=JobOut,
         responses=TAGGED | refused(404, 412),
     )
-    async def suspend(who: Writer, job_id: UUID, response: Response, if_match: IfMatch = None) -> JobOut:
+    async def suspend(who: Writer, job_id: UUID, if_match: IfMatch = None) -> Response:
         view = await jobs.switch(who, job_id, Command.SUSPEND, versions=versions(if_match))
-        return tagged(view, response, clock.now())
+        return tagged(view, clock.now())
 
     @routes.post(
         "/{job_id:uuid}/resume",
         operation_id="resumeJob",
         summary="Let a suspended job run again at its slots to come",
+        response_model=JobOut,
         responses=TAGGED | refused(404, 409, 412),
     )
-    async def resume(who: Writer, job_id: UUID, response: Response, if_match: IfMatch = None) -> JobOut:
+    async def resume(who: Writer, job_id: UUID, if_match: IfMatch = None) -> Response:
         view = await jobs.switch(who, job_id, Command.RESUME, versions=versions(if_match))
-        return tagged(view, response, clock.now())
+        return tagged(view, clock.now())
 
     def asked(run_id: UUID) -> Answer:
         location = f"/api/v1/runs/{run_id}"
@@ -70,7 +72,7 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         response_model=RunAsked,
         responses=refused(404, 409),
     )
-    async def run(who: Writer, job_id: UUID, once: Running) -> JSONResponse:
+    async def run(who: Writer, job_id: UUID, once: Running) -> Response:
         return answered(await jobs.run_now(who, job_id, once, asked))
 
     return routes

@@ -1,4 +1,4 @@
-"""What is answered about jobs."""
+"""What is answered about jobs, for the OpenAPI document; `documents` makes it."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -6,11 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from job_api import domain
-from job_api.api.drafts import ScheduleBody, TimeframeBody, schedule_body, timeframe_body
+from job_api.api.drafts import ScheduleBody, TimeframeBody
 from job_api.domain.jobs import StateReason
-from job_api.domain.schedules import in_words
-from job_api.store import JobView, RunSummary
 from shared.events.values import CatchUp, Cipher, Compression, JobState, Overlap, RecordType, RunState
 
 UtcInstant = Annotated[datetime, PlainSerializer(lambda at: at.isoformat().replace("+00:00", "Z"), str)]
@@ -71,23 +68,6 @@ class RunOut(BaseModel):
     eta_high: float | None
     estimated_at: UtcInstant | None
 
-    @classmethod
-    def of(cls, run: RunSummary) -> "RunOut":
-        """Return a run as it is answered."""
-        return cls(
-            id=run.run_id,
-            state=run.state,
-            slot=run.slot,
-            started_at=run.started_at,
-            ended_at=run.ended_at,
-            message=run.message,
-            progress=run.progress,
-            eta_seconds=run.eta_seconds,
-            eta_low=run.eta_low,
-            eta_high=run.eta_high,
-            estimated_at=run.estimated_at,
-        )
-
 
 class ScheduleOut(ScheduleBody):
     """A schedule; of a job that started immediately, `start` is the instant at which it was saved."""
@@ -137,48 +117,9 @@ class JobOut(BaseModel):
     created_at: UtcInstant
     saved_at: UtcInstant
 
-    @classmethod
-    def of(cls, view: JobView, now: datetime) -> "JobOut":
-        """Return a job as it is answered."""
-        job, settings = view.job, view.job.settings
-        return cls(
-            id=job.job_id,
-            version=job.version,
-            title=settings.title,
-            description=job.description,
-            source=settings.source,
-            type=settings.type,
-            media_types=settings.media_types,
-            schedule=ScheduleOut(**schedule_body(job.schedule).model_dump()),
-            schedule_words=in_words(job.schedule),
-            timeframe=TimeframeOut(**timeframe_body(settings.timeframe).model_dump()),
-            split_size=settings.split_size,
-            certificates=settings.certificates,
-            compression=settings.compression,
-            cipher=settings.cipher,
-            catch_up=job.catch_up,
-            overlap=job.overlap,
-            attempts=settings.attempts,
-            state=job.state,
-            state_reason=job.state_reason,
-            next_run_at=view.next_run_at,
-            last_run_at=view.last_run_at,
-            latest_run=RunOut.of(view.latest) if view.latest else None,
-            refusals=refusals(view, now),
-            created_at=job.created_at,
-            saved_at=job.saved_at,
-        )
-
 
 class JobPage(BaseModel):
     """A page of jobs; `next` is the cursor of the one after, null on the last."""
 
     items: list[JobOut]
     next: str | None
-
-
-def refusals(view: JobView, now: datetime) -> dict[str, str]:
-    """Return what cannot be done with a job now, and why."""
-    busy = view.latest.run_id if view.latest is not None and view.latest.busy else None
-    found = {command: domain.stopper(view.job, command, now=now, busy=busy) for command in domain.Command}
-    return {command.value: refusal.detail for command, refusal in found.items() if refusal is not None}

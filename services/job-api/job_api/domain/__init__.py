@@ -3,7 +3,7 @@
 from job_api.domain.drafts import Context, Draft, Recipient, settled
 from job_api.domain.jobs import Job, created, edited, run_failed, slot_passed
 from job_api.domain.schedules import ScheduleDraft
-from job_api.domain.standing import Command, Standing, perform, standing_of, stopper
+from job_api.domain.standing import Command, Standing, perform, refusals, standing_of
 
 __all__ = [
     "Command",
@@ -16,9 +16,9 @@ __all__ = [
     "created",
     "edited",
     "perform",
+    "refusals",
     "run_failed",
     "settled",
     "slot_passed",
     "standing_of",
-    "stopper",
 ]

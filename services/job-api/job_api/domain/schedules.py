@@ -11,6 +11,7 @@ from shared.timetable import whole_second
 
 EVERY_MOST = {"hourly": 24, "daily": 10_000, "weekly": 10_000, "monthly": 10_000}
 _UNIT = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _FAR = timedelta(days=100 * 365)
 
 
@@ -69,17 +70,18 @@ def _kept(draft: ScheduleDraft, previous: Schedule | None) -> bool:
 def in_words(schedule: Schedule) -> str:
     """Return a schedule as people say it, in UTC."""
     start, every = schedule.start, schedule.every
-    at = f"at {start:%H:%M} UTC"
+    # Not by strftime, which costs more than all the rest of showing a job.
+    at = f"at {start.hour:02}:{start.minute:02} UTC"
     match schedule.kind:
         case "once":
-            return "once, at once" if schedule.immediately else f"once, {start:%Y-%m-%d} {at}"
+            return "once, at once" if schedule.immediately else f"once, {start.date().isoformat()} {at}"
         case "hourly":
             return "every hour on the hour, UTC" if every == 1 else f"every {every} hours from 00:00 UTC"
         case "daily":
             return f"every day {at}" if every == 1 else f"every {every} days {at}"
         case "weekly":
-            which = f"every {start:%A}" if every == 1 else f"every {every} weeks on {start:%A}"
-            return f"{which} {at}"
+            day = _DAYS[start.weekday()]
+            return f"every {day} {at}" if every == 1 else f"every {every} weeks on {day} {at}"
         case "monthly":
             which = "every month" if every == 1 else f"every {every} months"
             return f"{which} on day {start.day} {at}"

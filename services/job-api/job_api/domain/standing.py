@@ -90,16 +90,23 @@ def standing_of(job: Job, now: datetime) -> Standing:
     return Standing.ONCE_WAITING if active else Standing.ONCE_PAUSED
 
 
-def stopper(job: Job, command: Command, *, now: datetime, busy: UUID | None) -> Refusal | None:
-    """Return why a command would be refused, or None; `busy` is the job's queued or running run."""
-    found = TABLE[standing_of(job, now), command]
-    if isinstance(found, Refusal):
-        return found
-    if command is Command.DELETE and busy is not None:
-        return Refusal(
-            "run-in-progress", f"The run {busy} of this job is in progress: cancel it or wait for its end, then delete."
-        )
-    return None
+_REFUSED = {
+    standing: {
+        command.value: found.detail for command in Command if isinstance(found := TABLE[standing, command], Refusal)
+    }
+    for standing in Standing
+}
+
+
+def refusals(job: Job, *, now: datetime, busy: UUID | None) -> dict[str, str]:
+    """Return what cannot be done with a job now, and why; `busy` is its queued or running run."""
+    found = _REFUSED[standing_of(job, now)]
+    return found if busy is None else {**found, Command.DELETE.value: _in_progress(busy).detail}
+
+
+def _in_progress(run: UUID) -> Refusal:
+    detail = f"The run {run} of this job is in progress: cancel it or wait for its end, then delete."
+    return Refusal("run-in-progress", detail)
 
 
 def perform(job: Job, command: Command, *, now: datetime, busy: UUID | None) -> Job:
@@ -107,11 +114,12 @@ def perform(job: Job, command: Command, *, now: datetime, busy: UUID | None) -> 
 
     Raises Refused, which names the run in progress and its cancel where that is the reason (J9).
     """
-    refusal = stopper(job, command, now=now, busy=busy)
-    if refusal is not None:
-        links = {"run": str(busy), "cancel": f"/api/v1/runs/{busy}/cancel"} if refusal.kind == "run-in-progress" else {}
-        raise Refused(refusal.kind, refusal.detail, extra=links)
+    if command is Command.DELETE and busy is not None:
+        refusal = _in_progress(busy)
+        raise Refused(refusal.kind, refusal.detail, extra={"run": str(busy), "cancel": f"/api/v1/runs/{busy}/cancel"})
     match TABLE[standing_of(job, now), command]:
+        case Refusal(kind, detail):
+            raise Refused(kind, detail)
         case Outcome.SUSPENDED:
             return job.suspended("user", now)
         case Outcome.RESUMED:

@@ -8,8 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from job_api.api.jobs import JobQuery
 from job_api.api.roles import READERS, WRITERS
-from job_api.api.views import refusals
-from job_api.domain import Command
+from job_api.domain import Command, refusals
 from job_api.domain.schedules import in_words
 from job_api.pages.entry import form_of, local
 from job_api.pages.rendering import render, visitor
@@ -38,11 +37,11 @@ async def job_list(access: Access, jobs: Jobs, clock: Clock, request: Request) -
     return render(
         "jobs.html",
         who=who,
-        rows=[(view, refusals(view, now), in_words(view.job.schedule)) for view in page.views],
+        rows=[(view, refusals(view.job, now=now, busy=view.busy), in_words(view.job.schedule)) for view in page.views],
         headers=[
             (title, _sorted_by(request, column, query.sort), _order(column, query.sort)) for column, title in COLUMNS
         ],
-        following=_with(request, cursor=query.to_page(page, now).next) if page.after else None,
+        following=_with(request, cursor=query.next_of(page)) if page.after else None,
         query=query,
         here=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         may_write=who.may(*WRITERS),

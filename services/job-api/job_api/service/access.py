@@ -11,10 +11,10 @@ from job_api.domain.drafts import TITLE_MOST
 from job_api.errors import Fault, Invalid, NotFound
 from job_api.passwords import Passwords
 from job_api.service.issuing import Issued, issue, revoke
+from job_api.service.recognition import Recognition
 from job_api.store import EVERYBODY, Actor, Change, Database, Once, identities
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, Tenant, User
-from shared import auth
 from shared.auth import Identity, Token
 from shared.clock import Clock
 from shared.events.values import Role
@@ -25,25 +25,23 @@ ROLES: tuple[Role, ...] = ("admin", "operator", "downloader", "viewer")
 class Access:
     """Tokens in, identities out."""
 
-    def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, passwords: Passwords, recognition: Recognition | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
+        self._recognition = recognition or Recognition(database, clock)
 
     async def identity_of(self, token: Token) -> Identity | None:
         """Return who a token belongs to, or None when it is not good."""
-        async with self._database.looking(EVERYBODY) as database:
-            found = await identities.find(database, token.identity_id)
-        if found is None or not auth.matches(token, found.secret_hash):
-            return None
-        revoked = found.revoked_at is not None
-        good = auth.live(expires_at=found.expires_at, revoked=revoked, now=self._clock.now())
-        return found.to_identity() if good else None
+        return await self._recognition.identity_of(token)
 
     async def log_out(self, who: Identity) -> None:
         """End the session that asks; of no effect on one that has ended."""
         async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
             await revoke(change, who.identity_id)
+        self._recognition.forget([who.identity_id])
 
     async def make_key(
         self,
@@ -83,6 +81,7 @@ class Access:
             if found is None or found.kind != "api-key":
                 raise NotFound("API key")
             await revoke(change, identity_id)
+        self._recognition.forget([identity_id])
 
     async def bootstrap(self, *, tenant: str, source_tenant: int, user: str) -> dict[str, Any]:
         """Make a tenant with its first administrator and key, once; return what its owner must know."""

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from job_api.errors import Fault, Invalid, NotFound, Refused
 from job_api.passwords import Passwords
+from job_api.service.recognition import Recognition
 from job_api.store import Actor, Change, Database, Once, identities
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, User
@@ -35,10 +36,11 @@ class UserChange:
 class Users:
     """Users of the tenant of whoever asks."""
 
-    def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
+    def __init__(self, database: Database, clock: Clock, passwords: Passwords, recognition: Recognition) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
+        self._recognition = recognition
 
     async def create(
         self,
@@ -84,9 +86,12 @@ class Users:
             )
             _keep_an_admin([user for user in everybody.values() if user is not before] + [after])
             saved = await identities.update_user(change.database, after)
-            await _follow(change, saved, shut_out=saved.disabled, new_password=stored is not None, asks=who.identity_id)
+            followed = await _follow(
+                change, saved, shut_out=saved.disabled, new_password=stored is not None, asks=who.identity_id
+            )
             await change.note("user.edit", user_id, before=_document(before), after=_document(saved))
-            return saved
+        self._recognition.forget(followed)
+        return saved
 
     async def change_own_password(self, who: Identity, current: str, new: str) -> None:
         """Change the caller's password and end the caller's other sessions. Raises Invalid or NotFound."""
@@ -98,8 +103,9 @@ class Users:
         stored = await self._passwords.hashed(new)
         async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
             saved = await identities.update_user(change.database, replace(user, password_hash=stored))
-            await _follow(change, saved, shut_out=False, new_password=True, asks=who.identity_id)
+            followed = await _follow(change, saved, shut_out=False, new_password=True, asks=who.identity_id)
             await change.note("user.password", who.user_id)
+        self._recognition.forget(followed)
 
     async def get(self, who: Identity, user_id: UUID) -> User:
         """Return a user. Raises NotFound."""
@@ -119,13 +125,14 @@ async def _insert(change: Change, new: User) -> User:
     return new
 
 
-async def _follow(change: Change, user: User, *, shut_out: bool, new_password: bool, asks: UUID) -> None:
+async def _follow(change: Change, user: User, *, shut_out: bool, new_password: bool, asks: UUID) -> list[UUID]:
     ended: list[Credential] = []
     if shut_out or new_password:
         but = None if shut_out else asks
         ended = await identities.revoke_all(change.database, user, change.at, keys=shut_out, but=but)
     changed = await identities.restrict(change.database, user)
     await change.tell(*(each.to_event() for each in [*ended, *changed]))
+    return [each.identity_id for each in [*ended, *changed]]
 
 
 def _keep_an_admin(users: list[User]) -> None:

@@ -76,8 +76,10 @@ WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2)
 ORDER BY created_at DESC, certificate_id DESC
 LIMIT $5;
 
--- recipients: what jobs must know of a tenant's certificates
-SELECT certificate_id, name, state, not_before, not_after FROM certificate WHERE tenant_id = $1;
+-- context: what jobs must know of a tenant, once for each of its certificates
+SELECT tenant.source_tenant, tenant.media_types, certificate_id, certificate.name, state, not_before, not_after
+FROM tenant LEFT JOIN certificate USING (tenant_id)
+WHERE tenant_id = $1;
 
 -- retire_certificate: take a certificate out of use; returns it unless it was retired before
 UPDATE certificate SET state = 'retired', retired_at = $3, version = version + 1
@@ -104,7 +106,11 @@ WHERE job_id = $1 AND tenant_id = $2 AND created_at = $17;
 DELETE FROM job WHERE tenant_id = $1 AND job_id = $2;
 
 -- lock_job: a job to be changed
-SELECT * FROM job WHERE tenant_id = $1 AND job_id = $2 FOR UPDATE;
+SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
+    job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
+    job.created_at, job.saved_at
+FROM job WHERE tenant_id = $1 AND job_id = $2
+FOR UPDATE;
 
 -- busy_run: the run of a job that is queued or running, the running one first
 SELECT run_id FROM run_view
@@ -113,13 +119,19 @@ ORDER BY state DESC, slot
 LIMIT 1;
 
 -- job: one job with its latest run
-SELECT job.*, run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
+SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
+    job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
+    job.created_at, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
+    run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
     run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at
 FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
 WHERE job.tenant_id = $1 AND job.job_id = $2;
 
 -- jobs: a page of a tenant's jobs; what to filter and sort by is put in from a fixed choice
-SELECT job.*, run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
+SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
+    job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
+    job.created_at, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
+    run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
     run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at, {sort}::text AS sorted_by
 FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
 WHERE job.tenant_id = $1 {conditions}

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 from uuid import UUID
 
-from shared.postgres import Connection, Pool, connection, queries, transaction
+from shared.postgres import Connection, Pool, connection, queries
 
 SQL = queries("job_api")
 SOURCE = "job-api"
@@ -30,9 +30,16 @@ class Database:
     @asynccontextmanager
     async def changing(self, scope: Scope) -> AsyncIterator[Connection]:
         """Give a connection within one transaction."""
-        async with transaction(self._pool) as database:
-            await rescope(database, scope)
-            yield database
+        async with connection(self._pool) as database:
+            # Begun and scoped in one go; an id, or the word for all, needs no quoting.
+            await database.execute(f"BEGIN; SET LOCAL job_api.scope = '{scope}'")
+            try:
+                yield database
+            except BaseException:
+                if not database.is_closed():
+                    await database.execute("ROLLBACK")
+                raise
+            await database.execute("COMMIT")
 
 
 async def rescope(database: Connection, scope: Scope) -> None:

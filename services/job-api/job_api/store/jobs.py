@@ -34,11 +34,6 @@ class RunSummary:
     eta_high: float | None
     estimated_at: datetime | None
 
-    @property
-    def busy(self) -> bool:
-        """Return whether the run has not ended."""
-        return self.ended_at is None
-
 
 @dataclass(frozen=True, slots=True)
 class JobView:
@@ -49,17 +44,21 @@ class JobView:
     last_run_at: datetime | None
     next_run_at: datetime | None
 
+    @property
+    def busy(self) -> UUID | None:
+        """Return the latest run while it is queued or running."""
+        return self.latest.run_id if self.latest is not None and self.latest.ended_at is None else None
+
 
 async def context(database: Connection, tenant_id: UUID, now: datetime) -> Context:
     """Return what the rules of drafts must know of a tenant."""
-    tenant = await database.fetchrow(SQL["tenant"], tenant_id)
-    if tenant is None:
+    rows = await database.fetch(SQL["context"], tenant_id)
+    if not rows:
         raise NotFound("tenant")
-    rows = await database.fetch(SQL["recipients"], tenant_id)
     return Context(
         now=now,
-        source_tenant=tenant["source_tenant"],
-        media_types=tuple(tenant["media_types"]),
+        source_tenant=rows[0]["source_tenant"],
+        media_types=tuple(rows[0]["media_types"]),
         recipients={
             row["certificate_id"]: Recipient(
                 name=row["name"],
@@ -68,6 +67,7 @@ async def context(database: Connection, tenant_id: UUID, now: datetime) -> Conte
                 not_after=row["not_after"],
             )
             for row in rows
+            if row["certificate_id"] is not None
         },
     )
 
@@ -166,7 +166,7 @@ def _job(row: Record) -> Job:
         state=row["state"],
         state_reason=row["state_reason"],
         description=row["description"],
-        settings=SETTINGS.validate_python(row["settings"]),
+        settings=SETTINGS.validate_json(row["settings"]),
         schedule=Schedule(
             kind=row["schedule_kind"],
             start=row["schedule_start"],

@@ -1,0 +1,77 @@
+"""Jobs as they are answered: plain documents, straight to JSON, as lists of them are what this API is asked for most.
+
+Their form is `views.JobOut`; the tests hold every answer against it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from job_api.domain import refusals
+from job_api.domain.schedules import in_words
+from job_api.store import JobView, RunSummary
+from shared.events import Schedule
+
+
+def job_document(view: JobView, now: datetime) -> dict[str, Any]:
+    """Return a job as it is answered."""
+    job, settings, latest = view.job, view.job.settings, view.latest
+    return {
+        "id": job.job_id,
+        "version": job.version,
+        "title": settings.title,
+        "description": job.description,
+        "source": settings.source,
+        "type": settings.type,
+        "media_types": settings.media_types,
+        "schedule": _schedule(job.schedule),
+        "schedule_words": in_words(job.schedule),
+        "timeframe": settings.timeframe,
+        "split_size": settings.split_size,
+        "certificates": settings.certificates,
+        "compression": settings.compression,
+        "cipher": settings.cipher,
+        "catch_up": job.catch_up,
+        "overlap": job.overlap,
+        "attempts": settings.attempts,
+        "state": job.state,
+        "state_reason": job.state_reason,
+        "next_run_at": view.next_run_at,
+        "last_run_at": view.last_run_at,
+        "latest_run": _run(latest) if latest is not None else None,
+        "refusals": refusals(job, now=now, busy=view.busy),
+        "created_at": job.created_at,
+        "saved_at": job.saved_at,
+    }
+
+
+def json_of(document: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a document as an answer."""
+    return Response(to_json(document), status, headers, "application/json")
+
+
+def _schedule(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "kind": schedule.kind,
+        "every": None if schedule.kind == "once" else schedule.every,
+        "immediately": schedule.immediately,
+        "start": schedule.start,
+    }
+
+
+def _run(run: RunSummary) -> dict[str, Any]:
+    return {
+        "id": run.run_id,
+        "state": run.state,
+        "slot": run.slot,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "message": run.message,
+        "progress": run.progress,
+        "eta_seconds": run.eta_seconds,
+        "eta_low": run.eta_low,
+        "eta_high": run.eta_high,
+        "estimated_at": run.estimated_at,
+    }

@@ -1,0 +1,198 @@
+"""`make bench-api`: what the job API costs beside a bare FastAPI route over the same pool, in the same run.
+
+The last line is JSON; every ratio is the median of the trials, the bare route measured before and after each.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import asyncpg
+import uvloop
+
+from deploy.local.ports import free_port
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Warden
+from job_api.passwords import Passwords
+from job_api.service import Access
+from job_api.store import Database
+from shared.clock import SystemClock
+from shared.postgres import migrate, open_pool
+from shared.provision import ProvisionSettings, provision
+from tests.bench.api.load import Measured, ask, load, request
+from tests.bench.api.server import CONNECTIONS
+from tests.integration.job_api.world import draft
+from tests.support.servers import Databases
+from tests.support.wait import eventually
+
+PASSWORD = "bench-password"
+WANTED = {"get_ratio": 0.6, "list_ratio": 0.35, "create_ratio": 0.25, "p99_ratio": 5.0, "deep_page_ratio": 1.3}
+AT_MOST = {"p99_ratio", "deep_page_ratio"}
+FILL = """
+INSERT INTO job_api.job (
+    job_id, tenant_id, version, state, state_reason, title, description, source, type, settings, schedule_kind,
+    schedule_start, schedule_immediately, schedule_every, catch_up, overlap, created_at, saved_at, next_run_at
+)
+SELECT gen_random_uuid(), $1, 1, 'active', NULL, 'Job ' || md5(n::text), '', source, type, settings, schedule_kind,
+    schedule_start, schedule_immediately, schedule_every, catch_up, overlap,
+    created_at + n * interval '1 second', saved_at, next_run_at + (n % 1000) * interval '1 hour'
+FROM job_api.job, generate_series(1, $3) AS n
+WHERE job_id = $2
+"""
+
+
+def say(words: str) -> None:
+    """Tell the person who waits."""
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+async def prepared(databases: Databases, jobs: int, tenants: int) -> tuple[str, str]:
+    """Make a database with jobs in tenants; return the service's address of it, and a token of the last tenant."""
+    admin = await databases.fresh()
+    passwords = {f"{role}_password": PASSWORD for role in ("job_api", "scheduler", "exporter", "history")}
+    await provision(ProvisionSettings(admin_dsn=admin, **passwords))
+    dsn = databases.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
+    await migrate(dsn, "job_api")
+    made: dict[str, str] = {}
+    connection = await asyncpg.connect(admin)
+    async with open_pool(dsn, size=2, name="bench") as pool:
+        access = Access(Database(pool), SystemClock(), Passwords())
+        for number in range(tenants):
+            made = await access.bootstrap(tenant=f"tenant {number}", source_tenant=number, user="ana")
+            await filled(connection, made["tenant_id"], jobs // tenants)
+    await connection.execute("VACUUM ANALYZE job_api.job")
+    await connection.close()
+    return dsn, made["api_key"]
+
+
+async def filled(connection: "asyncpg.Connection[asyncpg.Record]", tenant_id: str, jobs: int) -> None:
+    """Give a tenant its jobs, in the form that the API gives them."""
+    settings = {
+        "title": "Job",
+        "source": "contact_history",
+        "type": "interaction",
+        "source_tenant": 1,
+        "timeframe": {"kind": "all"},
+    }
+    first = await connection.fetchval(
+        """
+        INSERT INTO job_api.job (
+            job_id, tenant_id, version, state, title, description, source, type, settings, schedule_kind,
+            schedule_start, schedule_immediately, schedule_every, catch_up, overlap, created_at, saved_at, next_run_at
+        )
+        VALUES (
+            gen_random_uuid(), $1, 1, 'active', 'Job', '', 'contact_history', 'interaction', $2::text::jsonb, 'daily',
+            now(), false, 1, 'last', 'skip', now() - interval '30 days', now(), now()
+        )
+        RETURNING job_id
+        """,
+        tenant_id,
+        json.dumps(settings),
+    )
+    await connection.execute(FILL, tenant_id, first, jobs - 1)
+
+
+async def trial(api: int, plain: int, token: str, job_id: str, deep: str, seconds: float) -> dict[str, float]:
+    """Measure everything once."""
+
+    async def run(port: int, wire: bytes) -> Measured:
+        return await load(port, lambda: wire, connections=CONNECTIONS, seconds=seconds)
+
+    body = json.dumps(draft(schedule={"kind": "daily", "start": "2030-01-01T00:00:00Z"})).encode()
+    numbers = itertools.count()
+    first_page = "/api/v1/jobs?limit=50&sort=title&state=active"
+    before = await run(plain, request("GET", "/bare"))
+    get = await run(api, request("GET", f"/api/v1/jobs/{job_id}", token))
+    page = await run(api, request("GET", first_page, token))
+    between = await run(plain, request("GET", "/bare"))
+    deep_page = await run(api, request("GET", f"{first_page}&cursor={deep}", token))
+    page_again = await run(api, request("GET", first_page, token))
+
+    def create() -> bytes:
+        return request("POST", "/api/v1/jobs", token, body, f"Idempotency-Key: {next(numbers)}-{id(numbers)}\r\n")
+
+    made = await load(api, create, connections=CONNECTIONS, seconds=seconds)
+    after = await run(plain, request("GET", "/bare"))
+    base = statistics.median([each.per_second for each in (before, between, after)])
+    base_p99 = statistics.median([each.p99 for each in (before, between, after)])
+    first_cost = 2 / (page.per_second + page_again.per_second)
+    return {
+        "bare_per_s": base,
+        "get_ratio": get.per_second / base,
+        "list_ratio": (page.per_second + page_again.per_second) / 2 / base,
+        "create_ratio": made.per_second / base,
+        "p99_ratio": get.p99 / base_p99,
+        "deep_page_ratio": (1 / deep_page.per_second) / first_cost,
+    }
+
+
+async def page_at(port: int, token: str, depth: int, limit: int) -> str:
+    """Return the cursor of a page deep in the list, and walk there as a client does."""
+    cursor = ""
+    path = f"/api/v1/jobs?limit={limit}&sort=title&state=active"
+    for _ in range(depth):
+        found = json.loads(await ask(port, request("GET", path + (f"&cursor={cursor}" if cursor else ""), token)))
+        if found["next"] is None:
+            break
+        cursor = found["next"]
+    return cursor
+
+
+async def measured(given: argparse.Namespace, dsn: str, token: str) -> list[dict[str, float]]:
+    """Start the server and run the trials."""
+    api, plain = free_port(), free_port()
+    words = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
+    server = await asyncio.create_subprocess_exec(*words)
+    try:
+
+        async def up() -> bool:
+            try:
+                return bool(await ask(plain, request("GET", "/bare")))
+            except OSError:
+                return False
+
+        await eventually(up)
+        listed = json.loads(await ask(api, request("GET", "/api/v1/jobs?limit=1", token)))
+        deep = await page_at(api, token, given.depth, 50)
+        found = []
+        for number in range(given.trials):
+            found.append(await trial(api, plain, token, listed["items"][0]["id"], deep, given.seconds))
+            say(f"trial {number + 1}: { ({name: round(value, 3) for name, value in found[-1].items()}) }")
+        return found
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--tenants", type=int, default=50)
+    parser.add_argument(
+        "--depth", type=int, default=1000, help="pages of 50 before the deep one; the list may be shorter"
+    )
+    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    given = parser.parse_args()
+    with Warden() as warden:
+        folder: Path = warden.temporary_folder("sluice-bench-")
+        server = Postgres(folder / "postgres", warden)
+        dsn, token = await prepared(Databases(server.start()), given.jobs, given.tenants)
+        found = await measured(given, dsn, token)
+        server.stop()
+    result = {name: statistics.median([each[name] for each in found]) for name in found[0]}
+    for name, wanted in WANTED.items():
+        good = result[name] <= wanted if name in AT_MOST else result[name] >= wanted
+        sign = "<=" if name in AT_MOST else ">="
+        say(f"{name:>16} {result[name]:6.3f}  {sign} {wanted}  {'yes' if good else 'NO'}")
+    say(json.dumps({name: round(result[name], 4) for name in WANTED}))
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,44 @@
+"""The process that is measured: the job API and, beside it, a bare FastAPI route over the same pool."""
+
+import asyncio
+import sys
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from job_api.app import web
+from shared.clock import SystemClock
+from shared.lifecycle import Health
+from shared.postgres import Pool, connection, open_pool
+
+CONNECTIONS = 8
+
+
+def bare(pool: Pool) -> FastAPI:
+    """Return the least that FastAPI and PostgreSQL can do together."""
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/bare")
+    async def read() -> dict[str, int]:
+        async with connection(pool) as database:
+            return {"one": await database.fetchval("SELECT 1")}
+
+    return app
+
+
+async def serve(app: ASGIApp, port: int) -> None:
+    """Serve until the process is stopped."""
+    await uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False)).serve()
+
+
+async def main(dsn: str, api_port: int, bare_port: int) -> None:
+    """Serve both."""
+    async with open_pool(dsn, size=CONNECTIONS, name="bench") as pool:
+        api = web(pool, clock=SystemClock(), health=Health(), requests_per_second=1e9)
+        await asyncio.gather(serve(api, api_port), serve(bare(pool), bare_port))
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
