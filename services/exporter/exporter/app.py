@@ -41,7 +41,8 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
         Producer.opened(settings.kafka, name=SOURCE) as producer,
     ):
-        store, slices, objects, clock = RunStore(pool), SliceStore(pool), open_store(settings.store), SystemClock()
+        store, slices, clock = RunStore(pool), SliceStore(pool), SystemClock()
+        objects = open_store(settings.store, settings.store_options)
 
         def work(claim: Claim, stopping: asyncio.Event) -> RunWork:
             return RunWork(

@@ -92,6 +92,7 @@ class HelpWork:
             certificates=run.certificates,
             source=self._settings.source,
             store=self._settings.store,
+            store_options=self._settings.store_options,
             join=self._claim.snapshot,
             slice_rows=None,
         )

@@ -1,10 +1,12 @@
 """The object store behind one small interface: S3, Google, Azure or a local folder (rule P6)."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -97,6 +99,24 @@ class ObjectStore:
             async for page in obstore.list(self._backend, prefix, chunk_size=1000):
                 for meta in page:
                     yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
+
+    async def unfinished(self, prefix: str) -> Sequence[str]:
+        """Return the keys of the unfinished objects, of dead writers too, that a local folder holds below `prefix`.
+
+        Clouds keep such things out of sight, and a rule of the bucket removes them.
+        """
+        if not isinstance(self._backend, LocalStore) or self._backend.prefix is None:
+            return ()
+        root = Path(self._backend.prefix)
+        return await asyncio.to_thread(
+            lambda: tuple(path.relative_to(root).as_posix() for path in (root / prefix).rglob("*#*") if path.is_file())
+        )
+
+    async def drop_unfinished(self, key: str) -> None:
+        """Remove an unfinished object of a local folder, whose writer is gone."""
+        if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
+            with _clear_errors(key):
+                await asyncio.to_thread((Path(self._backend.prefix) / key).unlink, missing_ok=True)
 
 
 class ObjectWriter:

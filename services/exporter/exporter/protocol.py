@@ -33,6 +33,7 @@ class Order:
     certificates: tuple[str, ...]
     source: str
     store: str
+    store_options: Mapping[str, str]
     join: str | None
     slice_rows: int | None
 

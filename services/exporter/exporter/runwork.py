@@ -139,6 +139,7 @@ class RunWork:
                 certificates=prepared.certificates,
                 source=self._settings.source,
                 store=self._settings.store,
+                store_options=self._settings.store_options,
                 join=None,
                 slice_rows=None if known else self._settings.slice_rows,
             )

@@ -25,6 +25,9 @@ class Settings(ServiceSettings):
     store: str = Field(
         description="where files go: file:///folder, s3://bucket/prefix, gs://..., az://...", min_length=1
     )
+    store_options: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="the store's credentials, region, endpoint ...: one JSON object"
+    )
     name: str = Field(default_factory=_own_name, description="this exporter's name in the run log", max_length=200)
     slots: int = Field(1, ge=1, le=64, description="runs that this exporter works on at once, a process each")
     tenant_limit: int | None = Field(

@@ -48,10 +48,15 @@ async def sweep(run_id: UUID, store: RunStore, objects: ObjectStore) -> int:
     try:
         # Listed before the run's standing is read, so that what is written in between is not judged.
         found = [each.key async for each in objects.list(f"runs/{run_id}")]
+        unfinished = await objects.unfinished(f"runs/{run_id}")
         standing = await store.standing(run_id)
         for key in found:
             if is_garbage(key, standing):
                 await objects.delete(key)
+                removed += 1
+        for key in unfinished:
+            if is_garbage(key, standing):
+                await objects.drop_unfinished(key)
                 removed += 1
     except (ExportError, TransientError) as error:
         log.warning("not swept", run_id=str(run_id), error=str(error))

@@ -144,7 +144,7 @@ class Work:
                 slices = await plan(order, self._selections, beside, estimated)
                 self._tell(Planned(slices=slices))
                 self._count([each.kind for each in slices if each.rows is None], counting, stack)
-            store = open_store(order.store)
+            store = open_store(order.store, order.store_options)
             while True:
                 await self._export(await self._orders.get(), snapshot, beside, counting, store)
 

@@ -36,13 +36,13 @@ class Exports:
     tenant: UUID = field(default_factory=uuid4)
     officer: Officer = field(default_factory=lambda: make_officer("officer"))
 
-    async def certificate_admitted(self) -> None:
+    async def certificate_admitted(self, tenant: UUID | None = None) -> None:
         """Put the certificate into the exporter's table, where nobody runs who would admit it."""
         await self.system.fetch(
             "exporter",
             "INSERT INTO certificate (certificate_id, tenant_id, version, active, pem) VALUES ($1, $2, 1, true, $3)",
             uuid4(),
-            self.tenant,
+            tenant or self.tenant,
             self.officer.pem.decode(),
         )
 

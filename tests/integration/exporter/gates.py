@@ -146,7 +146,6 @@ class GatedHistory:
             await connection.execute("INSERT INTO gate VALUES ($1, $2)", kind, f"{kind[0]}{row:06d}")
             async with _closed(connection) as gate:
                 yield gate
-            await connection.execute("DELETE FROM gate")
         finally:
             await connection.close()
 
@@ -193,9 +192,11 @@ async def step_closed(admin: str, table: str, event: str, condition: str) -> Asy
         await connection.execute(
             f"CREATE TRIGGER gate BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION gate()"
         )
-        async with _closed(connection) as gate:
-            yield gate
-        await connection.execute("DROP FUNCTION gate() CASCADE")
+        try:
+            async with _closed(connection) as gate:
+                yield gate
+        finally:
+            await connection.execute("DROP FUNCTION gate() CASCADE")
     finally:
         await connection.close()
 
@@ -203,5 +204,9 @@ async def step_closed(admin: str, table: str, event: str, condition: str) -> Asy
 @asynccontextmanager
 async def _closed(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Gate]:
     await connection.execute(f"SELECT pg_advisory_lock({_GATE})")
-    yield Gate(connection, waits=_WAITS.replace("$1", str(_GATE)), opens="SELECT pg_advisory_unlock_all()")
-    await connection.execute("SELECT pg_advisory_unlock_all()")
+    try:
+        yield Gate(connection, waits=_WAITS.replace("$1", str(_GATE)), opens="SELECT pg_advisory_unlock_all()")
+    finally:
+        # Where the server was stopped meanwhile, the gate went with it.
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock_all()")

@@ -39,9 +39,11 @@ class Story:
 
 
 @asynccontextmanager
-async def told(exports: Exports, run_id: UUID) -> AsyncIterator[Callable[[], Awaitable[Story]]]:
+async def told(
+    exports: Exports, run_id: UUID, *, from_beginning: bool = False
+) -> AsyncIterator[Callable[[], Awaitable[Story]]]:
     """Hear a run's events from now on; the function that is given reads until the run's end."""
-    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+    async with Listener(exports.system.kafka, "sluice.runs", from_beginning=from_beginning) as runs:
 
         async def story() -> Story:
             found = Story(run_id)

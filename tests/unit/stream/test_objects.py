@@ -93,3 +93,15 @@ def test_P6_a_url_that_makes_no_sense_is_refused_without_repeating_it(url: str) 
     with pytest.raises(StoreRefused) as refused:
         open_store(url)
     assert "secret" not in str(refused.value)
+
+
+async def test_R2_what_a_killed_writer_left_in_a_folder_is_found_and_removed(tmp_path: Path) -> None:
+    store = open_store(tmp_path.as_uri())
+    writer = store.open_writer("runs/r/a/part")
+    await writer.write(b"x" * 20 * 1024 * 1024)
+    (left,) = await store.unfinished("runs/r")
+    assert left.startswith("runs/r/a/part#")
+    await store.drop_unfinished(left)
+    await store.drop_unfinished(left)
+    assert not await store.unfinished("runs/r")
+    assert not await store.unfinished("runs/none")
