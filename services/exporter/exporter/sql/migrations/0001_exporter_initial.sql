@@ -93,15 +93,18 @@ BEGIN
 END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 
--- Wakes exporters: 'work' when there may be some, 'cancel' when a run's holder must look.
+-- Wakes exporters: 'work' when there may be some, 'cancel' when a run's holder must look. Row by row, and only for a
+-- change: a statement that changes nothing fires statement triggers too, and exporters would wake each other for ever.
 CREATE FUNCTION run_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(current_schema() || '_run', TG_ARGV[0]);
     RETURN NULL;
 END $$;
-CREATE TRIGGER run_admitted AFTER INSERT ON run FOR EACH STATEMENT EXECUTE FUNCTION run_notify('work');
-CREATE TRIGGER run_moved AFTER UPDATE OF state ON run FOR EACH STATEMENT EXECUTE FUNCTION run_notify('work');
-CREATE TRIGGER run_cancel AFTER UPDATE OF cancel_reason ON run FOR EACH STATEMENT EXECUTE FUNCTION run_notify('cancel');
+CREATE TRIGGER run_admitted AFTER INSERT ON run FOR EACH ROW EXECUTE FUNCTION run_notify('work');
+CREATE TRIGGER run_moved AFTER UPDATE OF state ON run FOR EACH ROW
+    WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION run_notify('work');
+CREATE TRIGGER run_cancel AFTER UPDATE OF cancel_reason ON run FOR EACH ROW
+    WHEN (OLD.cancel_reason IS DISTINCT FROM NEW.cancel_reason) EXECUTE FUNCTION run_notify('cancel');
 
 -- migrate: rollback
 DROP TABLE outbox, early_cancel, part, run, certificate, job;

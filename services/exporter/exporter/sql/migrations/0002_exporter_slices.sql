@@ -33,8 +33,10 @@ ALTER TABLE part
     DROP CONSTRAINT part_pkey,
     ADD PRIMARY KEY (run_id, kind, slice, number);
 
-CREATE TRIGGER run_shared AFTER UPDATE OF snapshot ON run FOR EACH STATEMENT EXECUTE FUNCTION run_notify('work');
-CREATE TRIGGER slice_moved AFTER UPDATE OF state ON slice FOR EACH STATEMENT EXECUTE FUNCTION run_notify('work');
+CREATE TRIGGER run_shared AFTER UPDATE OF snapshot ON run FOR EACH ROW
+    WHEN (OLD.snapshot IS DISTINCT FROM NEW.snapshot) EXECUTE FUNCTION run_notify('work');
+CREATE TRIGGER slice_moved AFTER UPDATE OF state ON slice FOR EACH ROW
+    WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION run_notify('work');
 
 -- migrate: rollback
 DROP TRIGGER run_shared ON run;
