@@ -11,6 +11,9 @@ from shared.errors import InvalidMessage
 from shared.topics import TOPIC_OF
 
 NAME_OF: dict[type[events.Event], tuple[str, int]] = {cls: name for name, cls in events.REGISTRY.items()}
+TYPES: dict[str, type[events.Event]] = {
+    f"sluice.{name}.v{number}": cls for (name, number), cls in events.REGISTRY.items()
+}
 ADAPTERS: dict[type[events.Event], TypeAdapter[events.Event]] = {cls: TypeAdapter(cls) for cls in NAME_OF}
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -102,13 +105,16 @@ def _text(headers: dict[str, bytes], name: str) -> str:
 
 
 def _event_type(ce_type: str) -> type[events.Event]:
+    known_type = TYPES.get(ce_type)
+    if known_type is not None:
+        return known_type
     name, _, version = ce_type.removeprefix("sluice.").rpartition(".v")
     known = sorted(number for kind, number in events.REGISTRY if kind == name)
     if not known:
         raise InvalidMessage(f"unknown event type {ce_type!r}")
     if not version.isdecimal() or int(version) not in known:
         raise InvalidMessage(f"{ce_type!r} has a version that is not known here; known for {name}: {known}")
-    return events.REGISTRY[name, int(version)]
+    raise InvalidMessage(f"{ce_type!r} is not written as it should be")
 
 
 def _event(event_type: type[events.Event], record: Received) -> events.Event:
@@ -122,7 +128,7 @@ def _event(event_type: type[events.Event], record: Received) -> events.Event:
         # The places and kinds of the faults, never the values: they may be personal data.
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors())
         raise InvalidMessage(f"{event_type.__name__} does not fit its schema: {faults}") from None
-    if key_of(event) != _key(record):
+    if str(key_of(event)).encode() != record.key and key_of(event) != _key(record):
         raise InvalidMessage(f"{event_type.__name__} travels under another key than its own")
     return event
 
