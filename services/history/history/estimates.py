@@ -119,7 +119,9 @@ class Estimates:
         run = await self._tracking.find(event, partition, ended=True)
         if run is not None and isinstance(event, events.RunSucceeded):
             await self._score(run, event)
-        await self._tracking.drop(event.run_id)
+            self._tracking.forget(event.run_id)
+        elif run is not None:
+            await self._tracking.drop(event.run_id)
 
     async def _score(self, run: Tracked, event: events.RunSucceeded) -> None:
         following, ended = run.following, event.at.timestamp()

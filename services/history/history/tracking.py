@@ -56,11 +56,11 @@ class Tracking:
         run = self._runs.get(event.run_id)
         if run is not None:
             return run
-        state, memory = await self._store.memory(event.run_id, event.job_id)
-        if memory is None if ended else state in TERMINAL:
+        known = await self._store.known(event.run_id, event.job_id)
+        memory = known.memory
+        if memory is None if ended else known.state in TERMINAL:
             return None
-        earlier, waits = await self._store.earlier_runs(event.job_id, event.run_id)
-        following = Following.begin(earlier, waits, memory.state["following"] if memory else None)
+        following = Following.begin(known.earlier, known.waits, memory.state["following"] if memory else None)
         run = Tracked(event.run_id, event.job_id, event.tenant_id, partition, following)
         if memory is not None:
             run.token, run.seq = memory.token, memory.seq
@@ -68,9 +68,13 @@ class Tracking:
         self._runs[event.run_id] = run
         return run
 
+    def forget(self, run_id: UUID) -> None:
+        """Forget a run that has ended, here."""
+        self._runs.pop(run_id, None)
+
     async def drop(self, run_id: UUID) -> None:
         """Forget a run that has ended, here and in the store."""
-        self._runs.pop(run_id, None)
+        self.forget(run_id)
         await self._store.drop([run_id])
 
     async def drop_ended(self) -> None:

@@ -36,6 +36,11 @@ class Past:
             self.points = [(ts, units, 0.0)]
             self.moved_at = ts
             return
+        if units < 0.9 * self.points[-1][1]:
+            # Another attempt that begins anew: what came before says nothing of when it will end.
+            self.began, self.points, self.every, self.moved_at = ts, [(ts, units, 0.0)], 0.0, ts
+            self.gaps, self.stalled, self.stalls = [], 0.0, 0
+            return
         if units <= self.points[-1][1]:
             return
         self._moved(ts)

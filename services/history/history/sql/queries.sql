@@ -173,8 +173,21 @@ LIMIT $7;
 -- count_download: note that a file is being downloaded
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
 
--- load_estimator: a run's state in the log and its estimator's memory, as far as there are any
-SELECT run.state, memory.token, memory.seq, memory.state AS memory
+-- load_estimator: a run's state in the log, its estimator's memory, and its job's latest successful runs, in one go
+SELECT run.state, memory.token, memory.seq, memory.state AS memory, (
+    SELECT coalesce(jsonb_agg(earlier), '[]') FROM (
+        SELECT earlier.run_id, extract(epoch FROM earlier.started_at)::float8 AS started_at,
+            extract(epoch FROM earlier.ended_at - earlier.attempt_started_at)::float8 AS duration,
+            extract(epoch FROM earlier.started_at - earlier.queued_at)::float8 AS waited,
+            earlier.rows AS units_total, earlier.bytes_raw AS bytes, earlier.state AS status,
+            score.curve, score.coverage
+        FROM run AS earlier LEFT JOIN estimate_score AS score USING (run_id)
+        WHERE earlier.job_id = $2 AND earlier.removed_at IS NULL AND earlier.state = 'succeeded'
+            AND earlier.started_at IS NOT NULL AND earlier.run_id <> $1
+        ORDER BY earlier.created_at DESC
+        LIMIT 20
+    ) AS earlier
+) AS earlier
 FROM (SELECT $1::uuid AS run_id) AS asked
 LEFT JOIN run USING (run_id)
 LEFT JOIN estimate_state AS memory USING (run_id);
@@ -195,17 +208,8 @@ WHERE (estimate_state.token, estimate_state.seq) <= (EXCLUDED.token, EXCLUDED.se
 -- drop_estimators: forget estimators whose runs have ended
 DELETE FROM estimate_state WHERE run_id = ANY($1::uuid[]);
 
--- earlier_runs: a job's latest successful runs with how their time was spent, newest first
-SELECT run.run_id, extract(epoch FROM run.started_at)::float8 AS started_at,
-    extract(epoch FROM run.ended_at - run.attempt_started_at)::float8 AS duration,
-    extract(epoch FROM run.started_at - run.queued_at)::float8 AS waited,
-    run.rows AS units_total, run.bytes_raw AS bytes, run.state AS status, score.curve, score.coverage
-FROM run LEFT JOIN estimate_score AS score USING (run_id)
-WHERE run.job_id = $1 AND run.state = 'succeeded' AND run.started_at IS NOT NULL AND run.run_id <> $2
-ORDER BY run.created_at DESC
-LIMIT 20;
-
--- save_scores: note how a run's time was spent and how good its estimates were
+-- save_scores: note how a run's time was spent and how good its estimates were, and forget its estimator
+WITH ended AS (DELETE FROM estimate_state WHERE run_id = $1)
 INSERT INTO estimate_score (
     run_id, job_id, tenant_id, curve, estimates, error_ratio, coverage, shown, scored_at
 )

@@ -25,6 +25,16 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A run's state by the log, its estimator's memory, its job's latest successful runs and their waits in seconds."""
+
+    state: RunState | None
+    memory: Memory | None
+    earlier: list[EarlierRun]
+    waits: list[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """How a run's time was spent (`curve`), and how good its estimates were."""
 
@@ -44,22 +54,19 @@ class EstimateStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def memory(self, run_id: UUID, job_id: UUID) -> tuple[RunState | None, Memory | None]:
-        """Return a run's state as the log has it, and its stored memory."""
+    async def known(self, run_id: UUID, job_id: UUID) -> Known:
+        """Return what is known of a run, and of its job's runs before it."""
         async with connection(self._pool) as database:
-            row = await database.fetchrow(SQL["load_estimator"], run_id)
+            row = await database.fetchrow(SQL["load_estimator"], run_id, job_id)
         assert row is not None
-        if row["memory"] is None:
-            return row["state"], None
-        known = Memory(run_id=run_id, job_id=job_id, token=row["token"], seq=row["seq"], state=row["memory"])
-        return row["state"], known
-
-    async def earlier_runs(self, job_id: UUID, but: UUID) -> tuple[list[EarlierRun], list[float]]:
-        """Return the job's latest successful runs, and for how many seconds each waited in the queue."""
-        async with connection(self._pool) as database:
-            rows = await database.fetch(SQL["earlier_runs"], job_id, but)
-        waits = [row["waited"] for row in rows if row["waited"] is not None]
-        return [EarlierRun.of(dict(row)) for row in rows], waits
+        return Known(
+            state=row["state"],
+            memory=None
+            if row["memory"] is None
+            else Memory(run_id=run_id, job_id=job_id, token=row["token"], seq=row["seq"], state=row["memory"]),
+            earlier=[EarlierRun.of(each) for each in row["earlier"]],
+            waits=[each["waited"] for each in row["earlier"] if each["waited"] is not None],
+        )
 
     async def ended(self, run_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the runs that have ended, by the log."""
@@ -82,7 +89,7 @@ class EstimateStore:
             await database.execute(SQL["drop_estimators"], list(run_ids))
 
     async def save_score(self, score: Score, now: datetime) -> None:
-        """Note what is learnt of an ended run; once."""
+        """Note what is learnt of an ended run, once, and forget its memory."""
         async with connection(self._pool) as database:
             await database.execute(
                 SQL["save_scores"],

@@ -1,0 +1,125 @@
+"""How fast the log is written, beside a bare consumer that copies as many rows, and how fast it is rebuilt."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+
+from history.app import rebuilt_log
+from history.consumer import LOG_TOPICS, record_events
+from history.recorder import Recorder
+from history.settings import Settings
+from history.store.log import RunLog
+from shared.codec import Message
+from shared.kafka import Consumer, Producer
+from shared.postgres import open_pool
+from tests.support.system import System
+
+BATCH = 2000
+
+
+class Stopwatch:
+    """Runs from the first batch to the last of `expected` messages."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected = expected
+        self._count = 0
+        self._began = 0.0
+        self.per_second = 0.0
+        self.done = asyncio.Event()
+
+    async def timed(self, count: int, work: Callable[[], Awaitable[object]]) -> None:
+        """Do the work of a batch and count its messages."""
+        self._began = self._began or time.perf_counter()
+        await work()
+        self._count += count
+        if self._count >= self._expected:
+            self.per_second = self._count / (time.perf_counter() - self._began)
+            self.done.set()
+
+
+async def recorder(system: System, events: int) -> float:
+    """Return the events that the recorder writes in a second, PostgreSQL included."""
+    watch = Stopwatch(events)
+    async with (
+        open_pool(system.dsn("history"), size=4, name="bench") as pool,
+        Producer.opened(system.kafka, name="bench") as producer,
+    ):
+        record = record_events(Recorder(RunLog(pool)))
+
+        async def handle(messages: Sequence[Message]) -> None:
+            await watch.timed(len(messages), lambda: record(messages))
+
+        consumer = Consumer(
+            bootstrap=system.kafka,
+            group=f"bench-{secrets.token_hex(4)}",
+            topics=LOG_TOPICS,
+            handle=handle,
+            producer=producer,
+            batch=BATCH,
+        )
+        stopping = asyncio.Event()
+        running = asyncio.create_task(consumer.run(stopping))
+        await watch.done.wait()
+        stopping.set()
+        await running
+    return watch.per_second
+
+
+async def bare(system: System, events: int) -> float:
+    """Return the messages that a loop of a few lines copies into a table in a second."""
+    watch = Stopwatch(events)
+    database = await asyncpg.connect(system.dsn("history"))
+    await database.execute("""
+        CREATE UNLOGGED TABLE IF NOT EXISTS bench
+            (run_id uuid, token bigint, seq bigint, kind text, at timestamptz, details text)
+    """)
+    await database.execute("ALTER TABLE bench SET LOGGED; TRUNCATE bench")
+    consumer = AIOKafkaConsumer(
+        *(topic.name for topic in LOG_TOPICS),
+        bootstrap_servers=system.kafka,
+        group_id=f"bench-{secrets.token_hex(4)}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    try:
+        while not watch.done.is_set():
+            polled = await consumer.getmany(timeout_ms=500, max_records=BATCH)
+            rows = [_row(record) for records in polled.values() for record in records]
+
+            async def work(rows: list[tuple[object, ...]] = rows) -> None:
+                async with database.transaction():
+                    await database.copy_records_to_table("bench", records=rows)
+                await consumer.commit()
+
+            if rows:
+                await watch.timed(len(rows), work)
+    finally:
+        await consumer.stop()
+        await database.close()
+    return watch.per_second
+
+
+def _row(record: ConsumerRecord) -> tuple[object, ...]:
+    said = json.loads(record.value)
+    at = said.get("at") or said.get("triggered_at")
+    text = record.value.decode()
+    return UUID(said["run_id"]), said.get("token"), said.get("seq"), record.topic, datetime.fromisoformat(at), text
+
+
+async def rebuilding(system: System) -> float:
+    """Return the events from which the log is rebuilt in a second, the replacing included."""
+    environment = {
+        "SLUICE_KAFKA_BOOTSTRAP": system.kafka,
+        "SLUICE_HISTORY_POSTGRES": system.dsn("history"),
+        "SLUICE_HISTORY_STORE": "file:///tmp",
+    }
+    rebuilt = await rebuilt_log(Settings.load(environment))
+    return rebuilt.events / rebuilt.seconds

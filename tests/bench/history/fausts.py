@@ -1,0 +1,52 @@
+"""One faust app in a process of its own: the estimates, or an agent that only decodes; prints events a second."""
+
+import asyncio
+import os
+import sys
+import time
+from typing import Any
+
+from history.agents import FaustLoop, attach_agents, new_faust_app
+from history.estimates import Estimates
+from history.intake import Intake
+from history.settings import Settings
+from history.store.estimates import EstimateStore
+from shared.codec import Received, decode
+from shared.kafka import Producer
+from shared.postgres import open_pool
+from tests.bench.history.consuming import Stopwatch
+
+
+async def main(which: str, events: int) -> None:
+    """Handle so many events, say how many a second, and end at once."""
+    settings = Settings.load()
+    watch, stopping = Stopwatch(events), asyncio.Event()
+    async with (
+        open_pool(settings.postgres, size=4, name="bench") as pool,
+        Producer.opened(settings.kafka, name="bench") as producer,
+    ):
+        app: Any = new_faust_app(settings.kafka)
+        app.conf.id = f"bench-{which}-{time.time_ns()}"
+        estimates = Estimates(EstimateStore(pool), producer)
+        intake = Intake(estimates, producer, group="bench", stopping=stopping)
+
+        async def only_decode(record: Received) -> None:
+            decode(record)
+
+        take = intake.take if which == "ours" else only_decode
+
+        async def timed(record: Received) -> None:
+            await watch.timed(1, lambda: take(record))
+
+        attach_agents(app, take=timed, assigned=lambda _: None)
+        loops = [FaustLoop(app, stalled_after=settings.stalled_after).run(stopping)]
+        loops += [estimates.run(stopping)] if which == "ours" else []
+        running = [asyncio.create_task(loop) for loop in loops]
+        await asyncio.wait([asyncio.create_task(watch.done.wait()), *running], return_when=asyncio.FIRST_COMPLETED)
+    sys.stdout.write(f"{watch.per_second}\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

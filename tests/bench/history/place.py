@@ -1,0 +1,26 @@
+"""Where the measurements run: a Kafka, a PostgreSQL and history's schema, all of their own and gone afterwards."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Warden
+from tests.support.servers import Databases
+from tests.support.system import System
+
+
+@asynccontextmanager
+async def place() -> AsyncIterator[System]:
+    """Give a system with topics and an empty history schema, no process started."""
+    with Warden() as warden:
+        folder = warden.temporary_folder("sluice-bench-")
+        kafka, postgres = Kafka(folder / "kafka", warden), Postgres(folder / "postgres", warden)
+        bootstrap, admin = kafka.start(), postgres.start()
+        system = await System.prepare(folder / "logs", bootstrap, Databases(admin), warden, services=("history",))
+        try:
+            yield system
+        finally:
+            system.stop()
+            kafka.stop()
+            postgres.stop()

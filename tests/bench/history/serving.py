@@ -1,0 +1,140 @@
+"""What clients see: how soon an event is visible, how a list scales, and live updates to a thousand clients."""
+
+import asyncio
+import time
+from contextlib import suppress
+from uuid import UUID, uuid4
+
+import httpx
+
+from shared import auth, codec, events
+from shared.clock import SystemClock
+from shared.kafka import Producer
+from tests.support.system import Service, System
+from tests.support.wait import eventually
+from tests.unit.history.stories import Story
+
+TENANT = uuid4()
+
+
+async def client_of(system: System, api: Service) -> tuple[httpx.AsyncClient, str]:
+    """Return a client that the API knows, and its token."""
+    identity_id = uuid4()
+    token = auth.mint(identity_id)
+    await system.publish(
+        events.IdentitySaved(
+            identity_id=identity_id,
+            kind="api-key",
+            tenant_id=TENANT,
+            user_id=uuid4(),
+            name="bench",
+            roles=("operator",),
+            secret_hash=auth.secret_hash(token.secret),
+            expires_at=None,
+            revoked=False,
+            version=1,
+        )
+    )
+    client = httpx.AsyncClient(base_url=api.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+    async def known() -> bool:
+        return (await client.get("/api/v1/runs", params={"limit": 1})).status_code == 200
+
+    await eventually(known, timeout=600)
+    return client, str(token)
+
+
+async def visible_p99(system: System, client: httpx.AsyncClient, *, seconds: int = 10) -> float:
+    """Return the 99th percentile of seconds from an event's sending to its being seen, at 1,000 events a second."""
+    looks: list[asyncio.Task[float]] = []
+    async with Producer.opened(system.kafka, name="bench") as producer:
+        for number in range(seconds * 20):
+            until = time.perf_counter() + 0.05
+            stories = [Story(tenant_id=TENANT).triggered().queued() for _ in range(25)]
+            told = [event for story in stories for event in story.everything]
+            looks.append(asyncio.create_task(_seen(client, stories[number % 25].run_id)))
+            await producer.send(codec.encode(event, source="bench", at=SystemClock().now()) for event in told)
+            await asyncio.sleep(max(0.0, until - time.perf_counter()))
+    return percentile([await look for look in looks])
+
+
+async def list_p99(client: httpx.AsyncClient, requests: int = 200) -> float:
+    """Return the 99th percentile of seconds for a page of the run list and the one after it."""
+    took = []
+    for _ in range(requests):
+        began = time.perf_counter()
+        page = (await client.get("/api/v1/runs", params={"limit": 50})).json()
+        took.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        await client.get("/api/v1/runs", params={"limit": 50, "cursor": page["next"]})
+        took.append(time.perf_counter() - began)
+    return percentile(took)
+
+
+async def fill(system: System, runs: int) -> None:
+    """Put ended runs into the log, of 1,000 jobs of the tenant."""
+    await system.fetch(
+        "history",
+        """
+        INSERT INTO run (run_id, job_id, tenant_id, version, state, created_at, title, source, type, life_state,
+            life_token, life_seq, first_at, queued_at, started_at, attempt_started_at, ended_at, rows, recipients)
+        SELECT gen_random_uuid(), md5((n % 1000)::text)::uuid, $1, nextval('run_version'), 'succeeded', at, 'Filled',
+            'contact_history', 'interaction', 'succeeded', 1, 3, at, at, at, at, at + interval '1 minute', n, '[]'
+        FROM generate_series(1, $2) AS n, LATERAL (SELECT now() - n * interval '1 second' AS at) AS times
+        """,
+        TENANT,
+        runs,
+    )
+    await system.fetch("history", "ANALYZE run")
+
+
+async def sse_p99(system: System, api: Service, token: str, *, clients: int = 1000, updates: int = 20) -> float:
+    """Return the 99th percentile of seconds from sending an update to its arrival at each of the clients."""
+    story = Story(tenant_id=TENANT).triggered().queued().started()
+    await system.publish(*story.everything)
+    host, port = api.url.removeprefix("http://").split(":")
+    arrivals: list[float] = []
+    sent: dict[int, float] = {}
+    readers = [asyncio.create_task(_follow((host, int(port)), token, sent, arrivals)) for _ in range(clients)]
+
+    async def all_there() -> bool:
+        return await api.metric("sluice_live_clients") >= clients
+
+    await eventually(all_there, timeout=120)
+    async with Producer.opened(system.kafka, name="bench") as producer:
+        for number in range(1, updates + 1):
+            story.progressed(number, total=1000)
+            sent[number] = time.perf_counter()
+            await producer.send([codec.encode(story.progress[-1], source="bench", at=SystemClock().now())])
+            wanted = number * clients
+            with suppress(AssertionError):  # what has not come by then is missing from the arrivals
+                await eventually(lambda wanted=wanted: len(arrivals) >= wanted, timeout=5)  # type: ignore[misc]
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+    return percentile(arrivals) if len(arrivals) >= 0.99 * clients * updates else float("inf")
+
+
+async def _follow(where: tuple[str, int], token: str, sent: dict[int, float], arrivals: list[float]) -> None:
+    reader, writer = await asyncio.open_connection(*where)
+    writer.write(f"GET /api/v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    while line := await reader.readline():
+        if b'"units_done":' in line:
+            number = int(line.partition(b'"units_done":')[2].partition(b",")[0])
+            if number in sent:
+                arrivals.append(time.perf_counter() - sent[number])
+
+
+async def _seen(client: httpx.AsyncClient, run_id: UUID) -> float:
+    began = time.perf_counter()
+
+    async def there() -> bool:
+        return (await client.get(f"/api/v1/runs/{run_id}")).status_code == 200
+
+    await eventually(there)
+    return time.perf_counter() - began
+
+
+def percentile(values: list[float], share: float = 0.99) -> float:
+    """Return a percentile of measured values."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
