@@ -99,7 +99,11 @@ CurrentIdentity = Annotated[Identity, Depends(identity)]
 def require(*roles: Role) -> Any:
     """Return the dependency of an operation that needs one of the roles; admins may all."""
 
-    async def allowed(who: CurrentIdentity) -> Identity:
+    # Not by way of CurrentIdentity: one dependency less to solve for each request.
+    async def allowed(
+        request: Request, bearer: Annotated[Any, Depends(_bearer)], cookie: Annotated[str | None, Depends(_cookie)]
+    ) -> Identity:
+        who = await identity(request, bearer, cookie)
         if not who.may(*roles):
             raise Problem(403, "access-denied", f"This needs the role {' or '.join(roles)}; ask an administrator.")
         return who

@@ -1,0 +1,78 @@
+"""What happens at once: J9's trigger in flight, two edits of one version, one request sent twice, two last admins."""
+
+import asyncio
+
+import httpx
+
+from shared.events import JobDeleted, JobSaved
+from tests.integration.job_api.stories import Story
+from tests.integration.job_api.test_run_events import take
+from tests.integration.job_api.world import HOURLY, ONCE_LATER, Tenant, World, draft
+
+ROUNDS = 25
+
+
+async def test_J9_a_trigger_and_a_deletion_that_cross_end_in_one_of_the_two_ways(world: World, tenant: Tenant) -> None:
+    seen = set()
+    for number in range(ROUNDS):
+        job = await tenant.job(schedule=ONCE_LATER if number % 2 else HOURLY)
+        story = Story(job, tenant.tenant_id)
+        path = f"/api/v1/jobs/{job['id']}"
+        both = [tenant.client.delete(path, headers={"If-Match": "*"}), take(world, story.triggered(), story.queued())]
+        # Which one begins is taken in turns; which one wins is the database's.
+        results = await asyncio.gather(*(both if number % 4 < 2 else reversed(both)))
+        answer = next(each for each in results if isinstance(each, httpx.Response))
+        runs = await world.admin.fetchval("SELECT count(*) FROM job_api.run_view WHERE job_id = $1", story.job_id)
+        told = [event for event in await world.events() if getattr(event, "job_id", None) == story.job_id]
+        if answer.status_code == 204:
+            assert (runs, (await tenant.client.get(path)).status_code) == (0, 404)
+            assert isinstance(told[-1], JobDeleted), "nothing is told of a job after its end"
+        else:
+            assert (answer.status_code, answer.json()["run"], runs) == (409, str(story.run_id), 1)
+            assert isinstance(told[-1], JobSaved)
+        seen.add(answer.status_code)
+    assert seen <= {204, 409}
+
+
+async def test_I3_of_two_edits_of_one_version_one_is_lost_and_told_so(world: World, tenant: Tenant) -> None:
+    for _ in range(5):
+        job = await tenant.job()
+        path, headers = f"/api/v1/jobs/{job['id']}", {"If-Match": '"1"'}
+        answers = await asyncio.gather(
+            *(tenant.client.patch(path, json={"title": f"by {number}"}, headers=headers) for number in range(4))
+        )
+        assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+        winner = next(answer for answer in answers if answer.status_code == 200)
+        assert (await tenant.client.get(path)).json() == winner.json()
+
+
+async def test_I3_one_request_sent_many_times_at_once_is_done_once(tenant: Tenant) -> None:
+    headers = {"Idempotency-Key": "all at once"}
+    answers = await asyncio.gather(
+        *(tenant.client.post("/api/v1/jobs", json=draft(), headers=headers) for _ in range(5))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len((await tenant.client.get("/api/v1/jobs")).json()["items"]) == 1
+
+
+async def test_U2_two_administrators_cannot_shut_each_other_out_at_once(world: World, tenant: Tenant) -> None:
+    body = {"name": "second", "roles": ["admin"]}
+    second = (await tenant.client.post("/api/v1/users", json=body)).json()["id"]
+    first = (await tenant.client.get("/api/v1/me")).json()["user_id"]
+    answers = await asyncio.gather(
+        *(tenant.client.patch(f"/api/v1/users/{each}", json={"roles": ["viewer"]}) for each in (first, second))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+
+async def test_J9_events_for_one_job_from_two_members_do_not_wait_in_a_circle(world: World, tenant: Tenant) -> None:
+    jobs = [await tenant.job(schedule=HOURLY) for _ in range(6)]
+    stories = [Story(job, tenant.tenant_id) for job in jobs]
+    await asyncio.gather(
+        take(world, *(story.triggered() for story in stories)),
+        *(tenant.client.post(f"/api/v1/jobs/{job['id']}/suspend") for job in reversed(jobs)),
+    )
+    for job in jobs:
+        found = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()
+        assert (found["state"], found["latest_run"]["state"]) == ("suspended", "queued")
