@@ -1,0 +1,129 @@
+"""S7, J5 and J10 under storms: jobs change and the clock is stepped while processes and servers are killed."""
+
+import random
+from collections.abc import AsyncIterator
+from os import environ
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from deploy.local.processes import Warden
+from scheduler.auditor import _in_piece
+from scheduler.store_audit import AuditLog
+from shared import events
+from shared.codec import decode
+from shared.postgres import open_pool
+from tests.chaos.scheduler.oracle import Fate, judge
+from tests.chaos.scheduler.storm import Storm
+from tests.support.listener import Listener
+from tests.support.servers import Databases, MakeKafka, MakePostgres
+from tests.support.system import System
+from tests.support.wait import eventually
+from tests.unit.scheduler.memory import HOUR
+
+SLOTS = int(environ.get("SLUICE_TEST_STORM_SLOTS", "50000"))
+"""How many slots the storms last, both together."""
+SEED = int(environ.get("SLUICE_TEST_STORM_SEED", "5"))
+JOBS = 400
+
+
+@pytest.fixture
+async def storm(
+    make_kafka: MakeKafka, make_postgres: MakePostgres, warden: Warden, tmp_path: Path
+) -> AsyncIterator[Storm]:
+    kafka, postgres = make_kafka(), make_postgres()
+    bootstrap, admin = kafka.start(), postgres.start()
+    system = await System.prepare(tmp_path, bootstrap, Databases(admin), warden, services=("scheduler",))
+    # Tests' servers may forget what they acknowledged when they are killed; nothing can be exact on such a one.
+    await system.fetch("scheduler", "ALTER ROLE scheduler SET synchronous_commit = on")
+    made = Storm(system, kafka, postgres, random.Random(SEED))
+    now = await made.now()
+    await made.tell(*(made.new_job(now) for _ in range(JOBS)))
+    made.schedulers = [system.start("scheduler", "run") for _ in range(2)]
+    for each in made.schedulers:
+        await each.ready()
+    yield made
+    system.stop()
+
+
+async def told(storm: Storm, at_least: int) -> list[Fate]:
+    """Read all triggers from their topic's beginning."""
+    found: list[Fate] = []
+    seen = set[UUID]()
+    async with Listener(storm.kafka.bootstrap, "sluice.triggers", from_beginning=True) as listener:
+        while len(seen) < at_least:
+            event = decode(await listener.record()).event
+            assert isinstance(event, events.SlotTriggered | events.SlotSkipped)
+            found.append(event)
+            seen.add(event.run_id)
+    return found
+
+
+async def audited_differences(storm: Storm) -> tuple[int, list[str]]:
+    """Let the auditor go over everything since the storm began; return the number of slots and what differs."""
+    async with open_pool(storm.system.dsn("scheduler"), size=2, name="test") as pool:
+        audits, slots, found = AuditLog(pool), 0, list[str]()
+        await storm.fetch("DELETE FROM audit")
+        await storm.fetch(
+            "INSERT INTO audit (slots_from, slots_to, due_at) VALUES ('2000-01-01', ledger_now(), ledger_now())"
+        )
+        while True:
+            async with audits.next_piece(150, rest=HOUR) as piece:
+                if piece is None:
+                    return slots, found
+                slots += sum(len(each) for each in piece.ledger.values())
+                found += [f"{version.job_id} {slot} {kind}" for version, slot, kind in _in_piece(piece)]
+
+
+async def check(storm: Storm, request: pytest.FixtureRequest) -> None:
+    await storm.settle()
+    for each in storm.schedulers:
+        each.running.stop()
+    ledger = await storm.ledger()
+    verdict = judge(storm.stories.values(), ledger, await told(storm, len(ledger)), storm.latest)
+    audited, differences = await audited_differences(storm)
+    report = (
+        f"{len(ledger)} slots, {storm.changes} changes, broken: {storm.broken or 'nothing'}; lost {len(verdict.lost)},"
+        f" doubled {len(verdict.told_twice)}, decided before a change had come {verdict.early}, audited {audited}"
+    )
+    request.node.add_report_section("call", "storm", report)
+    assert verdict.lost[:5] == []
+    assert verdict.wrong[:5] == []
+    assert verdict.untold[:5] == []
+    assert verdict.told_twice[:5] == []
+    assert differences[:5] == []
+    assert audited > 0
+    assert verdict.early < len(ledger) / 2, "most slots are decided by the version they belong to"
+
+
+async def rage(storm: Storm, slots: int, breakage: dict[int, str | None]) -> None:
+    """Change jobs and step the clock until there are so many slots; break what `breakage` says at each turn."""
+    turn = 0
+    while (count := await storm.slots()) < slots:
+        turn += 1
+        await storm.keep_running()
+        await storm.gust(storm.dice.randint(20, 120))
+        if storm.dice.random() < 0.6:
+            await eventually(storm.known, timeout=240)
+        back = storm.dice.random() < 0.15
+        await storm.step(HOUR * (-storm.dice.randint(1, 3) if back else storm.dice.randint(1, 9)))
+        if (what := breakage.get(turn % len(breakage))) is not None:
+            await storm.break_something(what)
+        elif not back and storm.dice.random() < 0.5:
+            await storm.grown(count)
+
+
+async def test_S7_J5_J10_thousands_of_changes_against_running_schedulers(
+    storm: Storm, request: pytest.FixtureRequest
+) -> None:
+    await rage(storm, SLOTS // 2, {0: None})
+    await check(storm, request)
+
+
+async def test_S7_nothing_is_lost_or_doubled_while_everything_is_killed(
+    storm: Storm, request: pytest.FixtureRequest
+) -> None:
+    plan = ["scheduler", None, "scheduler", "postgres", None, "scheduler", "kafka", None, "stalled", "scheduler"]
+    await rage(storm, SLOTS // 2, dict(enumerate(plan)))
+    await check(storm, request)
