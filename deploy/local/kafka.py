@@ -58,7 +58,11 @@ QUIET = [
 class Kafka:
     """A Kafka node over one folder; it can be stopped, killed and started again, and keeps its port."""
 
-    def __init__(self, folder: Path, warden: Warden, *, port: int | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, warden: Warden, *, port: int | None = None, log: Path | None = None, extra: str = ""
+    ) -> None:
+        """`extra` is further lines of server.properties, which win; `{port}` and such stand in them as in SETTINGS."""
+        self._settings = SETTINGS + extra
         self.folder = folder
         self.log = log or folder / "kafka.log"
         self._data = folder / "data"
@@ -100,7 +104,7 @@ class Kafka:
         properties = self.folder / "server.properties"
         for attempt in range(3):
             self._port = free_port(preferred=self._port)
-            settings = SETTINGS.format(host=LOOPBACK, port=self._port, controller=free_port(), data=self._data)
+            settings = self._settings.format(host=LOOPBACK, port=self._port, controller=free_port(), data=self._data)
             properties.write_text(settings)
             self._format(properties)
             process = Running(self._command(properties, lock), self._warden)

@@ -1,0 +1,115 @@
+"""Kafka over TLS, with a login or a client's certificate: what fits goes through, what does not is refused."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from shared import codec
+from shared.errors import InvalidSettings
+from shared.kafka import Consumer, KafkaUnavailable, Producer
+from shared.kafka.admin import create_topics, replay_dead_letters
+from shared.kafka_access import KafkaAccess, Mechanism
+from shared.settings import KafkaSettings, load
+from shared.topics import TOPICS
+from tests.integration.deploy.authority import Authority
+from tests.integration.deploy.conftest import SecureKafka
+
+
+@pytest.fixture(params=["PLAIN", "SCRAM-SHA-512"])
+def mechanism(request: pytest.FixtureRequest) -> Mechanism:
+    given: Mechanism = request.param
+    return given
+
+
+def environment(kafka: SecureKafka, mechanism: Mechanism, folder: Path) -> dict[str, str]:
+    password = folder / "kafka-password"
+    password.write_text(kafka.password + "\n")
+    return {
+        "SLUICE_KAFKA_BOOTSTRAP": kafka.login,
+        "SLUICE_KAFKA_PARTITIONS": "2",
+        "SLUICE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "SLUICE_KAFKA_SASL_MECHANISM": mechanism,
+        "SLUICE_KAFKA_SASL_USERNAME": "sluice",
+        "SLUICE_KAFKA_SASL_PASSWORD_FILE": str(password),
+        "SLUICE_KAFKA_CA_FILE": str(kafka.authority.ca),
+    }
+
+
+async def test_everything_we_do_with_kafka_works_over_tls_with_a_login(
+    secure_kafka: SecureKafka, mechanism: Mechanism, tmp_path: Path
+) -> None:
+    topic = TOPICS[0] if mechanism == "PLAIN" else TOPICS[1]
+    settings = load(KafkaSettings, "KAFKA", environment(secure_kafka, mechanism, tmp_path))
+    assert secure_kafka.password not in repr(settings) + repr(settings.kafka)
+    await create_topics(settings)
+    stopping = asyncio.Event()
+
+    async def handle(_: object) -> None:
+        raise AssertionError("nothing here can be read")
+
+    async with Producer.opened(settings.kafka, name="test") as producer:
+        consumer = Consumer(
+            bootstrap=settings.kafka, group=f"test-{mechanism}", topics=[topic], handle=handle, producer=producer
+        )
+        running = asyncio.create_task(consumer.run(stopping))
+        # What cannot be read goes to the dead letters: then the consumer has read, and its producer has written.
+        await producer.send([codec.Record(topic.name, b"x", b"not an event", ())])
+        await first_record(settings.kafka, topic.dead)
+        stopping.set()
+        await running
+    assert await replay_dead_letters(settings.kafka, topic, quiet=timedelta(seconds=1)) == 1
+
+
+async def first_record(access: KafkaAccess, topic: str) -> None:
+    consumer = AIOKafkaConsumer(topic, **access.options(), auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        await asyncio.wait_for(consumer.getone(), 60)
+    finally:
+        await consumer.stop()
+
+
+async def test_a_client_s_certificate_is_shown_where_kafka_wants_one(secure_kafka: SecureKafka) -> None:
+    certificate, key = secure_kafka.authority.sign("client")
+    access = KafkaAccess(
+        bootstrap=secure_kafka.mutual,
+        protocol="SSL",
+        ca_file=str(secure_kafka.authority.ca),
+        cert_file=str(certificate),
+        key_file=str(key),
+    )
+    async with Producer.opened(access, name="test"):
+        pass
+    with pytest.raises(KafkaUnavailable):
+        async with Producer.opened(replace(access, cert_file=None, key_file=None), name="test"):
+            pass
+
+
+async def test_a_wrong_password_and_a_server_that_is_not_trusted_are_refused(
+    secure_kafka: SecureKafka, tmp_path: Path
+) -> None:
+    good = KafkaAccess(
+        bootstrap=secure_kafka.login,
+        protocol="SASL_SSL",
+        username="sluice",
+        password=secure_kafka.password,
+        ca_file=str(secure_kafka.authority.ca),
+    )
+    async with Producer.opened(good, name="test"):
+        pass
+    other = Authority(tmp_path, "another authority")
+    for bad in (replace(good, password="wrong"), replace(good, ca_file=str(other.ca))):
+        with pytest.raises(KafkaUnavailable):
+            async with Producer.opened(bad, name="test"):
+                pass
+
+
+async def test_a_certificate_file_that_is_none_is_told_by_name(secure_kafka: SecureKafka, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    access = KafkaAccess(bootstrap=secure_kafka.mutual, protocol="SSL", ca_file=str(tmp_path / "ca.pem"))
+    with pytest.raises(InvalidSettings, match=r"SLUICE_KAFKA_CA_FILE.*ca\.pem"):
+        access.tls()

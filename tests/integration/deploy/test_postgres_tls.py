@@ -1,0 +1,104 @@
+"""PostgreSQL over TLS, by what stands in the DSN: a Debian server, for the one in a wheel was built without TLS."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.postgres_account import Account, working_account
+from deploy.local.processes import POSTGRES_RANK, Command, Running, Warden, plain_environment
+from shared.errors import SluiceError
+from shared.postgres import migrate, open_pool
+from shared.provision import ProvisionSettings, provision
+from tests.integration.deploy.authority import Authority
+from tests.support.wait import eventually_now
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no PostgreSQL with TLS here (Debian: apt-get install postgresql)")
+SERVICES = ("job_api", "scheduler", "exporter", "history")
+PASSWORD = "test-password"
+
+
+@pytest.fixture(scope="module")
+def server(authority: Authority, warden: Warden, servers_folder: Path) -> Iterator[str]:
+    """Give the address (host:port) of a server that lets nobody in without TLS."""
+    folder = servers_folder / "postgres-tls"
+    folder.mkdir()
+    account = working_account(folder)
+    account.give(folder)
+    port = free_port()
+    make_cluster(folder, account, authority)
+    running = Running(
+        Command(
+            name="PostgreSQL with TLS",
+            words=[str(PROGRAMS[-1]), "-D", str(folder / "data"), f"--port={port}", "--fsync=off"],
+            environment=plain_environment(),
+            log=folder / "postgres.log",
+            folder=folder,
+            stop_signal=signal.SIGINT,
+            rank=POSTGRES_RANK,
+            user=account.user,
+            group=account.group,
+        ),
+        warden,
+    )
+    eventually_now(lambda: b"ready to accept connections" in (folder / "postgres.log").read_bytes(), timeout=60)
+    yield f"{LOOPBACK}:{port}"
+    running.stop()
+
+
+def make_cluster(folder: Path, account: Account, authority: Authority) -> None:
+    (folder / "password").write_text(PASSWORD)
+    account.give(folder / "password")
+    words = [str(PROGRAMS[-1].with_name("initdb")), "-D", str(folder / "data"), "-U", "postgres", "--no-sync"]
+    words += ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--encoding=UTF8", "--locale=C.UTF-8"]
+    subprocess.run(
+        words,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        user=account.user,
+        group=account.group,
+        extra_groups=None if account.user is None else [],
+    )
+    certificate, key = authority.sign("postgres", LOOPBACK)
+    for source, name in ((certificate, "server.crt"), (key, "server.key"), (authority.ca, "root.crt")):
+        target = folder / "data" / name
+        target.write_bytes(source.read_bytes())
+        target.chmod(0o600)
+        account.give(target)
+    (folder / "data/pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\nlocal all all reject\n")
+    with (folder / "data/postgresql.conf").open("a") as settings:
+        settings.write(
+            f"listen_addresses = '{LOOPBACK}'\nunix_socket_directories = ''\nssl = on\nssl_ca_file = 'root.crt'\n"
+        )
+
+
+def dsn(server: str, authority: Authority, *, role: str = "postgres", database: str = "postgres") -> str:
+    return f"postgresql://{role}:{PASSWORD}@{server}/{database}?sslmode=verify-full&sslrootcert={authority.ca}"
+
+
+async def test_roles_tables_and_pools_work_over_a_connection_that_is_checked(server: str, authority: Authority) -> None:
+    admin = dsn(server, authority)
+    passwords = {f"{each}_password": PASSWORD for each in SERVICES}
+    await provision(ProvisionSettings(admin_dsn=admin, **passwords))
+    await migrate(dsn(server, authority, role="scheduler"), "scheduler")
+    async with open_pool(dsn(server, authority, role="scheduler"), size=2, name="test") as pool:
+        row = await pool.fetchrow("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        assert row is not None
+        assert (row["ssl"], row["version"]) == (True, "TLSv1.3")
+        assert await pool.fetchval("SELECT count(*) FROM slot") == 0
+
+
+async def test_a_server_that_is_not_trusted_and_a_connection_without_tls_are_refused(
+    server: str, authority: Authority, tmp_path: Path
+) -> None:
+    stranger = Authority(tmp_path, "another authority")
+    for bad in (dsn(server, stranger), f"postgresql://postgres:{PASSWORD}@{server}/postgres?sslmode=disable"):
+        with pytest.raises((SluiceError, OSError, asyncpg.PostgresError)):
+            async with open_pool(bad, size=2, name="test"):
+                pass
