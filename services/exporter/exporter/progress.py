@@ -38,10 +38,12 @@ class ProgressTeller:
         self._fresh = asyncio.Event()
         self._seq = 0
         self._most = 0
+        self._known = False
 
     def estimated(self, rows: Mapping[FileKind, int]) -> None:
         """Note what the planner expects, by kind."""
         self._estimated = rows
+        self._known = True
         self._fresh.set()
 
     def counted(self, rows: Mapping[FileKind, int]) -> None:
@@ -54,13 +56,12 @@ class ProgressTeller:
         self._fresh.set()
 
     async def run(self) -> None:
-        """Send until cancelled; the same again where nothing moves, as a sign of life."""
+        """Send at once and until cancelled; the same again where nothing moves, as a sign of life."""
         while True:
-            await first_of(self._fresh, seconds=_AT_LEAST)
             self._fresh.clear()
-            if self._estimated:
-                await self._send()
+            await self._send()
             await self._clock.sleep(_AT_MOST)
+            await first_of(self._fresh, seconds=_AT_LEAST - _AT_MOST)
 
     async def last(self, phase: Phase) -> None:
         """Send the newest word now, if Kafka takes it at once."""
@@ -91,7 +92,7 @@ class ProgressTeller:
             at=self._clock.now(),
             phase=self._phase,
             units_done=self._most,
-            units_total=max(found.rows_total, self._most),
+            units_total=max(found.rows_total, self._most) if self._known else None,
             total_exact=found.exact,
             bytes_done=found.bytes_done,
             slices=found.slices,

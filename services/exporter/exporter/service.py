@@ -122,6 +122,8 @@ class Exporter:
                 break
             self._spare = None
             self._begin(work, worker)
+        # Made ready while others work, so that the next run's order finds it listening.
+        self._spare = self._spare or await WorkerProcess.start()
         seconds = await self._store.seconds_to_work(self._settings.name)
         return _LONGEST_PAUSE if seconds is None else min(_LONGEST_PAUSE, max(0.05, seconds))
 
