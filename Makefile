@@ -1,6 +1,6 @@
 # `make` alone prints what can be done. Every target that needs .venv makes it first.
 .DEFAULT_GOAL := help
-.PHONY: help environment check test demo up clean-local lock schemas format bench-export
+.PHONY: help environment check test demo up clean-local lock schemas format bench-export bench-scheduler chaos-scheduler
 
 PYTHON := .venv/bin/python
 PARTS := shared services client deploy tests
@@ -48,3 +48,9 @@ format: environment ## Format the code and mend what the linter can
 
 bench-export: environment ## Measure the export beside the shell's tools (ROWS=300000); the last line is JSON
 	@$(PYTHON) -m tests.bench.export $(if $(ROWS),--rows $(ROWS))
+
+bench-scheduler: environment ## Measure the scheduler beside APScheduler; ARGUMENTS=--quick for a small try
+	@$(PYTHON) -m tests.bench.scheduler $(ARGUMENTS)
+
+chaos-scheduler: environment ## Storms over running schedulers: 200,000 slots while everything is killed
+	SLUICE_TEST_STORM_SLOTS=200000 $(PYTHON) -m pytest -q -rA --timeout 7200 tests/integration/scheduler/test_storm.py

@@ -11,9 +11,9 @@ from shared.observe import SCHEDULED_JOBS, logger
 
 log = logger(__name__)
 _DROP_AT_ONCE = 5000
-_EVERY = 15.0
-_SHARE = 1000
-"""A look at all jobs rests this many times as long as it took, so that it stays a thousandth of a core."""
+_EVERY = 10.0
+_SHARE, _LONGEST = 500, 600.0
+"""After a look at all jobs none is taken for this many times as long as it took, nor ever longer than so (s)."""
 
 
 class Upkeep:
@@ -25,14 +25,15 @@ class Upkeep:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set."""
+        count_at = 0.0
         while not stopping.is_set():
-            began = time.monotonic()
+            dropped = 0
             try:
-                SCHEDULED_JOBS.set(await self._ledger.count_scheduled())
-                counted = time.monotonic() - began
                 dropped = await self._ledger.drop_old_slots(self._kept, _DROP_AT_ONCE)
+                began = time.monotonic()
+                if began >= count_at:
+                    SCHEDULED_JOBS.set(await self._ledger.count_scheduled())
+                    count_at = began + min(_LONGEST, _SHARE * (time.monotonic() - began))
             except TransientError as error:
                 log.debug("upkeep put off", error=str(error))
-                counted, dropped = 0.0, 0
-            pause = 1.0 if dropped == _DROP_AT_ONCE else max(_EVERY, _SHARE * counted)
-            await first_of(stopping, seconds=pause)
+            await first_of(stopping, seconds=1.0 if dropped == _DROP_AT_ONCE else _EVERY)

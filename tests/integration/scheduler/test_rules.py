@@ -1,0 +1,211 @@
+"""Run now, deletion, fairness, audit and retention on a running scheduler."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared import events
+from shared.clock import SystemClock
+from shared.postgres import migrate
+from shared.timetable import run_id_of_request, whole_second
+from tests.contract.samples import SETTINGS, TENANT
+from tests.support.listener import Listener
+from tests.support.system import Service, System
+from tests.support.wait import eventually
+
+HOUR = timedelta(hours=1)
+
+
+def job(kind: str = "hourly", **changes: object) -> events.JobSaved:
+    now = SystemClock().now()
+    plain = events.JobSaved(
+        job_id=uuid4(),
+        tenant_id=TENANT,
+        version=1,
+        state="active",
+        state_reason=None,
+        description="",
+        settings=SETTINGS,
+        schedule=events.Schedule(kind=kind, start=now + 24 * HOUR),  # type: ignore[arg-type]
+        catch_up="last",
+        overlap="queue",
+        saved_at=now,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def request(saved: events.JobSaved, **changes: object) -> events.RunNow:
+    plain = events.RunNow(
+        job_id=saved.job_id,
+        tenant_id=saved.tenant_id,
+        request_id=uuid4(),
+        job_version=saved.version,
+        settings=saved.settings,
+        overlap=saved.overlap,
+        requested_by=None,
+        requested_at=SystemClock().now(),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+async def scheduler(system: System) -> Service:
+    await migrate(system.dsn("scheduler"), "scheduler")
+    service = system.start("scheduler", "run", {"LEDGER_KEPT": "P2D", "AUDIT_EVERY": "PT1S"})
+    await service.ready()
+    return service
+
+
+async def slots(system: System, job_id: UUID) -> Sequence[tuple[str, str, UUID]]:
+    rows = await system.fetch("scheduler", "SELECT fate, reason, run_id FROM slot WHERE job_id = $1", job_id)
+    return [(row["fate"], row["reason"], row["run_id"]) for row in rows]
+
+
+async def test_S10_run_now_makes_one_run_of_each_request_and_leaves_the_schedule_alone(
+    system: System, scheduler: Service
+) -> None:
+    saved = job(state="suspended")
+    first = request(saved, requested_at=whole_second(SystemClock().now()))
+    second = replace(first, request_id=uuid4())  # in the same microsecond
+    async with Listener(system.kafka, "sluice.triggers") as triggers:
+        await system.publish(saved, first, first, second)
+        found = [await triggers.find(lambda event: getattr(event, "job_id", None) == saved.job_id) for _ in range(2)]
+    await system.publish(first, second)
+    marker = request(job())
+    await system.publish(marker)
+    await eventually(lambda: slots(system, marker.job_id))
+    runs = {run_id_of_request(each.request_id) for each in (first, second)}
+    assert set(await slots(system, saved.job_id)) == {("triggered", "run-now", run) for run in runs}
+    told = [event for event in found if isinstance(event, events.SlotTriggered)]
+    assert {event.run_id for event in told} == runs
+    assert len({event.slot for event in told}) == 2
+    for event in told:
+        assert (event.cause, event.settings, event.overlap) == ("run-now", saved.settings, "queue")
+        assert event.slot.microsecond, "whole seconds are the schedule's"
+    (row,) = await system.fetch("scheduler", "SELECT version, state FROM schedule WHERE job_id = $1", saved.job_id)
+    assert (row["version"], row["state"]) == (1, "suspended")
+
+
+async def test_S10_a_request_for_a_job_that_is_known_to_be_deleted_ends_as_skipped(
+    system: System, scheduler: Service
+) -> None:
+    saved = job()
+    await system.publish(saved, events.JobDeleted(job_id=saved.job_id))
+
+    async def gone() -> bool:
+        rows = await system.fetch("scheduler", "SELECT deleted FROM schedule WHERE job_id = $1", saved.job_id)
+        return bool(rows and rows[0]["deleted"])
+
+    await eventually(gone)
+    asked = request(saved)
+    async with Listener(system.kafka, "sluice.triggers") as triggers:
+        await system.publish(asked)
+        told = await triggers.find(lambda event: getattr(event, "job_id", None) == saved.job_id)
+    assert isinstance(told, events.SlotSkipped)
+    assert (told.reason, told.run_id) == ("ended", run_id_of_request(asked.request_id))
+
+
+async def test_S7_a_hundred_thousand_missed_slots_of_one_job_delay_the_others_by_less_than_a_second(
+    system: System, scheduler: Service
+) -> None:
+    """Half of them settle under the version before an edit, half under the version after it."""
+    now = SystemClock().now()
+    old = job(schedule=events.Schedule(kind="hourly", start=now - 200_000 * HOUR), saved_at=now - 100_000 * HOUR)
+    await system.publish(old, replace(old, version=2, saved_at=now - 50_000 * HOUR))
+    await eventually(lambda: slots(system, old.job_id))
+    others: list[events.JobSaved] = []
+    while not others or await behind(system, old.job_id):
+        saved = job("once", state="suspended")
+        saved = replace(saved, schedule=events.Schedule(kind="once", start=SystemClock().now(), immediately=True))
+        saved = replace(saved, saved_at=saved.schedule.start)
+        await system.publish(saved)
+        await eventually(partial(slots, system, saved.job_id))
+        others.append(saved)
+    delays = await system.fetch(
+        "scheduler",
+        "SELECT extract(epoch FROM slot.decided_at - schedule.start)::float8 AS late, next_slot"
+        " FROM slot JOIN schedule USING (job_id) WHERE job_id = ANY($1::uuid[])",
+        [each.job_id for each in others],
+    )
+    (counts,) = await system.fetch(
+        "scheduler",
+        "SELECT count(*) FILTER (WHERE fate = 'triggered') AS run, count(*) AS slots FROM slot WHERE job_id = $1",
+        old.job_id,
+    )
+    assert counts["slots"] in {100_000, 100_001}
+    assert counts["run"] == 1
+    assert len(delays) == len(others)
+    late = sorted(row["late"] for row in delays)
+    assert late[len(late) // 2] < 1
+
+
+async def behind(system: System, job_id: UUID) -> bool:
+    (row,) = await system.fetch(
+        "scheduler",
+        "SELECT EXISTS (SELECT FROM unsettled WHERE job_id = $1) OR EXISTS"
+        " (SELECT FROM schedule WHERE job_id = $1 AND next_slot <= now()) AS so",
+        job_id,
+    )
+    return bool(row["so"])
+
+
+async def test_S7_the_auditor_finds_nothing_but_what_is_wrong(system: System, scheduler: Service) -> None:
+    hour = SystemClock().now().replace(minute=0, second=0, microsecond=0) - HOUR
+    saved = job(schedule=events.Schedule(kind="hourly", start=hour - HOUR), saved_at=hour - HOUR)
+    await system.publish(saved)
+
+    async def decided() -> bool:
+        return len(await slots(system, saved.job_id)) >= 3
+
+    await eventually(decided)
+    await system.fetch("scheduler", "UPDATE audit SET slots_from = now() - interval '3 hours', due_at = now()")
+
+    async def audited() -> bool:
+        return await scheduler.metric("sluice_audited_slots_total") >= 2
+
+    await eventually(audited)
+    for kind in ("missing", "unexpected", "wrong"):
+        assert await scheduler.metric("sluice_audit_differences_total", difference=kind) == 0
+    await system.fetch("scheduler", "DELETE FROM slot WHERE job_id = $1 AND at = $2", saved.job_id, hour)
+
+    async def seen() -> bool:
+        await system.fetch(
+            "scheduler",
+            "UPDATE audit SET after_job = NULL, slots_from = now() - interval '3 hours', slots_to = now(),"
+            " due_at = now()",
+        )
+        return await scheduler.metric("sluice_audit_differences_total", difference="missing") > 0
+
+    await eventually(seen)
+    assert str(saved.job_id) in scheduler.log()
+
+
+async def test_the_ledger_forgets_what_is_older_than_the_setting_says(system: System, scheduler: Service) -> None:
+    saved = job()
+    await system.publish(saved, request(saved))
+    await eventually(lambda: slots(system, saved.job_id))
+    await system.fetch(
+        "scheduler", "UPDATE slot SET decided_at = now() - interval '49 hours' WHERE job_id = $1", saved.job_id
+    )
+
+    async def forgotten() -> bool:
+        return not await slots(system, saved.job_id)
+
+    await eventually(forgotten)
+
+
+async def test_metrics_tell_of_jobs_and_the_next_slot(system: System, scheduler: Service) -> None:
+    saved = job(schedule=events.Schedule(kind="hourly", start=SystemClock().now() - HOUR))
+    await system.publish(saved)
+
+    async def told() -> bool:
+        jobs = await scheduler.metric("sluice_scheduled_jobs")
+        return (
+            jobs > 0 and await scheduler.metric("sluice_next_slot_timestamp_seconds") > SystemClock().now().timestamp()
+        )
+
+    await eventually(told)
