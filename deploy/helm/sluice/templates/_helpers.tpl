@@ -1,0 +1,171 @@
+{{/* The processes: whose image, which command, which part of the values, and what the process must be told. */}}
+{{- define "sluice.processes" -}}
+job-api: {service: job-api, package: job_api, command: api, values: jobApi, postgres: jobApi, source: true, store: false, api: true}
+scheduler: {service: scheduler, package: scheduler, command: run, values: scheduler, postgres: scheduler, source: false, store: false, api: false}
+exporter: {service: exporter, package: exporter, command: run, values: exporter, postgres: exporter, source: true, store: true, api: false}
+history-recorder: {service: history, package: history, command: recorder, values: historyRecorder, postgres: history, source: false, store: true, api: false}
+history-estimates: {service: history, package: history, command: estimates, values: historyEstimates, postgres: history, source: false, store: true, api: false}
+history-api: {service: history, package: history, command: api, values: historyApi, postgres: history, source: false, store: true, api: true}
+{{- end }}
+
+{{- define "sluice.name" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "sluice.selector" -}}
+app.kubernetes.io/name: sluice
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "sluice.labels" -}}
+{{ include "sluice.selector" . }}
+app.kubernetes.io/part-of: sluice
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "sluice.image" -}}
+{{- $image := .root.Values.image -}}
+{{- if $image.registry }}{{ $image.registry }}/{{ end }}{{ $image.repository }}/{{ .service }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* The pod's half of PodSecurity `restricted`. */}}
+{{- define "sluice.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* The container's half. */}}
+{{- define "sluice.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "sluice.scheme" -}}
+{{- if .Values.tls.secret }}https{{ else }}http{{ end }}
+{{- end }}
+
+{{/* Settings that are no secrets, of one process. */}}
+{{- define "sluice.settings" -}}
+{{- $prefix := printf "SLUICE_%s_" (.process.package | upper) -}}
+{{- $values := index .root.Values .process.values -}}
+SLUICE_KAFKA_BOOTSTRAP: {{ include "sluice.kafkaBootstrap" .root | quote }}
+SLUICE_KAFKA_PARTITIONS: {{ .root.Values.kafka.partitions | quote }}
+SLUICE_KAFKA_REPLICATION: {{ .root.Values.kafka.replication | quote }}
+SLUICE_KAFKA_SECURITY_PROTOCOL: {{ .root.Values.kafka.securityProtocol | quote }}
+SLUICE_KAFKA_SASL_MECHANISM: {{ .root.Values.kafka.saslMechanism | quote }}
+{{- with .root.Values.kafka.secret }}
+{{- if .name }}
+{{- if hasPrefix "SASL" $.root.Values.kafka.securityProtocol }}
+SLUICE_KAFKA_SASL_USERNAME_FILE: /secrets/kafka/{{ .usernameKey }}
+SLUICE_KAFKA_SASL_PASSWORD_FILE: /secrets/kafka/{{ .passwordKey }}
+{{- end }}
+{{- if .caKey }}
+SLUICE_KAFKA_CA_FILE: /secrets/kafka/{{ .caKey }}
+{{- end }}
+{{- if .certKey }}
+SLUICE_KAFKA_CERT_FILE: /secrets/kafka/{{ .certKey }}
+SLUICE_KAFKA_KEY_FILE: /secrets/kafka/{{ .keyKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+SLUICE_LOG_LEVEL: {{ .root.Values.log.level | quote }}
+SLUICE_LOG_FORMAT: {{ .root.Values.log.format | quote }}
+{{ $prefix }}POSTGRES_FILE: /secrets/postgres/dsn
+{{- if .process.source }}
+{{ $prefix }}SOURCE_FILE: /secrets/source/dsn
+{{- end }}
+{{- if .process.store }}
+{{ $prefix }}STORE: {{ required "store.url is where files go" .root.Values.store.url | quote }}
+{{- end }}
+{{- if .root.Values.tls.secret }}
+{{ $prefix }}HTTP_TLS_CERT_FILE: /tls/http/tls.crt
+{{ $prefix }}HTTP_TLS_KEY_FILE: /tls/http/tls.key
+{{- end }}
+{{- if eq .process.package "job_api" }}
+SLUICE_JOB_API_HISTORY_URL: {{ include "sluice.scheme" .root }}://{{ include "sluice.name" .root }}-history-api:8080
+{{- end }}
+{{- if eq .process.package "exporter" }}
+SLUICE_EXPORTER_SLOTS: {{ $values.slots | quote }}
+SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
+{{- end }}
+{{- range $name, $value := $values.settings }}
+{{ $prefix }}{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.kafkaBootstrap" -}}
+{{- if .Values.strimzi.enabled }}{{ .Values.strimzi.clusterName }}-kafka-bootstrap:9092{{ else }}{{ .Values.kafka.bootstrap }}{{ end }}
+{{- end }}
+
+{{- define "sluice.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+- {name: postgres, mountPath: /secrets/postgres, readOnly: true}
+{{- if .process.source }}
+- {name: source, mountPath: /secrets/source, readOnly: true}
+{{- end }}
+{{- if .root.Values.kafka.secret.name }}
+- {name: kafka, mountPath: /secrets/kafka, readOnly: true}
+{{- end }}
+{{- if .root.Values.postgres.tlsSecret }}
+- {name: postgres-tls, mountPath: /tls/postgres, readOnly: true}
+{{- end }}
+{{- if .root.Values.tls.secret }}
+- {name: http-tls, mountPath: /tls/http, readOnly: true}
+{{- end }}
+{{- if and .process.store .root.Values.store.persistentVolumeClaim }}
+- {name: store, mountPath: /store}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.volumes" -}}
+{{- $postgres := index .root.Values.postgres .process.postgres -}}
+- name: tmp
+  emptyDir: {sizeLimit: 256Mi}
+- name: postgres
+  secret: {secretName: {{ $postgres.secret }}, defaultMode: 0440, items: [{key: {{ $postgres.key }}, path: dsn}]}
+{{- if .process.source }}
+- name: source
+  secret: {secretName: {{ .root.Values.source.secret }}, defaultMode: 0440, items: [{key: {{ .root.Values.source.key }}, path: dsn}]}
+{{- end }}
+{{- with .root.Values.kafka.secret.name }}
+- name: kafka
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .root.Values.postgres.tlsSecret }}
+- name: postgres-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .root.Values.tls.secret }}
+- name: http-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if and .process.store .root.Values.store.persistentVolumeClaim }}
+- name: store
+  persistentVolumeClaim: {claimName: {{ .root.Values.store.persistentVolumeClaim }}}
+{{- end }}
+{{- end }}
+
+{{/* Before the processes where Kafka and PostgreSQL are there already; after them where this chart makes those too. */}}
+{{- define "sluice.hook" -}}
+{{- if or .Values.strimzi.enabled .Values.cloudnativePg.enabled }}post-install,pre-upgrade{{ else }}pre-install,pre-upgrade{{ end }}
+{{- end }}
+
+{{/* One way out: some ports, to some peers or to all. */}}
+{{- define "sluice.egress" -}}
+- ports:
+    {{- range .ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  {{- with .to }}
+  to: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
