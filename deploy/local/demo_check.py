@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from base64 import b64encode
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,16 @@ import asyncpg
 from deploy.local.errors import LocalError
 from deploy.local.parts import SOURCE_TENANT
 
-# What the export adds to or leaves out of the views' columns: attachments do not tell the tenant, and carry base64.
+# Attachments do not tell the tenant, and their content is fetched as it is: base64 is made here.
 _QUERIES = {
     "Interaction": (
-        'SELECT to_jsonb(v)::text FROM contact_history.interaction v WHERE tenant_id = $1 ORDER BY id COLLATE "C"'
+        "SELECT to_jsonb(v)::text, NULL::bytea FROM contact_history.interaction v "
+        'WHERE tenant_id = $1 ORDER BY id COLLATE "C"'
     ),
     "Interaction-Attachment": (
-        "SELECT (to_jsonb(v) - 'content' - 'tenant_id' "
-        "|| jsonb_build_object('content', replace(encode(content, 'base64'), E'\\n', '')))::text "
-        'FROM contact_history.attachment v WHERE tenant_id = $1 ORDER BY id COLLATE "C"'
+        "SELECT to_jsonb(r)::text, v.content FROM contact_history.attachment v, "
+        "LATERAL (SELECT v.id, v.entity_id, v.name, v.mime_type, v.size, NULL AS content) r "
+        'WHERE v.tenant_id = $1 ORDER BY v.id COLLATE "C"'
     ),
 }
 
@@ -48,16 +51,22 @@ async def _compare_kind(connection: "asyncpg.Connection[asyncpg.Record]", kind: 
     with file.open("rb") as lines:
         async with connection.transaction():
             cursor = await connection.cursor(_QUERIES[kind], SOURCE_TENANT)
-            while rows := await cursor.fetch(500):
+            while rows := await cursor.fetch(200):
                 for row in rows:
                     count += 1
                     line = lines.readline()
-                    if not line or json.loads(line) != _in_camel_case(json.loads(row[0])):
+                    if not line or json.loads(line) != _expected(row[0], row[1]):
                         raise LocalError(f"run {run_id}: {kind} record {count} is not what the source holds")
         if lines.readline():
             raise LocalError(f"run {run_id}: {file.name} holds more than the source's {count} records")
     return count
 
 
-def _in_camel_case(row: dict[str, Any]) -> dict[str, Any]:
-    return {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): value for name, value in row.items()}
+def _expected(text: str, content: bytes | None) -> dict[str, Any]:
+    record = {_camel_case(name): value for name, value in json.loads(text).items()}
+    return record if content is None else record | {"content": b64encode(content).decode()}
+
+
+@cache
+def _camel_case(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)

@@ -21,7 +21,6 @@ from shared.settings import KafkaSettings
 from tests.support.servers import Databases
 from tests.support.wait import eventually
 
-ROOT = Path(__file__).parents[2]
 ROLES = ("job_api", "scheduler", "exporter", "history")
 PASSWORD = "test-password"
 
@@ -73,7 +72,7 @@ class System:
                 words=[sys.executable, "-m", package, command],
                 environment=plain_environment(environment),
                 log=self.folder / f"{name}.log",
-                folder=ROOT,
+                folder=self.folder,
             ),
             self.warden,
         )
