@@ -136,7 +136,7 @@ SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.
 FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
 WHERE job.tenant_id = $1 {conditions}
 ORDER BY {sort} {direction}, job.job_id {direction}
-LIMIT $2;
+LIMIT {limit};
 
 -- insert_run: note a run that was triggered or queued, unless it is known or its job is gone
 INSERT INTO run_view (run_id, job_id, tenant_id, slot, cause, state, token, seq)

@@ -11,13 +11,13 @@ from shared.postgres import Connection
 # Column and the type that a cursor's text is read back as; each has an index (tenant_id, column, job_id).
 SORTS = {
     "created_at": ("job.created_at", "timestamptz"),
-    "title": ("lower(job.title)", "text"),
+    "title": ("job.title_key", "text"),
     "source": ("job.source", "text"),
     "type": ("job.type", "text"),
     "state": ("job.state", "text"),
     "status": ("job.status", "text"),
-    "last_run": ("coalesce(job.last_run_at, '-infinity')", "timestamptz"),
-    "next_run": ("coalesce(job.next_run_at, 'infinity')", "timestamptz"),
+    "last_run": ("job.last_run_key", "timestamptz"),
+    "next_run": ("job.next_run_key", "timestamptz"),
 }
 _FILTERS = {
     "state": "job.state = {}",
@@ -50,7 +50,7 @@ class Page:
 async def page(database: Connection, tenant_id: UUID, wish: Wish) -> Page:
     """Return a page of a tenant's jobs."""
     column, kind = SORTS[wish.sort]
-    values: list[Any] = [tenant_id, wish.limit + 1]
+    values: list[Any] = [tenant_id]
     conditions = []
     for name, value in wish.filters.items():
         values.append(value)
@@ -61,6 +61,8 @@ async def page(database: Connection, tenant_id: UUID, wish: Wish) -> Page:
         conditions.append(f"({column}, job.job_id) {'<' if wish.descending else '>'} {where}")
     statement = SQL["jobs"].format(
         sort=column,
+        # In the text, so that a plan that is kept knows how few rows are wanted.
+        limit=int(wish.limit) + 1,
         direction="DESC" if wish.descending else "ASC",
         conditions="".join(f" AND {condition}" for condition in conditions),
     )
