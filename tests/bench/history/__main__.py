@@ -11,7 +11,7 @@ from deploy.local.processes import plain_environment
 from tests.bench.history import consuming, serving
 from tests.bench.history.place import place
 from tests.bench.history.stream import publish
-from tests.support.system import ROOT, System
+from tests.support.system import System
 
 AT_LEAST = {"recorder_per_s": 20_000, "vs_bare_consumer": 0.5, "faust_vs_bare": 0.5, "rebuild_per_s": 20_000}
 AT_MOST = {"visible_p99_s": 1.0, "list_ratio": 3.0, "sse_p99_s": 2.0}
@@ -68,7 +68,7 @@ async def _faust(system: System, which: str, events: int) -> float:
         "tests.bench.history.fausts",
         which,
         str(events),
-        cwd=ROOT,
+        cwd=system.folder,
         env=plain_environment(environment),
         stdout=asyncio.subprocess.PIPE,
     )

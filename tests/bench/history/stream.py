@@ -9,8 +9,8 @@ from shared.events import Event
 from shared.kafka import Producer
 from tests.unit.history.stories import Story
 
-AT_ONCE = 500
-_STEPS = 16
+AT_ONCE = 250
+_STEPS = 60  # a run of a minute, told of once a second
 
 
 def told(count: int, tenant_id: UUID) -> Iterator[list[Event]]:
@@ -38,7 +38,7 @@ async def publish(kafka: str, count: int, tenant_id: UUID) -> int:
 def _whole(story: Story) -> Story:
     story.triggered().queued().started()
     for step in range(_STEPS):
-        story.progressed(step * 6).estimated(float(_STEPS - step))
+        story.progressed(step).estimated(float(_STEPS - step))
     return story.part(1).part(2).succeeded()
 
 

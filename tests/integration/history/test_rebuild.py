@@ -9,7 +9,6 @@ import httpx
 from deploy.local.processes import plain_environment
 from tests.integration.history.conftest import History
 from tests.integration.history.test_history import shown, story_of
-from tests.support.system import ROOT
 
 TABLES = {
     "run": "run_id",
@@ -36,7 +35,13 @@ def rebuild(history: History) -> str:
     }
     command = [sys.executable, "-m", "history", "rebuild"]
     done = subprocess.run(
-        command, env=plain_environment(environment), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        command,
+        env=plain_environment(environment),
+        cwd=history.system.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
