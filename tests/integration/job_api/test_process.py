@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -17,8 +18,10 @@ from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.stories import Story
 from tests.integration.job_api.world import draft
 from tests.support.listener import Listener
-from tests.support.system import ROOT, Service, System
+from tests.support.system import Service, System
 from tests.support.wait import eventually
+
+ROOT = Path(__file__).parents[3]
 
 
 async def bootstrap(system: System, tenant: str) -> dict[str, str]:
