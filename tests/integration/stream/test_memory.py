@@ -55,11 +55,11 @@ async def exported(database: str, folder: Path, kind: str) -> tuple[int, int]:
 
 
 async def test_P8_memory_is_flat_at_any_row_count(history: History, database: str, tmp_path: Path) -> None:
-    await history.connection.execute(ROWS, 1, 50_000)
+    await history.connection.execute(ROWS, 1, 100_000)
     small, resident_small = await exported(database, tmp_path, "Interaction")
-    await history.connection.execute(ROWS, 50_001, 200_000)
+    await history.connection.execute(ROWS, 100_001, 400_000)
     large, resident_large = await exported(database, tmp_path, "Interaction")
-    assert large == 4 * small > 250_000_000
+    assert large == 4 * small > 500_000_000
     assert resident_large - resident_small <= 16
     assert resident_large <= 96
 
@@ -68,8 +68,8 @@ async def test_P8_memory_is_flat_at_any_size_of_an_attachment(history: History, 
     execute = history.connection.execute
     await execute("ALTER TABLE attachment_table ALTER content SET STORAGE EXTERNAL")
     await execute("INSERT INTO interaction_table (id, tenant_id) VALUES ('i', 1)")
-    content = "decode(repeat(md5('x'), 6250000), 'hex')"
+    content = "decode(repeat(md5('x'), 12500000), 'hex')"
     await execute(f"INSERT INTO attachment_table (id, entity_id, tenant_id, content) SELECT 'a', 'i', 1, {content}")
     size, resident = await exported(database, tmp_path, "Interaction-Attachment")
-    assert size > 100_000_000 * 4 // 3
+    assert size > 200_000_000 * 4 // 3
     assert resident <= 96

@@ -4,26 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from deploy.sample.load import load
 from exporter.selection import RecordKind, Selection
-from shared.record_schemas import RecordType, record_schema_text
 from tests.integration.stream.conftest import Export
 from tests.integration.stream.history import History
+from tests.integration.stream.schemas import validator
 from tests.integration.stream.test_content import NASTY_ROWS
 from tests.support.servers import Databases
-
-TYPES: dict[RecordKind, RecordType] = {
-    RecordKind.INTERACTION: "interaction",
-    RecordKind.ATTACHMENT: "interaction-attachment",
-    RecordKind.CONTACT: "contact",
-}
-
-
-def validator(kind: RecordKind) -> Draft202012Validator:
-    schema = json.loads(record_schema_text(TYPES[kind]))
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 @pytest.fixture(scope="module")
