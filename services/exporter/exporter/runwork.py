@@ -108,7 +108,9 @@ class RunWork:
         window = claim.window or window_of(claim.settings.timeframe, claim.slot, claim.complete_through)
         if claim.settings.timeframe.kind == "since_last_run":
             if window.end is None:
-                through = await complete_through(self._settings.source, hold_back=self._settings.hold_back)
+                through = await complete_through(
+                    self._settings.source, since=window.start, hold_back=self._settings.hold_back
+                )
                 window = Window(start=window.start, end=through)
             through = window.end
         return Prepared(window, through, tuple(pems), tuple(each.fingerprint for each in recipients))

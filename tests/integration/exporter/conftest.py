@@ -112,6 +112,16 @@ class Exports:
         assert state is not None
         return state
 
+    async def finished(self, run_id: UUID, least: int) -> set[str]:
+        """Return the objects of a run's finished parts, when there are so many."""
+
+        async def check() -> list[str]:
+            rows = await self.system.fetch("exporter", "SELECT object FROM part WHERE run_id = $1", run_id)
+            assert len(rows) >= least
+            return ["", *(row["object"] for row in rows)]
+
+        return set(await eventually(check)) - {""}
+
     def objects(self, run_id: UUID) -> list[str]:
         folder = self.store / "runs" / str(run_id)
         return sorted(path.relative_to(self.store).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -70,11 +70,11 @@ class Line:
         victim = self.exporter()
         await self.exports.admit(trigger)
         await gate.reached()
-        found = await eventually(lambda: finished(self.exports, trigger, parts))
+        found = await self.exports.finished(trigger.run_id, parts)
         self.present = None
         self.exporter()
         victim.running.kill()
-        return found - {""}
+        return found
 
     def stop(self) -> None:
         """Stop the present exporter, if there is one."""
@@ -88,13 +88,6 @@ async def line(exports: Exports, history: GatedHistory) -> AsyncIterator[Line]:
     line = Line(exports, history)
     yield line
     line.stop()
-
-
-async def finished(exports: Exports, trigger: events.SlotTriggered, parts: int) -> set[str]:
-    """Return the objects of a run's finished parts, when there are so many."""
-    rows = await exports.system.fetch("exporter", "SELECT object FROM part WHERE run_id = $1", trigger.run_id)
-    assert len(rows) >= parts
-    return {"", *(row["object"] for row in rows)}
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -194,7 +187,7 @@ async def test_R2_R3_the_coordinator_dies_and_a_helper_takes_the_run_over(
 
             await eventually(helped)
             first.running.kill()
-            before = await finished(exports, trigger, 2) - {""}
+            before = await exports.finished(trigger.run_id, 2)
         found = await story()
     manifest = await prove(exports, history, found)
     assert len(before) >= 2

@@ -97,7 +97,7 @@ async def test_R5_the_store_fails_and_comes_back(stage: Stage) -> None:
         async with stage.history.closed_at("interaction", ROWS // 2) as gate:
             await stage.exports.system.publish(trigger)
             await gate.reached()
-            kept = await parts(stage, trigger, 3)
+            kept = await stage.exports.finished(trigger.run_id, 3)
             # A file in the folder's place: whoever runs the tests, nobody can write into it.
             store.rename(aside)
             store.write_text("not a folder")
@@ -120,7 +120,7 @@ async def test_R5_the_source_is_gone_and_comes_back(stage: Stage) -> None:
         async with stage.history.closed_at("interaction", ROWS // 2) as gate:
             await stage.exports.system.publish(trigger)
             await gate.reached()
-            kept = await parts(stage, trigger, 3)
+            kept = await stage.exports.finished(trigger.run_id, 3)
             await asyncio.to_thread(stage.source.stop)
         failed = "SELECT true FROM run WHERE run_id = $1 AND attempt >= 1 AND state = 'queued'"
         await eventually(lambda: stage.exports.system.fetch("exporter", failed, trigger.run_id))
@@ -148,15 +148,3 @@ async def test_R5_a_store_that_stays_away_fails_the_run_at_its_limit_with_words(
     assert (failed.code, failed.attempt) == ("store-unavailable", 2)
     assert "tried 2 times" in failed.message
     assert [type(event).__name__ for event in found.told].count("RunAttemptFailed") == 1
-
-
-async def parts(stage: Stage, trigger: events.SlotTriggered, least: int) -> set[str]:
-    """Return the objects of a run's finished parts, when there are so many."""
-
-    async def check() -> set[str]:
-        query = "SELECT object FROM part WHERE run_id = $1"
-        rows = await stage.exports.system.fetch("exporter", query, trigger.run_id)
-        assert len(rows) >= least
-        return {row["object"] for row in rows}
-
-    return await eventually(check)

@@ -1,0 +1,205 @@
+"""since_last_run (T2, T4): rows of transactions that begin early and commit late are never lost between two windows."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Warden
+from shared import events
+from tests.integration.exporter.conftest import Exports
+from tests.integration.exporter.gates import PASSWORD, GatedHistory
+from tests.integration.exporter.proof import Story, told
+from tests.support.system import Service
+
+ROWS, AT_ONCE = 3000, 100
+SINCE = events.Timeframe(kind="since_last_run")
+Version = tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+async def source(warden: Warden, servers_folder: Path) -> AsyncIterator[Postgres]:
+    """A PostgreSQL that takes prepared transactions."""
+    server = Postgres(servers_folder / "source-since", warden, durable=False)
+    server.start()
+    server.execute("ALTER SYSTEM SET max_prepared_transactions = 10")
+    server.stop()
+    server.start()
+    server.create_database("history")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+async def history(source: Postgres, exports: Exports) -> GatedHistory:
+    await exports.certificate_admitted()
+    reader = source.dsn("gated_reader", PASSWORD, "history")
+    return await GatedHistory.fill(source.admin_dsn_of("history"), reader, rows=ROWS, attachments=1)
+
+
+@dataclass
+class Writer:
+    """A transaction that has written and is not committed yet."""
+
+    connection: "asyncpg.Connection[asyncpg.Record]"
+    began: datetime
+    prepared: str | None = None
+
+    @classmethod
+    async def begin(cls, dsn: str, first: int, version: str, *, prepare: bool = False) -> "Writer":
+        """Change AT_ONCE rows from number `first` on, as applications do: the instant is the transaction's own."""
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("BEGIN")
+        await connection.execute(
+            "UPDATE interaction_table SET text = $1, modified_date = now() WHERE id >= $2 AND id < $3",
+            version,
+            f"i{first:06d}",
+            f"i{first + AT_ONCE:06d}",
+        )
+        writer = cls(connection, await connection.fetchval("SELECT now()"))
+        if prepare:
+            writer.prepared = version
+            await connection.execute(f"PREPARE TRANSACTION '{version}'")
+        return writer
+
+    async def commit(self) -> None:
+        await self.connection.execute("COMMIT" if self.prepared is None else f"COMMIT PREPARED '{self.prepared}'")
+        await self.connection.close()
+
+
+@dataclass
+class Diary:
+    """One job's runs, slot after slot, and all that their files have held."""
+
+    exports: Exports
+    history: GatedHistory
+    job: UUID = field(default_factory=uuid4)
+    held: set[Version] = field(default_factory=set)
+    through: datetime | None = None
+
+    async def run(self, *, attempts: int = 3) -> Story:
+        """Let the next slot's run come to its end."""
+        trigger = self.exports.trigger(job=self.job, timeframe=SINCE, attempts=attempts)
+        # The slots of a test are less than a second apart, and so an id made from the slot is not enough.
+        trigger = replace(trigger, run_id=uuid4())
+        async with told(self.exports, trigger.run_id) as story:
+            await self.exports.admit(trigger)
+            return await story()
+
+    async def succeed(self) -> datetime:
+        """Let the next run succeed; check that its window joins the last one and that nothing is missing."""
+        story = await self.run()
+        end = story.succeeded
+        (started,) = story.of(events.RunStarted)
+        assert isinstance(started, events.RunStarted)
+        assert end.data_complete_through is not None
+        assert started.window == events.Window(start=self.through, end=end.data_complete_through)
+        manifest = self.exports.manifest(story.run_id)
+        assert datetime.fromisoformat(str(manifest["data_complete_through"])) == end.data_complete_through
+        for file in end.files:
+            if file.kind == "interaction":
+                records = self.exports.records(self.exports.store / file.object)
+                self.held |= {(str(record["id"]), str(record["text"])) for record in records}
+        self.through = end.data_complete_through
+        missing = await self.committed(before=self.through) - self.held
+        assert not missing, f"{len(missing)} versions that were current are in no file, such as {min(missing)}"
+        return self.through
+
+    async def committed(self, *, before: datetime) -> set[Version]:
+        """Return the versions that are current now, and older than an instant."""
+        connection = await asyncpg.connect(self.history.admin)
+        try:
+            query = "SELECT id, text FROM interaction_table WHERE modified_date < $1"
+            return {(row["id"], row["text"]) for row in await connection.fetch(query, before)}
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def exporter(exports: Exports, history: GatedHistory) -> AsyncIterator[Service]:
+    service = exports.exporter("exporter", SOURCE=history.reader)
+    yield service
+    service.running.stop()
+
+
+async def test_T4_late_commits_are_never_lost(exports: Exports, history: GatedHistory, exporter: Service) -> None:
+    diary = Diary(exports, history)
+    await diary.succeed()
+    assert len(diary.held) == ROWS, "the first run exports all"
+
+    late = await Writer.begin(history.admin, 1, "late")
+    await (await Writer.begin(history.admin, 201, "quick-1")).commit()
+    through = await diary.succeed()
+    assert through <= late.began, "held back to the oldest transaction that still writes"
+
+    prepared = await Writer.begin(history.admin, 401, "prepared", prepare=True)
+    await late.commit()
+    await (await Writer.begin(history.admin, 601, "quick-2")).commit()
+    assert await diary.succeed() == through, "a prepared transaction may have begun at any time since"
+
+    # Written again while the first writing is not exported yet, and a transaction that never commits.
+    gone = await Writer.begin(history.admin, 801, "never")
+    await (await Writer.begin(history.admin, 601, "quick-3")).commit()
+    await prepared.commit()
+    through = await diary.succeed()
+    assert late.began < through <= gone.began
+    assert ("i000001", "late") in diary.held
+    await gone.connection.execute("ROLLBACK")
+    await gone.connection.close()
+
+    await diary.succeed()
+    everything = await diary.committed(before=datetime.max.replace(tzinfo=through.tzinfo))
+    assert everything <= diary.held
+    texts = {text for _, text in diary.held}
+    assert {"late", "quick-1", "prepared", "quick-3"} <= texts
+    assert "never" not in texts
+
+
+async def test_T2_the_window_of_a_failed_run_is_covered_by_the_next(
+    exports: Exports, history: GatedHistory, exporter: Service
+) -> None:
+    diary = Diary(exports, history)
+    before = await diary.succeed()
+    await (await Writer.begin(history.admin, 1001, "before-failure")).commit()
+    store, aside = exports.store / "runs", exports.store / "aside"
+    store.rename(aside)
+    store.write_text("not a folder")
+    try:
+        failed = (await diary.run(attempts=1)).told[-1]
+    finally:
+        store.unlink()
+        aside.rename(store)
+    assert isinstance(failed, events.RunFailed)
+    await (await Writer.begin(history.admin, 1201, "after-failure")).commit()
+    assert await diary.succeed() > before
+    assert {"before-failure", "after-failure"} <= {text for _, text in diary.held}
+
+
+async def test_T4_who_may_not_see_others_says_so_and_holds_back(
+    exports: Exports, history: GatedHistory, source: Postgres
+) -> None:
+    source.execute(
+        f"""
+        CREATE ROLE blind_reader LOGIN PASSWORD '{PASSWORD}';
+        GRANT USAGE ON SCHEMA contact_history TO blind_reader;
+        GRANT SELECT ON ALL TABLES IN SCHEMA contact_history, public TO blind_reader;
+        """,
+        database="history",
+    )
+    dsn = source.dsn("blind_reader", PASSWORD, "history")
+    exporter = exports.exporter("blind", SOURCE=dsn, HOLD_BACK="PT1H")
+    diary = Diary(exports, history)
+    async with asyncpg.create_pool(history.admin, min_size=1, max_size=1) as pool:
+        began: datetime = await pool.fetchval("SELECT clock_timestamp()")
+        story = await diary.run()
+        ended: datetime = await pool.fetchval("SELECT clock_timestamp()")
+    through = story.succeeded.data_complete_through
+    assert through is not None
+    assert began - timedelta(hours=1) <= through <= ended - timedelta(hours=1)
+    assert "grant pg_read_all_stats" in exporter.log()
+    exporter.running.stop()
