@@ -10,6 +10,7 @@ from shared.kafka import Producer
 from shared.kafka.dead_letters import DeadLetterLimit, dead_letter
 from shared.lifecycle import first_of
 from shared.observe import CONSUMED, CONSUMER_RETRIES, DEAD_LETTERS, logger
+from shared.topics import TOPICS
 
 log = logger(__name__)
 
@@ -35,6 +36,7 @@ class Intake:
         self._clock = clock or SystemClock()
         self._limit = DeadLetterLimit()
         self._too_many = asyncio.Event()
+        self._counted = {topic.name: CONSUMED.labels(group, topic.name) for topic in TOPICS}
 
     async def take(self, record: Received) -> None:
         """Handle a record, or set it aside; while something needed is away, wait for it."""
@@ -48,7 +50,7 @@ class Intake:
                 await first_of(self._stopping, seconds=backoff)
                 backoff = min(_LAST_BACKOFF, backoff * 2)
             else:
-                CONSUMED.labels(self._group, record.topic).inc()
+                self._counted[record.topic].inc()
                 return
         # Not handled: it must not be acknowledged, so the agent is held until the process ends.
         await asyncio.Event().wait()

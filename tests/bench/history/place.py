@@ -17,7 +17,9 @@ async def place() -> AsyncIterator[System]:
         folder = warden.temporary_folder("sluice-bench-")
         kafka, postgres = Kafka(folder / "kafka", warden), Postgres(folder / "postgres", warden)
         bootstrap, admin = kafka.start(), postgres.start()
-        system = await System.prepare(folder / "logs", bootstrap, Databases(admin), warden, services=("history",))
+        logs = folder / "logs"
+        logs.mkdir()
+        system = await System.prepare(logs, bootstrap, Databases(admin), warden, services=("history",))
         try:
             yield system
         finally:

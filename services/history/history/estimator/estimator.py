@@ -45,7 +45,7 @@ class Estimator:
 
     def push(self, event: object) -> None:
         """Take one progress event; one that is older than the last is passed over."""
-        progress = Progress.of(event)
+        progress = event if isinstance(event, Progress) else Progress.of(event)
         if self._past is None:
             self._past = Past(progress.ts)
         elif progress.ts <= self._seen_at:
