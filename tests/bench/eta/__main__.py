@@ -59,15 +59,15 @@ def main() -> None:
 
 
 def milliseconds(runs: Sequence[Trace]) -> float:
-    """Return the time of one event and one estimate of a run that is well under way."""
+    """Return the processor's time for one event and one estimate, over the longest run."""
     longest = max(runs, key=lambda run: len(run.events))
-    estimator, began, count = Estimator(), time.perf_counter(), 0
+    estimator, began, count = Estimator(), time.process_time(), 0
     estimator.reset(longest.earlier)
     for event in longest.events:
         estimator.push(event)
         estimator.eta(event.ts)
         count += 1
-    return round((time.perf_counter() - began) / count * 1000, 4)
+    return round((time.process_time() - began) / count * 1000, 4)
 
 
 def _driven(run: Trace) -> Estimator:
