@@ -1,6 +1,6 @@
 # `make` alone prints what can be done. Every target that needs .venv makes it first.
 .DEFAULT_GOAL := help
-.PHONY: help environment check test demo up clean-local lock schemas format bench-export bench-scheduler chaos-scheduler
+.PHONY: help environment check test demo up clean-local lock schemas format bench-export bench-scheduler chaos-scheduler chaos-exporter
 
 PYTHON := .venv/bin/python
 PARTS := shared services client deploy tests
@@ -21,10 +21,10 @@ check: environment ## Format, lint, types, unit and contract tests: under a minu
 	$(PYTHON) -m ruff format --check $(PARTS)
 	$(PYTHON) -m ruff check $(PARTS)
 	$(PYTHON) -m mypy --strict $(TYPED)
-	$(PYTHON) -m pytest -q tests/unit tests/contract
+	$(PYTHON) -m pytest -q -n 2 tests/unit tests/contract
 
 test: check ## All of check, then the tests on real Kafka and PostgreSQL, then the whole system
-	$(PYTHON) -m pytest -q tests/integration tests/e2e
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/integration tests/e2e
 
 demo: environment ## Run one export from start to finish on this machine, and stop everything again
 	@$(PYTHON) -m deploy.local demo $(if $(INTERACTIONS),--interactions $(INTERACTIONS))
@@ -51,6 +51,9 @@ bench-export: environment ## Measure the export beside the shell's tools (ROWS=3
 
 bench-scheduler: environment ## Measure the scheduler beside APScheduler; ARGUMENTS=--quick for a small try
 	@$(PYTHON) -m tests.bench.scheduler $(ARGUMENTS)
+
+chaos-exporter: environment ## A storm over running exporters: one huge and 100 small runs (BLOWS=n kills and freezes)
+	SLUICE_TEST_STORM_BLOWS=$(or $(BLOWS),25) $(PYTHON) -m pytest -q -rA --timeout 3600 tests/chaos/exporter
 
 chaos-scheduler: environment ## Storms over running schedulers: 200,000 slots while everything is killed
 	SLUICE_TEST_STORM_SLOTS=200000 $(PYTHON) -m pytest -q -rA --timeout 7200 tests/integration/scheduler/test_storm.py
