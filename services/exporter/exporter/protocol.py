@@ -5,7 +5,7 @@ that was asked for), each other with any number of PartStored and then SliceDone
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -33,9 +33,9 @@ class Order:
     certificates: tuple[str, ...]
     source: str
     store: str
-    store_options: Mapping[str, str]
     join: str | None
     slice_rows: int | None
+    store_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import socket
 from datetime import timedelta
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, Json
 
 from shared.settings import ServiceSettings
 
@@ -25,7 +25,7 @@ class Settings(ServiceSettings):
     store: str = Field(
         description="where files go: file:///folder, s3://bucket/prefix, gs://..., az://...", min_length=1
     )
-    store_options: dict[str, str] = Field(
+    store_options: Json[dict[str, str]] = Field(
         default_factory=dict, repr=False, description="the store's credentials, region, endpoint ...: one JSON object"
     )
     name: str = Field(default_factory=_own_name, description="this exporter's name in the run log", max_length=200)

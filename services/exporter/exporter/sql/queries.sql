@@ -66,7 +66,7 @@ RETURNING run_id, job_id, tenant_id, token, seq, cancel_reason, cancel_by, ended
 -- lock_claims: let claims come one after another, so that a tenant's limit is exact
 SELECT pg_advisory_xact_lock(hashtext('exporter.claim'));
 
--- claim: take the run that is next in fairness: the tenant with the fewest running, then the oldest; one run of a job at a time; $3 limits a tenant's running
+-- claim: take the run that is next in fairness: the tenant with the fewest running, then the oldest; one run of a job at a time; $3 limits a tenant's running; a takeover is no attempt of its own
 WITH next AS (
     SELECT run_id, state AS was
     FROM run
@@ -93,7 +93,7 @@ UPDATE run
 SET state = 'running',
     token = token + 1,
     seq = 0,
-    attempt = attempt + 1,
+    attempt = attempt + CASE next.was WHEN 'queued' THEN 1 ELSE 0 END,
     exporter = $1,
     lease_until = clock_timestamp() + $2::interval
 FROM next

@@ -1,0 +1,30 @@
+"""The exporter's settings, as the environment gives them."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.settings import Settings
+from shared.errors import InvalidSettings
+
+GIVEN = {
+    "SLUICE_KAFKA_BOOTSTRAP": "kafka:9092",
+    "SLUICE_EXPORTER_POSTGRES": "postgresql://exporter@db/sluice",
+    "SLUICE_EXPORTER_SOURCE": "postgresql://reader@source/history",
+    "SLUICE_EXPORTER_STORE": "s3://bucket/exports",
+}
+
+
+def test_the_store_s_options_are_one_json_object_and_stay_out_of_sight(tmp_path: Path) -> None:
+    file = tmp_path / "options"
+    file.write_text('{"access_key_id": "me", "secret_access_key": "hidden"}')
+    settings = Settings.load(GIVEN | {"SLUICE_EXPORTER_STORE_OPTIONS_FILE": str(file)})
+    assert settings.store_options == {"access_key_id": "me", "secret_access_key": "hidden"}
+    assert "hidden" not in repr(settings)
+    assert Settings.load(GIVEN).store_options == {}
+
+
+def test_what_is_no_object_is_refused_without_its_value() -> None:
+    with pytest.raises(InvalidSettings, match="SLUICE_EXPORTER_STORE_OPTIONS") as refused:
+        Settings.load(GIVEN | {"SLUICE_EXPORTER_STORE_OPTIONS": "hidden"})
+    assert "hidden" not in str(refused.value)
