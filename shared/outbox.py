@@ -36,7 +36,11 @@ INSERT INTO outbox (shard, topic, key, value, headers)
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
 """
 # hashtext of the schema keeps services that share a database from sharing locks.
-_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.outbox'), $1)"
+# A relay whose machine is gone without a word must not hold a shard until TCP gives up; Kafka's own limit is 20 s.
+_LOCK = """
+SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.outbox'), $1),
+       set_config('idle_in_transaction_session_timeout', '30s', true)
+"""
 _TAKE = "SELECT id, topic, key, value, headers, written_at FROM outbox WHERE shard = $1 ORDER BY id LIMIT $2"
 _DROP = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 _SHARDS = "SELECT n FROM generate_series(0, $1 - 1) AS each(n) WHERE EXISTS (SELECT FROM outbox WHERE shard = n)"
