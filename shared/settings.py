@@ -67,6 +67,9 @@ class KafkaSettings(BaseModel):
         return self
 
 
+_COMMON = {PREFIX + field.upper() for field in KafkaSettings.model_fields}
+
+
 class ServiceSettings(KafkaSettings):
     """What every service needs beside: its own database and an address for health, metrics and API."""
 
@@ -100,6 +103,8 @@ def load(settings: type[S], service: str, environ: Mapping[str, str]) -> S:
     for variable, text in _ours(environ, service):
         base = variable.removesuffix("_FILE")
         field = names.get(variable) or names.get(base)
+        if field is None and {variable, base} & _COMMON:
+            continue  # one environment may serve all, and not everybody needs Kafka
         if field is None:
             faults.append(f"{variable} is not a setting{_nearest(variable, names)}")
         elif field in found:

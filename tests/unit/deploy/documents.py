@@ -1,5 +1,6 @@
 """The files of deploy/ as data."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def load_all(text: str) -> list[Any]:
     return [each for each in yaml.load_all(text, Loader=_Strict) if each is not None]
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     """Return every recording and alerting rule of Prometheus."""
     files = sorted((DEPLOY / "prometheus/rules").glob("*.yml"))

@@ -1,6 +1,7 @@
 """Which metrics an expression of PromQL asks for, and which there are."""
 
 import re
+from functools import cache
 
 from deploy.metrics_page import metrics
 from tests.unit.deploy.documents import rules
@@ -21,6 +22,7 @@ def asked(expression: str) -> set[str]:
     return set(_NAMES.findall(_STRINGS_AND_RANGES.sub(" ", expression)))
 
 
+@cache
 def known() -> set[str]:
     """Return all names that a rule or panel may ask for: what processes expose and what rules record."""
     names = set(PROCESS)

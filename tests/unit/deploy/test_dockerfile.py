@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -61,9 +63,14 @@ def test_a_service_gets_everything_that_it_imports(service: str) -> None:
     sources = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "services" / service).rglob("*.py")]
     own = {"shared", *(each.replace("-", "_") for each in SERVICES)}
     roots = {name for path in sources for name in imported(ast.parse(path.read_text(encoding="utf-8")))}
-    found = packages_distributions()
+    found = distributions()
     packages = {found[root][0].lower().replace("_", "-") for root in roots - own - sys.stdlib_module_names}
     assert packages - set(blocks(runtime_lock(service))) == set(), "name it in the part's pyproject.toml"
+
+
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def imported(tree: ast.Module) -> set[str]:

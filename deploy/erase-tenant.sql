@@ -1,0 +1,53 @@
+-- Removes all that the four services' schemas hold of one tenant, in one transaction. An administrator runs it:
+--
+--   psql "$ADMIN_DSN" -v ON_ERROR_STOP=1 -v tenant=<tenant id> -f deploy/erase-tenant.sql
+--
+-- Before: its jobs are deleted and its files are deleted, both over the API, so that every service and Kafka's compacted
+-- topics have heard of it. See "Erase one tenant" in OPERATIONS.md.
+BEGIN;
+
+CREATE TEMPORARY TABLE erased (tenant_id uuid NOT NULL) ON COMMIT DROP;
+INSERT INTO erased VALUES (:'tenant');
+CREATE TEMPORARY TABLE erased_job ON COMMIT DROP AS
+    SELECT job_id FROM job_api.job WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION SELECT job_id FROM scheduler.schedule WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION SELECT job_id FROM exporter.run WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION SELECT job_id FROM history.job WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION SELECT job_id FROM history.run WHERE tenant_id = (SELECT tenant_id FROM erased);
+CREATE TEMPORARY TABLE erased_run ON COMMIT DROP AS
+    SELECT run_id FROM exporter.run WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION SELECT run_id FROM history.run WHERE tenant_id = (SELECT tenant_id FROM erased);
+
+DELETE FROM history.link WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.audit WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.retention WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.estimate_score WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.estimate_state WHERE run_id IN (SELECT run_id FROM erased_run);
+DELETE FROM history.artifact WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.part WHERE run_id IN (SELECT run_id FROM erased_run);
+DELETE FROM history.run_event WHERE run_id IN (SELECT run_id FROM erased_run);
+DELETE FROM history.run WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.job WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.identity WHERE tenant_id = (SELECT tenant_id FROM erased);
+
+DELETE FROM exporter.part WHERE run_id IN (SELECT run_id FROM erased_run);
+DELETE FROM exporter.slice WHERE run_id IN (SELECT run_id FROM erased_run);
+DELETE FROM exporter.early_cancel WHERE run_id IN (SELECT run_id FROM erased_run);
+DELETE FROM exporter.run WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM exporter.job WHERE job_id IN (SELECT job_id FROM erased_job);
+DELETE FROM exporter.certificate WHERE tenant_id = (SELECT tenant_id FROM erased);
+
+DELETE FROM scheduler.slot WHERE job_id IN (SELECT job_id FROM erased_job);
+DELETE FROM scheduler.unsettled WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM scheduler.schedule WHERE tenant_id = (SELECT tenant_id FROM erased);
+
+DELETE FROM job_api.run_view WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.idempotency WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.audit WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.job WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.certificate WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.identity WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.app_user WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.tenant WHERE tenant_id = (SELECT tenant_id FROM erased);
+
+COMMIT;

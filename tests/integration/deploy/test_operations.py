@@ -1,0 +1,132 @@
+"""The operations guide's commands, run as they stand there: install, back up, restore, erase a tenant, replay."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from deploy.local.postgres_account import Account, reachable_programs
+from deploy.local.processes import plain_environment
+from shared import codec
+from shared.kafka import Producer
+from shared.topics import COMMANDS
+from tests.support.servers import Databases
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "deploy/OPERATIONS.md").read_text(encoding="utf-8")
+SERVICES = ("job_api", "scheduler", "exporter", "history")
+PASSWORD = "test-password"
+
+
+def commands(heading: str) -> str:
+    """Return the commands under a heading that a test runs, as one script."""
+    section = re.split(r"^## ", GUIDE, flags=re.MULTILINE)
+    (text,) = [each for each in section if each.startswith(heading + "\n")]
+    blocks = re.findall(r"<!-- run by: tests.*?-->\n```sh\n(.*?)```", text, re.DOTALL)
+    assert blocks, heading
+    return "".join(blocks)
+
+
+def run(script: str, environment: Mapping[str, str]) -> str:
+    """Run the guide's commands with our Python and PostgreSQL's own programs."""
+    programs = reachable_programs(Account()) / "bin"
+    path = f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=ROOT,
+        env=plain_environment({**environment, "PATH": path}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def environment(databases: Databases, admin: str, kafka: str, folder: Path) -> dict[str, str]:
+    name = urlsplit(admin).path.strip("/")
+    found = {"ADMIN_DSN": admin, "SLUICE_PROVISION_ADMIN_DSN": admin, "SLUICE_KAFKA_BOOTSTRAP": kafka}
+    for role in SERVICES:
+        found[f"SLUICE_PROVISION_{role.upper()}_PASSWORD"] = PASSWORD
+        found[f"SLUICE_{role.upper()}_POSTGRES"] = databases.dsn(name, role=role, password=PASSWORD)
+    found["SLUICE_EXPORTER_SOURCE"] = admin
+    found["SLUICE_EXPORTER_STORE"] = found["SLUICE_HISTORY_STORE"] = folder.as_uri()
+    return found
+
+
+@pytest.fixture(scope="module")
+async def installed(
+    postgres: Databases, own_kafka: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, str], str]:
+    """Install as the guide says; give the environment and the first tenant's id."""
+    given = environment(postgres, await postgres.fresh(), own_kafka, tmp_path_factory.mktemp("store"))
+    script = commands("Install").replace("NUMBER", "101").replace("NAME", "acme")
+    told = await asyncio.to_thread(run, script, given)
+    return given, json.loads(told.splitlines()[-1])["tenant_id"]
+
+
+async def test_a_dump_restored_into_an_empty_database_is_the_system_as_it_was(
+    installed: tuple[dict[str, str], str], postgres: Databases, own_kafka: str, tmp_path: Path
+) -> None:
+    before, tenant = installed
+    dump = str(tmp_path / "sluice.dump")
+    script = commands("Back up and restore").replace("sluice.dump", dump)
+    save, restore = script.split("pg_restore", 1)
+    await asyncio.to_thread(run, save, before)
+    after = environment(postgres, await postgres.fresh(), own_kafka, tmp_path)
+    await asyncio.to_thread(run, "pg_restore" + restore, after)
+    again = "python -m job_api bootstrap --tenant acme --source-tenant 101 --user acme"
+    assert json.loads(await asyncio.to_thread(run, again, after)) == {"tenant_id": tenant, "exists": True}
+    migrations = "".join(f"python -m {each} migrate\n" for each in SERVICES)
+    await asyncio.to_thread(run, migrations, after)
+
+
+async def test_an_erased_tenant_leaves_nothing_in_any_schema(installed: tuple[dict[str, str], str]) -> None:
+    given, kept = installed
+    other = "python -m job_api bootstrap --tenant other --source-tenant 102 --user other"
+    tenant = json.loads(await asyncio.to_thread(run, other, given))["tenant_id"]
+    await asyncio.to_thread(run, commands("Erase one tenant"), given | {"TENANT_ID": tenant})
+    tables = """SELECT string_agg(format('SELECT count(*) FROM %I.%I WHERE tenant_id = %L', table_schema, table_name,
+        $1::text), ' UNION ALL ') FROM information_schema.columns
+        WHERE column_name = 'tenant_id' AND table_schema = ANY ($2)"""
+    connection = await asyncpg.connect(given["ADMIN_DSN"])
+    try:
+        for who, empty in ((tenant, True), (kept, False)):
+            union = await connection.fetchval(tables, who, list(SERVICES))
+            assert (await connection.fetchval(f"SELECT sum(count) FROM ({union})") == 0) is empty
+    finally:
+        await connection.close()
+
+
+async def test_the_erasure_knows_every_table_that_names_a_tenant_or_a_run(
+    installed: tuple[dict[str, str], str],
+) -> None:
+    given, _ = installed
+    script = (ROOT / "deploy/erase-tenant.sql").read_text(encoding="utf-8")
+    connection = await asyncpg.connect(given["ADMIN_DSN"])
+    try:
+        rows = await connection.fetch(
+            """SELECT DISTINCT table_schema || '.' || table_name AS name FROM information_schema.columns
+            JOIN information_schema.tables USING (table_schema, table_name)
+            WHERE table_type = 'BASE TABLE' AND table_schema = ANY ($1)
+            AND column_name IN ('tenant_id', 'run_id', 'job_id')""",
+            list(SERVICES),
+        )
+    finally:
+        await connection.close()
+    assert [row["name"] for row in rows if f"DELETE FROM {row['name']} " not in script] == []
+
+
+async def test_dead_letters_are_put_back(own_kafka: str, installed: tuple[dict[str, str], str]) -> None:
+    given, _ = installed
+    async with Producer.opened(own_kafka, name="test") as producer:
+        await producer.send([codec.Record(COMMANDS.dead, b"x", b"{}", (("dead_reason", b"test"),))])
+    told = await asyncio.to_thread(run, commands("Replay dead letters"), given)
+    assert told == f"dead letters put back on {COMMANDS.name}: 1\n"
