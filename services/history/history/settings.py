@@ -14,7 +14,7 @@ class Settings(ServiceSettings):
     service: ClassVar[str] = "HISTORY"
 
     store: str = Field(description="where the exporters put files: file:///folder, s3://bucket/prefix, gs://, az://")
-    batch: int = Field(2000, ge=1, le=50_000, description="events recorded in one transaction at most")
+    batch: int = Field(5000, ge=1, le=50_000, description="events recorded in one transaction at most")
     stalled_after: timedelta = Field(
         timedelta(seconds=60),
         gt=timedelta(0),

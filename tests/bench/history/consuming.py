@@ -21,7 +21,7 @@ from shared.kafka import Consumer, Producer
 from shared.postgres import open_pool
 from tests.support.system import System
 
-BATCH = 2000
+BATCH = 5000
 
 
 class Stopwatch:
