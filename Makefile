@@ -1,6 +1,6 @@
 # `make` alone prints what can be done. Every target that needs .venv makes it first.
 .DEFAULT_GOAL := help
-.PHONY: help environment check test demo up clean-local lock schemas format bench-export bench-scheduler chaos-scheduler chaos-exporter
+.PHONY: help environment check test demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler
 
 PYTHON := .venv/bin/python
 PARTS := shared services client deploy tests
@@ -57,3 +57,9 @@ chaos-exporter: environment ## A storm over running exporters: one huge and 100 
 
 chaos-scheduler: environment ## Storms over running schedulers: 200,000 slots while everything is killed
 	SLUICE_TEST_STORM_SLOTS=200000 $(PYTHON) -m pytest -q -rA --timeout 7200 tests/integration/scheduler/test_storm.py
+
+bench-eta: environment ## Measure the estimates of the time left beside tqdm and rich on made-up traces
+	@$(PYTHON) -m tests.bench.eta $(ARGUMENTS)
+
+bench-history: environment ## Measure the run log, the estimates and their API; ARGUMENTS=--help says what can be sized
+	@$(PYTHON) -m tests.bench.history $(ARGUMENTS)
