@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from importlib.resources import as_file, files
 from typing import TypeAlias
 
@@ -32,6 +33,7 @@ _PASSING = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.LockNotAvailableError,
     asyncpg.InternalClientError,
 )
@@ -58,15 +60,21 @@ def passing_errors() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_pool(dsn: str, *, size: int, name: str) -> AsyncIterator[Pool]:
-    """Open a pool of at most `size` connections that PostgreSQL shows as `name`. Raises PostgresUnavailable."""
+async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | None = None) -> AsyncIterator[Pool]:
+    """Open a pool of at most `size` connections that PostgreSQL shows as `name`. Raises PostgresUnavailable.
+
+    A process that stalls or vanishes within a transaction keeps its locks; after `idle_limit` PostgreSQL ends that.
+    """
+    settings = {"application_name": name, "timezone": "UTC"}
+    if idle_limit is not None:
+        settings["idle_in_transaction_session_timeout"] = f"{idle_limit.total_seconds() * 1000:.0f}ms"
     with passing_errors():
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
             max_size=size,
             init=_prepare,
-            server_settings={"application_name": name, "timezone": "UTC"},
+            server_settings=settings,
             command_timeout=60,
         )
     try:

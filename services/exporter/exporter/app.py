@@ -38,7 +38,8 @@ class Process:
 async def running(settings: Settings) -> AsyncIterator[Process]:
     """Open what the exporter needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
-        open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
+        # An exporter that stalls within a transaction must not hold the run's row against whoever takes it over.
+        open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE, idle_limit=settings.lease / 2) as pool,
         Producer.opened(settings.kafka, name=SOURCE) as producer,
     ):
         store, slices, clock = RunStore(pool), SliceStore(pool), SystemClock()

@@ -11,25 +11,38 @@ from exporter.selection import RecordKind, Selection
 from exporter.source import Snapshot
 
 
+WORTH_AHEAD = 50_000
+"""Records from which on a second connection pays."""
+
+
 async def export_records(snapshot: Snapshot, selection: Selection, packer: Packer) -> None:
     """Stream interactions or contacts into the packer. Cutting, packing and encryption run inline between the source's
-    chunks.
+    chunks; where there is much to read, a second connection works ahead.
 
     Raises BadMapping when a record has no id.
     """
     reader = CopyText()
-    last = b""
 
     async def consume(data: bytes) -> None:
-        nonlocal last
         records = reader.feed(data)
         if records:
-            last = bytes(records[-1][: len(_NO_ID)])
             await packer.write(records, sum(map(len, records)) + len(records))
 
+    def finish() -> None:
+        nonlocal reader
+        reader.finish()
+        reader = CopyText()
+
+    expected = await snapshot.estimate(selection)
+    if expected.rows >= WORTH_AHEAD and expected.is_indexed:
+        # Ranges of keys pass over what has none.
+        _insist_on_id(selection, is_missing=await snapshot.has_keyless(selection))
+        async with snapshot.beside() as second:
+            await ReadAhead([snapshot, second], selection).stream(consume, finish)
+        return
     await snapshot.stream(selection, consume)
-    reader.finish()
-    _insist_on_id(last, selection)
+    finish()
+    _insist_on_id(selection, is_missing=packer.last_begins_with(_NO_ID))
 
 
 async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Selection, packer: Packer) -> None:

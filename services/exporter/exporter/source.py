@@ -10,7 +10,15 @@ import asyncpg
 
 from exporter.export_errors import AccessRefused, BadMapping, ExportError, SnapshotGone, SourceUnavailable
 from exporter.selection import Selection
-from exporter.source_query import boundaries_query, content_query, count_query, records_query, size_query
+from exporter.source_query import (
+    boundaries_query,
+    content_query,
+    count_query,
+    key_query,
+    keyless_query,
+    records_query,
+    size_query,
+)
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Consume = Callable[[bytes], Awaitable[None]]
@@ -34,10 +42,13 @@ _SESSION = """
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the planner expects: rows, and their bytes as stored (JSON text is longer)."""
+    """What the planner expects: rows, their bytes as stored (JSON text is longer), and whether their order comes from
+    an index, so that a range of keys is found without a look at all of them.
+    """
 
     rows: int
     bytes: int
+    is_indexed: bool
 
 
 class Snapshot:
@@ -46,8 +57,16 @@ class Snapshot:
     Whatever fails raises SourceUnavailable (try again), AccessRefused or BadMapping.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, dsn: str, application: str) -> None:
         self._connection = connection
+        self._dsn = dsn
+        self._application = application
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator["Snapshot"]:
+        """Open another connection that sees the same."""
+        async with open_snapshot(self._dsn, join=await self.export(), application=self._application) as other:
+            yield other
 
     async def export(self) -> str:
         """Return the name under which other connections can join, as long as this snapshot is open."""
@@ -61,8 +80,9 @@ class Snapshot:
             text = await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {query.text}", *query.values)
         plan = json.loads(text)[0]["Plan"]
         # The widths below the top are those of the columns; the top's is a guess about JSON text.
-        width = max(_widths(plan))
-        return Estimate(rows=int(plan["Plan Rows"]), bytes=int(plan["Plan Rows"]) * width)
+        width = max(int(str(node["Plan Width"])) for node in _nodes(plan))
+        is_indexed = not any("Sort" in str(node["Node Type"]) for node in _nodes(plan))
+        return Estimate(rows=int(plan["Plan Rows"]), bytes=int(plan["Plan Rows"]) * width, is_indexed=is_indexed)
 
     async def count(self, selection: Selection) -> int:
         """Count what is selected, exactly."""
@@ -77,6 +97,19 @@ class Snapshot:
             row = await self._connection.fetchrow(query.text, *query.values)
         assert row is not None
         return int(row[0]), list(row[1] or ())
+
+    async def key_at(self, selection: Selection, place: int) -> str | None:
+        """Return the key of the record that `place` others come before, or None where there are fewer."""
+        query = key_query(selection, place)
+        with clear_errors():
+            key: str | None = await self._connection.fetchval(query.text, *query.values)
+        return key
+
+    async def has_keyless(self, selection: Selection) -> bool:
+        """Say whether a selected record has no key."""
+        query = keyless_query(selection)
+        with clear_errors():
+            return bool(await self._connection.fetchval(query.text, *query.values))
 
     async def record_size(self, selection: Selection) -> float | None:
         """Return about how many bytes a record's JSON text has, by a look at the first; None where there is none."""
@@ -138,7 +171,7 @@ async def open_snapshot(
             if join is not None:
                 await _join(connection, join)
             await connection.execute(_SESSION)
-        yield Snapshot(connection)
+        yield Snapshot(connection, dsn, application)
     except BaseException:
         connection.terminate()
         raise
@@ -214,11 +247,11 @@ def _identifiers(error: asyncpg.PostgresError) -> str:
     return str(error.args[0]) if error.args else _name(error)
 
 
-def _widths(plan: dict[str, object]) -> Iterator[int]:
-    yield int(str(plan["Plan Width"]))
+def _nodes(plan: dict[str, object]) -> Iterator[dict[str, object]]:
+    yield plan
     below = plan.get("Plans", [])
     for child in below if isinstance(below, list) else []:
-        yield from _widths(child)
+        yield from _nodes(child)
 
 
 def _literal(text: str) -> str:

@@ -126,6 +126,19 @@ def boundaries_query(selection: Selection, step: int) -> Query:
     return Query(text, values)
 
 
+def key_query(selection: Selection, place: int) -> Query:
+    """Select the key of the record that `place` others come before; no row where there are fewer."""
+    condition, values = _condition(selection)
+    text = f'SELECT v.id FROM {_view(selection.kind)} v WHERE {condition} ORDER BY v.id COLLATE "C"'
+    return Query(f"{text} OFFSET {place:d} LIMIT 1", values)
+
+
+def keyless_query(selection: Selection) -> Query:
+    """Select whether there is a record without a key."""
+    condition, values = _condition(selection)
+    return Query(f"SELECT EXISTS (SELECT FROM {_view(selection.kind)} v WHERE {condition} AND v.id IS NULL)", values)
+
+
 def size_query(selection: Selection) -> Query:
     """Select the mean bytes of a record's JSON text, from the first few; NULL where there is none."""
     condition, values = _condition(selection)

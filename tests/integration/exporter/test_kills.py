@@ -120,18 +120,21 @@ async def test_R2_an_unsplit_run_is_redone_by_whole_kinds(exports: Exports, hist
     assert before <= {file.object for file in found.succeeded.files}
 
 
+@pytest.mark.parametrize("phase", ["middle", "packaging"])
 async def test_R2_a_zombie_publishes_nothing_and_its_objects_are_swept(
-    exports: Exports, history: GatedHistory, line: Line
+    exports: Exports, history: GatedHistory, line: Line, phase: str
 ) -> None:
+    closed, _ = PHASES[phase]
     trigger = exports.trigger(split_size=MIB)
     zombie = line.exporter()
     line.present = None
     async with told(exports, trigger.run_id) as story:
-        async with history.closed_at("interaction", ROWS // 2) as gate:
+        async with closed(exports, history) as gate:
             await exports.admit(trigger)
             await gate.reached()
             zombie.running.pause(paused=True)
-        # Its worker is not stopped and goes on writing: parts that nobody will note.
+        # Its worker is not stopped and goes on writing: parts that nobody will note. In the second case it stands within
+        # a transaction, which holds the run's row.
         heir = line.exporter()
         found = await story()
         zombie.running.pause(paused=False)
