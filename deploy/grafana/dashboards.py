@@ -137,7 +137,12 @@ SCHEDULER = Dashboard(
                     "Slots audited a second",
                     (Query("sum(rate(sluice_audited_slots_total[$__rate_interval]))", "slots"),),
                 ),
-                Panel("Differences found", (Query("sum(sluice_audit_differences_total)"),), kind="stat", bad_from=1),
+                Panel(
+                    "Differences found",
+                    (Query("sum(sluice_audit_differences_total) or vector(0)"),),
+                    kind="stat",
+                    bad_from=1,
+                ),
             ),
         ),
         Row(

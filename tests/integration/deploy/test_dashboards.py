@@ -1,0 +1,170 @@
+"""Every expression of the dashboards, asked of a real Prometheus that scraped the running system doing exports."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from deploy.grafana.dashboards import DASHBOARDS
+from deploy.local.parts import PARTS
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.processes import Command, Running, Warden, plain_environment
+from deploy.local.stack import Stack, running_stack
+from deploy.metrics_page import metrics
+from tests.support.wait import eventually_now
+
+PROMETHEUS = shutil.which("prometheus")
+pytestmark = pytest.mark.skipif(
+    PROMETHEUS is None, reason="Prometheus is not installed (Debian: apt-get install prometheus)"
+)
+RULES = Path(__file__).parents[3] / "deploy/prometheus/rules"
+# In a system without trouble these have nothing to show.
+QUIET = {"Failed attempts", "Skipped, by reason", "Faults of ours", "Dead letters"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """Run the whole system, with two exports done."""
+    with running_stack(interactions=3000, report=lambda _: None) as stack:
+        export(stack)
+        yield stack
+
+
+def export(stack: Stack) -> None:
+    """Do one export of each type, as a customer would, and fetch a file."""
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    with httpx.Client(base_url=stack.api_url, headers=headers, timeout=30) as client:
+        send(client, "/api/v1/certificates", {"name": "test", "pem": certificate()})
+        for kind in ("interaction", "contact"):
+            job = {"title": kind, "source": "contact_history", "type": kind, "timeframe": {"kind": "all"}}
+            send(client, "/api/v1/jobs", job | {"schedule": {"kind": "once", "immediately": True}})
+        hourly = {"kind": "hourly", "every": 1, "immediately": True}
+        send(client, "/api/v1/jobs", job | {"title": "hourly", "schedule": hourly})
+
+        def ended() -> bool:
+            runs = client.get("/api/v1/runs").json()["items"]
+            return len(runs) >= 3 and all(run["state"] == "succeeded" for run in runs)
+
+        eventually_now(ended, timeout=180)
+        artifact = client.get("/api/v1/artifacts").json()["items"][0]["id"]
+        assert client.get(f"/api/v1/artifacts/{artifact}/content").status_code == 200
+
+
+def send(client: httpx.Client, path: str, body: dict[str, Any]) -> None:
+    answer = client.post(path, json=body, headers={"Idempotency-Key": f"{path}{body.get('title')}"})
+    assert answer.is_success, answer.text
+
+
+def certificate() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test officer")]), datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(99))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def ports(stack: Stack) -> dict[str, str]:
+    """Return each process' HTTP port, as it told when it started."""
+    found = {}
+    for part in PARTS:
+        told = re.findall(r"started .*?\bport=(\d+)", (stack.logs / f"{part.name}.log").read_text(errors="replace"))
+        found[part.name] = told[-1]
+    return found
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack: Stack, warden: Warden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Run Prometheus over the system with our rules, quicker than in production; give a client of it."""
+    assert PROMETHEUS is not None
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    jobs: dict[str, list[str]] = {}
+    for name, each in ports(stack).items():
+        jobs.setdefault("sluice-" + re.sub(r"-\d$", "", name), []).append(f"{LOOPBACK}:{each}")
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(RULES / "*.yml")],
+        "scrape_configs": [{"job_name": job, "static_configs": [{"targets": each}]} for job, each in jobs.items()],
+    }
+    (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML too
+    words = [PROMETHEUS, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    with (
+        started([*words, f"--web.listen-address={LOOPBACK}:{port}"], folder, warden),
+        httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=30) as client,
+    ):
+        eventually_now(lambda: everything_is_scraped(client), timeout=60)
+        yield client
+
+
+@contextmanager
+def started(words: list[str], folder: Path, warden: Warden) -> Iterator[None]:
+    log = folder / "prometheus.log"
+    command = Command(name="Prometheus", words=words, environment=plain_environment(), log=log, folder=folder)
+    running = Running(command, warden)
+    try:
+        yield
+    finally:
+        running.stop()
+
+
+def everything_is_scraped(client: httpx.Client) -> bool:
+    try:
+        if not client.get("/-/ready").is_success:
+            return False
+    except httpx.TransportError:
+        return False
+    return len(ask(client, "up == 1")) == len(PARTS) and bool(ask(client, "sluice:slo_errors:ratio_1h"))
+
+
+def ask(client: httpx.Client, expression: str) -> list[Any]:
+    answer = client.get("/api/v1/query", params={"query": expression})
+    assert answer.is_success, f"{expression}: {answer.text}"
+    found: list[Any] = answer.json()["data"]["result"]
+    return found
+
+
+def test_every_panel_has_data(prometheus: httpx.Client) -> None:
+    panels = [panel for dashboard in DASHBOARDS for row in dashboard.rows for panel in row.panels]
+    wanted = {query.expr: panel.title for panel in panels if panel.title not in QUIET for query in panel.queries}
+    empty = dict(wanted)
+
+    def all_have() -> bool:
+        # A rate has to have two scrapes.
+        for expression in list(empty):
+            if ask(prometheus, expression.replace("$__rate_interval", "1m")):
+                del empty[expression]
+        return not empty
+
+    with suppress(AssertionError):
+        eventually_now(all_have, timeout=40)
+    assert empty == {}
+
+
+def test_no_alert_fires_over_a_healthy_system(prometheus: httpx.Client) -> None:
+    assert ask(prometheus, 'ALERTS{alertstate="firing"}') == []
+    rules = prometheus.get("/api/v1/rules").json()["data"]["groups"]
+    assert [rule["name"] for group in rules for rule in group["rules"] if rule.get("lastError")] == []
+
+
+def test_processes_expose_what_the_page_of_metrics_says_and_no_more(prometheus: httpx.Client) -> None:
+    told: dict[str, str] = {}
+    for name, each in prometheus.get("/api/v1/metadata").json()["data"].items():
+        if name.startswith("sluice_") and not name.endswith("_created"):
+            told[name] = each[0]["type"]
+    declared = {name: kind for name, (kind, _, _) in metrics().items()}
+    exposed = {name if name in declared else f"{name}_total": kind for name, kind in told.items()}
+    assert exposed == declared
+    for name, (_, labels, _) in metrics().items():
+        for series in ask(prometheus, f'{{__name__=~"{name}(_count)?"}}'):
+            # A label that is empty is as none to Prometheus.
+            assert set(series["metric"]) - {"__name__", "job", "instance"} <= set(labels), name

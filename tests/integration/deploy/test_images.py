@@ -1,0 +1,116 @@
+"""The images: what the Dockerfile puts in, put together here; and, where a Docker engine answers, built and run."""
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.docker.runtime_lock import SERVICES, blocks, runtime_lock
+from deploy.local.processes import plain_environment
+from tests.support.containers import docker_answers
+
+ROOT = Path(__file__).parents[3]
+RESTRICTIONS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_runs_with_nothing_but_its_part_of_the_lock(service: str, tmp_path: Path) -> None:
+    """`-S` leaves out all that is installed here; what the lock's part names comes from a folder of its own."""
+    package = service.replace("-", "_")
+    site, code = tmp_path / "site", tmp_path / "code"
+    for name in blocks(runtime_lock(service)):
+        link_distribution(name, site)
+    code.mkdir()
+    (code / "shared").symlink_to(ROOT / "shared")
+    (code / package).symlink_to(ROOT / "services" / service / package)
+    modules = [
+        ".".join(path.relative_to(ROOT / "services" / service).with_suffix("").parts)
+        for path in (ROOT / "services" / service / package).rglob("*.py")
+        if path.stem not in {"__main__", "__init__"}
+    ]
+    modules += [f"shared.{path.stem}" for path in (ROOT / "shared").glob("*.py") if path.stem != "__init__"]
+    script = f"import importlib\nfor name in {sorted(modules)!r}: importlib.import_module(name)\nprint('imported')"
+    environment = plain_environment({"PYTHONPATH": f"{code}:{site}", "PYTHONDONTWRITEBYTECODE": "1"})
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script], env=environment, cwd=code, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "imported\n", done.stderr
+    told = subprocess.run(
+        [sys.executable, "-S", "-m", package, "--help"],
+        env=environment,
+        cwd=code,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "migrate" in told.stdout
+
+
+def link_distribution(name: str, site: Path) -> None:
+    """Make what one installed package consists of visible in a folder; packages for other systems are passed over."""
+    try:
+        files = importlib.metadata.files(name)
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for file in files or []:
+        top = file.parts[0]
+        target = site / top
+        if top in {"..", "__pycache__"}:
+            continue
+        if len(file.parts) > 1 and not target.exists():
+            site.mkdir(exist_ok=True)
+            target.symlink_to(Path(str(file.locate())).parents[len(file.parts) - 2])
+        elif len(file.parts) == 1 and not target.exists():
+            site.mkdir(exist_ok=True)
+            target.symlink_to(Path(str(file.locate())))
+
+
+def docker(*words: str) -> str:
+    program = shutil.which("docker")
+    assert program is not None
+    done = subprocess.run([program, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=SERVICES)
+def image(request: pytest.FixtureRequest) -> str:
+    """Build one service's image."""
+    if not docker_answers():
+        pytest.skip("no Docker engine answers")
+    service: str = request.param
+    arguments = ["--build-arg", f"SERVICE={service}", "--build-arg", f"PACKAGE={service.replace('-', '_')}"]
+    docker("build", "-f", "deploy/docker/Dockerfile", *arguments, "-t", f"sluice-test/{service}", ".")
+    return f"sluice-test/{service}"
+
+
+@pytest.mark.docker
+def test_an_image_starts_under_its_restrictions_and_holds_no_compiler(image: str) -> None:
+    package = image.partition("/")[2].replace("-", "_")
+    assert "migrate" in docker("run", "--rm", *RESTRICTIONS, image, package, "--help")
+    whoami = ["--entrypoint", "id", image, "-u"]
+    assert docker("run", "--rm", *RESTRICTIONS, *whoami) == "65532\n"
+    look = "import shutil; print([each for each in ('cc', 'gcc', 'g++', 'make', 'uv') if shutil.which(each)])"
+    assert docker("run", "--rm", *RESTRICTIONS, "--entrypoint", "python", image, "-c", look) == "[]\n"
+    config = json.loads(docker("image", "inspect", image))[0]["Config"]
+    assert config["Labels"]["org.opencontainers.image.title"] == f"sluice-{image.partition('/')[2]}"
+    assert config["User"] == "65532:65532"
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(not docker_answers(), reason="no Docker engine answers")
+def test_compose_brings_the_whole_product_up(tmp_path: Path) -> None:
+    compose = ["compose", "-p", f"sluice-test-{os.getpid()}", "-f", "deploy/compose.yaml"]
+    subprocess.run([sys.executable, "-m", "deploy.compose.make_secrets"], cwd=ROOT, check=True)
+    try:
+        docker(*compose, "up", "--build", "--wait", "--wait-timeout", "300")
+        words = ["run", "--rm", "--no-deps", "job-api", "job_api", "bootstrap"]
+        told = docker(*compose, *words, "--tenant", "acme", "--source-tenant", "101", "--user", "admin")
+        assert json.loads(told)["api_key"]
+    finally:
+        docker(*compose, "down", "--volumes", "--timeout", "60")
