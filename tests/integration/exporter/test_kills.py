@@ -133,8 +133,8 @@ async def test_R2_a_zombie_publishes_nothing_and_its_objects_are_swept(
             await exports.admit(trigger)
             await gate.reached()
             zombie.running.pause(paused=True)
-        # Its worker is not stopped and goes on writing: parts that nobody will note. In the second case it stands within
-        # a transaction, which holds the run's row.
+        # Its worker is not stopped and goes on writing: parts that nobody will note. In the second case the exporter
+        # stands within a transaction, which holds the run's row.
         heir = line.exporter()
         found = await story()
         zombie.running.pause(paused=False)
