@@ -63,3 +63,6 @@ bench-eta: environment ## Measure the estimates of the time left beside tqdm and
 
 bench-history: environment ## Measure the run log, the estimates and their API; ARGUMENTS=--help says what can be sized
 	@$(PYTHON) -m tests.bench.history $(ARGUMENTS)
+
+bench-api: environment ## Measure the job API beside a bare route on the same PostgreSQL
+	@$(PYTHON) -m tests.bench.api $(ARGUMENTS)

@@ -54,7 +54,7 @@ def service_environment(package: str, addresses: Addresses, extra: dict[str, str
     }
     if package in {"exporter", "history"}:
         variables[f"{prefix}STORE"] = addresses.store.as_uri()
-    if package == "exporter":
+    if package in {"exporter", "job_api"}:
         variables[f"{prefix}SOURCE"] = addresses.source
     if package == "job_api":
         variables[f"{prefix}HISTORY_URL"] = addresses.history_url
