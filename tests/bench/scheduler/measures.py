@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer
 
@@ -12,29 +12,31 @@ from shared.clock import SystemClock
 from tests.bench.scheduler.stack import Stack, cpu_seconds, second_from_now, stop, until
 from tests.support.wait import eventually
 
+LEAD = timedelta(seconds=3)
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name IN ('scheduler', 'listener')"
 
 
 async def burst(stack: Stack, jobs: int) -> tuple[float, float]:
     """All jobs due in one second, two schedulers: slots a second until the last is committed, and until published."""
     running = await stack.schedulers(2)
-    await stack.fill(jobs, first := second_from_now(2 + jobs / 25_000), jobs)
+    await stack.fill(jobs, first := second_from_now(0), jobs)
     try:
-        await until(first)
+        begin = first + await stack.set_clock(first - LEAD)
+        await until(begin)
         left = "SELECT count(*) FROM (SELECT FROM schedule WHERE next_slot = $1 LIMIT 1) AS these"
 
         async def none_left() -> bool:
             return not await stack.value(left, first)
 
         await eventually(none_left, timeout=60 + jobs / 500)
-        seconds = (SystemClock().now() - first).total_seconds()
+        seconds = (SystemClock().now() - begin).total_seconds()
         assert await stack.value("SELECT count(*) FROM slot") == jobs
 
         async def all_told() -> bool:
             return not await stack.value("SELECT count(*) FROM (SELECT FROM outbox LIMIT 1) AS these")
 
         await eventually(all_told, timeout=60 + jobs / 500)
-        return jobs / seconds, jobs / (SystemClock().now() - first).total_seconds()
+        return jobs / seconds, jobs / (SystemClock().now() - begin).total_seconds()
     finally:
         stop(running)
 
@@ -45,16 +47,15 @@ async def steady(stack: Stack, jobs: int, a_second: int, seconds: int) -> tuple[
     A third before the end one of the two schedulers is killed: failover is the latest slot from then on.
     """
     running = await stack.schedulers(2)
-    await stack.fill(jobs, first := second_from_now(4 + jobs / 25_000), a_second)
+    await stack.fill(jobs, first := second_from_now(0), a_second)
+    at, end = first + timedelta(seconds=2 * seconds // 3), first + timedelta(seconds=seconds)
     try:
         async with read_triggers(stack) as delays:
-            await until(first)
-            calm = 2 * seconds // 3
-            await until(at := second_after(first, calm))
+            ahead = await stack.set_clock(first - LEAD)
+            await until(at + ahead)
             running[0].running.kill()
-            await until(second_after(first, seconds))
+            await until(end + ahead)
             waiting = "SELECT count(*) FROM schedule WHERE next_slot < $1"
-            end = second_after(first, seconds)
 
             async def decided() -> bool:
                 return not await stack.value(waiting, end)
@@ -67,15 +68,10 @@ async def steady(stack: Stack, jobs: int, a_second: int, seconds: int) -> tuple[
         )
         lateness = await stack.value(late.format(0.99), first, at)
         failover = await stack.value(late.format(1), at, end)
-        published = sorted(delay for slot, delay in delays if slot < at)
+        published = sorted(delay - ahead.total_seconds() for slot, delay in delays if slot < at)
         return lateness, published[int(0.99 * len(published))], failover
     finally:
         stop(running)
-
-
-def second_after(first: datetime, seconds: int) -> datetime:
-    """Return an instant some seconds later."""
-    return datetime.fromtimestamp(first.timestamp() + seconds, first.tzinfo)
 
 
 @asynccontextmanager
@@ -116,6 +112,7 @@ async def idle(stack: Stack, jobs: int, seconds: int) -> tuple[float, float]:
     running = await stack.schedulers(1)
     await stack.fill(jobs, second_from_now(86_400), 1000)
     try:
+        await stack.set_clock(SystemClock().now())
         await until(second_from_now(10))
         pids = [int(row["pid"]) for row in await stack.system.fetch("scheduler", BACKENDS)]
         began, own, served = SystemClock().now(), cpu_seconds(running[0].running.pid), sum(map(cpu_seconds, pids))

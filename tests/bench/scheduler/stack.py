@@ -51,7 +51,11 @@ class Stack:
     admin_dsn: str
 
     async def fill(self, jobs: int, first: datetime, a_second: float) -> None:
-        """Replace all jobs by new ones, due from `first` on, `a_second` in every second; forget all slots."""
+        """Replace all jobs by new ones, due from `first` on, `a_second` in every second; forget all slots.
+
+        Filling takes its time, so the ledger's clock is an hour before `first` until somebody sets it.
+        """
+        await self.set_clock(first - timedelta(hours=1))
         database = await asyncpg.connect(self.dsn, command_timeout=600)
         try:
             await database.execute("TRUNCATE schedule, unsettled, slot, outbox, audit")
@@ -61,6 +65,16 @@ class Stack:
             await database.execute("CHECKPOINT") if await _may_checkpoint(database) else None
         finally:
             await database.close()
+
+    async def set_clock(self, instant: datetime) -> timedelta:
+        """Make it `instant` by the ledger's clock; return what the wall clock is ahead of that."""
+        ahead = SystemClock().now() - instant
+        await self.system.fetch(
+            "scheduler",
+            "CREATE OR REPLACE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS"
+            f" 'SELECT clock_timestamp() - make_interval(secs => {ahead.total_seconds()})'",
+        )
+        return ahead
 
     async def value(self, query: str, *values: object) -> float:
         """Return one number from the ledger."""
