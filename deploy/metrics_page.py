@@ -29,6 +29,7 @@ No label ever holds the id of a job, a run, a tenant or a person: the number of 
 LABELS = {
     "class": "`transient` (another attempt may help) or `permanent`",
     "code": "codes of a run's failure: those of the exporter's errors, listed in `exporter/errors.py`",
+    "days": "`0`, `1`, `7`, `30`",
     "difference": "how ledger and schedule differ: the auditor's fixed list",
     "fate": "`triggered`, `skipped`",
     "form": "of bytes: `raw` (records) or `packed` (files); of downloads: `file`, `archive`, `link`",

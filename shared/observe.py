@@ -64,6 +64,10 @@ ETA_BAND_COVERAGE = Histogram(
 )
 DOWNLOADS = Counter("sluice_downloads_total", "Downloads of files begun, by form", ["form"])
 FILES_REMOVED = Counter("sluice_files_removed_total", "Files removed from the store, by reason", ["reason"])
+FILES_OVERDUE = Gauge("sluice_files_overdue", "Files in the store an hour or more after their time was over")
+CERTIFICATES_EXPIRING = Gauge(
+    "sluice_certificates_expiring", "Active certificates that expire within so many days; 0: have expired", ["days"]
+)
 LIVE_CLIENTS = Gauge("sluice_live_clients", "Clients that follow runs as they change")
 LIVE_DROPPED = Counter("sluice_live_clients_dropped_total", "Clients that read too slowly and were dropped")
 HTTP_SECONDS = Histogram(

@@ -64,6 +64,10 @@ OVERVIEW = Dashboard(
                 ),
                 Panel("Runs ended an hour", (Query("sluice:runs_ended:increase1h", "{{state}}"),)),
                 Panel("Exported", (Query("sluice:exported_bytes:rate5m", "{{form}}"),), "Bps"),
+                Panel(
+                    "Certificates that expire",
+                    (Query("max by (days) (sluice_certificates_expiring)", "{{days}} days"),),
+                ),
             ),
         ),
         Row(
@@ -194,6 +198,7 @@ HISTORY = Dashboard(
                 Panel("Live clients", (Query("sum(sluice_live_clients)", "connected"),)),
                 Panel("Live clients dropped", (Query("sum(sluice_live_clients_dropped_total)", "too slow"),)),
                 Panel("Downloads a second", rate("sluice_downloads_total", "form")),
+                Panel("Files overdue", (Query("max(sluice_files_overdue)"),), kind="stat", bad_from=1),
             ),
         ),
         of_process("sluice-history-.+"),

@@ -9,11 +9,12 @@ from history.store.files import Files, Removing
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
 from shared.lifecycle import first_of
-from shared.observe import FILES_REMOVED, logger
+from shared.observe import FILES_OVERDUE, FILES_REMOVED, logger
 
 log = logger(__name__)
 
 _AT_ONCE = 16
+_OVERDUE = timedelta(hours=1)
 
 
 class Retention:
@@ -33,6 +34,7 @@ class Retention:
         while not stopping.is_set():
             try:
                 busy = await self.turn()
+                FILES_OVERDUE.set(await self._files.count_overdue(self._clock.now() - _OVERDUE, self._kept))
             except TransientError as error:
                 log.warning("files not removed, trying again", error=str(error))
                 busy = 0

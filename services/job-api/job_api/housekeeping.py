@@ -1,4 +1,7 @@
-"""What is dropped with age: answers to Idempotency-Keys, sessions that ended, runs that nothing shows any more."""
+"""What is dropped with age: answers to Idempotency-Keys, sessions that ended, runs that nothing shows any more.
+
+And what comes of age: certificates that will expire are counted (C2).
+"""
 
 import asyncio
 from datetime import timedelta
@@ -8,7 +11,7 @@ from job_api.store.database import SQL
 from shared.clock import Clock
 from shared.errors import TransientError
 from shared.lifecycle import first_of
-from shared.observe import logger
+from shared.observe import CERTIFICATES_EXPIRING, logger
 
 KEYS_KEPT = timedelta(hours=24)
 ENDED_KEPT = timedelta(days=1)
@@ -33,10 +36,12 @@ class Housekeeping:
             await first_of(stopping, seconds=_EVERY_SECONDS)
 
     async def turn(self) -> None:
-        """Tidy up once."""
+        """Tidy up once, and count what will expire."""
         now = self._clock.now()
         async with self._database.changing(EVERYBODY) as database:
             await database.execute(SQL["forget_keys"], now - KEYS_KEPT)
             await database.execute(SQL["forget_runs"], now - ENDED_KEPT)
             await database.execute(SQL["forget_buckets"], now - ENDED_KEPT)
             await database.execute(SQL["forget_identities"], now - ENDED_KEPT)
+            for row in await database.fetch(SQL["certificates_expiring"], now):
+                CERTIFICATES_EXPIRING.labels(str(row["days"])).set(row["count"])

@@ -266,6 +266,12 @@ WHERE artifact.state = 'available' AND artifact.created_at <= $1::timestamptz
 ORDER BY artifact.created_at LIMIT $4
 FOR UPDATE OF artifact SKIP LOCKED;
 
+-- count_overdue: how many files are still there though their time was over at an instant
+SELECT count(*)
+FROM artifact LEFT JOIN retention USING (tenant_id)
+WHERE artifact.state = 'available'
+    AND artifact.created_at <= $1::timestamptz - least($2::interval, make_interval(days => coalesce(retention.days, 30)));
+
 -- claim_artifacts: those of a tenant's files that are still there, to be removed
 SELECT artifact_id, run_id, job_id, tenant_id, object FROM artifact
 WHERE tenant_id = $1 AND artifact_id = ANY($2::uuid[]) AND state = 'available'

@@ -41,6 +41,11 @@ class Files:
             before = now - (min(kept, timedelta(days=days)) if days else kept)
             yield Removing(database, await database.fetch(SQL["claim_expired"], before, now, kept, limit))
 
+    async def count_overdue(self, at: datetime, kept: timedelta) -> int:
+        """Return how many files are still there though their time was over at an instant."""
+        async with connection(self._pool) as database:
+            return int(await database.fetchval(SQL["count_overdue"], at, kept))
+
     @asynccontextmanager
     async def chosen(self, tenant_id: UUID, artifact_ids: Sequence[UUID]) -> AsyncIterator[Removing]:
         """Lock those of a tenant's files that are still there."""

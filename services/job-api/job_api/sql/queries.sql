@@ -67,6 +67,12 @@ WHERE tenant_id = $1 AND state = 'active' AND (fingerprint = $2 OR lower(name) =
 ORDER BY fingerprint <> $2
 LIMIT 1;
 
+-- certificates_expiring: how many active certificates have expired, or will within a day, a week, 30 days
+SELECT days, count(certificate_id)
+FROM unnest(ARRAY[0, 1, 7, 30]) AS days
+    LEFT JOIN certificate ON state = 'active' AND not_after <= $1::timestamptz + make_interval(days => days)
+GROUP BY days;
+
 -- certificates: a page of a tenant's certificates, newest first
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
     created_at, retired_at

@@ -1,0 +1,84 @@
+"""What the alerts about customers' certificates and files rest on, counted in real databases."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import asyncpg
+
+from history.store.files import Files
+from job_api.housekeeping import Housekeeping
+from job_api.store import Database
+from shared.clock import SystemClock
+from shared.observe import exposition
+from shared.postgres import migrate, open_pool
+from shared.provision import ProvisionSettings, provision
+from tests.support.servers import Databases
+
+PASSWORD = "test-password"
+NOW = datetime.now(UTC)
+
+
+async def prepared(postgres: Databases, service: str) -> tuple[str, str]:
+    admin = await postgres.fresh()
+    roles = ("job_api", "scheduler", "exporter", "history")
+    await provision(ProvisionSettings(admin_dsn=admin, **{f"{each}_password": PASSWORD for each in roles}))
+    dsn = postgres.dsn(admin.rpartition("/")[2], role=service, password=PASSWORD)
+    await migrate(dsn, service)
+    return admin, dsn
+
+
+async def test_C2_certificates_are_counted_before_they_expire(postgres: Databases) -> None:
+    admin, dsn = await prepared(postgres, "job_api")
+    connection = await asyncpg.connect(admin)
+    tenant = uuid4()
+    try:
+        await connection.execute("INSERT INTO job_api.tenant VALUES ($1, 'acme', 1, '{}', now())", tenant)
+        for days, state in (
+            (-1, "active"),
+            (0.5, "active"),
+            (5, "active"),
+            (29, "active"),
+            (99, "active"),
+            (1, "retired"),
+        ):
+            await connection.execute(
+                """INSERT INTO job_api.certificate (certificate_id, tenant_id, name, state, pem, fingerprint, subject,
+                    key_bits, not_before, not_after, created_at, retired_at)
+                VALUES ($1, $2, $3, $4, '', $3, '', 2048, $5, $5, $6, $7)""",
+                uuid4(),
+                tenant,
+                f"{days}",
+                state,
+                NOW + timedelta(days=days),
+                NOW,
+                NOW if state == "retired" else None,
+            )
+    finally:
+        await connection.close()
+    async with open_pool(dsn, size=2, name="test") as pool:
+        await Housekeeping(Database(pool), SystemClock()).turn()
+    told = exposition()[0].decode()
+    for within, count in (("0", 1), ("1", 2), ("7", 3), ("30", 4)):
+        assert f'sluice_certificates_expiring{{days="{within}"}} {count}.0' in told
+
+
+async def test_A2_files_that_ought_to_be_gone_are_counted(postgres: Databases) -> None:
+    admin, dsn = await prepared(postgres, "history")
+    connection = await asyncpg.connect(admin)
+    short = uuid4()
+    try:
+        await connection.execute("INSERT INTO history.retention VALUES ($1, 3)", short)
+        for tenant, age in ((uuid4(), 31), (uuid4(), 29), (short, 4), (short, 2)):
+            await connection.execute(
+                """INSERT INTO history.artifact (artifact_id, run_id, job_id, tenant_id, title, type, name, kind, rows,
+                    bytes_raw, bytes_packed, sha256, object, created_at)
+                VALUES ($1, $1, $1, $2, '', 'contact', '', 'contact', 0, 0, 0, '', '', $3)""",
+                uuid4(),
+                tenant,
+                NOW - timedelta(days=age),
+            )
+    finally:
+        await connection.close()
+    async with open_pool(dsn, size=2, name="test") as pool:
+        assert await Files(pool).count_overdue(NOW, timedelta(days=30)) == 2
+        assert await Files(pool).count_overdue(NOW - timedelta(days=3), timedelta(days=30)) == 0
