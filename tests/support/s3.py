@@ -143,7 +143,8 @@ _FLAGS = [
     "-master.electionTimeout=1s",
     "-master.heartbeatInterval=100ms",
     "-master.volumeSizeLimitMB=64",
-    "-volume.max=50",
+    # Every bucket takes some volumes of its own, which are files that grow.
+    "-volume.max=1000",
     "-volume.preStopSeconds=0",
     "-filer",
     "-s3",

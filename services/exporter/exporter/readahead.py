@@ -64,8 +64,8 @@ class ReadAhead:
 
             async def hold(data: bytes, piece: _Range = piece) -> None:
                 async with self._changed:
-                    # The range whose turn it is always goes on, else all would wait for one another.
-                    await self._changed.wait_for(lambda: self._held < AHEAD or self._ranges[0] is piece)
+                    # The range whose turn it is goes on as it is handed on, else all would wait for one another.
+                    await self._changed.wait_for(lambda: self._held < AHEAD or self._is_wanted(piece))
                     piece.chunks.append(data)
                     self._held += len(data)
                     self._changed.notify_all()
@@ -82,7 +82,12 @@ class ReadAhead:
             if self._is_planned:
                 return None
             rest = KeyRange(self._next_first, whole.before, whole.after)
-            before = await connection.key_at(replace(self._selection, keys=rest), self._range_rows)
+            place = self._range_rows
+            before = await connection.key_at(replace(self._selection, keys=rest), place)
+            while before is not None and before == rest.first:
+                # More records than a range has the same key, which no view should give.
+                place *= 2
+                before = await connection.key_at(replace(self._selection, keys=rest), place)
             piece = _Range(replace(rest, before=before or whole.before))
             self._next_first, self._is_planned = before, before is None
             async with self._changed:
@@ -112,6 +117,9 @@ class ReadAhead:
                 self._ranges.popleft()
             self._changed.notify_all()
             return data
+
+    def _is_wanted(self, piece: _Range) -> bool:
+        return self._ranges[0] is piece and not piece.chunks
 
     def _can_go_on(self) -> bool:
         if not self._ranges:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from exporter.copystream import CopyRows, CopyText
 from exporter.export_errors import BadMapping
 from exporter.packer import Packer
+from exporter.readahead import ReadAhead
 from exporter.selection import RecordKind, Selection
 from exporter.source import Snapshot
-
 
 WORTH_AHEAD = 50_000
 """Records from which on a second connection pays."""
@@ -22,10 +22,13 @@ async def export_records(snapshot: Snapshot, selection: Selection, packer: Packe
     Raises BadMapping when a record has no id.
     """
     reader = CopyText()
+    last = b""
 
     async def consume(data: bytes) -> None:
+        nonlocal last
         records = reader.feed(data)
         if records:
+            last = bytes(records[-1][: len(_NO_ID)])
             await packer.write(records, sum(map(len, records)) + len(records))
 
     def finish() -> None:
@@ -42,7 +45,8 @@ async def export_records(snapshot: Snapshot, selection: Selection, packer: Packe
         return
     await snapshot.stream(selection, consume)
     finish()
-    _insist_on_id(selection, is_missing=packer.last_begins_with(_NO_ID))
+    # Records without an id come last in the order.
+    _insist_on_id(selection, is_missing=last == _NO_ID)
 
 
 async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Selection, packer: Packer) -> None:
@@ -74,16 +78,15 @@ async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Se
         raise ValueError("this exports attachments only")
     await snapshot.stream(selection, consume)
     reader.finish()
-    _insist_on_id(last, selection)
+    _insist_on_id(selection, is_missing=last == _NO_ID)
 
 
 _TAIL = b'"}\n'
 _NO_ID = b'{"id":null'
 
 
-def _insist_on_id(last: bytes, selection: Selection) -> None:
-    # Records without an id come last in the order, so that one look finds them.
-    if last == _NO_ID:
+def _insist_on_id(selection: Selection, *, is_missing: bool) -> None:
+    if is_missing:
         raise BadMapping(f"The source has {selection.kind} rows whose id is NULL; the view must give every row an id.")
 
 
