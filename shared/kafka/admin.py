@@ -1,9 +1,9 @@
 """Making the topics, and giving dead letters a second life."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -61,7 +61,9 @@ def dead_config(replication: int) -> dict[str, str]:
 
 
 async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: timedelta) -> int:
-    """Put a topic's dead letters back on it, each once; stop when none came for `quiet`; return their number.
+    """Put the dead letters of this moment back on their topic, each once; return their number.
+
+    It stops early when none came for `quiet`.
 
     Raises KafkaUnavailable; what was put back until then is not put back again.
     """
@@ -76,19 +78,30 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
     try:
         await consumer.start()
         async with Producer.opened(kafka, name="sluice-replay") as producer:
-            while found := await consumer.getmany(timeout_ms=int(quiet.total_seconds() * 1000)):
-                records = [record for each in found.values() for record in each]
+            # What a consumer refuses again while we work would be put back without end.
+            ends = await consumer.end_offsets(consumer.assignment())
+            while await _behind(consumer, ends):
+                found = await consumer.getmany(timeout_ms=int(quiet.total_seconds() * 1000))
+                if not found:
+                    break
+                records = [each for where, records in found.items() for each in records if each.offset < ends[where]]
                 await producer.send(
                     revived(Received(each.topic, each.partition, each.offset, each.key, each.value, each.headers))
                     for each in records
                 )
-                await consumer.commit()
+                await consumer.commit(
+                    {where: min(records[-1].offset + 1, ends[where]) for where, records in found.items()}
+                )
                 count += len(records)
     except KafkaError as error:
         raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
     finally:
         await consumer.stop()
     return count
+
+
+async def _behind(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    return any([await consumer.position(where) < end for where, end in ends.items()])
 
 
 def _raise_for(response: object) -> None:
