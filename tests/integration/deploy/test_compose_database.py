@@ -1,0 +1,49 @@
+"""What compose's PostgreSQL runs at its first start: the views are there, and Sluice's role reads them and no more."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from deploy.compose.make_secrets import make_secrets
+from deploy.local.postgres_account import Account, reachable_programs
+from deploy.local.processes import plain_environment
+from tests.support.servers import MakePostgres
+
+ROOT = Path(__file__).parents[3]
+
+
+async def test_the_first_start_makes_a_contact_history_that_sluice_can_only_read(
+    make_postgres: MakePostgres, tmp_path: Path
+) -> None:
+    server = make_postgres()
+    admin = urlsplit(await asyncio.to_thread(server.start))
+    make_secrets(tmp_path / "secrets")
+    environment = {
+        "PATH": f"{reachable_programs(Account()) / 'bin'}:/usr/bin:/bin",
+        "PGHOST": str(admin.hostname),
+        "PGPORT": str(admin.port),
+        "PGPASSWORD": str(admin.password),
+        "POSTGRES_USER": str(admin.username),
+        "POSTGRES_DB": admin.path.strip("/"),
+        "CONTACT_HISTORY": str(ROOT / "deploy/contact-history"),
+        "SECRETS": str(tmp_path / "secrets"),
+    }
+    script = str(ROOT / "deploy/compose/init-contact-history.sh")
+    done = await asyncio.to_thread(
+        subprocess.run, [script], env=plain_environment(environment), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    given = urlsplit((tmp_path / "secrets/source_dsn").read_text().strip())
+    reader = given._replace(netloc=f"{given.username}:{given.password}@{admin.hostname}:{admin.port}")
+    connection = await asyncpg.connect(urlunsplit(reader))
+    try:
+        for view in ("interaction", "contact", "attachment"):
+            assert await connection.fetchval(f"SELECT count(*) FROM contact_history.{view}") == 0
+        with pytest.raises(asyncpg.PostgresError):
+            await connection.execute("CREATE TABLE contact_history.mine ()")
+    finally:
+        await connection.close()
