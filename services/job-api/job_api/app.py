@@ -1,6 +1,7 @@
 """The job API's composition root."""
 
 import math
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE))
         producer = await stack.enter_async_context(Producer.opened(settings.kafka, name=SOURCE))
-        history = await stack.enter_async_context(history_client(settings.history_url))
+        history = await stack.enter_async_context(history_client(settings.history_url, settings.history_ca_file))
         database, health = Database(pool), Health()
         consumer = Consumer(
             bootstrap=settings.kafka,
@@ -77,12 +78,15 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
 
 
 @asynccontextmanager
-async def history_client(url: str | None) -> AsyncIterator[httpx.AsyncClient | None]:
+async def history_client(url: str | None, ca_file: str | None = None) -> AsyncIterator[httpx.AsyncClient | None]:
     """Give a client of the history API, or None where none is configured."""
     if url is None:
         yield None
         return
-    async with httpx.AsyncClient(base_url=url, limits=LIMITS, follow_redirects=False, trust_env=False) as client:
+    trusted = ssl.create_default_context(cafile=ca_file) if ca_file else True
+    async with httpx.AsyncClient(
+        base_url=url, limits=LIMITS, follow_redirects=False, trust_env=False, verify=trusted
+    ) as client:
         yield client
 
 

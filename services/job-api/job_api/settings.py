@@ -18,3 +18,6 @@ class Settings(ServiceSettings):
     history_url: str | None = Field(
         None, description="base URL of the history API, to which runs, artifacts and events are passed on"
     )
+    history_ca_file: str | None = Field(
+        None, description="PEM file of whom to trust for an https history URL; default: public authorities"
+    )

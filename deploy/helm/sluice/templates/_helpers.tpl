@@ -92,6 +92,9 @@ SLUICE_LOG_FORMAT: {{ .root.Values.log.format | quote }}
 {{- end }}
 {{- if eq .process.package "job_api" }}
 SLUICE_JOB_API_HISTORY_URL: {{ include "sluice.scheme" .root }}://{{ include "sluice.name" .root }}-history-api:8080
+{{- if and .root.Values.tls.secret .root.Values.tls.caKey }}
+SLUICE_JOB_API_HISTORY_CA_FILE: /tls/http/{{ .root.Values.tls.caKey }}
+{{- end }}
 {{- end }}
 {{- if eq .process.package "exporter" }}
 SLUICE_EXPORTER_SLOTS: {{ $values.slots | quote }}
