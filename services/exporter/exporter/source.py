@@ -209,7 +209,8 @@ def clear_errors() -> Iterator[None]:
         raise _of_server(error) from None
     except asyncpg.ClientConfigurationError:
         raise _bad_address() from None
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # (The last is what the driver says when the connection is cut between two steps of one call.)
         raise SourceUnavailable(
             f"The source's PostgreSQL cannot be reached or was lost ({type(error).__name__})."
         ) from error
