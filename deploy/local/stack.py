@@ -135,12 +135,13 @@ class _Setup:
         addresses = self._addresses(free_port())
         self._report("Creating topics and migrating each service's schema")
         self._prepare(addresses)
+        self._start_parts(addresses, port)
+        # Nothing asks the source before there is a job, so its sample is loaded beside all this.
         if self._state.remembered("interactions") is None:
             self._report(f"Loading the sample contact history ({self._interactions:,} interactions)")
         self.supervisor.finish([sample])
         self._state.remember("interactions", self._interactions)
         self._postgres.execute(f"ALTER ROLE {READER} LOGIN PASSWORD '{self._state.secret(READER)}'")
-        self._start_parts(addresses, port)
         return Stack(
             api_url=f"http://{LOOPBACK}:{port}",
             login=self._first_user(addresses),

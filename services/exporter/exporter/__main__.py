@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from exporter.app import running
 from exporter.settings import Settings
 from shared.command import main
 from shared.lifecycle import health_app, run
@@ -10,6 +9,8 @@ from shared.lifecycle import health_app, run
 
 async def serve(settings: Settings) -> None:
     """Admit, claim and export until told to stop."""
+    from exporter.app import running  # migrating needs none of this
+
     async with running(settings) as process:
         await run(
             process.loops,

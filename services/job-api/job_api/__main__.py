@@ -5,11 +5,7 @@ import asyncio
 import json
 import sys
 
-from job_api.app import running
-from job_api.passwords import Passwords
-from job_api.service import Access
 from job_api.settings import Settings
-from job_api.store import Database
 from shared.clock import SystemClock
 from shared.command import main
 from shared.errors import SluiceError
@@ -19,6 +15,8 @@ from shared.postgres import open_pool
 
 async def serve(settings: Settings) -> None:
     """Serve the API and the pages, and follow what happens to runs, until told to stop."""
+    from job_api.app import running  # migrating needs none of this
+
     async with running(settings) as process:
         await run(process.loops, app=process.app, health=process.health, settings=settings)
 
@@ -38,6 +36,10 @@ def bootstrap(arguments: list[str]) -> None:
 
 
 async def _bootstrap(settings: Settings, tenant: str, source_tenant: int, user: str) -> dict[str, object]:
+    from job_api.passwords import Passwords
+    from job_api.service import Access
+    from job_api.store import Database
+
     async with open_pool(settings.postgres, size=2, name="job-api bootstrap") as pool:
         access = Access(Database(pool), SystemClock(), Passwords())
         return await access.bootstrap(tenant=tenant, source_tenant=source_tenant, user=user)

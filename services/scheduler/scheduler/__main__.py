@@ -2,7 +2,6 @@
 
 import gc
 
-from scheduler.app import running
 from scheduler.settings import Settings
 from shared.command import main
 from shared.lifecycle import health_app, run
@@ -10,6 +9,8 @@ from shared.lifecycle import health_app, run
 
 async def serve(settings: Settings) -> None:
     """Decide slots until told to stop."""
+    from scheduler.app import running  # migrating needs none of this
+
     async with running(settings) as process:
         # A turn makes thousands of small objects and no circles: looking for circles so often, and through all that
         # was imported, costs an eighth of the time.
