@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -186,11 +187,15 @@ def _download(client: httpx.Client, run: dict[str, Any], files: Files) -> list[P
 def _decrypt(artifacts: list[Path], files: Files) -> None:
     identity = load_identity(files.key.read_bytes(), None, files.certificate.read_bytes())
     openssl = shutil.which("openssl")
-    for artifact in artifacts:
+
+    def decrypt(artifact: Path) -> None:
         _say(f"Decrypting {artifact.name} with sluice decrypt" + (" and with openssl" if openssl else ""))
         decrypt_file(artifact, identity, files.records, keep_zip=openssl is not None)
         if openssl is not None:
             _same_with_openssl(openssl, artifact, files)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(decrypt, artifacts))
 
 
 def _same_with_openssl(openssl: str, artifact: Path, files: Files) -> None:

@@ -38,14 +38,20 @@ def _file_of(kind: str, records: Path) -> Path:
 
 
 async def _compare(dsn: str, files: dict[str, Path], run_id: str) -> dict[str, int]:
+    # Side by side, so that the server prepares one kind's rows while the other's are looked at.
+    counts = await asyncio.gather(*(_compare_kind(dsn, kind, files[kind], run_id) for kind in _QUERIES))
+    return dict(zip(_QUERIES, counts, strict=True))
+
+
+async def _compare_kind(dsn: str, kind: str, file: Path, run_id: str) -> int:
     connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
     try:
-        return {kind: await _compare_kind(connection, kind, files[kind], run_id) for kind in _QUERIES}
+        return await _compare_rows(connection, kind, file, run_id)
     finally:
         await connection.close()
 
 
-async def _compare_kind(connection: "asyncpg.Connection[asyncpg.Record]", kind: str, file: Path, run_id: str) -> int:
+async def _compare_rows(connection: "asyncpg.Connection[asyncpg.Record]", kind: str, file: Path, run_id: str) -> int:
     count = 0
     # Lines end at \n alone: JSON may hold other characters that Python takes for line ends.
     with file.open("rb") as lines:
