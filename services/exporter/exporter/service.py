@@ -172,8 +172,9 @@ class Exporter:
         try:
             await asyncio.wait([exporting, interrupted], return_when=asyncio.FIRST_COMPLETED)
             if not exporting.done():
-                await worker.kill()
+                # In this order: a worker's end that is seen first would pass for a failed attempt (R7).
                 exporting.cancel()
+                await worker.kill()
             outcome = (await asyncio.gather(exporting, return_exceptions=True))[0]
             if outcome is not None:
                 # What else the worker does from here on would be thrown away.
