@@ -2,6 +2,7 @@
 
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,10 @@ def secure_kafka(authority: Authority, warden: Warden, servers_folder: Path) -> 
         password=given.password,
         login_module="org.apache.kafka.common.security",
     )
-    format_with_login(servers_folder / "kafka-secure", given.password)
-    server = Kafka(servers_folder / "kafka-secure", warden, extra=extra)
+    # Each file of tests that asks gets its own: a worker may run several of them in the same folder.
+    folder = Path(tempfile.mkdtemp(prefix="kafka-secure-", dir=servers_folder))
+    format_with_login(folder, given.password)
+    server = Kafka(folder, warden, extra=extra)
     server.start()
     yield given
     server.stop()
@@ -71,7 +74,6 @@ def secure_kafka(authority: Authority, warden: Warden, servers_folder: Path) -> 
 
 def format_with_login(folder: Path, password: str) -> None:
     """Format the folder of a Kafka that knows a SCRAM login from its first start on."""
-    folder.mkdir(parents=True)
     properties = folder / "format.properties"
     properties.write_text(SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=folder / "data"))
     java = find_java()
