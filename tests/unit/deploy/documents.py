@@ -4,16 +4,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # its stubs are not among the locked packages
+import yaml
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
 
-class _Strict(yaml.SafeLoader):  # type: ignore[misc]  # as above
+class _Strict(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML's own answer is to forget the first."""
 
 
-def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
     twice = {key for key in keys if keys.count(key) > 1}
     if twice:
