@@ -17,6 +17,7 @@ from job_api.api.jobs import job_routes
 from job_api.api.planning import planning_routes
 from job_api.api.problems import answer_problems
 from job_api.api.proxy import LIMITS, PATHS, proxy_routes
+from job_api.api.record_schemas import record_schema_routes
 from job_api.api.sources import source_routes
 from job_api.api.switches import switch_routes
 from job_api.api.users import user_routes
@@ -121,6 +122,7 @@ def web(
         planning_routes(jobs, Estimates(source)),
         certificate_routes(certificates),
         source_routes(jobs),
+        record_schema_routes(),
         access_routes(access, door),
         key_routes(access),
         user_routes(Users(database, clock, passwords, recognition)),

@@ -8,10 +8,13 @@ from shared.web import require
 
 READERS: tuple[Role, ...] = ("operator", "viewer")
 WRITERS: tuple[Role, ...] = ("operator",)
+ANYBODY: tuple[Role, ...] = ("operator", "downloader", "viewer")
 ADMINS: tuple[Role, ...] = ("admin",)
 
 Reader = Annotated[Identity, require(*READERS)]
 """Sees jobs and certificates. Who may only fetch files (`downloader`) works with history and artifacts alone."""
+Anybody = Annotated[Identity, require(*ANYBODY)]
+"""Has a role, whichever."""
 Writer = Annotated[Identity, require(*WRITERS)]
 """Makes and changes jobs and certificates."""
 Admin = Annotated[Identity, require(*ADMINS)]
