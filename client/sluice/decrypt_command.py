@@ -41,7 +41,7 @@ def decrypt(
     failed = False
     written: list[Path] = []
     try:
-        identity = _identity(key, cert, passphrase_file)
+        identity = identity_of(key, cert, passphrase_file)
         output.mkdir(parents=True, exist_ok=True)
     except (SluiceError, OSError) as error:
         errors.print(f"sluice: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -62,7 +62,8 @@ def decrypt(
         raise typer.Exit(1)
 
 
-def _identity(key: Path, cert: Path | None, passphrase_file: Path | None) -> Identity:
+def identity_of(key: Path, cert: Path | None, passphrase_file: Path | None) -> Identity:
+    """Return who decrypts, from files. Raises SluiceError and OSError."""
     passphrase = passphrase_file.read_bytes().rstrip(b"\r\n") if passphrase_file else None
     return load_identity(key.read_bytes(), passphrase, cert.read_bytes() if cert else None)
 

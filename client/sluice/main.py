@@ -3,11 +3,22 @@
 import typer
 
 from sluice.decrypt_command import decrypt
+from sluice.jobs_commands import apply, jobs
+from sluice.pull_command import pull
+from sluice.runs_commands import runs, watch
 
 app = typer.Typer(name="sluice", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(jobs)
+app.command()(apply)
+app.add_typer(runs)
+app.command()(watch)
+app.command()(pull)
 app.command()(decrypt)
 
 
 @app.callback()
 def sluice() -> None:
-    """Sluice: scheduled, encrypted exports of contact history."""
+    """Sluice: scheduled, encrypted exports of contact history.
+
+    What speaks with Sluice needs its address (--url or SLUICE_URL) and an API key (--token-file or SLUICE_TOKEN).
+    """

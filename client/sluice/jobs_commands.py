@@ -1,0 +1,126 @@
+"""The commands `sluice jobs ...` and `sluice apply`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from sluice.api import Api, Json
+from sluice.apply import Declared, apply_job, read_declarations
+from sluice.connection import AsJson, Token, TokenFile, Url, connected, console, errors, said
+from sluice.errors import SluiceError
+from sluice.runs_commands import minute, standing
+
+jobs = typer.Typer(name="jobs", no_args_is_help=True, help="Export jobs: list, show, run, suspend, resume, delete.")
+
+JobId = Annotated[str, typer.Argument(help="The job's id.", metavar="JOB")]
+
+
+@jobs.command("list")
+def list_jobs(
+    url: Url,
+    search: Annotated[str | None, typer.Option(help="Part of the title.")] = None,
+    token_file: TokenFile = None,
+    token: Token = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the jobs."""
+    with connected(url, token_file, token) as api:
+        found = list(api.items("/jobs", search=search, sort="title"))
+    if as_json:
+        console.print_json(data=found)
+        return
+    table = Table("job", "title", "type", "schedule", "state", "latest run", "next run (UTC)", box=None)
+    for job in found:
+        latest = _latest(job["latest_run"])
+        cells = (job["id"], job["title"], job["type"], job["schedule_words"], job["state"])
+        table.add_row(*cells, latest, minute(job["next_run_at"]))
+    console.print(table)
+
+
+@jobs.command("show")
+def show_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
+    """Print a job as JSON."""
+    with connected(url, token_file, token) as api:
+        console.print_json(data=api.get(f"/jobs/{job}"))
+
+
+@jobs.command("run")
+def run_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
+    """Run a job now; its schedule stays as it is. Prints the run's id."""
+    with connected(url, token_file, token) as api:
+        typer.echo(api.post(f"/jobs/{job}/run")["run_id"])
+
+
+@jobs.command("suspend")
+def suspend_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
+    """Suspend a job: no further slots; a run in progress goes on."""
+    _command(url, token_file, token, f"/jobs/{job}/suspend")
+
+
+@jobs.command("resume")
+def resume_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
+    """Resume a suspended job from its next slot."""
+    _command(url, token_file, token, f"/jobs/{job}/resume")
+
+
+@jobs.command("delete")
+def delete_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
+    """Delete a job; its runs and files stay until their own time is over."""
+    with connected(url, token_file, token) as api:
+        api.delete(f"/jobs/{job}", etag=f'"{api.get(f"/jobs/{job}")["version"]}"')
+    typer.echo(f"{job} is deleted.")
+
+
+def apply(
+    files: Annotated[list[Path], typer.Argument(help="Jobs as JSON or TOML.", exists=True, dir_okay=False)],
+    url: Url,
+    token_file: TokenFile = None,
+    token: Token = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+) -> None:
+    """Make the jobs that files declare, and change those that differ; a job is known by its title.
+
+    A file holds one job, or a list of them under `jobs`, with the fields of the API. What it does not mention stays.
+    """
+    with said():
+        declared = [each for file in files for each in read_declarations(file)]
+        titles = [each.title for each in declared]
+        if doubled := sorted({title for title in titles if titles.count(title) > 1}):
+            raise SluiceError(f"Declared more than once: {', '.join(doubled)}.")
+    with connected(url, token_file, token) as api:
+        _apply_all(api, declared, dry_run=dry_run)
+
+
+def _apply_all(api: Api, declared: list[Declared], *, dry_run: bool) -> None:
+    existing = list(api.items("/jobs"))
+    failed = False
+    for each in declared:
+        try:
+            outcome = apply_job(api, each, existing, dry_run=dry_run)
+        except SluiceError as error:
+            failed = True
+            errors.print(f"{each.title}: {error}", style="red", markup=False)
+        else:
+            typer.echo(f"{each.title}: {outcome}{' (dry run)' if dry_run else ''}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _command(url: str, token_file: Path | None, token: str | None, path: str) -> None:
+    with connected(url, token_file, token) as api:
+        job = api.post(path)
+    typer.echo(f"{job['title']} is {job['state']}.")
+
+
+def _latest(run: Json | None) -> str:
+    return "" if run is None else standing(run | {"share": run["progress"], "estimate": _estimate(run)})
+
+
+def _estimate(run: Json) -> Json | None:
+    if run["eta_seconds"] is None:
+        return None
+    return {"seconds": run["eta_seconds"], "low": run["eta_low"], "high": run["eta_high"]}
