@@ -24,7 +24,10 @@ from deploy.local.demo_check import compare_with_source
 from deploy.local.errors import LocalError
 from deploy.local.folders import CHECKOUT
 from deploy.local.stack import Stack, running_stack
+from sluice.api import Api
 from sluice.decrypt import decrypt_file
+from sluice.errors import SluiceError
+from sluice.pull import fetch, files_of
 from sluice.recipients import load_identity
 
 RESULT = CHECKOUT / "demo-output"
@@ -56,7 +59,7 @@ def demo(*, interactions: int) -> None:
             _upload_certificate(client, files)
             run = _follow(client, _create_job(client))
             exported = time.monotonic()
-            artifacts = _download(client, run, files)
+        artifacts = _download(stack, run, files)
         _decrypt(artifacts, files)
         rows = compare_with_source(stack.source_admin_dsn, files.records, run["id"])
         checked = time.monotonic()
@@ -166,22 +169,15 @@ def _show(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
         bar.update(task, left=left)
 
 
-def _download(client: httpx.Client, run: dict[str, Any], files: Files) -> list[Path]:
-    paths = []
-    for artifact in run["artifacts"]:
-        _say(f"Downloading {artifact['name']} ({artifact['size'] / 1e6:.1f} MB)")
-        path = files.downloads / artifact["name"]
-        digest = hashes.Hash(hashes.SHA256())
-        with client.stream("GET", f"/api/v1/artifacts/{artifact['id']}/content") as answer, path.open("xb") as target:
-            if answer.is_error:
-                raise LocalError(f"the download answered {answer.status_code}")
-            for chunk in answer.iter_bytes():
-                digest.update(chunk)
-                target.write(chunk)
-        if digest.finalize().hex() != artifact["sha256"]:
-            raise LocalError(f"{artifact['name']} arrived with another checksum than its manifest says")
-        paths.append(path)
-    return paths
+def _download(stack: Stack, run: dict[str, Any], files: Files) -> list[Path]:
+    try:
+        with Api(stack.api_url, stack.api_key) as api:
+            found = files_of(api, run["id"])
+            for file in found:
+                _say(f"Downloading {file.name} ({file.size / 1e6:.1f} MB)")
+            return fetch(api, found, files.downloads, parallel=2)
+    except SluiceError as error:
+        raise LocalError(str(error)) from None
 
 
 def _decrypt(artifacts: list[Path], files: Files) -> None:
