@@ -18,6 +18,13 @@ async def visitor(world: World, tenant: Tenant) -> httpx.AsyncClient:
     return client
 
 
+async def token_of(client: httpx.AsyncClient) -> dict[str, str]:
+    """Return what a form of this session bears, as it stands on the page."""
+    found = re.search(r'name="csrf" value="([^"]+)"', (await client.get("/preferences")).text)
+    assert found is not None
+    return {"csrf": found[1]}
+
+
 async def test_U1_a_stranger_is_led_to_the_login_page_and_back(world: World) -> None:
     answer = await world.client().get("/jobs?sort=title")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/jobs%3Fsort%3Dtitle")
@@ -58,7 +65,7 @@ async def test_J3_the_list_shows_jobs_and_the_slider_is_a_form(world: World, ten
     for words in ("Every four hours", "every 4 hours from 00:00 UTC", "2026-11-24 12:00 UTC", "Not run yet"):
         assert words in page
     assert 'aria-disabled="true" disabled title="This job runs once' in page
-    form = {"next": "/jobs?sort=title"}
+    form = {"next": "/jobs?sort=title"} | await token_of(client)
     answer = await client.post(f"/jobs/{job['id']}/suspend", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?sort=title")
     assert (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["state"] == "suspended"
@@ -70,8 +77,14 @@ async def test_J3_the_list_shows_jobs_and_the_slider_is_a_form(world: World, ten
 async def test_U4_a_form_of_another_site_changes_nothing(world: World, tenant: Tenant) -> None:
     client = await visitor(world, tenant)
     job = await tenant.job(schedule=HOURLY)
-    answer = await client.post(f"/jobs/{job['id']}/suspend", headers={"Sec-Fetch-Site": "cross-site"})
-    assert answer.status_code == 403
+    address, token = f"/jobs/{job['id']}/suspend", await token_of(client)
+    forged = [
+        await client.post(address, headers={"Sec-Fetch-Site": "cross-site"}, data=token),
+        await client.post(address),
+        await client.post(address, data={"csrf": token["csrf"][:-1] + "x"}),
+        await client.post(address, data=await token_of(await visitor(world, tenant))),
+    ]
+    assert [answer.status_code for answer in forged] == [403] * 4
     assert (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["state"] == "active"
 
 
@@ -80,7 +93,7 @@ async def test_U3_another_tenants_job_is_not_found_on_pages_too(world: World, te
     job = await other.job(title="Secret of others")
     client = await visitor(world, tenant)
     assert "Secret of others" not in (await client.get("/jobs")).text
-    answer = await client.post(f"/jobs/{job['id']}/suspend")
+    answer = await client.post(f"/jobs/{job['id']}/suspend", data=await token_of(client))
     assert (answer.status_code, "Not found" in answer.text) == (404, True)
 
 
@@ -99,6 +112,6 @@ async def test_the_history_page_says_when_history_is_away(world: World, tenant: 
 async def test_logging_out_ends_the_session(world: World, tenant: Tenant) -> None:
     client = await visitor(world, tenant)
     cookie = client.cookies["sluice_session"]
-    assert (await client.post("/logout")).headers["location"] == "/login"
+    assert (await client.post("/logout", data=await token_of(client))).headers["location"] == "/login"
     answer = await world.client(None, Cookie=f"sluice_session={cookie}").get("/jobs")
     assert answer.status_code == 303

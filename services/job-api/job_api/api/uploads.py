@@ -2,7 +2,7 @@
 
 from email.parser import BytesParser
 from email.policy import HTTP
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -66,15 +66,20 @@ def _from_form(content_type: str, body: bytes) -> tuple[str, bytes]:
 
 def form_fields(content_type: str, body: bytes) -> dict[str, bytes]:
     """Return the fields of a form, sent either way that browsers send them; of two with one name, the last."""
+    return dict(form_pairs(content_type, body))
+
+
+def form_pairs(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
+    """Return each field of a form with its value, in order. Raises ValueError for one with too many."""
     if not content_type.lower().startswith("multipart/"):
-        parsed = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200)
-        return {name: values[-1].encode() for name, values in parsed.items()}
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=400)
+        return [(name, value.encode()) for name, value in pairs]
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
     message = BytesParser(policy=HTTP).parsebytes(head + body)
-    fields = {}
+    fields = []
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
-            fields[name] = content
+            fields.append((name, content))
     return fields

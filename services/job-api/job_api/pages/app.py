@@ -1,6 +1,7 @@
 """The application of the pages: routes, a strict content policy, and errors as pages."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 
@@ -8,6 +9,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Mount, Route
@@ -15,10 +17,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from job_api.api.problems import problem_of
+from job_api.api.roles import READERS
 from job_api.pages.entry import logging_in, logging_out, login_form
 from job_api.pages.history import run_list
 from job_api.pages.jobs import job_list, switching
-from job_api.pages.rendering import failed, to_login
+from job_api.pages.rendering import ANYBODY, failed, recognised, to_login, visitor
 from job_api.service import Access, Door, Jobs
 from shared.clock import Clock
 from shared.errors import SluiceError, TransientError
@@ -55,14 +58,15 @@ def pages_app(*, access: Access, door: Door, jobs: Jobs, history: httpx.AsyncCli
 
     return Starlette(
         routes=[
-            page("/", _home),
+            page("/", partial(_home, access)),
             page("/login", login_form),
             page("/login", partial(logging_in, door), "POST"),
             page("/logout", partial(logging_out, access), "POST"),
             page("/jobs", partial(job_list, access, jobs, clock)),
             page("/jobs/{job_id:uuid}/{command}", partial(switching, access, jobs), "POST"),
             page("/runs", partial(run_list, access, history)),
-            Mount("/static", StaticFiles(directory=str(files("job_api.pages") / "static"))),
+            Mount("/static", _Static(directory=str(files("job_api.pages") / "static"))),
+            Route("/{path:path}", partial(_nothing, access), methods=["GET"]),
         ],
         exception_handlers={
             Problem: _on_error,
@@ -70,12 +74,20 @@ def pages_app(*, access: Access, door: Door, jobs: Jobs, history: httpx.AsyncCli
             HTTPException: _on_error,
             Exception: _on_crash,
         },
-        middleware=[Middleware(_StrictHeaders)],
+        middleware=[Middleware(_StrictHeaders), Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
     )
 
 
-async def _home(_: Request) -> Response:
-    return RedirectResponse("/jobs", 303)
+async def _home(access: Access, request: Request) -> Response:
+    who = await visitor(access, request, *ANYBODY)
+    return RedirectResponse("/jobs" if who.may(*READERS) else "/runs", 303)
+
+
+async def _nothing(access: Access, request: Request) -> Response:
+    # Whoever is known keeps the bar on top, also where the database cannot say so just now.
+    with suppress(TransientError):
+        await recognised(access, request)
+    raise Problem(404, "not-found", "There is nothing at this address.")
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
@@ -99,6 +111,16 @@ async def _on_error(request: Request, error: Exception) -> Response:
 async def _on_crash(request: Request, error: Exception) -> Response:
     log.error("unforeseen error", path=request.url.path, exc_info=error)
     return failed(request, Problem(500, "internal", "Something went wrong on our side; it has been logged."))
+
+
+class _Static(StaticFiles):
+    """Files that browsers keep for good when asked for by their content's hash (see `rendering.asset`)."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        kept = b"v=" in scope["query_string"]
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+        return answer
 
 
 class _StrictHeaders:

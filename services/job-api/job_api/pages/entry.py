@@ -4,18 +4,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from job_api.api.sessions import address_of, end_session, logged_in
-from job_api.api.uploads import form_fields
 from job_api.errors import LoginFailed
-from job_api.pages.rendering import render, visitor
+from job_api.pages.forms import form_of
+from job_api.pages.rendering import local, render, visitor
 from job_api.service import Access, Door, Login
-from shared.events.values import Role
-
-ANYBODY: tuple[Role, ...] = ("operator", "downloader", "viewer")
 
 
 async def login_form(request: Request) -> Response:
     """Show the door."""
-    return render("login.html", who=None, next=request.query_params.get("next", ""), user="", tenant="", wrong=False)
+    return render(request, "login.html", next=request.query_params.get("next", ""), user="", tenant="", wrong=False)
 
 
 async def logging_in(door: Door, request: Request) -> Response:
@@ -33,25 +30,13 @@ async def logging_in(door: Door, request: Request) -> Response:
         await logged_in(door, typed, request, answer)
     except LoginFailed:
         shown = {"next": form.get("next", ""), "user": typed.user, "tenant": typed.tenant or ""}
-        return render("login.html", who=None, status=401, wrong=True, **shown)
+        return render(request, "login.html", status=401, wrong=True, **shown)
     return answer
 
 
 async def logging_out(access: Access, request: Request) -> Response:
     """End the session."""
-    await access.log_out(await visitor(access, request, *ANYBODY))
+    await access.log_out(await visitor(access, request))
     answer = RedirectResponse("/login", 303)
     end_session(answer)
     return answer
-
-
-async def form_of(request: Request) -> dict[str, str]:
-    """Return what a form brings, as text that can be stored."""
-    fields = form_fields(request.headers.get("content-type", ""), await request.body())
-    return {name: value.decode("utf-8", "replace").replace("\0", "") for name, value in fields.items()}
-
-
-def local(path: str) -> str:
-    """Return a path of ours to go to; anything else leads to the jobs."""
-    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if ours else "/jobs"

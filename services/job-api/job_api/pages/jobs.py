@@ -10,8 +10,8 @@ from job_api.api.jobs import JobQuery
 from job_api.api.roles import READERS, WRITERS
 from job_api.domain import Command, refusals
 from job_api.domain.schedules import in_words
-from job_api.pages.entry import form_of, local
-from job_api.pages.rendering import render, visitor
+from job_api.pages.forms import form_of
+from job_api.pages.rendering import local, render, visitor
 from job_api.service import Access, Jobs
 from shared.clock import Clock
 from shared.problems import Problem
@@ -35,8 +35,8 @@ async def job_list(access: Access, jobs: Jobs, clock: Clock, request: Request) -
     page = await jobs.page(who, query.to_wish())
     now = clock.now()
     return render(
+        request,
         "jobs.html",
-        who=who,
         rows=[(view, refusals(view.job, now=now, busy=view.busy), in_words(view.job.schedule)) for view in page.views],
         headers=[
             (title, _sorted_by(request, column, query.sort), _order(column, query.sort)) for column, title in COLUMNS

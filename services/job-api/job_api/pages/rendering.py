@@ -1,7 +1,10 @@
 """Templates, and what every page has."""
 
 from datetime import datetime
+from functools import cache
+from hashlib import sha256
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
@@ -9,6 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from job_api.api.roles import READERS
+from job_api.pages.forms import CSRF_FIELD, csrf_token, form_of, is_ours
+from job_api.pages.notices import take
 from job_api.service import Access
 from shared import auth
 from shared.auth import Identity
@@ -26,6 +32,7 @@ STATUS_WORDS = {
     "skipped": "Skipped",
 }
 """What the pages call the states of runs."""
+ANYBODY: tuple[Role, ...] = ("operator", "downloader", "viewer")
 
 
 def utc(instant: datetime) -> str:
@@ -42,6 +49,22 @@ def seconds_in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def size_in_words(size: float) -> str:
+    """Return a number of bytes as people say it."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the address of a static file, which changes with its content: browsers may keep it for good."""
+    content = files("job_api.pages").joinpath("static", name).read_bytes()
+    return f"/static/{name}?v={sha256(content).hexdigest()[:10]}"
+
+
 _templates = Environment(
     loader=PackageLoader("job_api.pages"),
     autoescape=True,
@@ -49,14 +72,20 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"utc": utc, "length": seconds_in_words}
-_templates.globals["status_words"] = STATUS_WORDS
+_templates.filters |= {"utc": utc, "length": seconds_in_words, "size": size_in_words}
+_templates.globals |= {"status_words": STATUS_WORDS, "asset": asset}
 
 
-def render(name: str, *, who: Identity | None, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page."""
-    text = _templates.get_template(name).render(who=who, **values)
-    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+def render(request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page to whoever `visitor` found; with what was said by the request before, if anything."""
+    who: Identity | None = getattr(request.state, "who", None)
+    page = {"warnings": (), "missing": None} | values
+    page |= {"who": who, "csrf": csrf_token(request) if who else "", "sees_jobs": who is not None and who.may(*READERS)}
+    page |= {"at_door": SESSION_COOKIE in request.cookies, "said": take(request)}
+    answer = HTMLResponse(_templates.get_template(name).render(page), status, {"Cache-Control": "no-store"})
+    if page["said"]:
+        answer.delete_cookie("sluice_said", path="/")
+    return answer
 
 
 def failed(request: Request, problem: Problem) -> Response:
@@ -64,7 +93,7 @@ def failed(request: Request, problem: Problem) -> Response:
     title = "Access denied" if problem.type == "access-denied" else HTTPStatus(problem.status).phrase
     if problem.status == 404:
         title = "Not found"
-    page = render("problem.html", who=None, status=problem.status, title=title, problem=problem)
+    page = render(request, "problem.html", status=problem.status, title=title, problem=problem)
     page.headers.update(problem.headers)
     return page
 
@@ -75,14 +104,37 @@ def to_login(request: Request) -> Response:
     return RedirectResponse(f"/login?next={quote(here if request.method == 'GET' else '/jobs')}", 303)
 
 
+def local(path: str) -> str:
+    """Return a path of ours to go to; anything else leads to the jobs."""
+    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if ours else "/jobs"
+
+
 async def visitor(access: Access, request: Request, *roles: Role) -> Identity:
-    """Return whose session it is. Raises Problem 401 without one, 403 without one of the roles or from another site."""
-    token = auth.parse(request.cookies.get(SESSION_COOKIE, ""))
-    who = await access.identity_of(token) if token else None
+    """Return whose session it is, and show it on the page; without `roles` anybody's will do.
+
+    Raises Problem 401 without one, 403 without one of the roles, or for a form that is not from our own pages.
+    """
+    who = await recognised(access, request)
     if who is None:
         raise Problem(401, "unauthenticated", "Log in first.")
-    if request.method not in {"GET", "HEAD"} and not same_origin(request):
-        raise Problem(403, "cross-site", "This can only be done from Sluice's own pages.")
-    if not who.may(*roles):
+    if request.method not in {"GET", "HEAD"}:
+        await _check_origin(request)
+    if roles and not who.may(*roles):
         raise Problem(403, "access-denied", f"This needs the role {' or '.join(roles)}; ask an administrator.")
     return who
+
+
+async def recognised(access: Access, request: Request) -> Identity | None:
+    """Return whose session it is, if anybody's."""
+    token = auth.parse(request.cookies.get(SESSION_COOKIE, ""))
+    who = await access.identity_of(token) if token else None
+    request.state.who = who
+    return who
+
+
+async def _check_origin(request: Request) -> None:
+    if not same_origin(request):
+        raise Problem(403, "cross-site", "This can only be done from Sluice's own pages.")
+    if not is_ours(request, (await form_of(request)).get(CSRF_FIELD)):
+        raise Problem(403, "stale-form", "This form is from another session: go back, load the page again and repeat.")

@@ -2,9 +2,13 @@
 const EVERY_MS = 2000;
 
 function localTimes(root) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   for (const time of root.querySelectorAll("time[datetime]")) {
-    time.title = `${format.format(new Date(time.dateTime))} your time`;
+    const at = new Date(time.dateTime);
+    time.title = `${long.format(at)}, your time`;
+    const beside = time.querySelector(".local");
+    if (beside) beside.textContent = `${short.format(at)} your time`;
   }
 }
 
