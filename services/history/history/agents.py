@@ -5,11 +5,9 @@ only module beside the composition root that knows faust, which ships no types.
 """
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -31,12 +29,10 @@ _LOOK_EVERY, _STOP_WITHIN = 2.0, 10.0
 def new_faust_app(kafka: str | KafkaAccess) -> Any:
     """Return an app that is not started yet; settings are those that lost nothing in trials with kills."""
     access = KafkaAccess.of(kafka)
-    return faust.App(
+    app: Any = faust.App(
         GROUP,
         broker=";".join(f"kafka://{address.strip()}" for address in access.bootstrap.split(",")),
         broker_credentials=_credentials(access),
-        # It makes this folder even for tables in memory; beside the code it may not be writable.
-        datadir=str(Path(tempfile.gettempdir()) / GROUP),
         autodiscover=False,
         web_enabled=False,
         topic_allow_declare=False,
@@ -48,6 +44,9 @@ def new_faust_app(kafka: str | KafkaAccess) -> Any:
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
     )
+    # It makes folders for tables even where there are none; the one it runs in may be read-only, or somebody's own.
+    app._create_directories = lambda: None  # noqa: SLF001 - no setting turns it off
+    return app
 
 
 def _credentials(access: KafkaAccess) -> Any:

@@ -10,9 +10,10 @@ from history.errors import PlaceNotUnderstood
 from history.filing import Filing
 from history.projections import TERMINAL
 from history.store.files import Files
-from history.store.reading import RUN_SORTS, Reading, RunFilter
+from history.store.listing import RUN_SORTS, RunFilter
+from history.store.reading import Reading
 from history.store.writing import Requests
-from history.views import details_view, run_view, score_views
+from history.views import details_view, facets, run_view, score_views
 from shared.auth import Identity
 from shared.clock import Clock, SystemClock
 from shared.events import CancelRun, RunRemoved
@@ -51,14 +52,15 @@ class Browsing:
         now = self._clock.now()
         return models.Runs(items=[run_view(row, now) for row in rows[:limit]], next=next_cursor(rows, page, "run_id"))
 
-    async def counts(self, who: Identity, job_id: UUID | None) -> models.RunCounts:
-        """Return how many runs there are of each state, type and source."""
-        found: dict[str, dict[str, int]] = {"state": {}, "type": {}, "source": {}}
-        for row in await self._reading.counts(who.tenant_id, job_id):
-            for by, values in found.items():
-                if row[by] is not None:
-                    values[row[by]] = row["runs"]
-        return models.RunCounts(**found)
+    async def counts(self, who: Identity, which: RunFilter) -> models.RunCounts:
+        """Return how many runs there are of each state, type and source, each under the other filters."""
+        rows = await self._reading.counts(who.tenant_id, which)
+        chosen = {
+            "state": which.states,
+            "type": [which.type] if which.type is not None else None,
+            "source": [which.source] if which.source is not None else None,
+        }
+        return models.RunCounts(**facets(rows, chosen))
 
     async def run(self, who: Identity, run_id: UUID) -> models.RunDetails:
         """Return all that is known of a run. Raises Problem 404."""
@@ -66,8 +68,10 @@ class Browsing:
         beside: dict[str, Any] = {
             "parts": await self._reading.parts(run_id),
             "entries": await self._reading.entries(run_id),
-            "shown": await self._reading.shown(run_id),
+            "course": await self._reading.course(run_id),
+            "job_deleted": await self._reading.job_deleted(row["job_id"]),
             "artifacts": await self._filing.of_run(who, run_id),
+            "sets": await self._filing.sets_of_run(run_id),
         }
         return details_view(row, self._clock.now(), **beside)
 

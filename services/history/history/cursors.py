@@ -5,7 +5,7 @@ import binascii
 import json
 from uuid import UUID
 
-from history.store.reading import Page
+from history.store.listing import Page
 from shared.postgres import Record
 from shared.problems import Problem
 

@@ -117,15 +117,15 @@ class Estimates:
 
     async def _ended(self, event: events.RunEvent, partition: int) -> None:
         run = await self._tracking.find(event, partition, ended=True)
-        if run is not None and isinstance(event, events.RunSucceeded):
+        if run is not None:
             await self._score(run, event)
             self._tracking.forget(event.run_id)
-        elif run is not None:
-            await self._tracking.drop(event.run_id)
 
-    async def _score(self, run: Tracked, event: events.RunSucceeded) -> None:
+    async def _score(self, run: Tracked, event: events.RunEvent) -> None:
         following, ended = run.following, event.at.timestamp()
-        found = following.score(following.began_at or ended, ended)
+        done = event if isinstance(event, events.RunSucceeded) else None
+        # What was said of the end of a run that has failed or was cancelled is kept, but neither right nor wrong.
+        found = following.score(following.began_at or ended, ended) if done else None
         error, coverage = found or (None, None)
         if error is not None and coverage is not None:
             ETA_ERROR_RATIO.observe(error)
@@ -134,11 +134,12 @@ class Estimates:
             run_id=run.run_id,
             job_id=run.job_id,
             tenant_id=run.tenant_id,
-            curve=following.estimator.curve(event.rows, ended),
+            curve=following.estimator.curve(done.rows, ended) if done else None,
             estimates=sum(each.count for each in following.shown),
             error_ratio=error,
             coverage=coverage,
             shown=[[each.ts, each.end, each.low, each.high] for each in following.shown],
+            points=following.estimator.points(),
         )
         await self._store.save_score(score, self._clock.now())
 

@@ -13,8 +13,9 @@ from history.errors import PlaceNotUnderstood
 from history.objects import Objects
 from history.retention import Retention
 from history.store.files import Files
-from history.store.reading import ARTIFACT_SORTS, ArtifactFilter, Page, Reading
-from history.views import artifact_view, audit_view
+from history.store.listing import ARTIFACT_SORTS, ArtifactFilter, Page
+from history.store.reading import Reading
+from history.views import artifact_view, audit_view, facets, set_view
 from shared.auth import Identity, secret_hash
 from shared.clock import Clock, SystemClock
 from shared.observe import DOWNLOADS
@@ -65,6 +66,19 @@ class Filing:
         page = Page(sort="name", descending=False, limit=_ALL)
         rows = await self._reading.artifacts(who.tenant_id, ArtifactFilter(run_id=run_id), page)
         return await self._views(who, rows[:_ALL])
+
+    async def sets_of_run(self, run_id: UUID) -> list[models.FileSet]:
+        """Return a run's files by kind, however many."""
+        return [set_view(row) for row in await self._reading.sets([run_id])]
+
+    async def counts(self, who: Identity, which: ArtifactFilter) -> models.ArtifactCounts:
+        """Return how many files there are of each state and type, each under the other filters."""
+        rows = await self._reading.artifact_counts(who.tenant_id, which)
+        chosen = {
+            "state": [which.state] if which.state is not None else None,
+            "type": [which.type] if which.type is not None else None,
+        }
+        return models.ArtifactCounts(**facets(rows, chosen))
 
     async def artifact(self, who: Identity, artifact_id: UUID) -> models.Artifact:
         """Return one file. Raises Problem 404."""
@@ -148,7 +162,11 @@ class Filing:
 
     async def _views(self, who: Identity, rows: Sequence[Record]) -> list[models.Artifact]:
         now, kept = self._clock.now(), await self._kept_for(who)
-        return [artifact_view(row, now, kept) for row in rows]
+        sets = {
+            (each["run_id"], each["kind"]): set_view(each)
+            for each in await self._reading.sets(list({row["run_id"] for row in rows}))
+        }
+        return [artifact_view(row, now, kept, sets[row["run_id"], row["kind"]]) for row in rows]
 
     async def _kept_for(self, who: Identity) -> timedelta:
         days = await self._files.retention(who.tenant_id)

@@ -1,6 +1,8 @@
 """Rows of the log to what the API answers."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -20,8 +22,10 @@ def details_view(
     *,
     parts: list[Record],
     entries: list[Record],
-    shown: Record | None,
+    course: Record | None,
     artifacts: list[models.Artifact],
+    sets: list[models.FileSet],
+    job_deleted: bool,
 ) -> models.RunDetails:
     """Return all that is known of a run."""
     run = _run(row, now)
@@ -29,6 +33,7 @@ def details_view(
     return models.RunDetails(
         **run,
         settings=row["settings"],
+        job_deleted=job_deleted,
         window=models.Window(start=row["window_start"], end=row["window_end"]) if started else None,
         exporter=row["exporter"],
         recipients=row["recipients"] or [],
@@ -39,12 +44,31 @@ def details_view(
         parts=[models.Part(**dict(part)) for part in parts],
         events=[models.TimelineEntry(at=each["at"], kind=each["kind"], details=each["details"]) for each in entries],
         artifacts=artifacts,
-        estimates=[_shown(each) for each in shown["shown"]] if shown else [],
-        estimate_error=shown["error_ratio"] if shown else None,
+        sets=sets,
+        estimates=[_shown(each, row) for each in course["shown"]] if course else [],
+        throughput=_throughput(course["points"] or []) if course else [],
+        estimate_error=course["error_ratio"] if course else None,
     )
 
 
-def artifact_view(row: Record, now: datetime, kept: timedelta) -> models.Artifact:
+def set_view(row: Record) -> models.FileSet:
+    """Return the files of one kind of a run, counted."""
+    same = ("kind", "files", "available", "rows", "bytes_raw")
+    return models.FileSet(size=row["bytes_packed"], **{name: row[name] for name in same})
+
+
+def facets(rows: Iterable[Record], chosen: Mapping[str, Sequence[str] | None]) -> dict[str, dict[str, int]]:
+    """Return for each column how many there are of each of its values, among those that the others' choices leave."""
+    found: dict[str, dict[str, int]] = {by: {} for by in chosen}
+    for row in rows:
+        missed = [by for by, values in chosen.items() if values is not None and row[by] not in values]
+        for by, counts in found.items():
+            if row[by] is not None and not set(missed) - {by}:
+                counts[row[by]] = counts.get(row[by], 0) + row["amount"]
+    return found
+
+
+def artifact_view(row: Record, now: datetime, kept: timedelta, whole: models.FileSet) -> models.Artifact:
     """Return a file; it is `expired` from the instant its time is over, though its removal may take a moment."""
     expires_at = row["created_at"] + kept
     state: models.ArtifactState = "expired" if row["state"] == "available" and expires_at <= now else row["state"]
@@ -65,6 +89,8 @@ def artifact_view(row: Record, now: datetime, kept: timedelta) -> models.Artifac
         expires_at=expires_at,
         days_remaining=max(0, ceil((expires_at - now) / timedelta(days=1))) if state == "available" else 0,
         state=state,
+        set_files=whole.files,
+        set_available=whole.available,
         removed_at=row["removed_at"],
         downloads=row["downloads"],
         downloaded_at=row["downloaded_at"],
@@ -88,9 +114,27 @@ def score_views(rows: list[Record]) -> models.Scores:
     )
 
 
-def _shown(each: list[float]) -> models.ShownEstimate:
+def _shown(each: list[float], row: Record) -> models.ShownEstimate:
     at, end, low, high = (datetime.fromtimestamp(instant, UTC) for instant in each)
-    return models.ShownEstimate(at=at, end=end, low=low, high=high)
+    true: datetime | None = row["ended_at"] if row["state"] == "succeeded" else None
+    return models.ShownEstimate(
+        at=at,
+        end=end,
+        low=low,
+        high=high,
+        error_seconds=(end - true).total_seconds() if true else None,
+        held=low <= true <= high if true else None,
+    )
+
+
+def _throughput(points: list[list[float]]) -> list[models.Throughput]:
+    return [
+        models.Throughput(
+            at=datetime.fromtimestamp(ts, UTC), rows=int(done), rows_per_second=(done - had) / (ts - before)
+        )
+        for (before, had, *_), (ts, done, *_) in pairwise(points)
+        if ts > before
+    ]
 
 
 def _run(row: Record, now: datetime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from history.api import models
 from history.api.parameters import Chosen, Cursor, Limit, artifact_filter
 from history.api.runs import Operator, Reader
 from history.filing import Filing
-from history.store.reading import ArtifactFilter
+from history.store.listing import ArtifactFilter
 from shared.auth import Identity
 from shared.web import problem_responses, require
 
@@ -34,6 +34,13 @@ def artifact_routes(filing: Filing) -> APIRouter:
     ) -> models.Artifacts:
         """Finished files with the days that remain to each, filtered and sorted, a page at a time."""
         return await filing.artifacts(who, which, sort=sort, limit=limit, cursor=cursor)
+
+    @api.get("/counts", operation_id="countArtifacts", summary="Count files", responses=problem_responses())
+    async def count_artifacts(
+        who: Reader, which: Annotated[ArtifactFilter, Depends(artifact_filter)]
+    ) -> models.ArtifactCounts:
+        """How many files there are of each state and type, for filters; of the latest 100,000 at most."""
+        return await filing.counts(who, which)
 
     @api.get(
         "/archive",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.events.values import FileKind, Phase, RecordType, RunState, SlotCause
+from shared.events.values import FileKind, JobSettings, Phase, RecordType, RunState, SlotCause
 
 ArtifactState = Literal["available", "expired", "deleted"]
 _RUN = "0192f0c1-7b1e-5000-8000-000000000001"
@@ -90,18 +90,43 @@ class Window(BaseModel):
 
 
 class ShownEstimate(BaseModel):
-    """What was said of a run's end at an instant."""
+    """What was said of a run's end at an instant, and what came true; neighbouring ones are joined, 64 at most."""
 
     at: datetime
-    end: datetime
+    end: datetime = Field(description="when the run was expected to end")
     low: datetime
-    high: datetime
+    high: datetime = Field(description="the end was expected between low and high in 80 of 100 cases")
+    error_seconds: float | None = Field(
+        description="how much later than the true end that was, negative when earlier; known once it has succeeded",
+        examples=[-12.5],
+    )
+    held: bool | None = Field(description="whether the true end lay between low and high", examples=[True])
+
+
+class Throughput(BaseModel):
+    """How far a run had come at an instant, and how fast since the instant before."""
+
+    at: datetime
+    rows: int = Field(description="records done by then", examples=[60_000])
+    rows_per_second: float = Field(examples=[4800.0])
+
+
+class FileSet(BaseModel):
+    """The files of one kind that a run has made: the parts of a numbered set, or one."""
+
+    kind: FileKind
+    files: int = Field(description="how many there were", examples=[12])
+    available: int = Field(description="how many are still there to download", examples=[12])
+    rows: int
+    bytes_raw: int
+    size: int = Field(description="bytes of the packed and encrypted files together")
 
 
 class RunDetails(Run):
     """All that is known of a run."""
 
-    settings: dict[str, Any] | None = Field(description="the job's settings as they were frozen for this run")
+    settings: JobSettings | None = Field(description="the job's settings as they were frozen for this run")
+    job_deleted: bool = Field(description="whether the job is gone; its runs stay")
     window: Window | None
     exporter: str | None
     recipients: list[str] = Field(description="SHA-256 fingerprints of the recipients' certificates")
@@ -111,8 +136,10 @@ class RunDetails(Run):
     data_complete_through: datetime | None
     parts: list[Part]
     events: list[TimelineEntry]
-    artifacts: list["Artifact"]
-    estimates: list[ShownEstimate] = Field(description="what was said while it was running; given when it has ended")
+    artifacts: list["Artifact"] = Field(description="a thousand at most; listArtifacts has all")
+    sets: list[FileSet] = Field(description="all of the run's files, counted by kind")
+    estimates: list[ShownEstimate] = Field(description="what was said of its end while it was waiting and running")
+    throughput: list[Throughput] = Field(description="how it went on, in a hundred steps at most")
     estimate_error: float | None = Field(description="mean error of the estimates, as a share of the duration")
 
 
@@ -135,6 +162,8 @@ class Artifact(BaseModel):
     expires_at: datetime
     days_remaining: int = Field(description="whole days until it is removed, begun ones counted", examples=[30])
     state: ArtifactState
+    set_files: int = Field(description="how many files of this kind the run has made", examples=[12])
+    set_available: int = Field(description="how many of those are still there", examples=[12])
     removed_at: datetime | None
     downloads: int
     downloaded_at: datetime | None
@@ -146,6 +175,13 @@ class RunCounts(BaseModel):
     state: dict[str, int] = Field(examples=[{"succeeded": 120, "running": 1}])
     type: dict[str, int] = Field(examples=[{"interaction": 121}])
     source: dict[str, int] = Field(examples=[{"contact_history": 121}])
+
+
+class ArtifactCounts(BaseModel):
+    """How many files there are, by what a list can be filtered by."""
+
+    state: dict[str, int] = Field(examples=[{"available": 240, "expired": 12}])
+    type: dict[str, int] = Field(examples=[{"interaction": 252}])
 
 
 class Score(BaseModel):

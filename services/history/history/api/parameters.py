@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import AwareDatetime
 
 from history.api.models import ArtifactState
-from history.store.reading import ArtifactFilter, RunFilter
+from history.store.listing import ArtifactFilter, RunFilter
 from shared.events.values import RecordType, RunState
 
 Limit = Annotated[int, Query(ge=1, le=200, description="items on a page at most")]
@@ -26,10 +26,24 @@ def run_filter(
     ] = None,
     since: Annotated[AwareDatetime | None, Query(description="created at or after this instant")] = None,
     before: Annotated[AwareDatetime | None, Query(description="created before this instant")] = None,
+    longer_than: Annotated[
+        float | None, Query(ge=0, le=1e9, description="ended ones that took so many seconds")
+    ] = None,
+    with_files: Annotated[bool | None, Query(description="only those that have files, or have none")] = None,
     q: Text = None,
 ) -> RunFilter:
     """Return which runs a request asks for."""
-    return RunFilter(job_id=job, states=state, type=type, source=source, since=since, before=before, text=q)
+    return RunFilter(
+        job_id=job,
+        states=state,
+        type=type,
+        source=source,
+        since=since,
+        before=before,
+        longer_than=longer_than,
+        with_files=with_files,
+        text=q,
+    )
 
 
 def artifact_filter(
@@ -37,7 +51,9 @@ def artifact_filter(
     run: Annotated[UUID | None, Query(description="only this run's files")] = None,
     type: Annotated[RecordType | None, Query(description="only this type of record")] = None,  # noqa: A002
     state: Annotated[ArtifactState | None, Query(description="only files in this state")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="made at or after this instant")] = None,
+    before: Annotated[AwareDatetime | None, Query(description="made before this instant")] = None,
     q: Text = None,
 ) -> ArtifactFilter:
     """Return which files a request asks for."""
-    return ArtifactFilter(job_id=job, run_id=run, type=type, state=state, text=q)
+    return ArtifactFilter(job_id=job, run_id=run, type=type, state=state, since=since, before=before, text=q)

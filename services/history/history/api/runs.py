@@ -9,7 +9,7 @@ from starlette.responses import Response
 from history.api import models
 from history.api.parameters import Cursor, Limit, run_filter
 from history.browsing import Browsing
-from history.store.reading import RunFilter
+from history.store.listing import RunFilter
 from shared.auth import Identity
 from shared.web import problem_responses, require
 
@@ -33,11 +33,12 @@ def run_routes(browsing: Browsing) -> APIRouter:
         return await browsing.runs(who, which, sort=sort, limit=limit, cursor=cursor)
 
     @api.get("/counts", operation_id="countRuns", summary="Count runs", responses=problem_responses())
-    async def count_runs(
-        who: Reader, job: Annotated[UUID | None, Query(description="only this job's runs")] = None
-    ) -> models.RunCounts:
-        """How many runs there are of each state, type and source, for filters."""
-        return await browsing.counts(who, job)
+    async def count_runs(who: Reader, which: Annotated[RunFilter, Depends(run_filter)]) -> models.RunCounts:
+        """How many runs there are of each state, type and source, for filters; of the latest 100,000 at most.
+
+        Each is counted as the other filters say: with `state=failed`, the types of failed runs and the states of all.
+        """
+        return await browsing.counts(who, which)
 
     @api.get("/scores", operation_id="listScores", summary="Scores of estimates", responses=problem_responses())
     async def list_scores(who: Reader, job: Annotated[UUID, Query(description="the job")]) -> models.Scores:

@@ -59,6 +59,8 @@ class Estimator:
     def begin(self, ts: float) -> None:
         """Say when the run began, where that is known before its first progress."""
         self._past = self._past or Past(ts)
+        # Its progress may have been heard of first: topics are read in no order between them.
+        self._past.began = min(self._past.began, ts)
         self._seen_at = max(self._seen_at, ts)
 
     def eta(self, now: float) -> Eta:
@@ -70,6 +72,11 @@ class Estimator:
         slack = past.usual_gap() / 2 + 0.003 * max(0.0, now - past.began) if past else 0.0
         doubt = Doubt(deviation, self._share(), promise is not None, slack, promise.coverage if promise else None)
         return banded(self._damped(max(left, _LEAST), now), doubt)
+
+    def points(self) -> list[list[float]]:
+        """Return instants and the units done by then, from the beginning on."""
+        past = self._past
+        return [[past.began, 0.0], *([ts, units] for ts, units, _ in past.points)] if past else []
 
     def curve(self, total: float, ended_at: float) -> list[float] | None:
         """Return at which fraction of its duration a run that has ended had done 0, 5 ... 100 % of `total` units."""

@@ -128,18 +128,10 @@ SELECT identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, re
 FROM identity WHERE identity_id = $1;
 
 -- list_runs: a tenant's runs, filtered; order and cursor are filled in from a list of what may be sorted by
-SELECT {columns} FROM run
-WHERE tenant_id = $1 AND removed_at IS NULL
-    AND ($2::uuid IS NULL OR job_id = $2)
-    AND ($3::text[] IS NULL OR state = ANY($3))
-    AND ($4::text IS NULL OR type = $4)
-    AND ($5::text IS NULL OR source = $5)
-    AND ($6::timestamptz IS NULL OR created_at >= $6)
-    AND ($7::timestamptz IS NULL OR created_at < $7)
-    AND ($8::text IS NULL OR title ILIKE $8)
-    {after}
+SELECT {columns}, ({key})::text AS sort_value FROM run
+WHERE tenant_id = $1 AND removed_at IS NULL{conditions}{after}
 ORDER BY {key} {direction}, run_id {direction}
-LIMIT $9;
+LIMIT {limit};
 
 -- find_run: one run of a tenant
 SELECT {columns} FROM run WHERE tenant_id = $1 AND run_id = $2 AND removed_at IS NULL;
@@ -159,16 +151,16 @@ ORDER BY version LIMIT $3;
 SELECT coalesce(max(version), 0) FROM run;
 
 -- list_artifacts: a tenant's files, filtered; order and cursor are filled in from a list of what may be sorted by
-SELECT {columns} FROM artifact
-WHERE tenant_id = $1
-    AND ($2::uuid IS NULL OR job_id = $2)
-    AND ($3::uuid IS NULL OR run_id = $3)
-    AND ($4::text IS NULL OR type = $4)
-    AND ($5::text IS NULL OR state = $5)
-    AND ($6::text IS NULL OR name ILIKE $6 OR title ILIKE $6)
-    {after}
+SELECT {columns}, ({key})::text AS sort_value FROM artifact
+WHERE tenant_id = $1{conditions}{after}
 ORDER BY {key} {direction}, artifact_id {direction}
-LIMIT $7;
+LIMIT {limit};
+
+-- file_sets: how many files there are of each kind of some runs, and how many of them are still there
+SELECT run_id, kind, count(*) AS files, count(*) FILTER (WHERE state = 'available') AS available,
+    sum(rows)::bigint AS rows, sum(bytes_raw)::bigint AS bytes_raw, sum(bytes_packed)::bigint AS bytes_packed
+FROM artifact WHERE run_id = ANY($1::uuid[])
+GROUP BY run_id, kind ORDER BY run_id, kind DESC;
 
 -- count_download: note that a file is being downloaded
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
@@ -211,9 +203,9 @@ DELETE FROM estimate_state WHERE run_id = ANY($1::uuid[]);
 -- save_scores: note how a run's time was spent and how good its estimates were, and forget its estimator
 WITH ended AS (DELETE FROM estimate_state WHERE run_id = $1)
 INSERT INTO estimate_score (
-    run_id, job_id, tenant_id, curve, estimates, error_ratio, coverage, shown, scored_at
+    run_id, job_id, tenant_id, curve, estimates, error_ratio, coverage, shown, points, scored_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (run_id) DO NOTHING;
 
 -- drop_entries: rebuilding; timelines that are rebuilt from their very beginning (older ones are only added to)
@@ -310,10 +302,30 @@ SELECT run_id, job_id, scored_at, estimates, error_ratio, coverage FROM estimate
 WHERE tenant_id = $1 AND job_id = $2 AND error_ratio IS NOT NULL
 ORDER BY scored_at DESC LIMIT 100;
 
--- shown_estimates: what was shown while a run was running
-SELECT shown, error_ratio, coverage FROM estimate_score WHERE run_id = $1;
+-- course_of: how a run went on and what was shown of its end; while it runs, its estimator remembers
+SELECT shown, points, error_ratio, coverage FROM estimate_score WHERE run_id = $1
+UNION ALL
+SELECT (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(one -> 3, one -> 0, one -> 1, one -> 2) ORDER BY place), '[]')
+        FROM jsonb_array_elements(state -> 'following' -> 'shown') WITH ORDINALITY AS shown (one, place)
+    ),
+    jsonb_build_array(jsonb_build_array(past -> 'began', 0)) || (past -> 'points'), NULL, NULL
+FROM estimate_state, jsonb_extract_path(state, 'following', 'estimator', 'past') AS past WHERE run_id = $1
+LIMIT 1;
 
--- count_runs: how many of a tenant's runs there are by what the page filters by
-SELECT state, type, source, count(*) AS runs FROM run
-WHERE tenant_id = $1 AND removed_at IS NULL AND ($2::uuid IS NULL OR job_id = $2)
-GROUP BY GROUPING SETS ((state), (type), (source));
+-- job_deleted: whether a job is known to be gone
+SELECT deleted FROM job WHERE job_id = $1;
+
+-- count_runs: how many of a tenant's latest runs there are by what the page filters by
+SELECT state, type, source, count(*) AS amount FROM (
+    SELECT state, type, source FROM run
+    WHERE tenant_id = $1 AND removed_at IS NULL{conditions}
+    ORDER BY created_at DESC LIMIT 100000
+) AS latest
+GROUP BY state, type, source;
+
+-- count_artifacts: how many of a tenant's latest files there are by what the page filters by
+SELECT state, type, count(*) AS amount FROM (
+    SELECT state, type FROM artifact WHERE tenant_id = $1{conditions} ORDER BY created_at DESC LIMIT 100000
+) AS latest
+GROUP BY state, type;

@@ -87,7 +87,20 @@ CREATE TABLE run (
     eta_high double precision
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX run_version_key ON run (version);
-CREATE INDEX run_tenant_created ON run (tenant_id, created_at, run_id) WHERE removed_at IS NULL;
+-- One for each order of the list, and one for the runs of a state.
+CREATE INDEX run_by_created ON run (tenant_id, created_at, run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_started ON run (tenant_id, (coalesce(started_at, '-infinity')), run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_ended ON run (tenant_id, (coalesce(ended_at, '-infinity')), run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_duration
+    ON run (tenant_id, (coalesce(extract(epoch FROM ended_at - started_at), -1)::float8), run_id)
+    WHERE removed_at IS NULL;
+CREATE INDEX run_by_title ON run (tenant_id, (coalesce(title, '')), run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_state ON run (tenant_id, state, run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_type ON run (tenant_id, (coalesce(type, '')), run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_source ON run (tenant_id, (coalesce(source, '')), run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_rows ON run (tenant_id, (coalesce(rows, -1)), run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_by_files ON run (tenant_id, (files::bigint), run_id) WHERE removed_at IS NULL;
+CREATE INDEX run_state_created ON run (tenant_id, state, created_at, run_id) WHERE removed_at IS NULL;
 CREATE INDEX run_job_created ON run (job_id, created_at, run_id) WHERE removed_at IS NULL;
 
 -- The timeline: what happened to a run, each once. Token -1 is the scheduler's decision.
@@ -141,7 +154,13 @@ CREATE TABLE artifact (
     CHECK ((state = 'available') = (removed_at IS NULL))
 );
 CREATE INDEX artifact_run ON artifact (run_id);
-CREATE INDEX artifact_tenant_created ON artifact (tenant_id, created_at, artifact_id);
+CREATE INDEX artifact_by_created ON artifact (tenant_id, created_at, artifact_id);
+CREATE INDEX artifact_by_name ON artifact (tenant_id, name, artifact_id);
+CREATE INDEX artifact_by_title ON artifact (tenant_id, title, artifact_id);
+CREATE INDEX artifact_by_type ON artifact (tenant_id, type, artifact_id);
+CREATE INDEX artifact_by_size ON artifact (tenant_id, bytes_packed, artifact_id);
+CREATE INDEX artifact_by_state ON artifact (tenant_id, state, artifact_id);
+CREATE INDEX artifact_job_created ON artifact (job_id, created_at, artifact_id);
 
 -- A running estimator's memory, so that whoever gets the partition next goes on from it.
 CREATE TABLE estimate_state (
@@ -155,7 +174,8 @@ CREATE TABLE estimate_state (
 CREATE INDEX estimate_state_stored ON estimate_state (stored_at);
 
 -- How a run's time was spent and how good its estimates were, written when it has ended.
--- `curve`: the fraction of its duration at which 0, 5 ... 100 % of its units were done.
+-- `curve`: the fraction of its duration at which 0, 5 ... 100 % of its units were done; `points`: instants and units
+-- done by then, 100 at most; `shown`: instant, predicted end and its band, 64 at most.
 CREATE TABLE estimate_score (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL,
@@ -165,7 +185,8 @@ CREATE TABLE estimate_score (
     error_ratio double precision,
     coverage double precision,
     shown jsonb NOT NULL,
-    scored_at timestamptz NOT NULL
+    scored_at timestamptz NOT NULL,
+    points jsonb
 );
 CREATE INDEX estimate_score_job ON estimate_score (job_id, scored_at);
 

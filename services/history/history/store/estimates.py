@@ -36,7 +36,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How a run's time was spent (`curve`), and how good its estimates were."""
+    """How a run's time was spent (`curve`, `points`), and how good its estimates were."""
 
     run_id: UUID
     job_id: UUID
@@ -46,6 +46,7 @@ class Score:
     error_ratio: float | None
     coverage: float | None
     shown: list[list[float]]
+    points: list[list[float]]
 
 
 class EstimateStore:
@@ -101,5 +102,6 @@ class EstimateStore:
                 score.error_ratio,
                 score.coverage,
                 score.shown,
+                score.points,
                 now,
             )
