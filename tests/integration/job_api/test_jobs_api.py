@@ -252,10 +252,25 @@ async def test_J11_the_list_filters_and_searches_on_the_server(tenant: Tenant) -
     assert await titles(search="WEEK") == ["Contacts of the week"]
     assert await titles(status="running") == []
     assert await titles(sort="title", status="none") == ["Contacts of the week", "Everything, now"]
+    assert await titles(schedule="once") == ["Everything, now"]
+    assert await titles(sort="schedule") == ["Contacts of the week", "Everything, now"]
+    assert await titles(next_run_until="2026-11-25T06:00:01Z") == ["Contacts of the week"]
+    assert await titles(next_run_until="2026-11-25T06:00:00Z") == []
+    assert await titles(last_run_from="2026-11-01T00:00:00Z") == []
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "sort=color", "cursor=nonsense", "cursor=W10", "colour=red", "search=%00"]
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "sort=color",
+        "cursor=nonsense",
+        "cursor=W10",
+        "colour=red",
+        "search=%00",
+        "last_run_from=2026-11-24",
+    ],
 )
 async def test_I4_a_list_that_cannot_be_is_refused(tenant: Tenant, query: str) -> None:
     answer = await tenant.client.get(f"{JOBS}?{query}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
 from starlette.responses import Response
 
@@ -31,11 +31,14 @@ from job_api.store import JobView, Once
 from job_api.store.change import Answer
 from job_api.store.listing import SORTS, Page, Wish
 from shared.clock import Clock
-from shared.events.values import JobState, RecordType
+from shared.events.values import JobState, RecordType, ScheduleKind
 
 Creating = Annotated[Once, Depends(once("create-job"))]
-Sort = Literal["created_at", "title", "source", "type", "state", "status", "last_run", "next_run"]
-Descending = Literal["-created_at", "-title", "-source", "-type", "-state", "-status", "-last_run", "-next_run"]
+Sort = Literal["created_at", "title", "source", "type", "schedule", "state", "status", "last_run", "next_run"]
+Descending = Literal[
+    "-created_at", "-title", "-source", "-type", "-schedule", "-state", "-status", "-last_run", "-next_run"
+]
+FILTERS = ("state", "status", "type", "source", "schedule", "search", "last_run_from", "next_run_until")
 Status = Literal["none", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
 TAGGED: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"ETag": {"description": "the job's version", "schema": {"type": "string"}}}}
@@ -54,6 +57,9 @@ class JobQuery(BaseModel):
     status: Status | None = Field(None, description="of the latest run; `none` where there was none yet")
     type: RecordType | None = None
     source: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$")
+    schedule: ScheduleKind | None = None
+    last_run_from: AwareDatetime | None = Field(None, description="ran last at this instant or later")
+    next_run_until: AwareDatetime | None = Field(None, description="is due next before this instant")
     search: str | None = Field(
         None, min_length=1, max_length=200, pattern=r"^[^\x00]*$", description="in title and text"
     )
@@ -61,11 +67,11 @@ class JobQuery(BaseModel):
     def to_wish(self) -> Wish:
         """Return the wish for the store. Raises Invalid for a cursor of another list."""
         column = self.sort.removeprefix("-")
-        wanted = {name: getattr(self, name) for name in ("state", "status", "type", "source", "search")}
+        wanted = {name: getattr(self, name) for name in FILTERS}
         return Wish(
             sort=column,
             descending=self.sort.startswith("-"),
-            filters={name: value for name, value in wanted.items() if value is not None},
+            filters={name: str(value) for name, value in wanted.items() if value is not None},
             limit=self.limit,
             after=place(self.cursor, self.sort, instant=SORTS[column][1] == "timestamptz"),
         )

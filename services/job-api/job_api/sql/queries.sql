@@ -14,7 +14,8 @@ SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id =
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name) = lower($1);
 
 -- insert_user: make a user; returns nothing when the name is taken
-INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at, issuer)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
@@ -22,6 +23,7 @@ RETURNING user_id;
 SELECT app_user.user_id, app_user.tenant_id, app_user.name, app_user.password_hash, app_user.roles
 FROM app_user JOIN tenant USING (tenant_id)
 WHERE lower(app_user.name) = lower($1) AND ($2::text IS NULL OR lower(tenant.name) = lower($2)) AND NOT disabled
+    AND issuer IS NULL
 ORDER BY app_user.created_at
 LIMIT 5;
 
@@ -230,24 +232,24 @@ UPDATE throttle SET tokens = tokens + 1 WHERE key = $1;
 DELETE FROM throttle WHERE at < $1;
 
 -- users: a page of a tenant's users, by name
-SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
 FROM app_user
 WHERE tenant_id = $1 AND ($2::text IS NULL OR (lower(name), user_id) > ($2, $3))
 ORDER BY lower(name), user_id
 LIMIT $4;
 
 -- user: one user of a tenant
-SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
 FROM app_user WHERE tenant_id = $1 AND user_id = $2;
 
 -- lock_users: all users of a tenant, so that two changes at once cannot leave it without an administrator
-SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
 FROM app_user WHERE tenant_id = $1 ORDER BY user_id FOR UPDATE;
 
 -- update_user: keep a user's next version
 UPDATE app_user SET password_hash = $3, roles = $4, disabled = $5, version = version + 1
 WHERE tenant_id = $1 AND user_id = $2
-RETURNING user_id, tenant_id, name, password_hash, roles, disabled, version, created_at;
+RETURNING user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer;
 
 -- restrict_identities: let a user's sessions have exactly, and keys at most, the user's roles; returns what has changed
 UPDATE identity SET

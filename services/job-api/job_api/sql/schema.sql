@@ -17,17 +17,21 @@ CREATE TABLE tenant (
 );
 CREATE UNIQUE INDEX tenant_name ON tenant (lower(name));
 
+-- Users with a password of ours, and (issuer) those of an identity provider, whose name is their subject there.
 CREATE TABLE app_user (
     user_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL REFERENCES tenant,
-    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
     password_hash text NOT NULL,
     roles text[] NOT NULL CHECK (roles <@ ARRAY['admin', 'operator', 'downloader', 'viewer']),
     disabled boolean NOT NULL DEFAULT false,
     version integer NOT NULL DEFAULT 1,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    issuer text
 );
-CREATE UNIQUE INDEX app_user_name ON app_user (tenant_id, lower(name));
+CREATE UNIQUE INDEX app_user_name ON app_user (tenant_id, lower(name)) WHERE issuer IS NULL;
+CREATE UNIQUE INDEX app_user_subject ON app_user (tenant_id, issuer, name) WHERE issuer IS NOT NULL;
+CREATE INDEX app_user_listed ON app_user (tenant_id, lower(name), user_id);
 CREATE INDEX app_user_any_tenant ON app_user (lower(name));
 
 -- API keys and sessions: what a bearer token is looked up in. Only a hash of its secret half is kept.
@@ -36,7 +40,7 @@ CREATE TABLE identity (
     tenant_id uuid NOT NULL REFERENCES tenant,
     user_id uuid NOT NULL REFERENCES app_user,
     kind text NOT NULL CHECK (kind IN ('api-key', 'session')),
-    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
     roles text[] NOT NULL CHECK (roles <@ ARRAY['admin', 'operator', 'downloader', 'viewer']),
     secret_hash text NOT NULL,
     created_at timestamptz NOT NULL,
@@ -107,6 +111,7 @@ CREATE INDEX job_by_created ON job (tenant_id, created_at, job_id);
 CREATE INDEX job_by_title ON job (tenant_id, title_key, job_id);
 CREATE INDEX job_by_source ON job (tenant_id, source, job_id);
 CREATE INDEX job_by_type ON job (tenant_id, type, job_id);
+CREATE INDEX job_by_schedule ON job (tenant_id, schedule_kind, job_id);
 CREATE INDEX job_by_state ON job (tenant_id, state, job_id);
 CREATE INDEX job_by_status ON job (tenant_id, status, job_id);
 CREATE INDEX job_by_last_run ON job (tenant_id, last_run_key, job_id);

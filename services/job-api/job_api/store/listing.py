@@ -14,6 +14,7 @@ SORTS = {
     "title": ("job.title_key", "text"),
     "source": ("job.source", "text"),
     "type": ("job.type", "text"),
+    "schedule": ("job.schedule_kind", "text"),
     "state": ("job.state", "text"),
     "status": ("job.status", "text"),
     "last_run": ("job.last_run_key", "timestamptz"),
@@ -24,6 +25,9 @@ _FILTERS = {
     "status": "job.status = {}",
     "type": "job.type = {}",
     "source": "job.source = {}",
+    "schedule": "job.schedule_kind = {}",
+    "last_run_from": "job.last_run_key >= ({})::timestamptz",
+    "next_run_until": "job.next_run_key < ({})::timestamptz",
     "search": "position(lower({}) IN lower(job.title || ' ' || job.description)) > 0",
 }
 

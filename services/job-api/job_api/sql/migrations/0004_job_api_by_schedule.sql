@@ -1,0 +1,8 @@
+-- Let the list of jobs be sorted by the kind of schedule.
+-- depends: 0003_job_api_deep_pages
+
+-- migrate: apply
+CREATE INDEX job_by_schedule ON job (tenant_id, schedule_kind, job_id);
+
+-- migrate: rollback
+DROP INDEX job_by_schedule;
