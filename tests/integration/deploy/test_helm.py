@@ -1,35 +1,19 @@
 """The chart, rendered by helm: what Kubernetes gets is closed, complete, and told only settings that exist."""
 
-import shutil
-import subprocess
-from functools import cache
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import kubernetes_validate
 import pytest
 
+from deploy.helm.crds import SCHEMAS, SOURCES
+from deploy.helm.rendering import CHART, KUBERNETES, Refused, linted, rendered, templated, value_set
 from deploy.local.parts import PARTS
-from tests.unit.deploy.documents import load_all
 from tests.unit.deploy.service_settings import load_settings
 
-CHART = Path(__file__).parents[3] / "deploy/helm/sluice"
-HELM = shutil.which("helm") or shutil.which("helm", path=str(Path.home() / ".cache/sluice-tools"))
 SETS = ("minimal", "full", "operators")
-OPERATORS = {"keda.sh", "monitoring.coreos.com", "kafka.strimzi.io", "postgresql.cnpg.io"}
-pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not installed (go install helm.sh/helm/v3/cmd/helm)")
-
-
-def helm(*words: str) -> str:
-    assert HELM is not None
-    done = subprocess.run([HELM, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@cache
-def rendered(values: str) -> tuple[dict[str, Any], ...]:
-    words = ["--namespace", "exports", "--kube-version", "1.31.0", "-f", str(CHART / f"ci/{values}.yaml")]
-    return tuple(load_all(helm("template", "sluice", str(CHART), *words)))
 
 
 def of_kind(values: str, kind: str) -> list[dict[str, Any]]:
@@ -52,8 +36,16 @@ def environment(values: str, pod: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("values", SETS)
 def test_helm_finds_nothing_to_mend(values: str) -> None:
-    told = helm("lint", "--strict", "--kube-version", "1.31.0", "-f", str(CHART / f"ci/{values}.yaml"), str(CHART))
-    assert "1 chart(s) linted, 0 chart(s) failed" in told
+    assert linted(value_set(values)) == []
+
+
+def test_helm_would_find_what_is_wrong(tmp_path: Path) -> None:
+    chart = tmp_path / "sluice"
+    (chart / "templates").mkdir(parents=True)
+    for name in ("Chart.yaml", "values.yaml"):
+        (chart / name).write_bytes((CHART / name).read_bytes())
+    (chart / "templates/wrong.yaml").write_text("a: {{ .Values.nothing.here }}\n")
+    assert "nil pointer" in " ".join(linted(value_set("minimal"), chart))
 
 
 @pytest.mark.parametrize("values", SETS)
@@ -195,18 +187,49 @@ def test_strimzi_gets_every_topic() -> None:
 
 
 def test_values_that_make_no_sense_are_refused() -> None:
-    assert HELM is not None
-    words = [HELM, "template", "sluice", str(CHART), "--kube-version", "1.31.0", "--set", "store.url=ftp://x"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "store" in done.stderr
+    with pytest.raises(Refused, match="/store/url"):
+        templated({"store": {"url": "ftp://x"}})
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_kubernetes_own_schemas_accept_every_resource(values: str) -> None:
-    validator = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+def test_kubernetes_and_the_operators_schemas_accept_every_resource(values: str) -> None:
     for each in rendered(values):
-        # Resources of operators have schemas of their own, which are not at hand here.
-        if each["apiVersion"].partition("/")[0] in OPERATORS:
-            continue
-        validator.validate(each, "1.31", strict=True)
+        kind = (each["apiVersion"], each["kind"])
+        if kind in SOURCES:
+            schema = operator_schema(each["kind"])
+            jsonschema.validate(each, schema)
+            assert unheld(each, schema, each["kind"]) == [], "run: python -m deploy.helm.crds"
+        else:
+            kubernetes_validate.validate(each, KUBERNETES.rpartition(".")[0], strict=True)
+
+
+def test_every_schema_of_an_operator_is_used_and_refuses_what_it_does_not_know() -> None:
+    every = {(each["apiVersion"], each["kind"]): each for name in SETS for each in rendered(name)}
+    assert set(SOURCES) <= set(every)
+    assert {path.stem for path in SCHEMAS.glob("*.json")} == {kind for _, kind in SOURCES}
+    for kind in SOURCES:
+        with pytest.raises(jsonschema.ValidationError, match="replica_count"):
+            jsonschema.validate(
+                every[kind] | {"spec": every[kind]["spec"] | {"replica_count": 1}}, operator_schema(kind[1])
+            )
+    deployment = every["apps/v1", "Deployment"]
+    wrong = deployment | {"spec": deployment["spec"] | {"replica_count": 1}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, KUBERNETES.rpartition(".")[0], strict=True)
+
+
+def operator_schema(kind: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{kind}.json").read_text(encoding="utf-8"))
+    return schema
+
+
+def unheld(value: Any, schema: Any, path: str) -> list[str]:
+    """Return the places that hold something of which the cut-down schema kept the name alone."""
+    if schema is True:
+        return [path]
+    if isinstance(value, list):
+        return [found for each in value for found in unheld(each, schema.get("items", {}), f"{path}[]")]
+    if not isinstance(value, dict):
+        return []
+    parts = schema.get("properties", {})
+    return [found for name, each in value.items() for found in unheld(each, parts.get(name, {}), f"{path}.{name}")]

@@ -1,0 +1,47 @@
+"""Checkov over the rendered chart: all its checks for Kubernetes pass, but for those that checkov.yaml excepts."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.helm.rendering import rendered
+from deploy.helm.tools import tools
+from deploy.local.processes import plain_environment
+
+EXCEPTIONS = Path(__file__).parents[3] / "deploy/helm/checkov.yaml"
+# Where a request would go, were one tried: nobody listens there.
+NOWHERE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+
+
+def failed(folder: Path) -> set[tuple[str, str]]:
+    """Run checkov over a folder, offline; return the checks that failed, and for what."""
+    words = [str(tools() / "python"), str(tools() / "checkov"), "--framework", "kubernetes", "--skip-download"]
+    words += ["--config-file", str(EXCEPTIONS), "--directory", str(folder), "--quiet", "--compact", "--output", "json"]
+    environment = plain_environment({"HOME": str(folder), "PATH": "/usr/bin:/bin", **NOWHERE})
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["summary"]["passed"] > 1000, done.stderr
+    assert report["summary"]["parsing_errors"] == 0
+    return {(each["check_id"], each["resource"]) for each in report["results"]["failed_checks"]}
+
+
+def test_checkov_finds_nothing_but_what_is_excepted(tmp_path: Path) -> None:
+    for name in ("minimal", "full", "operators"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(rendered(name)))
+    # It does look: a container that may do everything is found.
+    pod = {"containers": [{"name": "x", "image": "x:1", "securityContext": {"privileged": True}}]}
+    wrong = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "wrong"}, "spec": pod}
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
+    found = failed(tmp_path)
+    assert ("CKV_K8S_16", "Pod.default.wrong") in found
+    assert {(check, resource) for check, resource in found if resource != "Pod.default.wrong"} == set()
+
+
+def test_every_exception_has_its_reason() -> None:
+    text = EXCEPTIONS.read_text(encoding="utf-8").splitlines()
+    excepted = [number for number, line in enumerate(text) if line.strip().startswith("- CKV")]
+    assert excepted
+    assert [text[number] for number in excepted if not text[number - 1].strip().startswith("#")] == []
