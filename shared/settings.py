@@ -3,13 +3,17 @@
 import difflib
 import os
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from shared.errors import InvalidSettings
+from shared.events.values import Role
 from shared.kafka_access import KafkaAccess, Mechanism, Protocol
+from shared.oidc_access import OidcAccess, is_safe
 
 PREFIX = "SLUICE_"
 S = TypeVar("S", bound=BaseModel)
@@ -67,7 +71,66 @@ class KafkaSettings(BaseModel):
         return self
 
 
-_COMMON = {PREFIX + field.upper() for field in KafkaSettings.model_fields}
+def _pairs(given: object) -> object:
+    """Read `a=1,b=2`; what stands before the last `=` may hold others."""
+    if not isinstance(given, str):
+        return given
+    pairs = [each.rpartition("=") for each in given.split(",") if each.strip()]
+    if any(not name.strip() or not value.strip() for name, _, value in pairs):
+        raise ValueError("give pairs as in 'theirs=ours,theirs=ours'")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+class OidcSettings(BaseModel):
+    """Whose tokens are taken beside our own, by both services that have an API."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    oidc_issuer: str | None = Field(None, description="OpenID Connect issuer whose tokens are taken; default: none")
+    oidc_audience: str | None = Field(None, description="audience its tokens must be for; several with commas between")
+    oidc_roles_claim: str = Field("roles", min_length=1, description="claim of the roles; dots lead into objects")
+    oidc_roles: Annotated[dict[str, Role], BeforeValidator(_pairs)] = Field(
+        default_factory=dict, description="what its values mean: 'theirs=admin,theirs=viewer'; default: as they stand"
+    )
+    oidc_tenant_claim: str = Field("tenant", min_length=1, description="claim of the tenant; dots lead into objects")
+    oidc_tenants: Annotated[dict[str, UUID], BeforeValidator(_pairs)] = Field(
+        default_factory=dict, description="which tenants' ids its values mean: 'theirs=id'; default: they are the ids"
+    )
+    oidc_leeway: timedelta = Field(
+        timedelta(seconds=60), ge=timedelta(0), le=timedelta(minutes=5), description="how far clocks may differ"
+    )
+    oidc_ca_file: str | None = Field(None, description="PEM file of whom to trust for the issuer's own TLS")
+
+    @property
+    def oidc(self) -> OidcAccess | None:
+        """Whose tokens are taken, and what their claims mean; None where there is no issuer."""
+        if self.oidc_issuer is None or self.oidc_audience is None:
+            return None
+        return OidcAccess(
+            issuer=self.oidc_issuer,
+            audiences=tuple(each.strip() for each in self.oidc_audience.split(",") if each.strip()),
+            roles_claim=self.oidc_roles_claim,
+            roles=self.oidc_roles,
+            tenant_claim=self.oidc_tenant_claim,
+            tenants=self.oidc_tenants,
+            leeway=self.oidc_leeway,
+            ca_file=self.oidc_ca_file,
+        )
+
+    @model_validator(mode="after")
+    def _oidc_settings_agree(self) -> Self:
+        if self.oidc is None:
+            if self.model_fields_set & OidcSettings.model_fields.keys():
+                raise ValueError("SLUICE_OIDC_ISSUER and SLUICE_OIDC_AUDIENCE belong together, and the others to them")
+        elif not self.oidc.audiences:
+            raise ValueError("SLUICE_OIDC_AUDIENCE names no audience")
+        elif not is_safe(self.oidc.issuer):
+            raise ValueError("SLUICE_OIDC_ISSUER must be an https address (http on this machine only)")
+        return self
+
+
+_SHARED_FIELDS = KafkaSettings.model_fields | OidcSettings.model_fields
+_COMMON = {PREFIX + field.upper() for field in _SHARED_FIELDS}
 
 
 class ServiceSettings(KafkaSettings):
@@ -125,8 +188,8 @@ def load(settings: type[S], service: str, environ: Mapping[str, str]) -> S:
 
 
 def variable_name(field: str, service: str) -> str:
-    """Return the environment variable of a field: Kafka's and the log's are common to all services."""
-    return PREFIX + (field if field in KafkaSettings.model_fields else f"{service}_{field}").upper()
+    """Return the environment variable of a field: Kafka's, the log's and the issuer's are common to all services."""
+    return PREFIX + (field if field in _SHARED_FIELDS else f"{service}_{field}").upper()
 
 
 def _ours(environ: Mapping[str, str], service: str) -> Iterator[tuple[str, str]]:

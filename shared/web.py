@@ -26,10 +26,12 @@ from shared.observe import HTTP_SECONDS, logger
 from shared.problems import TYPE_BASE, Problem
 
 Authenticate = Callable[[Token], Awaitable[Identity | None]]
+Recognise = Callable[[str], Awaitable[Identity | None]]
+"""Who bears a token that is not ours: an identity provider's (`shared.oidc`)."""
 SESSION_COOKIE = "sluice_session"
 log = logger(__name__)
 
-_bearer = HTTPBearer(auto_error=False, description="An API key")
+_bearer = HTTPBearer(auto_error=False, description="An API key, or a JWT of the identity provider that is configured")
 _cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, description="A session from the login page")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -58,10 +60,13 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ProblemDocument, "content": body} for status in {401, 403, 422, 503, *statuses}}
 
 
-def new_api(*, title: str, service: str, health: Health, authenticate: Authenticate) -> FastAPI:
+def new_api(
+    *, title: str, service: str, health: Health, authenticate: Authenticate, recognise: Recognise | None = None
+) -> FastAPI:
     """Return an application with health routes and problem documents, whose routes know who asks."""
     app = FastAPI(title=title, version="1", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.authenticate = authenticate
+    app.state.recognise = recognise
     app.router.routes.extend(health_routes(health))
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -78,8 +83,12 @@ async def identity(
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Identity:
     """Return who asks. Raises Problem 401, and 403 where a browser's session is used from another site."""
-    token = auth.parse(bearer.credentials if bearer else cookie or "")
-    found = await request.app.state.authenticate(token) if token else None
+    text = bearer.credentials if bearer else cookie or ""
+    if (token := auth.parse(text)) is not None:
+        found = await request.app.state.authenticate(token)
+    else:
+        recognise = request.app.state.recognise if bearer else None
+        found = await recognise(text) if recognise else None
     if found is None:
         raise Problem(
             401,

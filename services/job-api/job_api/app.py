@@ -2,9 +2,10 @@
 
 import math
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import httpx
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from job_api.api.planning import planning_routes
 from job_api.api.problems import answer_problems
 from job_api.api.proxy import LIMITS, PATHS, proxy_routes
 from job_api.api.record_schemas import record_schema_routes
+from job_api.api.single_sign_on import single_sign_on_routes
 from job_api.api.sources import source_routes
 from job_api.api.switches import switch_routes
 from job_api.api.users import user_routes
@@ -28,21 +30,25 @@ from job_api.pages.app import Pages, pages_app
 from job_api.passwords import Passwords
 from job_api.service import Access, Certificates, Door, Estimates, Jobs, Recognition, Runs, Trail, Users
 from job_api.settings import Settings
+from job_api.sign_in import Client, SignIn
 from job_api.source import Source
 from job_api.store import Database
 from job_api.store.database import SOURCE
-from shared.auth import Identity, Token
+from shared.auth import Identity
 from shared.clock import Clock, SystemClock
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
+from shared.oidc import Verifier, bearing
+from shared.oidc_issuer import Issuer
 from shared.outbox import Relay
 from shared.postgres import Pool, check, open_pool
 from shared.problems import Problem
 from shared.topics import ESTIMATES, RUNS, TRIGGERS
-from shared.web import Authenticate, new_api
+from shared.web import new_api
 
 REQUESTS_PER_SECOND, REQUESTS_AT_ONCE = 200.0, 1000
 """What one token may ask of one process of this service."""
+Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,17 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         health.add("runs", consumer.unready)
         loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
         source = Source(settings.source) if settings.source else None
-        yield Process(web(pool, clock=clock, health=health, history=history, source=source), loops, health)
+        issuer = await stack.enter_async_context(Issuer.opened(settings.oidc, clock)) if settings.oidc else None
+        api = web(
+            pool,
+            clock=clock,
+            health=health,
+            history=history,
+            source=source,
+            issuer=issuer,
+            client=client_of(settings),
+        )
+        yield Process(api, loops, health)
 
 
 @asynccontextmanager
@@ -98,18 +114,24 @@ def web(
     health: Health,
     history: httpx.AsyncClient | None = None,
     source: Source | None = None,
+    issuer: Issuer | None = None,
+    client: Client | None = None,
     requests_per_second: float = REQUESTS_PER_SECOND,
 ) -> FastAPI:
-    """Return the API and the pages over a database."""
+    """Return the API and the pages over a database; tokens of an issuer are taken beside our own where there is one."""
     database, passwords = Database(pool), Passwords()
     recognition = Recognition(database, clock)
     access, door = Access(database, clock, passwords, recognition), Door(database, clock, passwords)
     jobs, certificates = Jobs(database, clock), Certificates(database, clock)
+    verifier = Verifier(issuer, clock) if issuer is not None else None
+    recognise = bearing(verifier, recognition.identity_of_subject) if verifier is not None else None
+    buckets = Buckets(per_second=requests_per_second, burst=REQUESTS_AT_ONCE)
     app = new_api(
         title="Sluice",
         service=SOURCE,
         health=health,
-        authenticate=limited(access.identity_of, clock, requests_per_second),
+        authenticate=limited(access.identity_of, buckets, clock),
+        recognise=limited(recognise, buckets, clock) if recognise is not None else None,
     )
     # An address is right or it is not: a redirect is no answer that a client of an API expects.
     app.router.redirect_slashes = False
@@ -130,16 +152,34 @@ def web(
     ):
         app.include_router(routes)
     app.router.routes.extend(proxy_routes(history))
-    app.router.routes.append(Pages("/", pages_app(access=access, door=door, jobs=jobs, history=history, clock=clock)))
+    sign_in = SignIn(issuer, verifier, client) if issuer and verifier and client else None
+    app.router.routes.extend(single_sign_on_routes(sign_in, door))
+    pages = pages_app(access=access, door=door, jobs=jobs, history=history, clock=clock)
+    pages.state.sign_in_with = client.title if client is not None else None
+    app.router.routes.append(Pages("/", pages))
     return app
 
 
-def limited(authenticate: Authenticate, clock: Clock, per_second: float) -> Authenticate:
-    """Return an authentication that also keeps each token to its rate. Raises Problem 429."""
-    buckets = Buckets(per_second=per_second, burst=REQUESTS_AT_ONCE)
+def client_of(settings: Settings) -> Client | None:
+    """Return this service as the issuer knows it, where people log in there."""
+    if settings.oidc_client_id is None or settings.oidc_public_url is None:
+        return None
+    return Client(
+        client_id=settings.oidc_client_id,
+        secret=settings.oidc_client_secret,
+        public_url=settings.oidc_public_url,
+        scopes=settings.oidc_scopes,
+        title=settings.oidc_title,
+    )
 
-    async def authenticated(token: Token) -> Identity | None:
-        found = await authenticate(token)
+
+def limited(
+    authenticate: Callable[[Shown], Awaitable[Identity | None]], buckets: Buckets, clock: Clock
+) -> Callable[[Shown], Awaitable[Identity | None]]:
+    """Return an authentication that also keeps each identity to its rate. Raises Problem 429."""
+
+    async def authenticated(shown: Shown) -> Identity | None:
+        found = await authenticate(shown)
         wait = buckets.take(found.identity_id, clock.now().timestamp()) if found else 0.0
         if wait:
             retry = {"Retry-After": str(math.ceil(wait))}

@@ -1,13 +1,14 @@
 """The job API's settings."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from shared.settings import ServiceSettings
+from shared.oidc_access import is_safe
+from shared.settings import OidcSettings, ServiceSettings
 
 
-class Settings(ServiceSettings):
+class Settings(OidcSettings, ServiceSettings):
     """`SLUICE_JOB_API_*`."""
 
     service: ClassVar[str] = "JOB_API"
@@ -21,3 +22,22 @@ class Settings(ServiceSettings):
     history_ca_file: str | None = Field(
         None, description="PEM file of whom to trust for an https history URL; default: public authorities"
     )
+    oidc_client_id: str | None = Field(None, description="this service's name at the issuer, for login from the page")
+    oidc_client_secret: str | None = Field(None, repr=False, description="and its secret, where it was given one")
+    oidc_public_url: str | None = Field(None, description="base address under which browsers reach the pages")
+    oidc_scopes: str = Field("openid profile", description="what login asks the issuer for")
+    oidc_title: str = Field("single sign-on", description="the login page says: Sign in with ...")
+
+    @model_validator(mode="after")
+    def _login_settings_agree(self) -> Self:
+        if bool(self.oidc_client_id) != bool(self.oidc_public_url):
+            raise ValueError("OIDC_CLIENT_ID and OIDC_PUBLIC_URL belong together")
+        if self.oidc_client_id and self.oidc is None:
+            raise ValueError("OIDC_CLIENT_ID needs SLUICE_OIDC_ISSUER and SLUICE_OIDC_AUDIENCE")
+        if self.oidc_client_secret and not self.oidc_client_id:
+            raise ValueError("OIDC_CLIENT_SECRET needs OIDC_CLIENT_ID")
+        if self.oidc_public_url and not is_safe(self.oidc_public_url):
+            raise ValueError("OIDC_PUBLIC_URL must be an https address (http on this machine only)")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("OIDC_SCOPES must have the word openid among them")
+        return self

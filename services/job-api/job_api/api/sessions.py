@@ -1,5 +1,7 @@
 """Session cookies, for the API and the pages alike."""
 
+from datetime import timedelta
+
 from fastapi import Request
 from starlette.responses import Response
 
@@ -16,16 +18,22 @@ async def logged_in(door: Door, login: Login, request: Request, response: Respon
     if told and not same_origin(request):
         raise Problem(403, "cross-site", "Log in from Sluice's own page.")
     issued = await door.log_in(login)
+    lasting = REMEMBERED if login.remember else None
+    set_session(response, issued, secure=request.url.scheme == "https", lasting=lasting)
+    return issued
+
+
+def set_session(response: Response, issued: Issued, *, secure: bool, lasting: timedelta | None) -> None:
+    """Give the browser its session: for so long, or until it is closed."""
     response.set_cookie(
         SESSION_COOKIE,
         str(issued.token),
-        max_age=int(REMEMBERED.total_seconds()) if login.remember else None,
-        secure=request.url.scheme == "https",
+        max_age=int(lasting.total_seconds()) if lasting is not None else None,
+        secure=secure,
         httponly=True,
         samesite="lax",
         path="/",
     )
-    return issued
 
 
 def address_of(request: Request) -> str:

@@ -28,6 +28,7 @@ _EXAMPLE: dict[str, Any] = {
     "roles": ["operator", "downloader"],
     "disabled": False,
     "created_at": "2026-11-24T10:00:00Z",
+    "issuer": None,
 }
 
 
@@ -78,12 +79,18 @@ class UserOut(BaseModel):
     roles: tuple[Role, ...]
     disabled: bool
     created_at: UtcInstant | None
+    issuer: str | None = Field(description="the identity provider that vouches for this user; null: a password does")
 
     @classmethod
     def of(cls, user: User) -> "UserOut":
         """Return a user as it is answered."""
         return cls(
-            id=user.user_id, name=user.name, roles=user.roles, disabled=user.disabled, created_at=user.created_at
+            id=user.user_id,
+            name=user.name,
+            roles=user.roles,
+            disabled=user.disabled,
+            created_at=user.created_at,
+            issuer=user.issuer,
         )
 
 

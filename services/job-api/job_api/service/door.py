@@ -1,16 +1,19 @@
 """Logging in: who knocks, how often, and with what."""
 
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from job_api.errors import LoginFailed, TooManyAttempts
 from job_api.passwords import Passwords
 from job_api.service.issuing import Issued, issue
+from job_api.service.subjects import brought_up_to_date, welcomed
 from job_api.store import EVERYBODY, Actor, Change, Database, identities, throttle
 from job_api.store.identities import User
 from job_api.store.throttle import Allowance
 from shared.clock import Clock
+from shared.oidc import Subject
 
 SESSION = timedelta(hours=12)
 REMEMBERED = timedelta(days=30)
@@ -53,6 +56,23 @@ class Door:
                 await throttle.give_back(change.database, name)
             lasting = REMEMBERED if login.remember else SESSION
             return await issue(change, user, kind="session", name=user.name, roles=user.roles, lasting=lasting)
+
+    async def sign_in(self, address: str, proven: Callable[[], Awaitable[Subject]]) -> Issued:
+        """Begin a session of somebody that an identity provider vouches for.
+
+        Raises what `proven` does, LoginFailed for who is shut out here, TooManyAttempts, or TenantUnknown.
+        """
+        limits = {f"address {address}": PER_ADDRESS}
+        await self._count(limits)
+        subject = await proven()
+        actor = Actor(subject.tenant_id, subject.user_id, subject.subject)
+        async with Change.begun(self._database, actor, self._clock.now()) as change:
+            user = await welcomed(change, subject)
+            if user.disabled:
+                raise LoginFailed
+            user = await brought_up_to_date(change, user, subject)
+            await throttle.give_back(change.database, f"address {address}")
+            return await issue(change, user, kind="session", name=user.name, roles=user.roles, lasting=SESSION)
 
     async def _count(self, limits: dict[str, Allowance]) -> None:
         now, waits = self._clock.now(), []

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from job_api.errors import Fault, Invalid, NotFound, Refused
 from job_api.passwords import Passwords
 from job_api.service.recognition import Recognition
+from job_api.service.subjects import standing
 from job_api.store import Actor, Change, Database, Once, identities
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, User
@@ -84,6 +85,7 @@ class Users:
                 disabled=before.disabled if wanted.disabled is None else wanted.disabled,
                 password_hash=stored or before.password_hash,
             )
+            _check_issuers(before, wanted)
             _keep_an_admin([user for user in everybody.values() if user is not before] + [after])
             saved = await identities.update_user(change.database, after)
             followed = await _follow(
@@ -132,12 +134,23 @@ async def _follow(change: Change, user: User, *, shut_out: bool, new_password: b
         ended = await identities.revoke_all(change.database, user, change.at, keys=shut_out, but=but)
     changed = await identities.restrict(change.database, user)
     await change.tell(*(each.to_event() for each in [*ended, *changed]))
-    return [each.identity_id for each in [*ended, *changed]]
+    if user.issuer is not None:
+        await change.tell(standing(user))
+    return [user.user_id, *(each.identity_id for each in [*ended, *changed])]
 
 
 def _keep_an_admin(users: list[User]) -> None:
-    if not any("admin" in user.roles and not user.disabled for user in users):
+    # One with a password of ours: the identity provider may be away, or be told something else tomorrow.
+    if not any("admin" in user.roles and not user.disabled and user.issuer is None for user in users):
         raise Refused("last-admin", "This is the last administrator who can log in: make another one first.")
+
+
+def _check_issuers(user: User, wanted: UserChange) -> None:
+    if user.issuer is not None:
+        told = {"roles": wanted.roles, "password": wanted.password}
+        faults = [Fault(name, "is up to the identity provider") for name, each in told.items() if each is not None]
+        if faults:
+            raise Invalid(*faults)
 
 
 def _checked(name: str, password: str | None) -> str:

@@ -35,6 +35,8 @@ class User:
     disabled: bool = False
     version: int = 1
     created_at: datetime | None = None
+    issuer: str | None = None
+    """The identity provider that says who this is, and with what roles; None: a password of ours does."""
 
     def __repr__(self) -> str:
         """Keep the password's hash out of logs and tracebacks."""
@@ -101,7 +103,7 @@ async def insert_tenant(database: Connection, tenant: Tenant, at: datetime) -> N
 async def insert_user(database: Connection, user: User, at: datetime) -> bool:
     """Keep a new user; return False when the name is taken."""
     made = await database.fetchval(
-        SQL["insert_user"], user.user_id, user.tenant_id, user.name, user.password_hash, user.roles, at
+        SQL["insert_user"], user.user_id, user.tenant_id, user.name, user.password_hash, user.roles, at, user.issuer
     )
     return made is not None
 

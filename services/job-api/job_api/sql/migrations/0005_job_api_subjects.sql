@@ -1,5 +1,5 @@
 -- Know users of an identity provider: they have no password here, and are found by issuer and subject.
--- depends: 0003_job_api_deep_pages
+-- depends: 0004_job_api_by_schedule
 
 -- migrate: apply
 ALTER TABLE app_user
