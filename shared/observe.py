@@ -54,7 +54,9 @@ SWEPT_OBJECTS = Counter("sluice_swept_objects_total", "Objects removed that no r
 EXPORT_ERRORS = Counter("sluice_export_errors_total", "Attempts that failed, by code and class", ["code", "class"])
 ROWS_EXPORTED = Counter("sluice_exported_rows_total", "Records written to finished parts", ["kind"])
 BYTES_EXPORTED = Counter("sluice_exported_bytes_total", "Bytes of finished parts", ["form"])
-RECORDED_EVENTS = Counter("sluice_recorded_events_total", "Events applied to the run log, or passed over", ["outcome"])
+RECORDED_EVENTS = Counter(
+    "sluice_recorded_events_total", "Events applied to the run log, superseded by later ones, passed over", ["outcome"]
+)
 ESTIMATES_SENT = Counter("sluice_estimates_sent_total", "Estimates of the time remaining that were published")
 ETA_ERROR_RATIO = Histogram(
     "sluice_eta_error_ratio", "Mean error of a run's estimates, as a share of its duration", buckets=_SHARES

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from history.projections import Applied, LogEvent, Run, apply
+from history.projections import Applied, LogEvent, Run, apply, folded
 from history.store.log import Changes, RunLog
-from shared.events import Event, IdentitySaved, JobDeleted, JobSaved
+from shared.events import CancelRun, CertificateSaved, Event, IdentitySaved, JobDeleted, JobSaved, RunNow
 from shared.observe import RECORDED_EVENTS
 
 
@@ -18,21 +18,36 @@ class Recorder:
 
     async def record(self, events: Sequence[Event]) -> None:
         """Bring the log up to date with these events, all or none of those about runs."""
-        if identities := [event for event in events if isinstance(event, IdentitySaved)]:
+        identities: list[IdentitySaved] = []
+        saved: list[JobSaved] = []
+        deleted: list[JobDeleted] = []
+        about_runs: list[LogEvent] = []
+        for event in events:
+            match event:
+                case IdentitySaved():
+                    identities.append(event)
+                case JobSaved():
+                    saved.append(event)
+                case JobDeleted():
+                    deleted.append(event)
+                case CertificateSaved() | CancelRun() | RunNow():
+                    continue
+                case _:
+                    about_runs.append(event)
+        if identities:
             await self._log.save_identities(identities)
-        saved = [event for event in events if isinstance(event, JobSaved)]
-        deleted = [event for event in events if isinstance(event, JobDeleted)]
         if saved or deleted:
             await self._log.save_jobs(saved, deleted)
-        about_runs = [event for event in events if isinstance(event, LogEvent)]
         if about_runs:
             await self._record_runs(about_runs)
 
     async def _record_runs(self, events: Sequence[LogEvent]) -> None:
+        latest = folded(events)
         async with self._log.writing() as database:
-            runs = await self._log.load(database, {event.run_id for event in events})
-            changes, outcomes = applied(runs, events)
+            runs = await self._log.load(database, {event.run_id for event in latest})
+            changes, outcomes = applied(runs, latest)
             await self._log.save(database, changes)
+        outcomes["superseded"] = len(events) - len(latest)
         for outcome, count in outcomes.items():
             RECORDED_EVENTS.labels(outcome).inc(count)
 

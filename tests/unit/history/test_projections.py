@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from history.projections import TERMINAL, Run
+from history.projections import TERMINAL, Run, folded
 from history.recorder import applied
 from shared import events
 from tests.unit.history.stories import SETTINGS, Story
@@ -79,6 +79,27 @@ def test_H8_any_interleaving_duplication_and_replay_gives_the_same_log(
 ) -> None:
     story, read = reading
     assert log_of(read) == log_of(story.everything)
+
+
+@settings(max_examples=300, deadline=None)
+@given(readings(), st.integers(0, 2**32))
+def test_H8_a_batch_without_what_it_supersedes_gives_the_same_log(
+    reading: tuple[Story, list[events.Event]], seed: int
+) -> None:
+    story, read = reading
+    chance, thinned, place = random.Random(seed), list[events.Event](), 0
+    while place < len(read):
+        batch = read[place : (place := place + chance.randint(1, len(read)))]
+        thinned += folded(batch)  # type: ignore[arg-type]
+    assert log_of(thinned) == log_of(story.everything)
+
+
+def test_of_a_run_s_progress_and_estimates_only_the_latest_are_left() -> None:
+    story = Story().triggered().started().progressed(1).estimated(9.0).progressed(2).estimated(8.0).progressed(3)
+    other = Story().progressed(4)
+    left = folded([*reversed(story.everything), *other.everything])  # type: ignore[list-item]
+    assert left[-3:] == [story.progress[-1], other.progress[-1], story.estimates[-1]]
+    assert len(left) == 5
 
 
 @settings(max_examples=100, deadline=None)

@@ -7,6 +7,7 @@ Ended runs never change (R1), and lose what only a running one has (progress and
 """
 
 from history.projections.apply import LogEvent, apply
+from history.projections.folding import folded
 from history.projections.state import TERMINAL, Applied, Artifact, Entry, Estimate, Fate, Life, Part, Progress, Run
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Progress",
     "Run",
     "apply",
+    "folded",
 ]
