@@ -1,7 +1,7 @@
 """History's composition roots: one for each of its three processes."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -28,12 +28,16 @@ from history.store.files import Files
 from history.store.log import RunLog
 from history.store.reading import Reading
 from history.store.rebuilding import RebuiltLog
+from history.store.subjects import Subjects
 from history.store.writing import Requests
+from shared.clock import SystemClock
 from shared.kafka import Consumer, Producer, Replay
 from shared.lifecycle import Health, Loop, health_app
+from shared.oidc import Verifier, bearing
+from shared.oidc_issuer import Issuer
 from shared.outbox import Relay
-from shared.postgres import check, open_pool
-from shared.web import new_api
+from shared.postgres import Pool, check, open_pool
+from shared.web import Recognise, new_api
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-api") as pool,
         Producer.opened(settings.kafka, name="history-api") as producer,
+        AsyncExitStack() as stack,
     ):
         health, reading = Health(), Reading(pool)
         live = Live(reading, dsn=settings.postgres, stopping=health.stopping)
@@ -111,7 +116,13 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
         filing = Filing(reading, files, objects, retention, kept=settings.retention)
         browsing = Browsing(reading, filing, Downloads(objects), requests=Requests(pool), files=files)
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
-        api = new_api(title="Sluice history", service=SOURCE, health=health, authenticate=reading.identity_of)
+        api = new_api(
+            title="Sluice history",
+            service=SOURCE,
+            health=health,
+            authenticate=reading.identity_of,
+            recognise=await stack.enter_async_context(recognising(settings, pool)),
+        )
         for routes in (
             run_routes(browsing),
             governance_routes(filing),
@@ -121,3 +132,14 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
             api.include_router(routes)
         health.add("postgres", lambda: check(pool))
         yield Process({"live": live.run, "outbox": relay.run, "retention": retention.run}, api, health)
+
+
+@asynccontextmanager
+async def recognising(settings: Settings, pool: Pool) -> AsyncIterator[Recognise | None]:
+    """Give what recognises the tokens of an identity provider, or None where none is configured."""
+    if settings.oidc is None:
+        yield None
+        return
+    clock = SystemClock()
+    async with Issuer.opened(settings.oidc, clock) as issuer:
+        yield bearing(Verifier(issuer, clock), Subjects(pool).identity_of)

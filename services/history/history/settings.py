@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.settings import ServiceSettings
+from shared.settings import OidcSettings, ServiceSettings
 
 
-class Settings(ServiceSettings):
+class Settings(OidcSettings, ServiceSettings):
     """`SLUICE_HISTORY_*`."""
 
     service: ClassVar[str] = "HISTORY"

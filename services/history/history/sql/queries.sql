@@ -127,6 +127,10 @@ SELECT pg_notify(current_schema() || '_runs', '');
 SELECT identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked
 FROM identity WHERE identity_id = $1;
 
+-- subject_standing: whether an identity provider's user was shut out, and whether there is such a tenant: each has keys
+SELECT EXISTS (SELECT FROM identity WHERE identity_id = $1 AND revoked) AS shut_out,
+    EXISTS (SELECT FROM identity WHERE tenant_id = $2) AS tenant_known;
+
 -- list_runs: a tenant's runs, filtered; order and cursor are filled in from a list of what may be sorted by
 SELECT {columns}, ({key})::text AS sort_value FROM run
 WHERE tenant_id = $1 AND removed_at IS NULL{conditions}{after}
