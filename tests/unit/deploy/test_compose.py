@@ -1,9 +1,11 @@
 """compose.yaml: every process of the product, with settings it accepts, closed as far as it can be."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from deploy.compose.make_secrets import make_secrets
@@ -15,7 +17,16 @@ from tests.unit.deploy.service_settings import load_settings
 COMPOSE: dict[str, Any] = load(DEPLOY / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if each["image"].startswith("sluice/")}
+BUILT = {each["image"]: each["build"] for each in SERVICES.values() if "build" in each}
+SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
 STEPS = {name for name, each in SERVICES.items() if each["restart"] == "no"}
+
+
+def test_it_is_what_the_compose_specification_allows() -> None:
+    jsonschema.validate(COMPOSE, SCHEMA)
+    for wrong in ({"read_onyl": True}, {"tmpfs": 1}, {"depends_on": {"kafka": {"condition": "service_ready"}}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(COMPOSE | {"services": {"job-api": SERVICES["job-api"] | wrong}}, SCHEMA)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -33,11 +44,17 @@ def test_every_process_of_the_product_runs_and_is_prepared() -> None:
     migrations = {(part.package, "migrate") for part in PARTS}
     assert steps == {("shared.provision",), ("shared.kafka_admin", "create-topics")} | migrations
     for name, each in OURS.items():
-        args = each["build"]["args"]
+        args = BUILT[each["image"]]["args"]
         assert each["image"].startswith(f"sluice/{args['SERVICE']}:"), name
         assert args["PACKAGE"] == args["SERVICE"].replace("-", "_")
         if each["command"][0] != "shared.kafka_admin" and each["command"][0] != "shared.provision":
             assert each["command"][0] == args["PACKAGE"], name
+
+
+def test_each_image_of_ours_is_built_by_one_service_and_never_pulled() -> None:
+    assert {each["image"] for each in OURS.values()} == set(BUILT)
+    assert len([each for each in OURS.values() if "build" in each]) == len(BUILT)
+    assert {each["pull_policy"] for each in OURS.values()} == {"never"}
 
 
 def test_nothing_starts_before_what_it_needs_and_every_step_has_somebody_who_waits_for_it() -> None:
@@ -49,7 +66,7 @@ def test_nothing_starts_before_what_it_needs_and_every_step_has_somebody_who_wai
                 f"{name} on {other}"
             )
         if name not in STEPS:
-            assert {f"migrate-{each['build']['args']['SERVICE']}", "topics"} <= set(needs), name
+            assert {f"migrate-{BUILT[each['image']]['args']['SERVICE']}", "topics"} <= set(needs), name
             waited_for |= set(needs)
     assert waited_for >= STEPS
 
