@@ -14,7 +14,7 @@ import yaml
 
 from deploy.helm.rendering import rendered
 
-SCHEMAS = Path(__file__).with_name("crds")
+SCHEMAS = Path(__file__).with_name("schemas")
 SETS = ("full", "operators")
 _KEDA = "KEDA 2.20.2, Apache-2.0: config/crd/bases/keda.sh_scaledobjects.yaml"
 _PROMETHEUS = "prometheus-operator 0.93.0, Apache-2.0: example/prometheus-operator-crd/monitoring.coreos.com_"

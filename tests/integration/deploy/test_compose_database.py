@@ -14,6 +14,7 @@ from deploy.local.processes import plain_environment
 from tests.support.servers import MakePostgres
 
 ROOT = Path(__file__).parents[3]
+VIEWS = ("interaction", "contact", "attachment")
 
 
 async def test_the_first_start_makes_a_contact_history_that_sluice_can_only_read(
@@ -41,9 +42,15 @@ async def test_the_first_start_makes_a_contact_history_that_sluice_can_only_read
     reader = given._replace(netloc=f"{given.username}:{given.password}@{admin.hostname}:{admin.port}")
     connection = await asyncpg.connect(urlunsplit(reader))
     try:
-        for view in ("interaction", "contact", "attachment"):
+        for view in VIEWS:
             assert await connection.fetchval(f"SELECT count(*) FROM contact_history.{view}") == 0
         with pytest.raises(asyncpg.PostgresError):
             await connection.execute("CREATE TABLE contact_history.mine ()")
+        # What the test with containers loads, which runs in few places.
+        owner = await asyncpg.connect(urlunsplit(admin._replace(path="/contact_history")))
+        await owner.execute(Path(__file__).with_name("container_sample.sql").read_text(encoding="utf-8"))
+        await owner.close()
+        counts = {view: await connection.fetchval(f"SELECT count(*) FROM contact_history.{view}") for view in VIEWS}
+        assert counts == {"interaction": 500, "contact": 1, "attachment": 1}
     finally:
         await connection.close()

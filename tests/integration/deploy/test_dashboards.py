@@ -5,16 +5,11 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 from deploy.grafana.dashboards import DASHBOARDS
 from deploy.local.parts import PARTS
@@ -22,6 +17,7 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import Command, Running, Warden, plain_environment
 from deploy.local.stack import Stack, running_stack
 from deploy.metrics_page import metrics
+from tests.integration.deploy.exports import do_exports
 from tests.support.wait import eventually_now
 
 PROMETHEUS = shutil.which("prometheus")
@@ -34,44 +30,13 @@ QUIET = {"Failed attempts", "Skipped, by reason", "Faults of ours", "Dead letter
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """Run the whole system, with two exports done."""
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Run the whole system, with exports done."""
     with running_stack(interactions=3000, report=lambda _: None) as stack:
-        export(stack)
+        records = do_exports(stack.api_url, stack.api_key, tmp_path_factory.mktemp("exports"))
+        assert set(records) == {"Interaction", "Interaction-Attachment", "Contact"}
+        assert records["Interaction"] > 2000
         yield stack
-
-
-def export(stack: Stack) -> None:
-    """Do one export of each type, as a customer would, and fetch a file."""
-    headers = {"Authorization": f"Bearer {stack.api_key}"}
-    with httpx.Client(base_url=stack.api_url, headers=headers, timeout=30) as client:
-        send(client, "/api/v1/certificates", {"name": "test", "pem": certificate()})
-        for kind in ("interaction", "contact"):
-            job = {"title": kind, "source": "contact_history", "type": kind, "timeframe": {"kind": "all"}}
-            send(client, "/api/v1/jobs", job | {"schedule": {"kind": "once", "immediately": True}})
-        hourly = {"kind": "hourly", "every": 1, "immediately": True}
-        send(client, "/api/v1/jobs", job | {"title": "hourly", "schedule": hourly})
-
-        def ended() -> bool:
-            runs = client.get("/api/v1/runs").json()["items"]
-            return len(runs) >= 3 and all(run["state"] == "succeeded" for run in runs)
-
-        eventually_now(ended, timeout=180)
-        artifact = client.get("/api/v1/artifacts").json()["items"][0]["id"]
-        assert client.get(f"/api/v1/artifacts/{artifact}/content").status_code == 200
-
-
-def send(client: httpx.Client, path: str, body: dict[str, Any]) -> None:
-    answer = client.post(path, json=body, headers={"Idempotency-Key": f"{path}{body.get('title')}"})
-    assert answer.is_success, answer.text
-
-
-def certificate() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test officer")]), datetime.now(UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(99))
-    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def ports(stack: Stack) -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""The images: what the Dockerfile puts in, put together here; and, where a Docker engine answers, built and run."""
+"""The images: what the Dockerfile puts in, put together here; and, where a Docker engine answers, built and started."""
 
 import importlib.metadata
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -100,17 +99,3 @@ def test_an_image_starts_under_its_restrictions_and_holds_no_compiler(image: str
     config = json.loads(docker("image", "inspect", image))[0]["Config"]
     assert config["Labels"]["org.opencontainers.image.title"] == f"sluice-{image.partition('/')[2]}"
     assert config["User"] == "65532:65532"
-
-
-@pytest.mark.docker
-@pytest.mark.skipif(not docker_answers(), reason="no Docker engine answers")
-def test_compose_brings_the_whole_product_up(tmp_path: Path) -> None:
-    compose = ["compose", "-p", f"sluice-test-{os.getpid()}", "-f", "deploy/compose.yaml"]
-    subprocess.run([sys.executable, "-m", "deploy.compose.make_secrets"], cwd=ROOT, check=True)
-    try:
-        docker(*compose, "up", "--build", "--wait", "--wait-timeout", "300")
-        words = ["run", "--rm", "--no-deps", "job-api", "job_api", "bootstrap"]
-        told = docker(*compose, *words, "--tenant", "acme", "--source-tenant", "101", "--user", "admin")
-        assert json.loads(told)["api_key"]
-    finally:
-        docker(*compose, "down", "--volumes", "--timeout", "60")
