@@ -30,10 +30,16 @@ def event_routes(live: Live) -> APIRouter:
         who: Reader,
         run: Annotated[UUID | None, Query(description="only this run")] = None,
         job: Annotated[UUID | None, Query(description="only this job's runs")] = None,
-        last_event_id: Annotated[int | None, Header(ge=0, le=2**63 - 1, description="resume after this event")] = None,
+        after: Annotated[
+            int | None, Query(ge=0, le=2**63 - 1, description="begin after this version, as of a run that is shown")
+        ] = None,
+        last_event_id: Annotated[
+            int | None, Header(ge=0, le=2**63 - 1, description="resume after this event; goes before `after`")
+        ] = None,
     ) -> EventSourceResponse:
-        """Each event `run` has a run as listRuns shows it; `removed` its id. A comment every 15 s keeps it open."""
-        changes = live.follow(who.tenant_id, after=last_event_id, run_id=run, job_id=job)
+        """Each event `run` has a run as listRuns shows it; `removed` its id. A `heartbeat` comes every 15 s."""
+        seen = last_event_id if last_event_id is not None else after
+        changes = live.follow(who.tenant_id, after=seen, run_id=run, job_id=job)
         return EventSourceResponse(
             _events(changes), ping=_HEARTBEAT, ping_message_factory=_heartbeat, send_timeout=_SEND_LIMIT, sep="\n"
         )
@@ -48,4 +54,5 @@ async def _events(changes: AsyncIterator[Change]) -> AsyncIterator[ServerSentEve
 
 
 def _heartbeat() -> ServerSentEvent:
-    return ServerSentEvent(comment="heartbeat", sep="\n")
+    # An event as well as a comment: a browser's script hears of events only, and tells by them that the line is alive.
+    return ServerSentEvent("{}", event="heartbeat", comment="heartbeat", sep="\n")

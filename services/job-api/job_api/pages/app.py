@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from job_api.api.problems import problem_of
 from job_api.api.roles import READERS
 from job_api.pages.entry import logging_in, logging_out, login_form
-from job_api.pages.history import run_list
 from job_api.pages.jobs import job_list, switching
+from job_api.pages.log_pages import log_pages
 from job_api.pages.rendering import ANYBODY, failed, recognised, to_login, visitor
 from job_api.service import Access, Door, Jobs
 from shared.clock import Clock
@@ -64,7 +64,7 @@ def pages_app(*, access: Access, door: Door, jobs: Jobs, history: httpx.AsyncCli
             page("/logout", partial(logging_out, access), "POST"),
             page("/jobs", partial(job_list, access, jobs, clock)),
             page("/jobs/{job_id:uuid}/{command}", partial(switching, access, jobs), "POST"),
-            page("/runs", partial(run_list, access, history)),
+            *log_pages(access, history, clock),
             Mount("/static", _Static(directory=str(files("job_api.pages") / "static"))),
             Route("/{path:path}", partial(_nothing, access), methods=["GET"]),
         ],

@@ -1,58 +1,232 @@
-"""The list of runs, read from history through its REST API; without history the page says so."""
+"""The list of runs, and what can be done with those that are chosen in it (H1)."""
 
-from datetime import datetime
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from uuid import UUID
 
-import httpx
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from job_api.pages.entry import ANYBODY
-from job_api.pages.rendering import render, visitor
+from job_api.api.roles import WRITERS
+from job_api.pages import lists
+from job_api.pages.forms import Form, form_of
+from job_api.pages.log import Log, Query, is_away
+from job_api.pages.notices import done
+from job_api.pages.rendering import ANYBODY, STATUS_WORDS, local, render, visitor
+from job_api.pages.run_words import SOURCES, TYPES, why
 from job_api.service import Access
-from shared.web import SESSION_COOKIE
+from shared.auth import Identity
+from shared.clock import Clock
+from shared.problems import Problem
 
-_PASSED_ON = ("cursor", "job", "state", "sort")
+COLUMNS = (
+    ("Job", "title"),
+    ("Status", "state"),
+    ("Source", "source"),
+    ("Type", "type"),
+    ("Started", "started"),
+    ("Duration", "duration"),
+    ("Rows", "rows"),
+    ("Files", "files"),
+)
+STATES = {name: words for name, words in STATUS_WORDS.items() if name != "none"}
+ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+AT_ONCE = 200
+_PASSED_ON = ("job", "type", "source", "q", "cursor")
+_ACTIVE = ("queued", "running")
+_REMOVAL_TURNS, _REMOVAL_PAUSE = 20, 0.15
+_CANCELLING = (
+    "Work in progress stops within seconds, and its unfinished files are removed. What has ended stays as it is."
+)
+_REMOVING = (
+    "The log forgets it. Files stay in Artifacts until their own time is over. What has not ended is not removed."
+)
 
 
-async def run_list(access: Access, history: httpx.AsyncClient | None, request: Request) -> Response:
+async def run_list(access: Access, log: Log, request: Request) -> Response:
     """Show a page of the runs, of all jobs or one."""
     who = await visitor(access, request, *ANYBODY)
-    wanted = {name: request.query_params[name] for name in _PASSED_ON if request.query_params.get(name)}
-    found = await _runs(history, request.cookies.get(SESSION_COOKIE, ""), wanted)
-    rows = [_row(item) for item in found["items"]] if found else []
-    following = found.get("next") if found else None
+    sort = request.query_params.get("sort") or "-created"
+    query = [*_filters(request), ("sort", sort), ("limit", "50")]
+    try:
+        found, counts = await asyncio.gather(
+            log.get(request, "/runs", query),
+            log.get(request, "/runs/counts", _without(query, "sort", "limit", "cursor")),
+        )
+    except Problem as problem:
+        if is_away(problem):
+            return history_away(request, problem, title="History", here_is="runs")
+        raise
+    items = found["items"]
     return render(
+        request,
         "runs.html",
-        who=who,
-        rows=rows,
-        away=found is None,
-        of_one_job="job" in wanted,
-        following=f"/runs?{urlencode(wanted | {'cursor': following})}" if following else None,
+        rows=[shown(run) for run in items],
+        heads=lists.heads(request, COLUMNS, sort),
+        sort=request.query_params.get("sort"),
+        filters=_shown_filters(request, counts),
+        job=request.query_params.get("job"),
+        job_title=items[0]["title"] if items and request.query_params.get("job") else None,
+        newest=_newest(request, items),
+        after=max((run["version"] for run in items), default=None),
+        first=lists.link(request, cursor=None) if request.query_params.get("cursor") else None,
+        following=lists.link(request, cursor=found["next"]) if found.get("next") else None,
+        refused=denied(who),
+        here=lists.link(request),
     )
 
 
-async def _runs(history: httpx.AsyncClient | None, session: str, wanted: dict[str, str]) -> dict[str, Any] | None:
-    if history is None:
+async def acting(access: Access, log: Log, clock: Clock, request: Request) -> Response:
+    """Do with the chosen runs what the form says; what cannot be taken back is asked for once more."""
+    await visitor(access, request, *ANYBODY)
+    form = await form_of(request)
+    back, chosen = local(form.get("next") or "/runs"), _ids(form)
+    match form.get("do"):
+        case "clone" | "files" as wanted if len(chosen) == 1:
+            return RedirectResponse({"clone": "/jobs/new?run=", "files": "/artifacts?run="}[wanted] + chosen[0], 303)
+        case "clone" | "files":
+            return done(back, "choose-one-run")
+        case "cancel" | "remove" as wanted if chosen:
+            if form.has("sure"):
+                return await _carried_out(log, clock, request, (wanted, chosen, back))
+            return _asked(request, wanted, chosen, back)
+        case "cancel" | "remove":
+            return done(back, "choose-runs")
+    raise Problem(422, "invalid", "This cannot be done with runs.")
+
+
+def shown(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run as the pages show it."""
+    estimate = run.get("estimate") or {}
+    status = {
+        "state": run["state"],
+        "progress": run["share"],
+        "eta_seconds": estimate.get("seconds"),
+        "eta_low": estimate.get("low"),
+        "eta_high": estimate.get("high"),
+        "message": why(run),
+    }
+    source, kind = run.get("source") or "", run.get("type") or ""
+    words = {"source_words": SOURCES.get(source, source), "type_words": TYPES.get(kind, kind)}
+    return dict(run) | words | {"status": status, "ended": run["state"] in ENDED}
+
+
+def denied(who: Identity) -> str:
+    """Return why somebody may only look at runs; empty for those who may more."""
+    return "" if who.may(*WRITERS) else "This needs the role operator; ask an administrator."
+
+
+def history_away(request: Request, problem: Problem, *, title: str, here_is: str) -> Response:
+    """Say that history is away, and when to look again."""
+    page = render(request, "away.html", status=problem.status, title=title, here_is=here_is, problem=problem)
+    page.headers.update(problem.headers)
+    return page
+
+
+def _filters(request: Request) -> Query:
+    given = request.query_params
+    query = [(name, given[name]) for name in _PASSED_ON if given.get(name)]
+    match given.get("state"):
+        case "active":
+            query += [("state", state) for state in _ACTIVE]
+        case str() as state if state:
+            query.append(("state", state))
+    for name, ours in (("since", "since"), ("before", "until")):
+        if instant := lists.day(given.get(ours, ""), after=ours == "until"):
+            query.append((name, instant))
+    return query
+
+
+def _newest(request: Request, items: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return when the newest run on the page was created; None where newer ones would not come first."""
+    if set(request.query_params) - {"job", "sort"} or request.query_params.get("sort") not in {None, "-created"}:
         return None
+    # As history writes instants, so that the script can compare them as they come.
+    return items[0]["created_at"].isoformat().replace("+00:00", "Z") if items else ""
+
+
+def _without(query: Query, *names: str) -> Query:
+    return [(name, value) for name, value in query if name not in names]
+
+
+def _shown_filters(request: Request, counts: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: request.query_params.get(name, "") for name in ("q", "state", "type", "source", "since", "until")}
+    states: Mapping[str, int] = counts["state"]
+    active = sum(states.get(state, 0) for state in _ACTIVE)
+    words = {"active": "Waiting or in progress"} | STATES
+    return given | {
+        "set": any(given.values()),
+        "states": lists.options(words, {"active": active, **states}, given["state"]),
+        "types": lists.options(TYPES, counts["type"], given["type"]),
+        "sources": lists.options(SOURCES, counts["source"], given["source"]),
+    }
+
+
+def _ids(form: Form) -> list[str]:
+    """Return the chosen runs' ids. Raises Problem 422 for what is none."""
     try:
-        answer = await history.get(
-            "/api/v1/runs",
-            params=wanted | {"limit": "50"},
-            headers={"Cookie": f"{SESSION_COOKIE}={session}"},
-            timeout=3.0,
-        )
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, ValueError):
-        return None
-    return found if isinstance(found.get("items"), list) else None
+        return [str(UUID(each)) for each in form.all("run")][:AT_ONCE]
+    except ValueError:
+        raise Problem(422, "invalid", "These are no runs.") from None
 
 
-def _row(item: dict[str, Any]) -> dict[str, Any]:
-    return item | {name: _instant(item.get(name)) for name in ("slot", "started_at", "ended_at")}
+def _asked(request: Request, wanted: str, chosen: Sequence[str], back: str) -> Response:
+    several = len(chosen) > 1
+    them = f"these {len(chosen)} runs" if several else "this run"
+    question, consequence, words = {
+        "cancel": (f"Cancel {them}?", _CANCELLING, "Cancel the runs" if several else "Cancel the run"),
+        "remove": (f"Remove {them} from the log?", _REMOVING, "Remove from the log"),
+    }[wanted]
+    return render(
+        request,
+        "confirm.html",
+        here_is="runs",
+        action="/runs/chosen",
+        fields=[("do", wanted), ("sure", "yes"), ("next", back), *(("run", each) for each in chosen)],
+        question=question,
+        consequence=consequence,
+        words=words,
+        back=back,
+    )
 
 
-def _instant(text: object) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) else None
+async def _carried_out(log: Log, clock: Clock, request: Request, what: tuple[str, Sequence[str], str]) -> Response:
+    wanted, chosen, back = what
+    if wanted == "cancel":
+        asked = [await _accepted(log, request, "POST", f"/runs/{each}/cancel") for each in chosen]
+        return _told(back, "cancelled", asked)
+    gone = [await _removed(log, clock, request, each) for each in chosen]
+    # A run's own page is gone with it.
+    return _told("/runs" if back.startswith("/runs/") and any(gone) else back, "removed", gone)
+
+
+def _told(back: str, what: str, each_done: Sequence[bool]) -> Response:
+    kind = f"runs-{what}" if all(each_done) else f"some-runs-{what}" if any(each_done) else f"no-runs-{what}"
+    return done(back, kind, sum(each_done))
+
+
+async def _removed(log: Log, clock: Clock, request: Request, run_id: str) -> bool:
+    """Have a run removed, and wait a moment until the log shows it, so that the next page does."""
+    if not await _accepted(log, request, "DELETE", f"/runs/{run_id}"):
+        return False
+    for _ in range(_REMOVAL_TURNS):
+        try:
+            await log.get(request, f"/runs/{run_id}")
+        except Problem as problem:
+            if problem.status == 404:
+                break
+            raise
+        await clock.sleep(_REMOVAL_PAUSE)
+    return True
+
+
+async def _accepted(log: Log, request: Request, method: str, path: str) -> bool:
+    """Return whether history did as asked; a run that has ended, or is gone, leaves it as it is."""
+    try:
+        await log.do(request, method, path)
+    except Problem as problem:
+        if problem.status in {404, 409}:
+            return False
+        raise
+    return True

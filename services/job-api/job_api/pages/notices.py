@@ -5,6 +5,7 @@ from starlette.responses import RedirectResponse
 
 COOKIE = "sluice_said"
 NOTICES = {
+    "choose-job": "Choose a job first: tick the circle before it.",
     "job-made": "The job is saved.",
     "job-saved": "The changes are saved.",
     "job-deleted": "The job is deleted. Its runs and files stay until their own time is over.",
@@ -15,6 +16,18 @@ NOTICES = {
     "certificate-retired": "The certificate is retired. Files that were made for it stay readable by its owner.",
     "password-changed": "The password is changed. Your other sessions have ended.",
     "key-revoked": "The key is revoked.",
+    "runs-cancelled": "Asked to cancel: {}. It takes effect within seconds.",
+    "some-runs-cancelled": "Asked to cancel: {}. The others had ended already.",
+    "no-runs-cancelled": "Nothing was cancelled: what you chose has ended already.",
+    "runs-removed": "Removed from the log: {}. Files stay in Artifacts until their own time is over.",
+    "some-runs-removed": "Removed from the log: {}. The others have not ended: cancel them first.",
+    "no-runs-removed": "Nothing was removed: what you chose has not ended. Cancel it first.",
+    "choose-runs": "Choose a run first: tick the box before it.",
+    "choose-one-run": "Choose exactly one run for this: tick the box before it.",
+    "choose-files": "Choose a file first: tick the box before it.",
+    "choose-one-file": "Choose exactly one file for this: a link leads to one file.",
+    "too-many-files": "That would be more than 100 files, which is the most at once. Choose some of them.",
+    "files-deleted": "Deleted: {}. They are gone from the store.",
     "user-saved": "The user is saved. Sessions and keys follow at once.",
 }
 """Each sentence by its name; `{}` stands for a number."""

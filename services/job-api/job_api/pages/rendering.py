@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from job_api.api.roles import READERS
 from job_api.pages.forms import CSRF_FIELD, csrf_token, form_of, is_ours
 from job_api.pages.notices import take
+from job_api.pages.run_words import lasted
 from job_api.service import Access
 from shared import auth
 from shared.auth import Identity
@@ -38,6 +39,11 @@ ANYBODY: tuple[Role, ...] = ("operator", "downloader", "viewer")
 def utc(instant: datetime) -> str:
     """Return an instant as people read it."""
     return f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def utc_seconds(instant: datetime) -> str:
+    """Return an instant as a timeline shows it."""
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def seconds_in_words(seconds: float) -> str:
@@ -72,7 +78,13 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"utc": utc, "length": seconds_in_words, "size": size_in_words}
+_templates.filters |= {
+    "utc": utc,
+    "length": seconds_in_words,
+    "size": size_in_words,
+    "utc_seconds": utc_seconds,
+    "lasted": lasted,
+}
 _templates.globals |= {"status_words": STATUS_WORDS, "asset": asset}
 
 

@@ -1,6 +1,15 @@
-// What moves: progress of running jobs, and the viewer's own time beside UTC. Everything else works without this.
-const EVERY_MS = 2000;
+// What moves: progress, states of runs, the viewer's own time beside UTC. Everything else works without this script.
+//
+// Live updates come as server-sent events. A tick of progress is written into its row; whatever else has changed is
+// fetched as the page itself, and only what differs is put in place: rows never move, none is added or taken away, and
+// what has the focus, the pointer or an open menu is left until it is free.
 
+const HEARTBEAT_MS = 40_000; // the server says something every 15 s
+const QUIET_MS = 1500; // pages are fetched again at most so often
+const POLL_MS = 5000;
+const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15_000];
+
+// ---- times ----
 function localTimes(root) {
   const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
@@ -18,37 +27,297 @@ function inWords(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-function left(run) {
-  if (run.eta_seconds === null) return "the time left is not known yet";
-  const band = run.eta_low === null || run.eta_high === null ? "" : `, ${inWords(run.eta_low)} to ${inWords(run.eta_high)}`;
-  return `about ${inWords(run.eta_seconds)} left${band}`;
+function left(estimate) {
+  if (!estimate) return "the time left is not known yet";
+  return `about ${inWords(estimate.seconds)}, ${inWords(estimate.low)} to ${inWords(estimate.high)} left`;
 }
 
-function show(live, run) {
-  if (run.progress !== null) {
-    live.querySelector("progress").value = run.progress;
-    live.querySelector("output").textContent = `${Math.floor(run.progress * 100)} %`;
+// ---- one run's place on the page ----
+function placeOf(run) {
+  return (
+    document.querySelector(`[data-run="${run.id}"]`) ??
+    document.querySelector(`[data-one="${run.id}"]`) ??
+    document.querySelector(`tr[data-job="${run.job_id}"]`)
+  );
+}
+
+function tick(place, run) {
+  const progress = place.querySelector("progress");
+  if (!progress) return false;
+  if (run.share !== null) {
+    progress.value = Math.max(run.share, progress.position < 0 ? 0 : progress.value); // never backwards (H4)
+    const percent = `${Math.floor(progress.value * 100)} %`;
+    for (const said of place.querySelectorAll(".live output, [data-share]")) said.textContent = percent;
   }
-  live.querySelector(".hint").textContent = left(run);
+  for (const said of place.querySelectorAll(".live .hint, [data-left]")) said.textContent = left(run.estimate);
+  return true;
 }
 
-async function follow(row) {
-  const answer = await fetch(`/api/v1/jobs/${row.dataset.job}`, { headers: { Accept: "application/json" } });
-  if (!answer.ok) return;
-  const run = (await answer.json()).latest_run;
-  const live = row.querySelector(".live");
-  if (run !== null && run.state === "running" && live) show(live, run);
-  else if (run !== null && (live || run.ended_at)) location.reload();
+// ---- the page itself, fetched again ----
+function isBusy(part) {
+  const menu = part.querySelector("details[open]");
+  return menu !== null || part.contains(document.activeElement) || part.matches(":hover");
 }
 
-async function turn() {
-  if (!document.hidden && !document.querySelector("form :focus")) {
-    for (const row of document.querySelectorAll("tr[data-busy]")) {
-      await follow(row).catch(() => undefined); // away for a moment: the next turn asks again
+class Refresher {
+  #due = null;
+  #waiting = false;
+
+  soon() {
+    this.#due ??= setTimeout(() => this.#turn(), QUIET_MS);
+  }
+
+  async #turn() {
+    this.#due = null;
+    if (document.hidden) {
+      this.#waiting = true;
+      return;
+    }
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (!answer?.ok || answer.redirected) return; // away for a moment: the next change asks again
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const place of document.querySelectorAll("[data-run], [data-one], tr[data-job]")) this.#place(place, fresh);
+    toolbar();
+  }
+
+  #place(place, fresh) {
+    const key = ["run", "one", "job"].find((name) => place.dataset[name]);
+    const other = fresh.querySelector(`[data-${key}="${place.dataset[key]}"]`);
+    if (!other) return;
+    for (const name of new Set([...Object.keys(place.dataset), ...Object.keys(other.dataset)])) {
+      if (name.startsWith("no") || name === "state") this.#copy(place, other, name); // what may be done, and why not
+    }
+    for (const part of place.querySelectorAll("[data-live]")) {
+      const next = other.querySelector(`[data-live="${part.dataset.live}"]`);
+      if (next) this.#part(part, next);
     }
   }
-  setTimeout(turn, EVERY_MS);
+
+  #copy(place, other, name) {
+    if (name in other.dataset) place.dataset[name] = other.dataset[name];
+    else delete place.dataset[name];
+  }
+
+  #part(part, next) {
+    localTimes(next);
+    if (part.innerHTML === next.innerHTML) return;
+    if (isBusy(part)) {
+      const later = () => this.soon();
+      part.addEventListener("pointerleave", later, { once: true });
+      part.addEventListener("focusout", later, { once: true });
+      return;
+    }
+    part.replaceChildren(...next.childNodes);
+  }
+
+  visible() {
+    if (this.#waiting) this.soon();
+    this.#waiting = false;
+  }
 }
 
+// ---- the stream ----
+class Stream {
+  #source = null;
+  #after;
+  #failures = 0;
+  #heard = Date.now();
+  #lost = null;
+
+  constructor(query, after, taken, caughtUp) {
+    this.query = query;
+    this.#after = after;
+    this.taken = taken;
+    this.caughtUp = caughtUp;
+    this.notice = document.createElement("p");
+    this.notice.className = "stale";
+    this.notice.setAttribute("role", "status");
+    this.notice.hidden = true;
+    document.body.append(this.notice);
+    setInterval(() => this.#watch(), 1000);
+    this.open();
+  }
+
+  open() {
+    const query = new URLSearchParams(this.query);
+    if (this.#after) query.set("after", this.#after);
+    const source = new EventSource(`/api/v1/events?${query}`);
+    this.#source?.close();
+    this.#source = source;
+    source.onopen = () => this.#opened();
+    source.onerror = () => this.#failed(source);
+    source.addEventListener("heartbeat", () => this.#alive());
+    for (const kind of ["run", "removed"]) source.addEventListener(kind, (event) => this.#event(kind, event));
+  }
+
+  close() {
+    this.#source?.close();
+  }
+
+  #opened() {
+    const wasLost = this.#lost !== null;
+    this.#failures = 0;
+    this.#lost = null;
+    this.#alive();
+    this.notice.hidden = true;
+    if (wasLost) this.caughtUp();
+  }
+
+  #alive() {
+    this.#heard = Date.now();
+  }
+
+  #event(kind, event) {
+    this.#alive();
+    this.#after = event.lastEventId || this.#after;
+    this.taken(kind, JSON.parse(event.data));
+  }
+
+  #failed(source) {
+    if (source !== this.#source) return;
+    source.close(); // the browser gives up on some answers: we never do
+    this.#lost ??= new Date();
+    const pause = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)];
+    setTimeout(() => source === this.#source && this.open(), pause);
+  }
+
+  #watch() {
+    if (this.#lost === null && Date.now() - this.#heard > HEARTBEAT_MS) this.#failed(this.#source);
+    if (this.#lost !== null && Date.now() - this.#lost > 3000 && this.notice.hidden) {
+      const at = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format(this.#lost);
+      this.notice.textContent = `Live updates have stopped: what you see is as of ${at}. Trying again.`;
+      this.notice.hidden = false;
+    }
+  }
+
+  get lost() {
+    return this.#lost !== null;
+  }
+}
+
+// ---- runs that this page does not show yet ----
+class Newcomers {
+  #ids = new Set();
+  #place = document.querySelector("[data-fresh]");
+
+  add(run) {
+    const isNewer = !this.#place?.dataset.fresh || new Date(run.created_at) > new Date(this.#place.dataset.fresh);
+    if (!this.#place || this.#ids.has(run.id) || !isNewer) return;
+    this.#ids.add(run.id);
+    const count = this.#ids.size;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `${count} newer ${count === 1 ? "run" : "runs"}: show`;
+    button.addEventListener("click", () => location.reload());
+    if (this.#place.contains(document.activeElement)) this.#place.firstChild.textContent = button.textContent;
+    else this.#place.replaceChildren(button);
+  }
+}
+
+function liveUpdates(root) {
+  const refresher = new Refresher();
+  const newcomers = new Newcomers();
+  const taken = (kind, run) => {
+    const place = placeOf(run);
+    if (kind === "removed") {
+      place?.classList.add("gone");
+      return;
+    }
+    if (!place) {
+      newcomers.add(run);
+      return;
+    }
+    const known = Number(place.dataset.version ?? 0);
+    if (run.version <= known) return; // of two copies the greater is the newer
+    place.dataset.version = run.version;
+    const moved = run.state !== (place.dataset.state ?? run.state);
+    const ticked = run.state === "running" && tick(place, run);
+    if (moved || !ticked || place.dataset.one) refresher.soon();
+  };
+  const stream = new Stream(root.dataset.stream, root.dataset.after, taken, () => refresher.soon());
+  document.addEventListener("visibilitychange", () => document.hidden || refresher.visible());
+  addEventListener("pagehide", () => stream.close());
+  addEventListener("pageshow", (event) => event.persisted && stream.open());
+  // While the stream is lost the jobs' own service still knows how their runs go.
+  setInterval(() => stream.lost && root.dataset.poll !== undefined && refresher.soon(), POLL_MS);
+}
+
+// ---- toolbars and menus ----
+// What cannot be done is disabled and says why; it keeps the focus, so that the reason can be read by everybody.
+function refuse(control, reason) {
+  if (reason) control.setAttribute("aria-disabled", "true");
+  else control.removeAttribute("aria-disabled");
+  control.title = reason ?? "";
+}
+
+// The toolbar of the jobs follows the job that is chosen.
+function toolbar() {
+  const form = document.getElementById("chosen");
+  const why = document.getElementById("why");
+  if (!form || !why || form.querySelector("[data-denied]")) return;
+  const row = document.querySelector("input[name=job]:checked")?.closest("tr");
+  const reasons = [];
+  for (const button of form.querySelectorAll("[data-for]")) {
+    const reason = row ? row.getAttribute(`data-no-${button.dataset.for}`) : "Choose a job in the list first.";
+    refuse(button, reason);
+    if (row && reason) reasons.push(`${button.textContent.trim()}: ${reason}`);
+  }
+  why.textContent = reasons.join(" ");
+}
+
+function onClick(event) {
+  if (event.target.closest("[aria-disabled=true]")) return event.preventDefault();
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+  const row = event.target.closest(".jobs tbody tr");
+  if (row && !event.target.closest("a, button, label, input, .live")) row.querySelector("input[name=job]").click();
+}
+
+function onKey(event) {
+  if (event.key !== "Escape") return;
+  const menu = event.target.closest("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+}
+
+// ---- choosing rows ----
+function choosing(form) {
+  const all = form.querySelector("[data-all]");
+  const tally = form.querySelector("[data-tally]");
+  if (!tally) return;
+  const boxes = () => [...form.querySelectorAll("input.pick")];
+  const say = () => {
+    const chosen = boxes().filter((box) => box.checked);
+    const count = chosen.reduce((sum, box) => sum + Number(box.dataset.count ?? 1), 0);
+    const most = Number(tally.dataset.most ?? Infinity);
+    tally.textContent = count ? `${count} chosen${count > most ? `, ${most} at most` : ""}` : "";
+    if (all) {
+      all.checked = count > 0 && chosen.length === boxes().length;
+      all.indeterminate = count > 0 && !all.checked;
+    }
+  };
+  if (all && boxes().length) {
+    all.hidden = false;
+    all.addEventListener("change", () => {
+      for (const box of boxes()) box.checked = all.checked;
+      say();
+    });
+  }
+  form.addEventListener("change", say);
+  say();
+}
+
+document.addEventListener("click", onClick);
+document.addEventListener("keydown", onKey);
+document.addEventListener("change", (event) => {
+  if (event.target.matches("select[form^=filter], input[type=date][form=filter]")) event.target.form.requestSubmit();
+  toolbar();
+});
+toolbar();
 localTimes(document);
-setTimeout(turn, EVERY_MS);
+for (const form of document.querySelectorAll("form")) choosing(form);
+const root = document.querySelector("[data-stream]");
+if (root) liveUpdates(root);
