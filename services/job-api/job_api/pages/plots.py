@@ -75,8 +75,9 @@ def foretelling(told: Sequence[Foretold], *, length: float, ended: bool) -> Mark
     """Return a plot of the time left as it was foretold, and, once a run has `ended`, of what was left in truth."""
     if len(told) < 2 or length <= 0:
         return None
-    highest = max([each.left for each in told] + ([length] if ended else []))
-    # A band may be very wide at first: it is cut where it would press all the rest flat.
+    highest = max(each.left for each in told)
+    # What is said at first may be far off: it is cut where it would press all the rest flat.
+    highest = min(max(highest, length), 3 * length) if ended else highest
     highest = max(highest, min(max(each.high for each in told), 1.5 * highest), 1.0)
     marks = _moments(highest)
     frame = _Frame(max(length, told[-1].at), max(marks[-1], highest))

@@ -39,6 +39,7 @@ async def run_details(access: Access, log: Log, request: Request) -> Response:
         "run.html",
         run=run,
         why=why(run),
+        summary=_summary(run),
         to_do=to_do(run["reason"]) if run["state"] == "failed" or run["message"] else "",
         phase=PHASES.get((run["progress"] or {}).get("phase") or "", ""),
         facts=_facts(run),
@@ -64,6 +65,12 @@ def _refused(who: Identity, run: Mapping[str, Any]) -> dict[str, str]:
         "clone": role or ("" if run["settings"] else "The settings of this run are not known."),
         "files": "" if run["files"] else "This run has made no files.",
     }
+
+
+def _summary(run: Mapping[str, Any]) -> str:
+    if run["state"] != "succeeded":
+        return ""
+    return f"{amount(run['rows'] or 0, 'row')} in {lasted(run['duration_seconds'])}, {amount(run['files'], 'file')}."
 
 
 def _facts(run: Mapping[str, Any]) -> list[Fact]:
@@ -179,5 +186,5 @@ def _estimate_words(run: Mapping[str, Any]) -> str:
     if error is None:
         return ""
     held = [each["held"] for each in run["estimates"] if each.get("held") is not None]
-    words = f"On average {error:.0%} of the duration off"
+    words = f"The estimates were off by {error:.0%} of the duration on average"
     return f"{words}; the band held the true end {sum(held)} of {len(held)} times." if held else f"{words}."
