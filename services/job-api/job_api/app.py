@@ -123,6 +123,7 @@ def web(
     recognition = Recognition(database, clock)
     access, door = Access(database, clock, passwords, recognition), Door(database, clock, passwords)
     jobs, certificates = Jobs(database, clock), Certificates(database, clock)
+    users, estimates = Users(database, clock, passwords, recognition), Estimates(source)
     verifier = Verifier(issuer, clock) if issuer is not None else None
     recognise = bearing(verifier, recognition.identity_of_subject) if verifier is not None else None
     buckets = Buckets(per_second=requests_per_second, burst=REQUESTS_AT_ONCE)
@@ -141,20 +142,29 @@ def web(
         job_routes(jobs, clock),
         switch_routes(jobs, clock),
         clone_routes(jobs, history),
-        planning_routes(jobs, Estimates(source)),
+        planning_routes(jobs, estimates),
         certificate_routes(certificates),
         source_routes(jobs),
         record_schema_routes(),
         access_routes(access, door),
         key_routes(access),
-        user_routes(Users(database, clock, passwords, recognition)),
+        user_routes(users),
         audit_routes(Trail(database)),
     ):
         app.include_router(routes)
     app.router.routes.extend(proxy_routes(history))
     sign_in = SignIn(issuer, verifier, client) if issuer and verifier and client else None
     app.router.routes.extend(single_sign_on_routes(sign_in, door))
-    pages = pages_app(access=access, door=door, jobs=jobs, history=history, clock=clock)
+    pages = pages_app(
+        access=access,
+        door=door,
+        jobs=jobs,
+        certificates=certificates,
+        users=users,
+        estimates=estimates,
+        history=history,
+        clock=clock,
+    )
     pages.state.sign_in_with = client.title if client is not None else None
     app.router.routes.append(Pages("/", pages))
     return app

@@ -19,10 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from job_api.api.problems import problem_of
 from job_api.api.roles import READERS
 from job_api.pages.entry import logging_in, logging_out, login_form
-from job_api.pages.jobs import job_list, switching
+from job_api.pages.job_pages import job_pages
 from job_api.pages.log_pages import log_pages
 from job_api.pages.rendering import ANYBODY, failed, recognised, to_login, visitor
-from job_api.service import Access, Door, Jobs
+from job_api.pages.surroundings import Surroundings
+from job_api.service import Access, Certificates, Door, Estimates, Jobs, Users
 from shared.clock import Clock
 from shared.errors import SluiceError, TransientError
 from shared.observe import logger
@@ -50,8 +51,19 @@ class Pages(Mount):
         return (Match.NONE, {}) if path.startswith("/api/") else super().matches(scope)
 
 
-def pages_app(*, access: Access, door: Door, jobs: Jobs, history: httpx.AsyncClient | None, clock: Clock) -> Starlette:
+def pages_app(
+    *,
+    access: Access,
+    door: Door,
+    jobs: Jobs,
+    certificates: Certificates,
+    users: Users,
+    estimates: Estimates,
+    history: httpx.AsyncClient | None,
+    clock: Clock,
+) -> Starlette:
     """Return the application of the pages."""
+    around = Surroundings(certificates, history, clock)
 
     def page(path: str, handler: Page, method: str = "GET") -> Route:
         return Route(path, handler, methods=[method])
@@ -62,8 +74,7 @@ def pages_app(*, access: Access, door: Door, jobs: Jobs, history: httpx.AsyncCli
             page("/login", login_form),
             page("/login", partial(logging_in, door), "POST"),
             page("/logout", partial(logging_out, access), "POST"),
-            page("/jobs", partial(job_list, access, jobs, clock)),
-            page("/jobs/{job_id:uuid}/{command}", partial(switching, access, jobs), "POST"),
+            *job_pages(access, jobs, around, clock),
             *log_pages(access, history, clock),
             Mount("/static", _Static(directory=str(files("job_api.pages") / "static"))),
             Route("/{path:path}", partial(_nothing, access), methods=["GET"]),

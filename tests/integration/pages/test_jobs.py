@@ -1,0 +1,191 @@
+"""The list of jobs, as somebody uses it."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from playwright.async_api import Page, expect
+
+from shared.clock import SystemClock
+from tests.integration.job_api.stories import Story
+from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant
+from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.support.wait import eventually
+
+
+async def running(site: Site, tenant: Tenant, job: dict[str, Any], *, progress: float = 0.4) -> UUID:
+    """Have a run of a job in progress, as the other services would tell it."""
+    story = Story(job, tenant.tenant_id, SystemClock().now() - timedelta(minutes=1))
+    await site.system.publish(story.triggered(), story.queued(), story.started(), story.estimated(progress))
+
+    async def shown() -> bool:
+        latest = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"]
+        return latest is not None and latest["progress"] == progress
+
+    await eventually(shown)
+    return story.run_id
+
+
+async def choose(page: Page, title: str) -> None:
+    await page.get_by_role("radio", name=title).check()
+
+
+async def state_of(tenant: Tenant, job: dict[str, Any]) -> str:
+    state: str = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["state"]
+    return state
+
+
+async def test_J3_a_job_shows_its_columns_and_a_running_one_its_progress_and_the_time_left(
+    site: Site, open_page: Door
+) -> None:
+    tenant = await site.tenant()
+    job = await tenant.job(title="Every four hours", schedule=HOURLY, description="For the warehouse")
+    await running(site, tenant, job)
+    page = await open_page(tenant)
+    await page.goto("/jobs")
+    heads = page.get_by_role("columnheader").filter(has=page.get_by_role("link"))
+    assert [words.strip() for words in await heads.all_inner_texts()] == [
+        *("Title", "Source", "Type", "Schedule", "Latest status", "Last run", "Next run", "State")
+    ]
+    row = page.get_by_role("row", name="Every four hours")
+    for words in ("Contact history", "Interactions", "every 4 hours from 00:00 UTC", "40 %", "Active", "your time"):
+        await expect(row).to_contain_text(words)
+    left = row.get_by_text("about 60 s, 40 s to 2 min left")
+    await expect(left).to_be_hidden()
+    await row.get_by_role("progressbar").hover()
+    await expect(left).to_be_visible()
+    await page.get_by_role("heading", name="Jobs").hover()
+    await expect(left).to_be_hidden()
+    await row.locator(".live").focus()
+    await expect(left).to_be_visible()
+    assert await audited(page) == []
+
+
+async def test_J9_what_is_not_allowed_is_disabled_and_says_why(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    await tenant.job(title="Once", schedule=ONCE_NOW)
+    job = await tenant.job(title="Running", schedule=HOURLY)
+    await running(site, tenant, job)
+    page = await open_page(tenant)
+    await page.goto("/jobs")
+    edit, bin_, run = (page.get_by_role("button", name=name) for name in ("Edit", "Delete", "Run now"))
+    await expect(edit).to_have_attribute("title", "Choose a job in the list first.")
+    await choose(page, "Running")
+    await expect(bin_).to_have_attribute("aria-disabled", "true")
+    await expect(page.locator("#why")).to_contain_text("is in progress: cancel it or wait for its end, then delete.")
+    await bin_.click(force=True)
+    await expect(page).to_have_url(re.compile("/jobs$"))
+    await choose(page, "Once")
+    await expect(page.locator("#why")).to_contain_text("A job that runs once cannot be edited: clone it, or delete it.")
+    for button in (edit, run):
+        await expect(button).to_have_attribute("aria-disabled", "true")
+    await expect(bin_).not_to_have_attribute("aria-disabled", "true")
+    slider = page.get_by_role("switch", name="Once is active")
+    await expect(slider).to_have_attribute("aria-disabled", "true")
+    await expect(slider).to_have_attribute("title", re.compile("clone it to run it again"))
+    assert await audited(page) == []
+    await page.goto(f"/jobs/{job['id']}/delete")
+    await expect(page.get_by_role("alert")).to_contain_text("is in progress")
+
+
+async def test_J4_J5_J9_with_the_keyboard_alone_a_job_is_suspended_run_and_deleted(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    await tenant.job(title="Other", schedule=HOURLY)
+    job = await tenant.job(title="Mine", schedule=HOURLY)
+    page = await open_page(tenant)
+    await page.goto("/jobs?sort=title")
+    slider = page.get_by_role("switch", name="Mine is active")
+    await reach(page, slider)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("The job is suspended")
+    assert await state_of(tenant, job) == "suspended"
+    assert page.url.endswith("/jobs?sort=title")
+    await reach(page, page.get_by_role("radio", name="Mine"))
+    await page.keyboard.press("Space")
+    await reach(page, page.get_by_role("button", name="Run now"), back=True)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("A run is asked for")
+    await reach(page, page.get_by_role("radio", name="Mine"))
+    await page.keyboard.press("Space")
+    await reach(page, page.get_by_role("button", name="Delete"), back=True)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Delete “Mine”?")).to_be_visible()
+    assert await audited(page) == []
+    await reach(page, page.get_by_role("button", name="Delete the job"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("The job is deleted")
+    await expect(page.get_by_role("row", name="Other")).to_be_visible()
+    await expect(page.get_by_role("row", name="Mine")).to_have_count(0)
+
+
+async def reach(page: Page, wanted: Any, *, back: bool = False) -> None:
+    """Go to a control with the Tab key."""
+    for _ in range(60):
+        await page.keyboard.press("Shift+Tab" if back else "Tab")
+        if await wanted.evaluate("element => element === document.activeElement"):
+            return
+    pytest.fail(f"the Tab key does not lead to {wanted}")
+
+
+async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    for number in range(3):
+        await tenant.job(title=f"Daily {number}")
+    await tenant.job(title="Contacts", type="contact", schedule=HOURLY)
+    page = await open_page(tenant)
+    await page.goto("/jobs")
+
+    async def titles() -> list[str]:
+        return await page.locator("tbody th label").all_inner_texts()
+
+    await page.get_by_role("link", name="Title").click()
+    await expect(page.get_by_role("columnheader", name="Title")).to_have_attribute("aria-sort", "ascending")
+    assert await titles() == ["Contacts", "Daily 0", "Daily 1", "Daily 2"]
+    await page.get_by_role("link", name="Title").click()
+    await expect(page.get_by_role("columnheader", name="Title")).to_have_attribute("aria-sort", "descending")
+    assert await titles() == ["Daily 2", "Daily 1", "Daily 0", "Contacts"]
+    await page.get_by_label("Type").select_option("Contacts")
+    await page.wait_for_url("**type=contact**")
+    assert await titles() == ["Contacts"]
+    await page.get_by_label("Type").select_option("Any")
+    await page.wait_for_url("**type=&**")
+    await page.get_by_label("Search in titles").fill("DAILY 1")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**search=DAILY**")
+    assert await titles() == ["Daily 1"]
+    await page.get_by_label("Search in titles").fill("none of these")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("link", name="Show all jobs").click()
+    await page.goto("/jobs?sort=title&limit=3")
+    await page.get_by_role("link", name="Next page").click()
+    await page.wait_for_url("**cursor=**")
+    assert await titles() == ["Daily 2"]
+    await page.get_by_role("link", name="First page").click()
+    await expect(page.locator("tbody tr")).to_have_count(3)
+
+
+async def test_U2_a_viewer_reads_the_list_and_every_tool_says_what_is_missing(tenant: Tenant, open_page: Door) -> None:
+    await tenant.job(title="Look only", schedule=HOURLY)
+    page = await open_page(tenant, "viewer")
+    await page.goto("/jobs")
+    for name in ("Add new job", "Edit", "Run now", "Delete"):
+        button = page.get_by_role("button", name=name, exact=True)
+        await expect(button).to_have_attribute("title", "This needs the role operator; ask an administrator.")
+        await expect(button).to_have_attribute("aria-disabled", "true")
+    await expect(page.locator("#why")).to_contain_text("This needs the role operator")
+    assert (await audited(page), await too_wide(page)) == ([], 0)
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_J3_nothing_is_cut_off_at_this_width(site: Site, open_page: Door, width: int) -> None:
+    tenant = await site.tenant()
+    job = await tenant.job(title="A title of the length that people give to their jobs", schedule=HOURLY)
+    await tenant.job(title="W" * 200, description="x" * 2000, schedule={"kind": "once", "immediately": True})
+    await running(site, tenant, job)
+    page = await open_page(tenant, width=width)
+    await page.goto("/jobs")
+    assert await too_wide(page) == 0
+    assert await page.evaluate("(e => e.scrollWidth - e.clientWidth)(document.querySelector('.table'))") == 0
+    assert await audited(page) == []
