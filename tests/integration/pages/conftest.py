@@ -7,7 +7,6 @@ the console, asked of another host or did against its content policy makes the t
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -57,7 +56,7 @@ async def history(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Servi
     """Return history's API, running where the pages look for it, with its recorder and its estimates."""
     system = site.system
     await migrate(system.dsn("history"), "history")
-    store: Path = tmp_path_factory.mktemp("store")
+    site.store = store = tmp_path_factory.mktemp("store")
     settings = {"STORE": store.as_uri()}
     parts = [system.start("history", each, settings) for each in ("recorder", "estimates")]
     started = system.start("history", "api", settings | {"HTTP_PORT": str(site.history_port)})

@@ -27,11 +27,15 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 @dataclass
 class Site:
-    """The job API's process, which serves the pages; `history` runs where a test asks for that fixture."""
+    """The job API's process, which serves the pages.
+
+    History runs where a test asks for that fixture, over the folder `store`.
+    """
 
     system: System
     api: Service
     history_port: int
+    store: Path | None = None
     _sessions: dict[tuple[UUID, tuple[Role, ...]], str] = field(default_factory=dict)
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 

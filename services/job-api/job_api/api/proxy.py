@@ -58,9 +58,20 @@ async def pass_on(client: httpx.AsyncClient | None, request: Request) -> Respons
     except httpx.HTTPError as error:
         log.warning("history does not answer", error=type(error).__name__)
         raise _away("it does not answer") from error
-    response = StreamingResponse(answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose))
+    response = StreamingResponse(_passed(answer), answer.status_code, background=BackgroundTask(answer.aclose))
     response.raw_headers = [(name.lower(), value) for name, value in _kept(answer.headers.raw)]
     return response
+
+
+async def _passed(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the answer's bytes; live updates that break off end in order, as whoever follows them comes again."""
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    except httpx.HTTPError as error:
+        log.warning("history broke off", error=type(error).__name__)
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            raise
 
 
 def _target(request: Request) -> bytes:

@@ -1,0 +1,221 @@
+"""History and the details of a run, as somebody reads and uses them in a browser."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from shared import events
+from shared.events.runs import RunFailed
+from tests.integration.job_api.world import Tenant
+from tests.integration.pages.runs import finished, recorded, story_of, told
+from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.support.listener import Listener
+from tests.support.system import Service
+from tests.support.wait import eventually
+from tests.unit.history.stories import Story
+
+XSS = '<img src=x onerror="document.title=1"><script>document.title = 1</script> & "quotes"'
+Stories = dict[str, Story]
+
+
+@pytest.fixture(scope="module")
+async def stories(site: Site, history: Service, tenant: Tenant) -> Stories:
+    """Return runs of every kind."""
+    job = uuid4()
+    made = {
+        "newest": finished(story_of(tenant, "Nightly", job=job), 12, rows=1000),
+        "older": finished(story_of(tenant, "Nightly", job=job, ago=timedelta(days=1)), 2),
+        "contacts": finished(story_of(tenant, "Contacts to CRM", type="contact", ago=timedelta(hours=2))),
+        "failed": story_of(tenant, XSS, ago=timedelta(hours=3)).triggered().queued().started().attempt_failed(),
+        "waiting": story_of(tenant, "Waiting").triggered().queued(),
+    }
+    said = {"attempt": 2, "code": "source-access-refused", "message": f"The source refuses the login {XSS}."}
+    made["failed"].started(2)._lived(RunFailed, **said)
+    await told(site, tenant, *made.values())
+    return made
+
+
+async def titles(page: Page) -> list[str]:
+    return await page.locator("tr[data-run] th a").all_inner_texts()
+
+
+async def test_H1_J11_runs_are_listed_sorted_and_filtered_by_their_columns(
+    open_page: Door, tenant: Tenant, stories: Stories
+) -> None:
+    page = await open_page(tenant)
+    await page.goto("/runs")
+    for head in ("Job", "Status", "Source", "Type", "Started", "Duration", "Rows", "Files"):
+        await expect(page.get_by_role("columnheader", name=head, exact=True)).to_be_visible()
+    newest = page.locator(f'tr[data-run="{stories["newest"].run_id}"]')
+    for words in ("Nightly", "Succeeded", "Contact history", "Interactions", "UTC", "your time", "12,000", "12 files"):
+        await expect(newest).to_contain_text(words)
+    await page.get_by_role("link", name="Rows").click()
+    await page.get_by_role("link", name="Rows").click()
+    await expect(page.get_by_role("columnheader", name="Rows")).to_have_attribute("aria-sort", "descending")
+    assert (await titles(page))[:2] == ["Nightly", "Nightly"]
+    options = await page.get_by_label("Status", exact=True).locator("option").all_inner_texts()
+    assert {"Succeeded (3)", "Failed (1)", "Waiting (1)"} <= set(options)
+    await page.get_by_label("Type", exact=True).select_option("contact")
+    await page.wait_for_url("**type=contact**")
+    assert await titles(page) == ["Contacts to CRM"]
+    await page.goto("/runs")
+    await page.get_by_label("Title contains").fill("no such title")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("No run fits this filter.")).to_be_visible()
+    assert await audited(page) == []
+
+
+async def test_H1_J4_opened_from_a_job_history_is_filtered_on_it(
+    open_page: Door, tenant: Tenant, stories: Stories
+) -> None:
+    page = await open_page(tenant)
+    await page.goto(f"/runs?job={stories['newest'].job_id}")
+    await expect(page.get_by_role("heading", name="History of Nightly")).to_be_visible()
+    assert await titles(page) == ["Nightly", "Nightly"]
+    await page.get_by_label("From this day (UTC)").fill((stories["newest"].at + timedelta(days=1)).date().isoformat())
+    await page.get_by_role("button", name="Filter").click()
+    await expect(page.get_by_text("No run fits this filter.")).to_be_visible()
+    await page.get_by_role("link", name="Show all runs").click()
+    assert len(await titles(page)) == 5
+
+
+async def test_H2_the_details_tell_all_of_a_run(open_page: Door, site: Site, tenant: Tenant, stories: Stories) -> None:
+    story = story_of(tenant, "Watched", ago=timedelta(seconds=20)).triggered().queued().started()
+    await told(site, tenant, story)
+    for step in range(1, 4):
+        story.progressed(step * 25)
+        await site.system.publish(story.progress[-1])
+        before = (await recorded(tenant.client, story))["estimates"]
+
+        async def another(known: int = len(before)) -> bool:
+            return len((await recorded(tenant.client, story))["estimates"]) > known
+
+        await eventually(another)
+    story.part(1).succeeded()
+    await told(site, tenant, story)
+    page = await open_page(tenant)
+    await page.goto("/runs")
+    await page.get_by_role("link", name="Watched").click()
+    await expect(page.get_by_role("heading", name="Watched")).to_be_visible()
+    text = await page.locator("main").inner_text()
+    for words in (
+        "1 of 5 at most",
+        "exporter-1",
+        "by schedule",
+        "all records",
+        "Window until",
+        "rows/s",
+        "AES-256-CBC",
+    ):
+        assert words in text
+    for words in ("Due", "Waiting for an exporter", "Started", "Succeeded", str(story.run_id), "Interactions 1"):
+        assert words in text
+    for name in ("Rows a second over time", "Time left as it was estimated"):
+        await eventually(lambda name=name: drawn(page, name))  # type: ignore[misc]
+    assert (await audited(page), await too_wide(page)) == ([], 0)
+    await page.set_viewport_size({"width": 320, "height": 700})
+    assert await too_wide(page) == 0
+
+
+async def drawn(page: Page, name: str) -> bool:
+    """Return whether a plot is there; how a run went is stored a moment after its end."""
+    if await page.get_by_role("img", name=name).count():
+        return True
+    await page.reload()
+    return False
+
+
+async def test_R5_a_failure_is_told_in_words_with_what_to_do_and_its_text_is_only_text(
+    open_page: Door, tenant: Tenant, stories: Stories
+) -> None:
+    page = await open_page(tenant)
+    await page.goto("/runs")
+    await expect(page.get_by_role("link", name=XSS)).to_be_visible()
+    await page.get_by_role("link", name=XSS).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(XSS)
+    await expect(page.get_by_text("Have the database's administrator check")).to_be_visible()
+    await expect(page.get_by_text(f"The source refuses the login {XSS}.").first).to_be_visible()
+    await expect(page.get_by_text("Attempt 1 failed")).to_be_visible()
+    assert (await page.title()) != "1"
+    assert (await audited(page), await too_wide(page)) == ([], 0)
+
+
+async def test_R6_chosen_runs_are_cancelled_after_a_question_by_keyboard_alone(
+    open_page: Door, site: Site, tenant: Tenant, stories: Stories
+) -> None:
+    running = story_of(tenant, "To be cancelled").triggered().queued().started()
+    await told(site, tenant, running)
+    page = await open_page(tenant)
+    await page.goto("/runs")
+    await page.get_by_role("checkbox", name="Choose the run of To be cancelled").focus()
+    await page.keyboard.press("Space")
+    await page.get_by_role("button", name="Cancel", exact=True).focus()
+    async with Listener(site.system.kafka, "sluice.commands") as commands:
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Cancel this run?")).to_be_visible()
+        assert await audited(page) == []
+        await page.get_by_role("button", name="Cancel the run").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("status").first).to_contain_text("Asked to cancel: 1.")
+        found = await commands.find(lambda event: isinstance(event, events.CancelRun))
+    assert isinstance(found, events.CancelRun)
+    assert found.run_id == running.run_id
+
+
+async def test_H2_an_ended_run_is_removed_from_the_log_and_one_that_is_not_stays(
+    open_page: Door, site: Site, tenant: Tenant, stories: Stories
+) -> None:
+    gone = finished(story_of(tenant, "To be removed"))
+    await told(site, tenant, gone)
+    page = await open_page(tenant, javascript=False)
+    await page.goto("/runs")
+    await page.get_by_role("checkbox", name="Choose the run of To be removed").check()
+    await page.get_by_role("checkbox", name="Choose the run of Waiting").check()
+    await page.get_by_role("button", name="Remove from the log").click()
+    await expect(page.get_by_role("heading", name="Remove these 2 runs from the log?")).to_be_visible()
+    await page.get_by_role("button", name="Remove from the log").click()
+    await expect(page.get_by_text("Removed from the log: 1. The others have not ended")).to_be_visible()
+    shown = await titles(page)
+    assert ("To be removed" in shown, "Waiting" in shown) == (False, True)
+    await page.goto(f"/runs/{gone.run_id}")
+    await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+
+
+async def test_H2_a_run_leads_to_its_files_and_its_settings_to_a_new_job(
+    open_page: Door, tenant: Tenant, stories: Stories
+) -> None:
+    page = await open_page(tenant, javascript=False)
+    await page.goto("/runs")
+    await page.get_by_role("button", name="Clone settings").click()
+    await expect(page.get_by_text("Choose exactly one run for this")).to_be_visible()
+    await page.get_by_role("checkbox", name="Choose the run of Contacts to CRM").check()
+    await page.get_by_role("button", name="Files").click()
+    await page.wait_for_url(f"**/artifacts?run={stories['contacts'].run_id}")
+    await page.go_back()
+    await page.get_by_role("checkbox", name="Choose the run of Contacts to CRM").check()
+    await page.get_by_role("button", name="Clone settings").click()
+    await page.wait_for_url(f"**/jobs/new?run={stories['contacts'].run_id}")
+
+
+async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
+    open_page: Door, tenant: Tenant, stories: Stories
+) -> None:
+    page = await open_page(tenant, "viewer")
+    await page.goto("/runs")
+    for name in ("Cancel", "Clone settings", "Remove from the log"):
+        button = page.get_by_role("button", name=name, exact=True)
+        await expect(button).to_have_attribute("aria-disabled", "true")
+        await expect(button).to_have_attribute("title", "This needs the role operator; ask an administrator.")
+    await expect(page.get_by_text("Cancelling, cloning and removing: this needs the role operator")).to_be_visible()
+    assert await audited(page) == []
+
+
+async def test_U3_another_tenants_run_is_not_found(open_page: Door, site: Site, stories: Stories) -> None:
+    other = await site.tenant(certificate=False)
+    page = await open_page(other)
+    await page.goto(f"/runs/{stories['newest'].run_id}")
+    await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    await page.goto("/runs")
+    await expect(page.get_by_text("No runs yet.")).to_be_visible()
