@@ -1,4 +1,4 @@
-"""`python -m job_api api | migrate | bootstrap`."""
+"""`python -m job_api api | migrate | bootstrap | republish`."""
 
 import argparse
 import asyncio
@@ -45,8 +45,29 @@ async def _bootstrap(settings: Settings, tenant: str, source_tenant: int, user: 
         return await access.bootstrap(tenant=tenant, source_tenant=source_tenant, user=user)
 
 
+def republish(arguments: list[str]) -> None:
+    """Tell the other services everything that they must know, anew, and print how much that was, as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m job_api republish", description=republish.__doc__)
+    parser.parse_args(arguments)
+    try:
+        told = asyncio.run(_republish(Settings.load()))
+    except SluiceError as error:
+        sys.exit(f"{parser.prog}: {error}")
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+async def _republish(settings: Settings) -> dict[str, int]:
+    from job_api.republishing import republish_all
+    from job_api.store import Database
+
+    async with open_pool(settings.postgres, size=2, name="job-api republish") as pool:
+        return await republish_all(Database(pool), SystemClock())
+
+
+BY_HAND = {"bootstrap": bootstrap, "republish": republish}
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["bootstrap"]:
-        bootstrap(sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in BY_HAND:
+        BY_HAND[sys.argv[1]](sys.argv[2:])
     else:
         main("job_api", __doc__, Settings, {"api": serve})

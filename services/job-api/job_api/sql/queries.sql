@@ -276,3 +276,29 @@ WHERE tenant_id = $1 AND ($2::bigint IS NULL OR audit_id < $2)
     AND ($5::uuid IS NULL OR object_id = $5) AND ($6::uuid IS NULL OR actor_id = $6)
 ORDER BY audit_id DESC
 LIMIT $7;
+
+-- every_job: jobs of all tenants from an id on, kept as they are until the transaction ends
+SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
+    job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
+    job.created_at, job.saved_at
+FROM job WHERE job_id > $1 ORDER BY job_id LIMIT $2
+FOR SHARE;
+
+-- every_deleted_job: jobs of all tenants that were deleted, from an id on
+SELECT DISTINCT object_id FROM audit WHERE action = 'job.delete' AND object_id > $1 ORDER BY object_id LIMIT $2;
+
+-- every_certificate: certificates of all tenants from an id on, kept as they are until the transaction ends
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
+    created_at, retired_at
+FROM certificate WHERE certificate_id > $1 ORDER BY certificate_id LIMIT $2
+FOR SHARE;
+
+-- every_identity: keys and sessions of all tenants from an id on, kept as they are until the transaction ends
+SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
+FROM identity WHERE identity_id > $1 ORDER BY identity_id LIMIT $2
+FOR SHARE;
+
+-- every_subject: users of identity providers from an id on, kept as they are until the transaction ends
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
+FROM app_user WHERE issuer IS NOT NULL AND user_id > $1 ORDER BY user_id LIMIT $2
+FOR SHARE;

@@ -92,7 +92,7 @@ async def locked(database: Connection, tenant_id: UUID, job_id: UUID) -> Job:
     row = await database.fetchrow(SQL["lock_job"], tenant_id, job_id)
     if row is None:
         raise NotFound("job")
-    return _job(row)
+    return to_job(row)
 
 
 async def busy(database: Connection, job: Job) -> UUID | None:
@@ -126,7 +126,7 @@ def to_view(row: Record) -> JobView:
             eta_high=row["eta_high"],
             estimated_at=row["estimated_at"],
         )
-    return JobView(_job(row), latest, row["last_run_at"], row["next_run_at"])
+    return JobView(to_job(row), latest, row["last_run_at"], row["next_run_at"])
 
 
 def next_run(job: Job, now: datetime) -> datetime | None:
@@ -158,7 +158,8 @@ def _columns(job: Job) -> tuple[Any, ...]:
     )
 
 
-def _job(row: Record) -> Job:
+def to_job(row: Record) -> Job:
+    """Return a row of the queries `lock_job`, `job`, `jobs` and `every_job` as a job."""
     return Job(
         job_id=row["job_id"],
         tenant_id=row["tenant_id"],
