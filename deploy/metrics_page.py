@@ -45,6 +45,7 @@ LABELS = {
     "status": "HTTP status codes",
     "topic": "the topics of `shared/topics.py`",
     "type": "types of exports: `interaction`, `contact`",
+    "way": "who makes the records' JSON: `native` (the exporter) or `server` (the source)",
     "what": "what was taken over: `run` or `slice`",
 }
 

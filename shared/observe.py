@@ -48,6 +48,7 @@ FIRST_PROGRESS_SECONDS = Histogram(
 )
 LEASES_LOST = Counter("sluice_leases_lost_total", "Claims that another exporter took over")
 TAKEOVERS = Counter("sluice_lease_takeovers_total", "Claims taken over from an exporter that was gone", ["what"])
+RECORDS_MADE_BY = Gauge("sluice_records_made_by", "1: records are made natively, or by the source's server", ["way"])
 SLICES_HELPED = Counter("sluice_slices_helped_total", "Slices exported for a run that another exporter coordinates")
 PARTS_FINISHED = Counter("sluice_exported_parts_total", "Parts finished", ["kind"])
 SWEPT_OBJECTS = Counter("sluice_swept_objects_total", "Objects removed that no run will ever show")

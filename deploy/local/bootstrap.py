@@ -24,6 +24,7 @@ LOG = ENVIRONMENT / "bootstrap.log"
 UV_LOCK = Path(__file__).with_name("bootstrap.lock")
 LOCK = CHECKOUT / "requirements.lock"
 PARTS = ("shared", "services/job-api", "services/scheduler", "services/exporter", "services/history", "client")
+BUILT_FROM = CHECKOUT / "services/exporter/exporter/native"
 NEEDED_BYTES = 1_500_000_000
 
 # pip's settings, and what uv calls the same; uv reads neither pip's files nor its variables.
@@ -46,7 +47,8 @@ class BootstrapError(Exception):
 def digest() -> str:
     """Return what the environment is made from, as one checksum."""
     made_from = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    for file in (LOCK, UV_LOCK, *(CHECKOUT / part / "pyproject.toml" for part in PARTS)):
+    built_from = (BUILT_FROM / "transcode.c", BUILT_FROM / "build.py")
+    for file in (LOCK, UV_LOCK, *(CHECKOUT / part / "pyproject.toml" for part in PARTS), *built_from):
         made_from.update(hashlib.sha256(file.read_bytes()).digest())
     return made_from.hexdigest()
 
@@ -142,6 +144,11 @@ def install_packages(uv: Path) -> None:
     run([str(uv), "pip", "install", *target, *options, *editable], environment)
 
 
+def build_native() -> None:
+    """Compile the exporter's native part; without a compiler, say that it is missing and go on."""
+    say(run([str(PYTHON), "-m", "exporter.native.build"]).strip())
+
+
 def bootstrap() -> None:
     """Make the environment when it is not there or was made from other locks."""
     with Path(__file__).open() as lock:
@@ -160,6 +167,7 @@ def bootstrap() -> None:
         cache = run([str(uv), "cache", "dir"]).strip()
         say(f"Installing {packages} packages, by version and checksum (about 300 MB once, kept in {cache})")
         install_packages(uv)
+        build_native()
         STAMP.write_text(wanted + "\n")
 
 

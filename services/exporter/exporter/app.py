@@ -10,12 +10,13 @@ from exporter.admission import Admissions
 from exporter.consumer import admissions
 from exporter.helpwork import HelpWork
 from exporter.lease import Lease
-from exporter.objects import open_store
+from exporter.native.choice import is_native
+from exporter.objects import ObjectStore, open_store
 from exporter.progress import ProgressTeller
 from exporter.runwork import RunWork
 from exporter.service import Exporter
 from exporter.settings import Settings
-from exporter.slice_store import SliceClaim, SliceStore
+from exporter.slice_store import SliceStore
 from exporter.store import SOURCE, Claim, RunStore
 from exporter.sweep import Sweeper
 from shared.clock import SystemClock
@@ -42,28 +43,8 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE, idle_limit=settings.lease / 2) as pool,
         Producer.opened(settings.kafka, name=SOURCE) as producer,
     ):
-        store, slices, clock = RunStore(pool), SliceStore(pool), SystemClock()
-        objects = open_store(settings.store, settings.store_options)
-
-        def work(claim: Claim, stopping: asyncio.Event) -> RunWork:
-            return RunWork(
-                claim,
-                Lease(partial(store.renew, claim), settings.lease, clock=clock),
-                store=store,
-                slices=slices,
-                objects=objects,
-                progress=ProgressTeller(producer, claim, slices, clock),
-                settings=settings,
-                clock=clock,
-                stopping=stopping,
-            )
-
-        def help_work(claim: SliceClaim, stopping: asyncio.Event) -> HelpWork:
-            return HelpWork(claim, store=store, slices=slices, settings=settings, clock=clock, stopping=stopping)
-
-        exporter = Exporter(
-            store=store, slices=slices, objects=objects, settings=settings, work=work, help_work=help_work
-        )
+        store, objects = RunStore(pool), open_store(settings.store, settings.store_options)
+        exporter = _exporter(settings, store, SliceStore(pool), objects=objects, producer=producer)
         consumer = Consumer(
             bootstrap=settings.kafka,
             group="sluice.exporter",
@@ -83,3 +64,33 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
             "wake": partial(listen, settings.postgres, {"exporter_run": exporter.wake}),
         }
         yield Process(loops, health)
+
+
+def _exporter(
+    settings: Settings, store: RunStore, slices: SliceStore, *, objects: ObjectStore, producer: Producer
+) -> Exporter:
+    clock, native = SystemClock(), is_native(settings.transcoder)
+
+    def work(claim: Claim, stopping: asyncio.Event) -> RunWork:
+        return RunWork(
+            claim,
+            Lease(partial(store.renew, claim), settings.lease, clock=clock),
+            store=store,
+            slices=slices,
+            objects=objects,
+            progress=ProgressTeller(producer, claim, slices, clock),
+            settings=settings,
+            clock=clock,
+            is_native=native,
+            stopping=stopping,
+        )
+
+    help_work = partial(HelpWork, store=store, slices=slices, settings=settings, clock=clock, is_native=native)
+    return Exporter(
+        store=store,
+        slices=slices,
+        objects=objects,
+        settings=settings,
+        work=work,
+        help_work=lambda claim, stopping: help_work(claim, stopping=stopping),
+    )

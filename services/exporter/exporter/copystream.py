@@ -23,62 +23,78 @@ class CopyFormatError(ExportError):
     transient = True
 
 
-class _CopyReader(ABC, Generic[Record]):
+class CopyReader:
     """Holds back what is not yet a whole record; a record may span any number of chunks."""
 
     def __init__(self) -> None:
-        self._held: list[bytes] = []
+        self._held: list[bytes | bytearray] = []
         self._held_size = 0
-        self._needed = _HEADER
+        self._wanted = _HEADER
         self._started = False
         self._ended = False
 
-    def feed(self, data: bytes) -> list[Record]:
-        """Take the next chunk and return the records that are now whole. They point into the chunk; use them before
-        long.
+    def gathered(self, data: bytes | bytearray) -> tuple[bytes | bytearray, int] | None:
+        """Take the next chunk; return it with what was held before, and where the first row in it begins, or None while
+        that is too little.
         """
         if self._ended:
             if data:
                 raise CopyFormatError("data after the end of the COPY")
-            return []
-        if self._held or len(data) < self._needed:
+            return None
+        if self._held or len(data) < self._wanted:
             # Joined once when enough is there, so that a record of many chunks is not copied again with each of them.
             self._held.append(data)
             self._held_size += len(data)
-            if self._held_size < self._needed:
-                return []
+            if self._held_size < self._wanted:
+                return None
             data = b"".join(self._held)
         position = 0 if self._started else _check_header(data)
         self._started = True
-        records, position, needed = self._cut(data, position)
-        if data[position : position + 2] != _TRAILER:
-            self._hold(data[position:], needed)
-            return records
-        if len(data) > position + 2:
+        return data, position
+
+    def leave(self, data: bytes | bytearray, position: int, wanted: int) -> None:
+        """Hold back what begins at `position` until it has `wanted` bytes (0: not known), or note the end."""
+        rest = data[position:]
+        if rest[:2] != _TRAILER:
+            self._held = [rest] if rest else []
+            self._held_size = len(rest)
+            self._wanted = max(wanted, len(rest) + 1)
+            return
+        if len(rest) > 2:
             raise CopyFormatError("data after the end of the COPY")
         self._ended = True
         self._held = []
-        return records
 
     def finish(self) -> None:
         """Raise CopyFormatError unless the end was seen."""
         if not self._ended:
             raise CopyFormatError("the COPY ended before its trailer")
 
+
+class _Cutter(CopyReader, ABC, Generic[Record]):
+    """Cuts rows in Python."""
+
+    def feed(self, data: bytes | bytearray) -> list[Record]:
+        """Take the next chunk and return the records that are now whole. They point into the chunk; use them before
+        long.
+        """
+        found = self.gathered(data)
+        if found is None:
+            return []
+        data, position = found
+        records, position, wanted = self._cut(data, position)
+        self.leave(data, position, wanted)
+        return records
+
     @abstractmethod
-    def _cut(self, data: bytes, position: int) -> tuple[list[Record], int, int]:
+    def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[Record], int, int]:
         """Return the whole records, where they end, and how many bytes the next needs; 0 if that is not known yet."""
 
-    def _hold(self, rest: bytes, needed: int) -> None:
-        self._held = [rest] if rest else []
-        self._held_size = len(rest)
-        self._needed = max(needed, len(rest) + 1)
 
-
-class CopyText(_CopyReader[memoryview]):
+class CopyText(_Cutter[memoryview]):
     """Rows of one text column that is never NULL: a record is that text."""
 
-    def _cut(self, data: bytes, position: int) -> tuple[list[memoryview], int, int]:
+    def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[memoryview], int, int]:
         # This loop runs once for every exported row: no calls in it but the three it cannot do without.
         records: list[memoryview] = []
         append, unpack = records.append, _ROW_OF_ONE.unpack_from
@@ -98,14 +114,14 @@ class CopyText(_CopyReader[memoryview]):
         return records, position, 0
 
 
-class CopyRows(_CopyReader[tuple[memoryview | None, ...]]):
+class CopyRows(_Cutter[tuple[memoryview | None, ...]]):
     """Rows of several columns: a record is a tuple of their binary values, None for NULL."""
 
     def __init__(self, columns: int) -> None:
         super().__init__()
         self._columns = columns
 
-    def _cut(self, data: bytes, position: int) -> tuple[list[tuple[memoryview | None, ...]], int, int]:
+    def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[tuple[memoryview | None, ...]], int, int]:
         records: list[tuple[memoryview | None, ...]] = []
         view = memoryview(data)
         smallest = _COLUMNS.size + _LENGTH.size * self._columns
@@ -135,7 +151,7 @@ class CopyRows(_CopyReader[tuple[memoryview | None, ...]]):
         return values, position
 
 
-def _check_header(data: bytes) -> int:
+def _check_header(data: bytes | bytearray) -> int:
     """Return where the first row begins."""
     if data[:11] != _SIGNATURE:
         raise CopyFormatError("this is not a binary COPY")

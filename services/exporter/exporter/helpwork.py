@@ -28,12 +28,14 @@ class HelpWork:
         slices: SliceStore,
         settings: Settings,
         clock: Clock,
+        is_native: bool,
         stopping: asyncio.Event,
     ) -> None:
         self._claim = claim
         self._store = store
         self._slices = slices
         self._settings = settings
+        self._is_native = is_native
         self._stopping = stopping
         self.lease = Lease(lambda length: self._slices.renew(self._claim, length), settings.lease, clock=clock)
         self.failed = False
@@ -95,6 +97,7 @@ class HelpWork:
             store_options=self._settings.store_options,
             join=self._claim.snapshot,
             slice_rows=None,
+            is_native=self._is_native,
         )
 
     async def _next(self) -> SliceClaim | None:

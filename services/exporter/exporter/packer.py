@@ -1,6 +1,7 @@
 """Records to finished files: lines -> zip -> CMS -> store, cut into parts between records (rules P1, P2, P4, P7)."""
 
 import json
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Self
 from exporter.certificates import Recipient
 from exporter.cms import Encoder, Sealing
 from exporter.objects import ObjectStore, ObjectWriter
+from exporter.transcoder import Lines
 from exporter.zipstream import MEMBER_LIMIT, Compression, ZipStream
 
 GATHER = 256 * 1024
@@ -124,6 +126,11 @@ class Packer:
         """Bytes given to the store so far, the part under way included."""
         return sum(part.bytes_packed for part in self._parts) + (self._file.bytes_packed if self._file else 0)
 
+    def last_begins_with(self, text: bytes) -> bool:
+        """Say whether the record that was taken last begins so; a part never ends before the next record comes."""
+        last = self._file.last_record if self._file else None
+        return last is not None and last[: len(text)] == text
+
     async def write(self, records: Sequence[bytes | memoryview], size: int) -> None:
         """Pack whole records (without newlines); `size` is their bytes with one newline each."""
         file = self._present()
@@ -142,6 +149,23 @@ class Packer:
                 taken, taken_size = index, 0
             taken_size += one
         await file.add(records[taken:], taken_size)
+
+    async def write_lines(self, lines: Lines) -> None:
+        """Pack whole records that lie one behind the other, each with its newline."""
+        limit, ends = self._packing.split_size, lines.ends
+        index = begin = 0
+        while index < len(ends):
+            file = self._present()
+            stop = len(ends) if limit is None else bisect_right(ends, begin + limit - file.bytes_raw, lo=index)
+            if stop == index and file.bytes_raw:
+                await self._end_part()
+                continue
+            # A record that is larger than a part is one of its own.
+            stop = max(stop, index + 1)
+            last_begin, end = ends[stop - 2] if stop > 1 else 0, ends[stop - 1]
+            # (The last record is copied, for it is looked at when the memory has long been used again.)
+            await file.add_lines(lines.text[begin:end], stop - index, last=bytes(lines.text[last_begin:end]))
+            index, begin = stop, end
 
     async def write_large(self, pieces: AsyncIterator[bytes], size: int) -> None:
         """Pack one record that comes in pieces, the newline with the last; `size` is all of it and must be true."""
@@ -223,6 +247,14 @@ class _File:
         if self._gathered >= GATHER:
             self._pack_lines()
             await self._write_out()
+
+    async def add_lines(self, lines: memoryview, rows: int, *, last: bytes) -> None:
+        self.make_room(len(lines))
+        self.rows += rows
+        self.bytes_raw += len(lines)
+        self.last_record = last
+        self._seal(self._zip.write(lines))
+        await self._write_out()
 
     def make_room(self, size: int) -> None:
         """Begin the next zip member if the present one might pass its limit."""

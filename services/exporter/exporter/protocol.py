@@ -22,7 +22,7 @@ class Order:
     """What run to work on. Addresses hold passwords, so an order goes through the pipe: no argument, no environment.
 
     `join` names the coordinator's snapshot, for its helpers; `slice_rows`, where the run is to be planned, the least
-    rows worth a slice.
+    rows worth a slice; `is_native`, whether records are made by the worker and not by the source's server.
     """
 
     run_id: UUID
@@ -35,6 +35,7 @@ class Order:
     store: str
     join: str | None
     slice_rows: int | None
+    is_native: bool = False
     store_options: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -1,52 +1,64 @@
 """From the source's COPY to the packer: one call for each kind of record."""
 
+import ctypes
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from exporter.copystream import CopyRows, CopyText
 from exporter.export_errors import BadMapping
 from exporter.packer import Packer
-from exporter.readahead import ReadAhead
 from exporter.selection import RecordKind, Selection
 from exporter.source import Snapshot
+from exporter.source_query import columns_query, exported_columns, records_query
+from exporter.transcoder import Lines, Transcoder
 
-WORTH_AHEAD = 50_000
-"""Records from which on a second connection pays."""
 
-
-async def export_records(snapshot: Snapshot, selection: Selection, packer: Packer) -> None:
+async def export_records(
+    snapshot: Snapshot, selection: Selection, packer: Packer, *, library: ctypes.CDLL | None = None
+) -> None:
     """Stream interactions or contacts into the packer. Cutting, packing and encryption run inline between the source's
-    chunks; where there is much to read, a second connection works ahead.
+    chunks. Records are made here by the native `library`, or without it by the server: the same bytes.
 
     Raises BadMapping when a record has no id.
     """
-    reader = CopyText()
-    last = b""
+    if library is None:
+        await _made_by_server(snapshot, selection, packer)
+    else:
+        await _made_here(snapshot, selection, packer, library)
+    # Records without an id come last in the order.
+    _insist_on_id(selection, packer)
 
-    async def consume(data: bytes) -> None:
-        nonlocal last
-        records = reader.feed(data)
-        if records:
-            last = bytes(records[-1][: len(_NO_ID)])
+
+async def _made_by_server(snapshot: Snapshot, selection: Selection, packer: Packer) -> None:
+    reader = CopyText()
+
+    async def consume(data: bytes | bytearray) -> None:
+        if records := reader.feed(data):
             await packer.write(records, sum(map(len, records)) + len(records))
 
-    def finish() -> None:
-        nonlocal reader
-        reader.finish()
-        reader = CopyText()
+    await snapshot.stream(records_query(selection), consume)
+    reader.finish()
 
-    expected = await snapshot.estimate(selection)
-    if expected.rows >= WORTH_AHEAD and expected.is_indexed:
-        # Ranges of keys pass over what has none.
-        _insist_on_id(selection, is_missing=await snapshot.has_keyless(selection))
-        async with snapshot.beside() as second:
-            await ReadAhead([snapshot, second], selection).stream(consume, finish)
-        return
-    await snapshot.stream(selection, consume)
-    finish()
-    # Records without an id come last in the order.
-    _insist_on_id(selection, is_missing=last == _NO_ID)
+
+async def _made_here(snapshot: Snapshot, selection: Selection, packer: Packer, library: ctypes.CDLL) -> None:
+    transcoder = Transcoder(library, exported_columns(selection.kind))
+
+    async def consume(data: bytes | bytearray) -> None:
+        for made in transcoder.feed(data):
+            if isinstance(made, Lines):
+                await packer.write_lines(made)
+            else:
+                await packer.write_large(_in_turn(made.pieces), made.size)
+
+    await snapshot.stream(columns_query(selection), consume)
+    for lines in transcoder.end():
+        await packer.write_lines(lines)
+
+
+async def _in_turn(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Selection, packer: Packer) -> None:
@@ -56,14 +68,11 @@ async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Se
     waits. Raises BadMapping when a record has no id.
     """
     reader = CopyRows(3)
-    last = b""
 
-    async def consume(data: bytes) -> None:
-        nonlocal last
+    async def consume(data: bytes | bytearray) -> None:
         for text, length, content in reader.feed(data):
             if text is None:
                 raise ValueError("an attachment has no record")
-            last = bytes(text[: len(_NO_ID)])
             size = -1 if length is None else int.from_bytes(length, "big")
             if size < 0 or content is not None:
                 record = _with_content(text, content)
@@ -76,17 +85,17 @@ async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Se
 
     if selection.kind is not RecordKind.ATTACHMENT:
         raise ValueError("this exports attachments only")
-    await snapshot.stream(selection, consume)
+    await snapshot.stream(records_query(selection), consume)
     reader.finish()
-    _insist_on_id(selection, is_missing=last == _NO_ID)
+    _insist_on_id(selection, packer)
 
 
 _TAIL = b'"}\n'
 _NO_ID = b'{"id":null'
 
 
-def _insist_on_id(selection: Selection, *, is_missing: bool) -> None:
-    if is_missing:
+def _insist_on_id(selection: Selection, packer: Packer) -> None:
+    if packer.last_begins_with(_NO_ID):
         raise BadMapping(f"The source has {selection.kind} rows whose id is NULL; the view must give every row an id.")
 
 

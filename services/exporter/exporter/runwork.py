@@ -57,6 +57,7 @@ class RunWork:
         progress: ProgressTeller,
         settings: Settings,
         clock: Clock,
+        is_native: bool,
         stopping: asyncio.Event,
     ) -> None:
         self.run_id = claim.run_id
@@ -67,6 +68,7 @@ class RunWork:
         self._objects = objects
         self._settings = settings
         self._clock = clock
+        self._is_native = is_native
         self._stopping = stopping
         self._progress = progress
         self._end = RunEnd(claim, lease, store=store, exporter=settings.name)
@@ -144,6 +146,7 @@ class RunWork:
                 store_options=self._settings.store_options,
                 join=None,
                 slice_rows=None if known else self._settings.slice_rows,
+                is_native=self._is_native,
             )
         )
         opened = await worker.hear()

@@ -3,7 +3,7 @@
 import os
 import socket
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, Json
 
@@ -42,6 +42,10 @@ class Settings(ServiceSettings):
         timedelta(seconds=15),
         ge=timedelta(seconds=3),
         description="a run is taken over this long after its exporter's last sign",
+    )
+    transcoder: Literal["auto", "native", "server"] = Field(
+        "auto",
+        description="where records are made: here (native), by the source's server, or here if that was built (auto)",
     )
     drain: timedelta = Field(
         timedelta(seconds=10),

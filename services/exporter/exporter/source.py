@@ -11,17 +11,16 @@ import asyncpg
 from exporter.export_errors import AccessRefused, BadMapping, ExportError, SnapshotGone, SourceUnavailable
 from exporter.selection import Selection
 from exporter.source_query import (
+    Query,
     boundaries_query,
     content_query,
     count_query,
-    key_query,
-    keyless_query,
     records_query,
     size_query,
 )
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Consume = Callable[[bytes], Awaitable[None]]
+Consume = Callable[[bytes | bytearray], Awaitable[None]]
 
 CONNECT_SECONDS = 10.0
 
@@ -42,13 +41,10 @@ _SESSION = """
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the planner expects: rows, their bytes as stored (JSON text is longer), and whether their order comes from
-    an index, so that a range of keys is found without a look at all of them.
-    """
+    """What the planner expects: rows, and their bytes as stored (JSON text is longer)."""
 
     rows: int
     bytes: int
-    is_indexed: bool
 
 
 class Snapshot:
@@ -57,16 +53,8 @@ class Snapshot:
     Whatever fails raises SourceUnavailable (try again), AccessRefused or BadMapping.
     """
 
-    def __init__(self, connection: Connection, dsn: str, application: str) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._dsn = dsn
-        self._application = application
-
-    @asynccontextmanager
-    async def beside(self) -> AsyncIterator["Snapshot"]:
-        """Open another connection that sees the same."""
-        async with open_snapshot(self._dsn, join=await self.export(), application=self._application) as other:
-            yield other
 
     async def export(self) -> str:
         """Return the name under which other connections can join, as long as this snapshot is open."""
@@ -81,8 +69,7 @@ class Snapshot:
         plan = json.loads(text)[0]["Plan"]
         # The widths below the top are those of the columns; the top's is a guess about JSON text.
         width = max(int(str(node["Plan Width"])) for node in _nodes(plan))
-        is_indexed = not any("Sort" in str(node["Node Type"]) for node in _nodes(plan))
-        return Estimate(rows=int(plan["Plan Rows"]), bytes=int(plan["Plan Rows"]) * width, is_indexed=is_indexed)
+        return Estimate(rows=int(plan["Plan Rows"]), bytes=int(plan["Plan Rows"]) * width)
 
     async def count(self, selection: Selection) -> int:
         """Count what is selected, exactly."""
@@ -98,19 +85,6 @@ class Snapshot:
         assert row is not None
         return int(row[0]), list(row[1] or ())
 
-    async def key_at(self, selection: Selection, place: int) -> str | None:
-        """Return the key of the record that `place` others come before, or None where there are fewer."""
-        query = key_query(selection, place)
-        with clear_errors():
-            key: str | None = await self._connection.fetchval(query.text, *query.values)
-        return key
-
-    async def has_keyless(self, selection: Selection) -> bool:
-        """Say whether a selected record has no key."""
-        query = keyless_query(selection)
-        with clear_errors():
-            return bool(await self._connection.fetchval(query.text, *query.values))
-
     async def record_size(self, selection: Selection) -> float | None:
         """Return about how many bytes a record's JSON text has, by a look at the first; None where there is none."""
         query = size_query(selection)
@@ -118,15 +92,14 @@ class Snapshot:
             size: float | None = await self._connection.fetchval(query.text, *query.values)
         return size
 
-    async def stream(self, selection: Selection, consume: Consume) -> None:
-        """Give the records as binary COPY, chunk by chunk, to `consume`; the next chunk is read when it returns.
+    async def stream(self, query: Query, consume: Consume) -> None:
+        """Give what is selected as binary COPY, chunk by chunk, to `consume`; the next chunk is read when it returns.
 
         An exception of `consume` ends the COPY and comes out as it is.
         """
-        query = records_query(selection)
         failed: list[BaseException] = []
 
-        async def guarded(data: bytes) -> None:
+        async def guarded(data: bytes | bytearray) -> None:
             try:
                 await consume(data)
             except BaseException as error:
@@ -171,7 +144,7 @@ async def open_snapshot(
             if join is not None:
                 await _join(connection, join)
             await connection.execute(_SESSION)
-        yield Snapshot(connection, dsn, application)
+        yield Snapshot(connection)
     except BaseException:
         connection.terminate()
         raise

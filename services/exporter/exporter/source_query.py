@@ -98,8 +98,7 @@ def records_query(selection: Selection) -> Query:
     """
     condition, values = _condition(selection)
     # `row_to_json` over a subselect is the cheapest JSON PostgreSQL makes; jsonb (not json) never holds a raw newline.
-    columns = ", ".join(f'v.{name}::{kind} AS "{_camel(name)}"' for name, kind in _COLUMNS[selection.kind].items())
-    from_view = f'FROM {_view(selection.kind)} v WHERE {condition} ORDER BY v.id COLLATE "C"'
+    columns, from_view = _select(selection, condition)
     if selection.kind is not RecordKind.ATTACHMENT:
         return Query(f"SELECT row_to_json(x)::text FROM (SELECT {columns} {from_view}) x", values)
     text = (
@@ -107,6 +106,15 @@ def records_query(selection: Selection) -> Query:
         f"CASE WHEN octet_length(v.content) <= {LARGE_CONTENT} THEN v.content END {from_view}"
     )
     return Query(text, values)
+
+
+def columns_query(selection: Selection) -> Query:
+    """Select each record's values in key order, a column for each key, of the types that `exported_columns` says."""
+    if selection.kind is RecordKind.ATTACHMENT:
+        raise ValueError("the records of attachments are made by the server")
+    condition, values = _condition(selection)
+    columns, from_view = _select(selection, condition)
+    return Query(f"SELECT {columns} {from_view}", values)
 
 
 def count_query(selection: Selection) -> Query:
@@ -124,19 +132,6 @@ def boundaries_query(selection: Selection, step: int) -> Query:
         f"FROM ({numbered} WHERE {condition}) x"
     )
     return Query(text, values)
-
-
-def key_query(selection: Selection, place: int) -> Query:
-    """Select the key of the record that `place` others come before; no row where there are fewer."""
-    condition, values = _condition(selection)
-    text = f'SELECT v.id FROM {_view(selection.kind)} v WHERE {condition} ORDER BY v.id COLLATE "C"'
-    return Query(f"{text} OFFSET {place:d} LIMIT 1", values)
-
-
-def keyless_query(selection: Selection) -> Query:
-    """Select whether there is a record without a key."""
-    condition, values = _condition(selection)
-    return Query(f"SELECT EXISTS (SELECT FROM {_view(selection.kind)} v WHERE {condition} AND v.id IS NULL)", values)
 
 
 def size_query(selection: Selection) -> Query:
@@ -161,6 +156,11 @@ def content_query(source_tenant: int, attachment_id: str, offset: int) -> Query:
         "WHERE v.tenant_id = $1::int AND v.id = $2::text"
     )
     return Query(text, (source_tenant, attachment_id, offset + 1))
+
+
+def _select(selection: Selection, condition: str) -> tuple[str, str]:
+    columns = ", ".join(f'v.{name}::{kind} AS "{_camel(name)}"' for name, kind in _COLUMNS[selection.kind].items())
+    return columns, f'FROM {_view(selection.kind)} v WHERE {condition} ORDER BY v.id COLLATE "C"'
 
 
 def _condition(selection: Selection) -> tuple[str, tuple[object, ...]]:

@@ -17,6 +17,7 @@ import uvloop
 from exporter.certificates import accept_recipients
 from exporter.cms import Sealing
 from exporter.export_errors import ExportError
+from exporter.native import load
 from exporter.objects import ObjectStore, open_store
 from exporter.packer import FileNames, Packer, Packing, Part
 from exporter.planning import PlannedSlice, cut, step_of
@@ -126,6 +127,7 @@ class Work:
         self._tell = tell
         self._selections = selections_of(order)
         self._packing = packing_of(order)
+        self._library = load() if order.is_native else None
         self._counts: dict[FileKind, asyncio.Task[int]] = {}
 
     async def run(self) -> None:
@@ -179,7 +181,7 @@ class Work:
                     await counting.idle()
                     await export_attachments(snapshot, beside, selection, packer)
                 else:
-                    await export_records(snapshot, selection, packer)
+                    await export_records(snapshot, selection, packer, library=self._library)
                 # An empty file stands for an empty result (E7), not for an empty rest.
                 if packer.rows or (order.number == 1 and not order.kept):
                     await packer.finish()

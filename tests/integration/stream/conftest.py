@@ -1,8 +1,9 @@
 """A contact history in a real PostgreSQL, and exports from it that are opened again."""
 
+import ctypes
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +15,7 @@ from exporter.recordstream import export_attachments, export_records
 from exporter.selection import RecordKind, Selection
 from exporter.source import open_snapshot
 from tests.integration.stream.history import History
+from tests.support.native import native
 from tests.support.servers import Databases
 from tests.unit.stream.officers import NOW, officer, openssl_decrypt
 
@@ -24,6 +26,7 @@ class Export:
 
     dsn: str
     folder: Path
+    library: ctypes.CDLL | None = field(default_factory=native)
     command: str = "cms"
 
     async def parts(self, selection: Selection, packing: Packing | None = None) -> list[Part]:
@@ -39,7 +42,7 @@ class Export:
             if selection.kind is RecordKind.ATTACHMENT:
                 await export_attachments(snapshot, beside, selection, packer)
             else:
-                await export_records(snapshot, selection, packer)
+                await export_records(snapshot, selection, packer, library=self.library)
             parts = await packer.finish()
             assert sum(part.rows for part in parts) == await beside.count(selection)
         return parts

@@ -16,9 +16,10 @@ from exporter.packer import FileNames, Packer, Packing
 from exporter.recordstream import export_attachments, export_records
 from exporter.selection import RecordKind, Selection
 from exporter.source import open_snapshot
+from tests.support.native import native
 from tests.unit.stream.officers import NOW, officer
 
-async def main(dsn: str, folder: str, kind: str) -> None:
+async def main(dsn: str, folder: str, kind: str, way: str) -> None:
     selection = Selection(RecordKind(kind), 1)
     names = FileNames(kind, "job", NOW, False)
     packer = Packer(open_store(f"file://{folder}"), "runs", names, Packing([officer().recipient]))
@@ -26,7 +27,7 @@ async def main(dsn: str, folder: str, kind: str) -> None:
         if selection.kind is RecordKind.ATTACHMENT:
             await export_attachments(snapshot, beside, selection, packer)
         else:
-            await export_records(snapshot, selection, packer)
+            await export_records(snapshot, selection, packer, library=native() if way == "here" else None)
         await packer.finish()
     # Not getrusage: what it calls the highest resident size may be that of the process we were forked from.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -43,10 +44,10 @@ ROWS = (
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the highest resident size from /proc")
 
 
-async def exported(database: str, folder: Path, kind: str) -> tuple[int, int]:
+async def exported(database: str, folder: Path, kind: str, way: str = "here") -> tuple[int, int]:
     """Export in a fresh process and return the bytes of the records and the highest resident size (MiB)."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", EXPORT, database, str(folder), kind, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", EXPORT, database, str(folder), kind, way, stdout=asyncio.subprocess.PIPE
     )
     said, _ = await process.communicate()
     assert process.returncode == 0
@@ -55,13 +56,15 @@ async def exported(database: str, folder: Path, kind: str) -> tuple[int, int]:
 
 
 async def test_P8_memory_is_flat_at_any_row_count(history: History, database: str, tmp_path: Path) -> None:
+    ways = ("here", "server")
     await history.connection.execute(ROWS, 1, 100_000)
-    small, resident_small = await exported(database, tmp_path, "Interaction")
+    small = {way: await exported(database, tmp_path, "Interaction", way) for way in ways}
     await history.connection.execute(ROWS, 100_001, 400_000)
-    large, resident_large = await exported(database, tmp_path, "Interaction")
-    assert large == 4 * small > 500_000_000
-    assert resident_large - resident_small <= 16
-    assert resident_large <= 96
+    large = {way: await exported(database, tmp_path, "Interaction", way) for way in ways}
+    for way in ways:
+        assert large[way][0] == 4 * small[way][0] > 500_000_000
+        assert large[way][1] - small[way][1] <= 16
+        assert large[way][1] <= 96
 
 
 async def test_P8_memory_is_flat_at_any_size_of_an_attachment(history: History, database: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from exporter.export_errors import AccessRefused, BadMapping, ExportError, SourceUnavailable
 from exporter.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
 from exporter.source import open_snapshot
+from exporter.source_query import columns_query, records_query
 from tests.integration.stream.conftest import Export
 from tests.integration.stream.history import BEFORE, History, Row, parsed
 from tests.support.servers import Databases, MakePostgres
@@ -26,7 +27,7 @@ async def ids(export: Export, selection: Selection) -> list[object]:
     return [parsed(line)["id"] for line in await export.lines(selection)]
 
 
-async def discard(data: bytes) -> None:
+async def discard(data: bytes | bytearray) -> None:
     """Read on."""
 
 
@@ -144,14 +145,14 @@ async def test_R5_a_source_that_is_not_there_is_a_transient_error(unused_tcp_por
 async def test_R5_a_lost_connection_is_a_transient_error(history: History, database: str) -> None:
     await history.connection.execute(MANY, 20_000)
 
-    async def lose(data: bytes) -> None:
+    async def lose(data: bytes | bytearray) -> None:
         await history.connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'to be lost'"
         )
 
     with pytest.raises(SourceUnavailable):
         async with open_snapshot(database, application="to be lost") as snapshot:
-            await snapshot.stream(INTERACTIONS, lose)
+            await snapshot.stream(records_query(INTERACTIONS), lose)
 
 
 async def test_R5_a_killed_server_is_a_transient_error(make_postgres: MakePostgres) -> None:
@@ -189,7 +190,7 @@ async def test_R5_a_missing_database_is_refused_for_good(postgres: Databases) ->
 
 async def count_by(dsn: str, selection: Selection = INTERACTIONS) -> int:
     async with open_snapshot(dsn) as snapshot:
-        await snapshot.stream(selection, discard)
+        await snapshot.stream(columns_query(selection), discard)
         return await snapshot.count(selection)
 
 
@@ -249,12 +250,12 @@ async def test_R5_rows_without_an_id_fail_for_good_in_words(history: History, ex
 async def test_R6_a_failing_consumer_ends_the_copy_and_frees_the_backend(history: History, database: str) -> None:
     await history.connection.execute(MANY, 50_000)
 
-    async def fail(data: bytes) -> None:
+    async def fail(data: bytes | bytearray) -> None:
         raise RuntimeError("the store is full")
 
     with pytest.raises(RuntimeError, match="the store is full"):
         async with open_snapshot(database, application="to be freed") as snapshot:
-            await snapshot.stream(INTERACTIONS, fail)
+            await snapshot.stream(records_query(INTERACTIONS), fail)
     await eventually(lambda: is_gone(history, "to be freed"), timeout=5)
 
 
@@ -262,13 +263,13 @@ async def test_R6_cancelling_frees_the_backend(history: History, database: str) 
     await history.connection.execute(MANY, 50_000)
     reading = asyncio.Event()
 
-    async def stall(data: bytes) -> None:
+    async def stall(data: bytes | bytearray) -> None:
         reading.set()
         await asyncio.Event().wait()
 
     async def run() -> None:
         async with open_snapshot(database, application="to be cancelled") as snapshot:
-            await snapshot.stream(INTERACTIONS, stall)
+            await snapshot.stream(records_query(INTERACTIONS), stall)
 
     task = asyncio.create_task(run())
     await reading.wait()

@@ -28,3 +28,10 @@ def test_what_is_no_object_is_refused_without_its_value() -> None:
     with pytest.raises(InvalidSettings, match="SLUICE_EXPORTER_STORE_OPTIONS") as refused:
         Settings.load(GIVEN | {"SLUICE_EXPORTER_STORE_OPTIONS": "hidden"})
     assert "hidden" not in str(refused.value)
+
+
+def test_who_makes_the_records_can_be_chosen_and_nothing_else_is_understood() -> None:
+    assert Settings.load(GIVEN).transcoder == "auto"
+    assert Settings.load(GIVEN | {"SLUICE_EXPORTER_TRANSCODER": "server"}).transcoder == "server"
+    with pytest.raises(InvalidSettings, match="SLUICE_EXPORTER_TRANSCODER"):
+        Settings.load(GIVEN | {"SLUICE_EXPORTER_TRANSCODER": "perl"})

@@ -1,0 +1,90 @@
+"""Rows as a binary COPY and as JSON Lines, both written as simply as can be: what the transcoder is compared to."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from struct import pack
+
+from hypothesis import strategies as st
+
+Row = Sequence[object]
+COLUMNS = {
+    "id": "text",
+    "aNumber": "int",
+    "large": "bigint",
+    "isIt": "bool",
+    "attributes": "jsonb",
+    "at": "timestamptz",
+}
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=80)
+instant = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
+VALUES: Mapping[str, st.SearchStrategy[object]] = {
+    "text": text,
+    "int": st.integers(-(2**31), 2**31 - 1),
+    "bigint": st.integers(-(2**63), 2**63 - 1),
+    "bool": st.booleans(),
+    "jsonb": st.dictionaries(text, st.integers() | text, max_size=3).map(json.dumps),
+    "timestamptz": instant,
+}
+rows = st.lists(st.tuples(*(st.none() | VALUES[column] for column in COLUMNS.values())), max_size=6)
+
+
+def copy(rows: Sequence[Row], columns: Mapping[str, str] = COLUMNS) -> bytes:
+    """Write rows as PostgreSQL sends them."""
+    types = list(columns.values())
+    lines = [pack(">h", len(row)) + b"".join(map(field, row, types)) for row in rows]
+    return HEADER + b"".join(lines) + TRAILER
+
+
+def field(value: object, kind: str) -> bytes:
+    if value is None:
+        return pack(">i", -1)
+    sent = _sent(value, kind)
+    return pack(">i", len(sent)) + sent
+
+
+def _sent(value: object, kind: str) -> bytes:
+    match value:
+        case bool():
+            return pack(">?", value)
+        case int():
+            return pack(">i" if kind == "int" else ">q", value)
+        case datetime():
+            return pack(">q", (value - EPOCH) // timedelta(microseconds=1))
+        case _:
+            return (b"\x01" if kind == "jsonb" else b"") + str(value).encode()
+
+
+def line(row: Row, columns: Mapping[str, str] = COLUMNS) -> bytes:
+    """Write a row as PostgreSQL's row_to_json does, and a newline."""
+    pairs = zip(columns.items(), row, strict=True)
+    members = (f'"{key}":{_json(value, kind)}' for (key, kind), value in pairs)
+    return f"{{{','.join(members)}}}\n".encode()
+
+
+def _json(value: object, kind: str) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case datetime():
+            whole, point, fraction = value.replace(tzinfo=None).isoformat().partition(".")
+            return f'"{whole}{point}{fraction.rstrip("0")}+00:00"'
+        case str() if kind == "text":
+            short = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+            escapes = {code: f"\\u{code:04x}" for code in range(32)} | short
+            return f'"{value.translate(escapes)}"'
+        case _:
+            return str(value)
+
+
+def chunks(data: bytes, cuts: Sequence[int]) -> list[bytes]:
+    """Cut bytes at places."""
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(places)]
