@@ -55,7 +55,7 @@ class System:
         return self.databases.dsn(self.database, role=role, password=PASSWORD)
 
     def start(self, package: str, command: str, extra: Mapping[str, str] | None = None) -> "Service":
-        """Start a process of a service; what else its settings need is in `extra`, without the prefix."""
+        """Start a process of a service; what else its settings need is in `extra`: the service's without its prefix."""
         port = free_port()
         prefix = f"SLUICE_{package.upper()}_"
         environment = {
@@ -63,7 +63,7 @@ class System:
             "SLUICE_LOG_FORMAT": "console",
             f"{prefix}POSTGRES": self.dsn(package),
             f"{prefix}HTTP_PORT": str(port),
-            **{prefix + name: value for name, value in (extra or {}).items()},
+            **{name if name.startswith("SLUICE_") else prefix + name: value for name, value in (extra or {}).items()},
         }
         name = f"{package}-{command}-{secrets.token_hex(3)}"
         running = Running(
