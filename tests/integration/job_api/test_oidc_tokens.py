@@ -103,15 +103,18 @@ async def test_U1_clocks_may_differ_by_the_leeway(door: Door) -> None:
 
 
 async def test_U2_without_a_role_claim_access_is_denied(door: Door) -> None:
-    for roles in (None, {}, {"roles": []}, {"roles": ["unheard-of", 7]}, {"roles": {"admin": True}}, "admin"):
+    without: list[Any] = [None, {}, {"roles": []}, {"roles": ["unheard-of", 7]}, {"roles": {"admin": True}}, "admin"]
+    for roles in without:
         answer = await door.get(realm=roles)
         assert answer.status_code == 403, roles
         assert answer.json()["type"].endswith("/access-denied")
 
 
 async def test_U3_a_tenant_that_is_not_here_is_refused(door: Door) -> None:
-    for tenant in (None, str(uuid4()), "Acme", 7, [str(door.tenant.tenant_id)]):
-        answer = await door.get(**{"https://acme.test/tenant": tenant})
+    strange: list[Any] = [None, str(uuid4()), "Acme", 7, [str(door.tenant.tenant_id)]]
+    for tenant in strange:
+        claims: dict[str, Any] = {"https://acme.test/tenant": tenant}
+        answer = await door.get(**claims)
         assert answer.status_code == 403, tenant
         assert answer.json()["type"].endswith("/unknown-tenant")
 
