@@ -29,20 +29,12 @@ class Log:
 
     async def get(self, request: Request, path: str, query: Query = ()) -> dict[str, Any]:
         """Return what is at a path below /api/v1, instants read. Raises the Problem that history answers with."""
-        answer = await self._asked(request, "GET", path, query)
-        try:
-            found = _with_instants(answer.json())
-        except ValueError as error:
-            raise away() from error
-        if not isinstance(found, dict):
-            raise away()
-        return found
+        return _document(await self._asked(request, "GET", path, query))
 
     async def do(self, request: Request, method: str, path: str, query: Query = ()) -> dict[str, Any]:
         """Ask for a change; return what history says of it. Raises the Problem that history answers with."""
         answer = await self._asked(request, method, path, query)
-        found = answer.json() if answer.content else {}
-        return found if isinstance(found, dict) else {}
+        return _document(answer) if answer.content else {}
 
     async def _asked(self, request: Request, method: str, path: str, query: Query) -> httpx.Response:
         answer = await self._sent(request, method, path, query)
@@ -81,6 +73,16 @@ def away() -> Problem:
 def is_away(problem: Problem) -> bool:
     """Return whether a problem is that history is away."""
     return problem.type == "history-unavailable"
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = _with_instants(answer.json())
+    except ValueError as error:
+        raise away() from error
+    if not isinstance(found, dict):
+        raise away()
+    return found
 
 
 def _problem(answer: httpx.Response) -> Problem:
