@@ -1,5 +1,6 @@
 """Plots as SVG: drawn here, coloured by the stylesheet, with nothing inline that the content policy forbids."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 34
-_STEPS = (1, 2, 2.5, 5, 10)
+_STEPS = (1, 2, 2.5, 5, 10, 20)
 _TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 _SECONDS = (1, "s"), (60, "min"), (3600, "h"), (86400, "d")
 
@@ -55,8 +56,8 @@ def throughput(rates: Sequence[Rate], *, length: float) -> Markup | None:
     if len(rates) < 2 or length <= 0:
         return None
     highest = max(rate.per_second for rate in rates)
-    marks = _quantities(highest)
-    frame = _Frame(max(length, rates[-1].end), max(marks[-1], highest, 1e-9))
+    marks = _quantities(max(highest, 1.0))
+    frame = _Frame(max(length, rates[-1].end), max(marks[-1], highest))
     steps = [point for rate in rates for point in ((rate.start, rate.per_second), (rate.end, rate.per_second))]
     area = [(steps[0][0], 0.0), *steps, (steps[-1][0], 0.0)]
     mean = sum(rate.per_second * (rate.end - rate.start) for rate in rates) / max(
@@ -127,13 +128,10 @@ def _picture(frame: _Frame, marks: Sequence[float], words: Callable[[float], str
 
 
 def _quantities(highest: float) -> list[float]:
-    """Return 3 to 6 round values from 0 to at or just above the highest."""
-    rough = max(highest, 1e-9) / 4
-    power = 10.0 ** len(str(int(rough))) / 10 if rough >= 1 else 0.001
-    while power * 10 <= rough:
-        power *= 10
-    step = next(power * each for each in _STEPS if power * each >= rough)
-    return _multiples(step, highest)
+    """Return 2 to 6 round values from 0 to at or just above the highest."""
+    rough = highest / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    return _multiples(next(power * each for each in _STEPS if power * each >= rough), highest)
 
 
 def _moments(longest: float, *, beyond: bool = True) -> list[float]:
