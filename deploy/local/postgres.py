@@ -4,6 +4,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,13 +48,15 @@ class Postgres:
         port: int | None = None,
         log: Path | None = None,
         durable: bool = True,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
+        """`settings` are further ones of the server, which win."""
         self.folder = folder
         self.log = log or folder / "postgres.log"
         self._data = folder / "data"
         self._warden = warden
         self._port = port
-        self._durable = durable
+        self._settings = SETTINGS | ({} if durable else UNSAFE) | dict(settings or {})
         self._ownership = Ownership(folder, "PostgreSQL")
         self.process: Running | None = None
 
@@ -192,8 +195,7 @@ class Postgres:
                 return
 
     def _command(self, programs: Path, account: Account, lock: int) -> Command:
-        settings = SETTINGS | ({} if self._durable else UNSAFE)
-        settings |= {"listen_addresses": LOOPBACK, "port": str(self._port)}
+        settings = self._settings | {"listen_addresses": LOOPBACK, "port": str(self._port)}
         settings["unix_socket_directories"] = str(self.socket_folder or "")
         words = [str(programs / "bin" / "postgres"), "-D", str(self._data)]
         words += [f"--{name}={value}" for name, value in settings.items()]

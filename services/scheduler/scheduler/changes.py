@@ -26,7 +26,7 @@ class _Batch:
 
     known: dict[UUID, Version]
     ruling: dict[UUID, Version] = field(default_factory=dict)
-    unsettled: list[Version] = field(default_factory=list)
+    past: list[Version] = field(default_factory=list)
     ended: set[UUID] = field(default_factory=set)
 
     def take(self, event: JobSaved | JobDeleted, now: datetime) -> None:
@@ -40,8 +40,8 @@ class _Batch:
             self.ended.add(event.job_id)
         if change is not None:
             self.ruling[event.job_id] = change.ruling
-            if change.unsettled is not None:
-                self.unsettled.append(change.unsettled)
+            if change.past is not None:
+                self.past.append(change.past)
 
 
 class Intake:
@@ -63,7 +63,7 @@ class Intake:
             ruling = batch.ruling.values()
             await self._ledger.insert_jobs(database, [each for each in ruling if each.job_id not in batch.known])
             await self._ledger.update_jobs(database, [each for each in ruling if each.job_id in batch.known])
-            await self._ledger.insert_unsettled(database, batch.unsettled)
+            await self._ledger.insert_past(database, batch.past)
             if batch.ended:
                 await self._ledger.end_unsettled(database, batch.ended)
         self._wake()

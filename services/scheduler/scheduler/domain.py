@@ -1,8 +1,8 @@
 """What becomes of each slot: pure, time is an argument.
 
-A job's versions follow each other without a gap: each rules the slots from its saving to the next one's. A version that
-is replaced, or whose job is deleted, before all its slots have a fate stays until they have; so an edit neither loses
-a slot that was due before it nor fires one again (J10).
+A job's versions follow each other without a gap: each rules the slots from its saving to the next one's. One that is
+replaced, or whose job is deleted, stays among the past versions until its slots have a fate; so an edit neither loses a
+slot that was due before it nor fires one again (J10).
 """
 
 from bisect import bisect_left
@@ -40,9 +40,10 @@ Decision = Run | Skip
 """A slot's one fate."""
 
 
-@dataclass(frozen=True, slots=True)
+# One is made for each slot; freezing would take seven times as long.
+@dataclass(slots=True)
 class Version:
-    """One version of a job, as far as its slots need it: it rules those in [since, until).
+    """One version of a job, as far as its slots need it: it rules those in [since, until). Never changed in place.
 
     `next_slot` is the first of them that has no fate yet, None when there is none. `settings` are the frozen settings
     as JSON, as they go into triggers; nothing here looks inside.
@@ -64,10 +65,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a change makes of a job: the version that rules from now on, and the one before while it has slots open."""
+    """What a change makes of a job: the version that rules from now on, and what the one before has become."""
 
     ruling: Version
-    unsettled: Version | None
+    past: Version | None
 
 
 def decide(
@@ -178,12 +179,10 @@ def changed(before: Version | None, job: JobSaved, settings: str) -> Change | No
     return Change(ruling, None if before is None else replaced(before, ruling.since, deleted=False))
 
 
-def replaced(version: Version, until: datetime, *, deleted: bool) -> Version | None:
-    """Return what is left of a version that rules no longer; None when all its slots have their fate."""
-    until = until if version.until is None else min(until, version.until)
-    if version.next_slot is None or version.next_slot >= until:
-        return None
-    return replace(version, until=until, deleted=deleted)
+def replaced(version: Version, until: datetime, *, deleted: bool) -> Version:
+    """Return a version that rules no longer; it has no next slot when all its slots have their fate."""
+    left = version.next_slot if version.next_slot is not None and version.next_slot < until else None
+    return replace(version, until=until, deleted=deleted, next_slot=left)
 
 
 def deleted(before: Version, now: datetime) -> Change | None:

@@ -26,14 +26,17 @@ class Emitter:
     def row(self, version: Version, decision: Decision, run_id: str) -> Row:
         """Return the row that tells of a slot's fate; a slot has one, so the run's id is the event's too."""
         job, slot = str(version.job_id), slot_text(decision.slot)
-        about = f'{{"job_id":"{job}","tenant_id":"{version.tenant_id}","run_id":"{run_id}","slot":"{slot}",'
         if isinstance(decision, Run):
             value = (
-                f'{about}"cause":"{decision.reason}","job_version":{version.number},"settings":{version.settings},'
+                f'{{"job_id":"{job}","tenant_id":"{version.tenant_id}","run_id":"{run_id}","slot":"{slot}",'
+                f'"cause":"{decision.reason}","job_version":{version.number},"settings":{version.settings},'
                 f'"overlap":"{version.overlap}","triggered_at":"{self._now}"}}'
             )
             return self._triggered.row(job, run_id, value.encode())
-        value = f'{about}"reason":"{decision.reason}","job_version":{version.number},"skipped_at":"{self._now}"}}'
+        value = (
+            f'{{"job_id":"{job}","tenant_id":"{version.tenant_id}","run_id":"{run_id}","slot":"{slot}",'
+            f'"reason":"{decision.reason}","job_version":{version.number},"skipped_at":"{self._now}"}}'
+        )
         return self._skipped.row(job, run_id, value.encode())
 
 

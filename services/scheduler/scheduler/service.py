@@ -54,31 +54,30 @@ class Scheduler:
         """Decide the slots that are due of one batch of jobs; return how much there was to do."""
         async with self._ledger.transaction() as database:
             now = await self._ledger.begin(database, stall=STALL)
-            ruling = await self._ledger.claim_due(database, now, self._batch, newest=self._newest_first)
+            ruling, places = await self._ledger.claim_due(database, now, self._batch, newest=self._newest_first)
             unsettled = await self._ledger.claim_unsettled(database, now, self._batch)
             claimed = len(ruling) + len(unsettled)
             if not claimed:
                 return 0
             most = max(1, SLOTS_AT_ONCE // claimed)
-            fates, moved = self._decide(ruling, now, most)
+            fates, following = self._decide(ruling, now, most)
             older = await self._decide_unsettled(database, unsettled, now, most) if unsettled else []
             new = await self._record(database, older + fates, now)
-            await self._ledger.advance(database, moved)
+            await self._ledger.advance(database, places, following)
         count_fates(new, now)
         # While more waits than one batch, every second batch takes the newest: what has just fallen due comes first.
         self._newest_first = len(ruling) == self._batch and not self._newest_first
         return len(ruling) + len(older)
 
-    def _decide(
-        self, ruling: Sequence[Version], now: datetime, most: int
-    ) -> tuple[list[Fate], list[tuple[UUID, datetime | None]]]:
+    def _decide(self, ruling: Sequence[Version], now: datetime, most: int) -> tuple[list[Fate], list[datetime | None]]:
         fates: list[Fate] = []
-        moved: list[tuple[UUID, datetime | None]] = []
+        following: list[datetime | None] = []
         for version in ruling:
             decisions, slot = decide(version, now, missed_after=self._missed_after, most=most)
-            fates += [Fate(version, each, run_id_text(str(version.job_id), slot_text(each.slot))) for each in decisions]
-            moved.append((version.job_id, slot))
-        return fates, moved
+            job = str(version.job_id)
+            fates += [Fate(version, each, run_id_text(job, slot_text(each.slot))) for each in decisions]
+            following.append(slot)
+        return fates, following
 
     async def _decide_unsettled(
         self, database: Connection, unsettled: Sequence[Version], now: datetime, most: int
@@ -87,9 +86,9 @@ class Scheduler:
         fates: list[Fate] = []
         moved: list[tuple[UUID, int, datetime | None]] = []
         for version in unsettled:
-            versions = known.get(version.job_id, [])
-            if versions and versions[0].number < version.number:
-                continue  # in turn: the later ones must be there when their elders' missed slots are judged
+            versions = known[version.job_id]
+            if any(each.number < version.number and each.next_slot is not None for each in versions):
+                continue  # in turn: which missed slots of the later ones run is judged after their elders'
             heirs = [each for each in versions if each.number > version.number]
             decisions, slot = decide(version, now, missed_after=self._missed_after, most=most, heirs=heirs)
             fates += [Fate(version, each, run_id_text(str(version.job_id), slot_text(each.slot))) for each in decisions]

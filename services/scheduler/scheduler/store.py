@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 import asyncpg
@@ -11,6 +12,7 @@ import asyncpg
 from scheduler.domain import Decision, Run, Version
 from shared.errors import TransientError
 from shared.events import Schedule
+from shared.events.values import ScheduleKind
 from shared.postgres import Connection, Pool, Record, connection, queries, transaction
 
 SQL = queries("scheduler")
@@ -22,7 +24,8 @@ class LedgerChanged(TransientError):
     """Another scheduler has taken in the same jobs at the same time; the second look sees what it did."""
 
 
-@dataclass(frozen=True, slots=True)
+# One is made for each slot; freezing would take three times as long.
+@dataclass(slots=True)
 class Fate:
     """A slot, its fate, and the version of the job that it fell under."""
 
@@ -53,17 +56,17 @@ class Ledger:
 
     async def claim_due(
         self, database: Connection, now: datetime, limit: int, *, newest: bool = False
-    ) -> list[Version]:
-        """Lock and return jobs that have a slot due, passing over those that others hold."""
-        query = SQL["claim_newest"] if newest else SQL["claim_due"]
-        return [to_version(row) for row in await database.fetch(query, now, limit)]
+    ) -> tuple[list[Version], list[str]]:
+        """Lock jobs that have a slot due, passing over those that others hold; return them and their rows' places."""
+        rows = await database.fetch(SQL["claim_newest"] if newest else SQL["claim_due"], now, limit)
+        return [to_version(row) for row in rows], [row["place"] for row in rows]
 
     async def claim_unsettled(self, database: Connection, now: datetime, limit: int) -> list[Version]:
         """Lock and return versions that rule no longer and have slots to decide."""
         return [to_version(row) for row in await database.fetch(SQL["claim_unsettled"], now, limit)]
 
     async def versions_of(self, database: Connection, job_ids: Iterable[UUID]) -> dict[UUID, list[Version]]:
-        """Return all versions of some jobs that are known, oldest first."""
+        """Return the versions of some jobs that are still known, oldest first."""
         found: dict[UUID, list[Version]] = {}
         for row in await database.fetch(SQL["heirs"], list(job_ids)):
             found.setdefault(row["job_id"], []).append(to_version(row))
@@ -85,10 +88,10 @@ class Ledger:
         if versions:
             await database.execute(SQL["update_jobs"], *_columns(versions))
 
-    async def insert_unsettled(self, database: Connection, versions: Sequence[Version]) -> None:
-        """Keep versions that rule no longer, until their slots have a fate."""
+    async def insert_past(self, database: Connection, versions: Sequence[Version]) -> None:
+        """Keep versions that rule no longer."""
         if versions:
-            await database.execute(SQL["insert_unsettled"], *_columns(versions))
+            await database.execute(SQL["insert_past"], *_columns(versions))
 
     async def end_unsettled(self, database: Connection, job_ids: Iterable[UUID]) -> None:
         """Note that what older versions of these jobs left open has ended with their deletion."""
@@ -133,19 +136,15 @@ class Ledger:
         """Write the fate of a request to run now; return whether its instant was free."""
         return bool(await database.fetch(SQL["insert_slots"], *([value] for value in fate)))
 
-    async def advance(self, database: Connection, moved: Sequence[tuple[UUID, datetime | None]]) -> None:
-        """Move jobs past their decided slots."""
-        if moved:
-            await database.execute(SQL["advance"], [job for job, _ in moved], [slot for _, slot in moved])
+    async def advance(self, database: Connection, places: Sequence[str], slots: Sequence[datetime | None]) -> None:
+        """Move jobs, by the places of their locked rows, past their decided slots."""
+        if places:
+            await database.execute(SQL["advance"], places, slots)
 
     async def settle(self, database: Connection, moved: Sequence[tuple[UUID, int, datetime | None]]) -> None:
-        """Move versions that rule no longer past their decided slots; those with none left are forgotten."""
-        gone = [(job, number) for job, number, slot in moved if slot is None]
-        left = [each for each in moved if each[2] is not None]
-        if gone:
-            await database.execute(SQL["drop_settled"], *(list(column) for column in zip(*gone, strict=True)))
-        if left:
-            await database.execute(SQL["advance_unsettled"], *(list(column) for column in zip(*left, strict=True)))
+        """Move versions that rule no longer past their decided slots."""
+        if moved:
+            await database.execute(SQL["advance_past"], *(list(column) for column in zip(*moved, strict=True)))
 
     async def next_due(self) -> tuple[datetime, float] | None:
         """Return the first slot without a fate and the seconds until then (negative when late); None without any."""
@@ -158,6 +157,11 @@ class Ledger:
         async with connection(self._pool) as database:
             return int(await database.fetchval(SQL["count_scheduled"]))
 
+    async def drop_old_versions(self, kept: timedelta) -> None:
+        """Forget versions that have ruled no longer for so long, unless an older one of their job has open slots."""
+        async with connection(self._pool) as database:
+            await database.execute(SQL["drop_old_versions"], kept)
+
     async def drop_old_slots(self, kept: timedelta, most: int) -> int:
         """Forget fates decided longer ago than `kept`, `most` at once; return how many."""
         async with connection(self._pool) as database:
@@ -166,10 +170,15 @@ class Ledger:
 
 
 def to_version(row: Record) -> Version:
-    """Return a row of `schedule` or `unsettled` as what the domain decides by."""
-    (job, tenant, number, state, kind, start, immediately, every, catch_up, overlap, settings, *bounds) = row.values()
-    schedule = Schedule(kind=kind, start=start, immediately=immediately, every=every)
+    """Return a row that ends with the columns of `schedule` or `past` as what the domain decides by."""
+    job, tenant, number, state, kind, start, immediately, every, catch_up, overlap, settings, *bounds = row[-15:]
+    schedule = _schedule(kind, start, immediately, every)
     return Version(job, tenant, number, state, schedule, catch_up, overlap, settings, *bounds)
+
+
+@lru_cache(maxsize=8192)
+def _schedule(kind: ScheduleKind, start: datetime, immediately: bool, every: int) -> Schedule:
+    return Schedule(kind=kind, start=start, immediately=immediately, every=every)
 
 
 def _columns(versions: Sequence[Version]) -> list[list[object]]:

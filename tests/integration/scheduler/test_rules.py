@@ -173,7 +173,7 @@ async def test_S7_what_a_stalled_scheduler_holds_is_decided_by_another_within_tw
 async def behind(system: System, job_id: UUID) -> bool:
     (row,) = await system.fetch(
         "scheduler",
-        "SELECT EXISTS (SELECT FROM unsettled WHERE job_id = $1) OR EXISTS"
+        "SELECT EXISTS (SELECT FROM past WHERE job_id = $1 AND next_slot IS NOT NULL) OR EXISTS"
         " (SELECT FROM schedule WHERE job_id = $1 AND next_slot <= now()) AS so",
         job_id,
     )

@@ -42,7 +42,7 @@ class Memory:
     """One job's versions and slots."""
 
     ruling: Version | None = None
-    unsettled: list[Version] = field(default_factory=list)
+    past: list[Version] = field(default_factory=list)
     slots: dict[datetime, Decision] = field(default_factory=dict)
 
     def save(self, told: events.JobSaved) -> None:
@@ -51,25 +51,23 @@ class Memory:
     def delete(self, now: datetime) -> None:
         if self.ruling is not None:
             self._take(deleted(self.ruling, now))
-            self.unsettled = [replace(each, deleted=True) for each in self.unsettled]
+            self.past = [replace(each, deleted=True) if each.next_slot else each for each in self.past]
 
     def _take(self, change: Any) -> None:
         if change is not None:
             self.ruling = change.ruling
-            if change.unsettled is not None:
-                self.unsettled.append(change.unsettled)
+            if change.past is not None:
+                self.past.append(change.past)
 
     def turn(self, now: datetime, most: int = 50) -> int:
         """Decide once what is due; return the number of slots that had no fate before."""
         before = len(self.slots)
-        left: list[Version] = []
-        for version in self.unsettled:
-            heirs = [each for each in self.unsettled if each.number > version.number]
-            heirs += [self.ruling] if self.ruling else []
-            # As the scheduler does: one version after the other, for those after it count in what is caught up.
-            moved = version if left else self._decided(version, now, most, heirs)
-            left += [moved] if moved.next_slot is not None else []
-        self.unsettled = left
+        # As the scheduler does: one version after the other, for those after it count in what is caught up.
+        for number, version in enumerate(self.past):
+            if version.next_slot is not None:
+                heirs = [*self.past[number + 1 :], *([self.ruling] if self.ruling else [])]
+                self.past[number] = self._decided(version, now, most, heirs)
+                break
         if self.ruling is not None:
             self.ruling = self._decided(self.ruling, now, most, [])
         return len(self.slots) - before
@@ -87,8 +85,11 @@ class Memory:
             self.turn(now, most)
 
     def _is_due(self, now: datetime) -> bool:
-        versions = [*self.unsettled, *([self.ruling] if self.ruling else [])]
+        versions = [*self.past, *([self.ruling] if self.ruling else [])]
         return any(each.next_slot is not None and each.next_slot <= now for each in versions)
+
+    def open(self) -> list[Version]:
+        return [each for each in self.past if each.next_slot is not None]
 
     def fates(self) -> dict[datetime, str]:
         return {slot: self.slots[slot].reason for slot in sorted(self.slots)}

@@ -200,7 +200,7 @@ def test_S7_a_hundred_thousand_missed_slots_before_an_edit_are_settled_in_pieces
     ledger.settle(NOON + 2 * SECOND, 2000)
     assert len(ledger.slots) == 100_000
     assert ledger.fates()[NOON] == "schedule"
-    assert ledger.unsettled == []
+    assert ledger.open() == []
 
 
 def test_S7_a_clock_that_is_set_back_between_two_savings_gives_no_slot_to_both() -> None:

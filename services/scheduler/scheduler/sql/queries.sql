@@ -2,16 +2,17 @@
 SELECT ledger_now() AS now, set_config('idle_in_transaction_session_timeout', $1, true);
 
 -- claim_due: jobs with a slot that is due, oldest first; rows that another scheduler works on are passed over
-SELECT * FROM schedule WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
+SELECT ctid::text AS place, * FROM schedule WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- claim_newest: the same from the other end, so that those just due do not wait behind what was missed long ago
-SELECT * FROM schedule WHERE next_slot <= $1 ORDER BY next_slot DESC LIMIT $2 FOR UPDATE SKIP LOCKED;
+SELECT ctid::text AS place, * FROM schedule
+WHERE next_slot <= $1 ORDER BY next_slot DESC LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- claim_unsettled: versions that rule no longer and have slots to decide
-SELECT * FROM unsettled WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
+SELECT * FROM past WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 
--- heirs: all versions of some jobs that are known, oldest first
-SELECT * FROM unsettled WHERE job_id = ANY ($1::uuid[])
+-- heirs: the versions of some jobs that are still known, oldest first
+SELECT * FROM past WHERE job_id = ANY ($1::uuid[])
 UNION ALL SELECT * FROM schedule WHERE job_id = ANY ($1::uuid[])
 ORDER BY job_id, version;
 
@@ -41,8 +42,8 @@ FROM unnest(
             until, deleted, next_slot)
 WHERE schedule.job_id = new.job_id;
 
--- insert_unsettled: versions that rule no longer and have slots without a fate
-INSERT INTO unsettled (
+-- insert_past: versions that rule no longer
+INSERT INTO past (
     job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
     deleted, next_slot)
 SELECT * FROM unnest(
@@ -51,7 +52,7 @@ SELECT * FROM unnest(
 ON CONFLICT DO NOTHING;
 
 -- end_unsettled: jobs are deleted; what their older versions left open ends with them
-UPDATE unsettled SET deleted = true WHERE job_id = ANY ($1::uuid[]);
+UPDATE past SET deleted = true WHERE job_id = ANY ($1::uuid[]) AND next_slot IS NOT NULL;
 
 -- insert_slots: write fates; returns the slots that had none yet
 INSERT INTO slot (job_id, at, run_id, version, fate, reason, decided_at)
@@ -66,27 +67,27 @@ SELECT at, run_id FROM slot WHERE job_id = $1 AND at >= $2 AND at < $2 + interva
 -- job_is_deleted: whether the ledger knows of a job's deletion
 SELECT deleted FROM schedule WHERE job_id = $1;
 
--- advance: move jobs past the slots that have just got their fate
+-- advance: move jobs past the slots that have just got their fate; their rows are locked, so they stay where they are
 UPDATE schedule
 SET next_slot = moved.next_slot
-FROM unnest($1::uuid[], $2::timestamptz[]) AS moved (job_id, next_slot)
-WHERE schedule.job_id = moved.job_id;
+FROM unnest($1::text[]::tid[], $2::timestamptz[]) AS moved (place, next_slot)
+WHERE schedule.ctid = moved.place;
 
--- advance_unsettled: the same for versions that rule no longer
-UPDATE unsettled
+-- advance_past: the same for versions that rule no longer
+UPDATE past
 SET next_slot = moved.next_slot
 FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS moved (job_id, version, next_slot)
-WHERE unsettled.job_id = moved.job_id AND unsettled.version = moved.version;
+WHERE past.job_id = moved.job_id AND past.version = moved.version;
 
--- drop_settled: versions that rule no longer and whose slots all have a fate
-DELETE FROM unsettled
-USING unnest($1::uuid[], $2::bigint[]) AS settled (job_id, version)
-WHERE unsettled.job_id = settled.job_id AND unsettled.version = settled.version;
+-- drop_old_versions: versions that nobody asks for any more; an older one with open slots is judged by those after it
+DELETE FROM past
+WHERE next_slot IS NULL AND until < ledger_now() - $1::interval
+    AND NOT EXISTS (SELECT FROM past AS older WHERE older.job_id = past.job_id AND older.next_slot IS NOT NULL);
 
 -- next_due: the first slot that has no fate, if any, and how many seconds it is away
 SELECT next_slot, extract(epoch FROM next_slot - ledger_now())::float8 AS seconds
 FROM (SELECT least(
-    (SELECT min(next_slot) FROM schedule WHERE next_slot IS NOT NULL), (SELECT min(next_slot) FROM unsettled)
+    (SELECT min(next_slot) FROM schedule WHERE next_slot IS NOT NULL), (SELECT min(next_slot) FROM past)
 ) AS next_slot) AS first;
 
 -- count_scheduled: jobs that have a next slot

@@ -25,8 +25,9 @@ CREATE TABLE schedule (
 );
 CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL;
 
--- Versions that rule no longer and still have slots without a fate, all before `until`. Empty but for moments.
-CREATE TABLE unsettled (
+-- Versions that rule no longer. Those with slots without a fate, all before `until`, have a `next_slot`; the others are
+-- kept for a day, as what was in force then is asked for: by the auditor, and where an older one catches up.
+CREATE TABLE past (
     job_id uuid NOT NULL,
     tenant_id uuid NOT NULL,
     version bigint NOT NULL,
@@ -41,10 +42,11 @@ CREATE TABLE unsettled (
     since timestamptz NOT NULL,
     until timestamptz NOT NULL,
     deleted boolean NOT NULL,
-    next_slot timestamptz NOT NULL CHECK (next_slot >= since AND next_slot < until),
+    next_slot timestamptz CHECK (next_slot >= since AND next_slot < until),
     PRIMARY KEY (job_id, version)
 );
-CREATE INDEX unsettled_next_slot ON unsettled (next_slot);
+CREATE INDEX past_next_slot ON past (next_slot) WHERE next_slot IS NOT NULL;
+CREATE INDEX past_until ON past (until);
 
 -- The slot ledger: every slot of every job, once, with its one fate, and the version of the job that it fell under.
 CREATE TABLE slot (
@@ -74,15 +76,15 @@ CREATE TABLE audit (
 
 -- Events written with the change that they tell, until a relay has published them.
 CREATE TABLE outbox (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     shard smallint NOT NULL,
     topic text NOT NULL,
     key bytea NOT NULL,
     value bytea,
     headers bytea NOT NULL,
-    written_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-CREATE INDEX outbox_shard ON outbox (shard, id);
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (shard, id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 CREATE FUNCTION outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(current_schema() || '_outbox', '');

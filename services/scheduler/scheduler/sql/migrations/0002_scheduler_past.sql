@@ -1,0 +1,63 @@
+-- All past versions are kept for a day, not only those with open slots; one index of the outbox instead of two.
+-- depends: 0001_scheduler_initial
+
+-- migrate: apply
+-- Versions that rule no longer. Those with slots without a fate, all before `until`, have a `next_slot`; the others are
+-- kept for a day, as what was in force then is asked for: by the auditor, and where an older one catches up.
+CREATE TABLE past (
+    job_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    version bigint NOT NULL,
+    state text NOT NULL,
+    kind text NOT NULL,
+    start timestamptz NOT NULL,
+    immediately boolean NOT NULL,
+    every integer NOT NULL,
+    catch_up text NOT NULL,
+    overlap text NOT NULL,
+    settings text NOT NULL,
+    since timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    deleted boolean NOT NULL,
+    next_slot timestamptz CHECK (next_slot >= since AND next_slot < until),
+    PRIMARY KEY (job_id, version)
+);
+CREATE INDEX past_next_slot ON past (next_slot) WHERE next_slot IS NOT NULL;
+CREATE INDEX past_until ON past (until);
+
+INSERT INTO past SELECT * FROM unsettled;
+DROP TABLE unsettled;
+
+ALTER TABLE outbox DROP CONSTRAINT outbox_pkey;
+DROP INDEX outbox_shard;
+ALTER TABLE outbox ADD PRIMARY KEY (shard, id);
+-- What is published is deleted: the index must not fill with the traces of it.
+ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+
+-- migrate: rollback
+ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);
+ALTER TABLE outbox DROP CONSTRAINT outbox_pkey;
+ALTER TABLE outbox ADD PRIMARY KEY (id);
+CREATE INDEX outbox_shard ON outbox (shard, id);
+
+CREATE TABLE unsettled (
+    job_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    version bigint NOT NULL,
+    state text NOT NULL,
+    kind text NOT NULL,
+    start timestamptz NOT NULL,
+    immediately boolean NOT NULL,
+    every integer NOT NULL,
+    catch_up text NOT NULL,
+    overlap text NOT NULL,
+    settings text NOT NULL,
+    since timestamptz NOT NULL,
+    until timestamptz NOT NULL,
+    deleted boolean NOT NULL,
+    next_slot timestamptz NOT NULL CHECK (next_slot >= since AND next_slot < until),
+    PRIMARY KEY (job_id, version)
+);
+CREATE INDEX unsettled_next_slot ON unsettled (next_slot);
+INSERT INTO unsettled SELECT * FROM past WHERE next_slot IS NOT NULL;
+DROP TABLE past;
