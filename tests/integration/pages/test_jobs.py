@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 from shared.clock import SystemClock
 from tests.integration.job_api.stories import Story
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant
+from tests.integration.pages.keys import reach
 from tests.integration.pages.site import Door, Site, audited, too_wide
 from tests.support.wait import eventually
 
@@ -118,15 +119,6 @@ async def test_J4_J5_J9_with_the_keyboard_alone_a_job_is_suspended_run_and_delet
     await expect(page.get_by_role("status")).to_contain_text("The job is deleted")
     await expect(page.get_by_role("row", name="Other")).to_be_visible()
     await expect(page.get_by_role("row", name="Mine")).to_have_count(0)
-
-
-async def reach(page: Page, wanted: Any, *, back: bool = False) -> None:
-    """Go to a control with the Tab key."""
-    for _ in range(60):
-        await page.keyboard.press("Shift+Tab" if back else "Tab")
-        if await wanted.evaluate("element => element === document.activeElement"):
-            return
-    pytest.fail(f"the Tab key does not lead to {wanted}")
 
 
 async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page: Door) -> None:

@@ -11,6 +11,7 @@ from job_api.api.roles import Reader
 from job_api.api.views import UtcInstant
 from job_api.domain import ScheduleDraft
 from job_api.domain.schedules import in_words
+from job_api.domain.sizes import size_warning
 from job_api.service import Estimates, Jobs
 
 _PREVIEW: dict[str, Any] = {"schedule": {"kind": "hourly", "every": 4, "start": "2027-01-04T06:00:00Z"}, "count": 5}
@@ -18,7 +19,7 @@ _SLOTS: dict[str, Any] = {
     "words": "every 4 hours from 00:00 UTC",
     "slots": ["2027-01-04T08:00:00Z", "2027-01-04T12:00:00Z", "2027-01-04T16:00:00Z"],
 }
-_ESTIMATE: dict[str, Any] = {"rows": 200000, "bytes": 283115520, "reason": None}
+_ESTIMATE: dict[str, Any] = {"rows": 200000, "bytes": 283115520, "reason": None, "warning": None}
 
 
 class PreviewBody(Body):
@@ -47,6 +48,7 @@ class EstimateOut(BaseModel):
     rows: int | None
     bytes: int | None
     reason: str | None
+    warning: str | None = Field(description="where a single file would be too large for OpenSSL's own command")
 
 
 def planning_routes(jobs: Jobs, estimates: Estimates) -> APIRouter:
@@ -71,6 +73,7 @@ def planning_routes(jobs: Jobs, estimates: Estimates) -> APIRouter:
     )
     async def estimate(who: Reader, draft: JobDraft) -> EstimateOut:
         found = await estimates.of((await jobs.check(who, draft.to_domain())).settings)
-        return EstimateOut(rows=found.rows, bytes=found.bytes, reason=found.reason)
+        warning = size_warning(draft.split_size, found.bytes)
+        return EstimateOut(rows=found.rows, bytes=found.bytes, reason=found.reason, warning=warning)
 
     return routes

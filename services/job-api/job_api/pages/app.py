@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from job_api.api.problems import problem_of
 from job_api.api.roles import READERS
+from job_api.pages.editor import Editor
 from job_api.pages.entry import logging_in, logging_out, login_form
 from job_api.pages.job_pages import job_pages
 from job_api.pages.log_pages import log_pages
@@ -64,6 +65,7 @@ def pages_app(
 ) -> Starlette:
     """Return the application of the pages."""
     around = Surroundings(certificates, history, clock)
+    editor = Editor(access, jobs, certificates, estimates, history, clock)
 
     def page(path: str, handler: Page, method: str = "GET") -> Route:
         return Route(path, handler, methods=[method])
@@ -74,7 +76,7 @@ def pages_app(
             page("/login", login_form),
             page("/login", partial(logging_in, door), "POST"),
             page("/logout", partial(logging_out, access), "POST"),
-            *job_pages(access, jobs, around, clock),
+            *job_pages(access, jobs, around, editor, clock),
             *log_pages(access, history, clock),
             Mount("/static", _Static(directory=str(files("job_api.pages") / "static"))),
             Route("/{path:path}", partial(_nothing, access), methods=["GET"]),

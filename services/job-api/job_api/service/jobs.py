@@ -18,7 +18,7 @@ from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
 from shared.events import JobDeleted, JobSaved, RunNow, Schedule
-from shared.timetable import run_id_of_request
+from shared.timetable import run_id_of_request, whole_second
 
 _SAVED = TypeAdapter(JobSaved)
 Redraft = Callable[[Job], Draft]
@@ -128,13 +128,18 @@ class Jobs:
         async with self._database.looking(who.tenant_id) as database:
             return settled(draft, await jobs.context(database, who.tenant_id, self._clock.now()))
 
-    def preview(self, draft: ScheduleDraft, count: int) -> tuple[Schedule, list[datetime]]:
-        """Return a schedule that is not saved yet, and its next slots (J12). Raises Invalid."""
+    def preview(
+        self, draft: ScheduleDraft, count: int, previous: Schedule | None = None
+    ) -> tuple[Schedule, list[datetime]]:
+        """Return a schedule that is not saved yet, and its next slots (J12). Raises Invalid.
+
+        `previous` is that of the job which is edited: what it had done at once is not done again (J10).
+        """
         now = self._clock.now()
-        if faults := tuple(schedule_faults(draft, now=now, previous=None)):
+        if faults := tuple(schedule_faults(draft, now=now, previous=previous)):
             raise Invalid(*faults)
-        schedule = settled_schedule(draft, now=now, previous=None)
-        since = schedule.start if schedule.immediately else now
+        schedule = settled_schedule(draft, now=now, previous=previous)
+        since = schedule.start if schedule.immediately and schedule.start >= whole_second(now) else now
         return schedule, timetable.preview(schedule, count, since - timedelta(microseconds=1))
 
     async def tenant(self, who: Identity) -> Tenant:

@@ -310,6 +310,50 @@ function choosing(form) {
   say();
 }
 
+// ---- the editor of jobs: what comes of it, while somebody types ----
+function editing(form) {
+  const asked = {};
+  const moments = [...form.querySelectorAll("input[type=datetime-local]")];
+  const ask = async (part) => {
+    asked[part]?.abort();
+    asked[part] = new AbortController();
+    const body = new URLSearchParams(new FormData(form));
+    const answer = await fetch(`/jobs/ahead/${part}`, { method: "POST", body, signal: asked[part].signal });
+    if (!answer.ok || answer.redirected) return;
+    const place = document.getElementById(`ahead-${part}`);
+    place.innerHTML = await answer.text();
+    localTimes(place);
+  };
+  const soon = {};
+  const later = (part, wait) => {
+    clearTimeout(soon[part]);
+    soon[part] = setTimeout(() => ask(part).catch(() => undefined), wait); // away for a moment, or typed on meanwhile
+  };
+  const beside = () => {
+    for (const field of moments) {
+      const at = new Date(`${field.value}Z`);
+      const words = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+      form.querySelector(`output[for=${field.id}]`).textContent = field.value ? `= ${words.format(at)} your time` : "";
+    }
+  };
+  form.addEventListener("input", () => {
+    beside();
+    later("slots", 200);
+    later("size", 600);
+  });
+  form.addEventListener("submit", (event) => {
+    // The browser sends nothing of a date that is typed in part: let it say so, and lose nothing.
+    const partly = moments.find((field) => field.validity.badInput && field.offsetParent);
+    if (partly) {
+      event.preventDefault();
+      partly.reportValidity();
+    }
+  });
+  document.getElementById("faults")?.focus();
+  beside();
+  later("size", 0);
+}
+
 document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKey);
 document.addEventListener("change", (event) => {
@@ -319,5 +363,7 @@ document.addEventListener("change", (event) => {
 toolbar();
 localTimes(document);
 for (const form of document.querySelectorAll("form")) choosing(form);
+const editor = document.getElementById("editor");
+if (editor) editing(editor);
 const root = document.querySelector("[data-stream]");
 if (root) liveUpdates(root);

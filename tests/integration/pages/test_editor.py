@@ -1,0 +1,275 @@
+"""The editor of jobs: new, cloned, changed, with and without a script, and against what people try."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant
+from tests.integration.pages.keys import reach
+from tests.integration.pages.site import Door, Site, audited, too_wide
+
+XSS = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}"
+NEXT_YEAR = datetime.now(UTC).year + 1
+
+
+async def only_job(tenant: Tenant) -> dict[str, Any]:
+    items = (await tenant.client.get("/api/v1/jobs")).json()["items"]
+    assert len(items) == 1
+    found: dict[str, Any] = items[0]
+    return found
+
+
+async def test_J4_with_the_keyboard_alone_a_job_is_made_cloned_and_edited(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    page = await open_page(tenant)
+    await page.goto("/jobs")
+    await reach(page, page.get_by_role("link", name="Add new job"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Title")).to_be_focused()
+    await page.keyboard.type("Made by keys")
+    await reach(page, page.get_by_role("radio", name="Daily"))
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.get_by_role("radio", name="Hourly")).to_be_checked()
+    await reach(page, page.get_by_label("Every"))
+    await page.keyboard.type("4")
+    await reach(page, page.get_by_role("radio", name="At a date and time"))
+    await page.keyboard.press("ArrowLeft")
+    await reach(page, page.get_by_role("button", name="Save"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_have_text("The job is saved.")
+    made = await only_job(tenant)
+    assert (made["title"], made["schedule_words"]) == ("Made by keys", "every 4 hours from 00:00 UTC")
+    await reach(page, page.get_by_role("radio", name="Made by keys"))
+    await page.keyboard.press("Space")
+    await reach(page, page.locator("summary.button"), back=True)
+    await page.keyboard.press("Enter")
+    await reach(page, page.get_by_role("button", name="Clone selected"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Title")).to_have_value("Made by keys")
+    await page.keyboard.press("Control+A")
+    await page.keyboard.type("The clone")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("row", name="The clone")).to_contain_text("every 4 hours from 00:00 UTC")
+    await reach(page, page.get_by_role("radio", name="The clone"))
+    await page.keyboard.press("Space")
+    await reach(page, page.get_by_role("button", name="Edit"), back=True)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Edit “The clone”")).to_be_visible()
+    await reach(page, page.get_by_label("Description"))
+    await page.keyboard.type("Changed by keys")
+    await reach(page, page.get_by_role("button", name="Save changes"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("row", name="The clone")).to_contain_text("Changed by keys")
+
+
+async def test_J12_the_slots_follow_what_is_typed_in_utc_and_local_time(open_page: Door, tenant: Tenant) -> None:
+    page = await open_page(tenant, zone="America/New_York")
+    await page.goto("/jobs/new")
+    assert await audited(page) == []
+    slots = page.locator("#ahead-slots")
+    await page.get_by_role("radio", name="Hourly").check()
+    await page.get_by_label("Every").fill("5")
+    await page.get_by_label("Start at").fill(f"{NEXT_YEAR}-03-01T06:30")
+    await expect(slots).to_contain_text("Every 5 hours from 00:00 UTC")
+    shown = [line.split("\n")[0] for line in await slots.get_by_role("listitem").all_inner_texts()]
+    assert shown == [f"{NEXT_YEAR}-03-0{day} UTC" for day in ("1 10:00", "1 15:00", "1 20:00", "2 00:00", "2 05:00")]
+    await expect(slots.get_by_role("listitem").first).to_contain_text("05:00 your time")
+    await expect(page.locator("output[for=start]")).to_contain_text("01:30 your time")
+    await page.get_by_role("radio", name="Once").check()
+    await expect(slots.get_by_role("listitem")).to_have_count(1)
+    await page.get_by_label("Start at").fill("2020-01-01T00:00")
+    await expect(slots).to_contain_text(re.compile("is in the past", re.IGNORECASE))
+    await expect(page.locator("#ahead-size")).to_contain_text("A job can be saved without an estimate.")
+
+
+async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_page: Door, tenant: Tenant) -> None:
+    page = await open_page(tenant)
+    await page.goto("/jobs/new")
+    await page.get_by_role("radio", name="A numbered set of files").check()
+    await page.get_by_label("Each with at most").fill("1.5")
+    await expect(page.locator("#ahead-size")).to_contain_text("OpenSSL's own command cannot decrypt such a file")
+    await page.get_by_label("Each with at most").fill("1")
+    await expect(page.locator("#ahead-size")).not_to_contain_text("OpenSSL")
+
+
+async def test_S1_the_form_shows_only_what_applies(open_page: Door, tenant: Tenant) -> None:
+    page = await open_page(tenant, javascript=False)
+    await page.goto("/jobs/new")
+    every, start, media = (
+        page.get_by_label("Every"),
+        page.get_by_label("Start at"),
+        page.get_by_label("All media types"),
+    )
+    await expect(every).to_be_visible()
+    await page.get_by_role("radio", name="Once").check()
+    await expect(every).to_be_hidden()
+    await page.get_by_role("radio", name="Immediately").check()
+    await expect(start).to_be_hidden()
+    await expect(page.get_by_label("E-mail")).to_be_hidden()
+    await media.uncheck()
+    await expect(page.get_by_label("E-mail")).to_be_visible()
+    await page.get_by_role("radio", name="Contacts").check()
+    await expect(media).to_be_hidden()
+    await expect(page.get_by_label("Before", exact=False).and_(page.locator("#window_end"))).to_be_hidden()
+    await page.get_by_role("radio", name="A fixed time").check()
+    await expect(page.get_by_label("Before", exact=False).and_(page.locator("#window_end"))).to_be_visible()
+
+
+async def test_J1_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
+    open_page: Door, tenant: Tenant
+) -> None:
+    page = await open_page(tenant, width=320)
+    await page.goto("/jobs/new")
+    await page.get_by_label("Title").fill("   ")
+    await page.get_by_label("Description").fill("Two\nlines")
+    await page.get_by_label("All media types").uncheck()
+    await page.get_by_role("radio", name="Hourly").check()
+    await page.get_by_label("Every").fill("25")
+    await page.get_by_label("Start at").fill(f"{NEXT_YEAR}-03-01T06:30")
+    await page.get_by_role("radio", name="A fixed time").check()
+    await page.get_by_label("From").fill("2026-02-01T00:00")
+    await page.get_by_label("Before", exact=False).and_(page.locator("#window_end")).fill("2026-01-01T00:00")
+    await page.get_by_role("radio", name="A numbered set of files").check()
+    await page.get_by_label("Each with at most").fill("0.5")
+    await page.get_by_label("Unit of size").select_option("MiB")
+    await page.get_by_role("radio", name="Chosen certificates only").check()
+    await page.get_by_text("More choices").click()
+    await page.get_by_label("Attempts").fill("many")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("alert")).to_be_focused()
+    for name in ("title", "media", "every", "window_end", "split_number", "certificates", "attempts"):
+        await expect(page.locator(f"#fault-{name}")).to_be_visible()
+    await expect(page.get_by_label("Title")).to_have_attribute("aria-describedby", "fault-title")
+    for label, value in {
+        "Description": "Two\nlines",
+        "Every": "25",
+        "Start at": f"{NEXT_YEAR}-03-01T06:30",
+        "Before": "2026-01-01T00:00",
+        "Each with at most": "0.5",
+    }.items():
+        await expect(page.get_by_label(label)).to_have_value(value)
+    assert (await audited(page), await too_wide(page)) == ([], 0)
+
+
+async def test_I3_a_change_by_somebody_else_is_shown_and_not_overwritten(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    job = await tenant.job(title="Ours", schedule=HOURLY)
+    page = await open_page(tenant)
+    await page.goto(f"/jobs/{job['id']}/edit")
+    changed = await tenant.client.patch(
+        f"/api/v1/jobs/{job['id']}", json={"title": "Theirs"}, headers={"If-Match": '"1"'}
+    )
+    assert changed.status_code == 200
+    await page.get_by_label("Title").fill("Mine")
+    await page.get_by_role("button", name="Save changes").click()
+    alert = page.get_by_role("alert")
+    await expect(alert).to_contain_text("Somebody else has changed this job")
+    await expect(alert.get_by_role("row", name="Title")).to_contain_text("Theirs")
+    assert (await only_job(tenant))["title"] == "Theirs"
+    assert await audited(page) == []
+    await expect(page.get_by_label("Title")).to_have_value("Mine")
+    await page.get_by_role("button", name="Save changes").click()
+    await expect(page.get_by_role("row", name="Mine")).to_be_visible()
+    assert (await only_job(tenant))["version"] == 3
+
+
+async def test_J8_a_job_that_runs_once_is_not_edited(open_page: Door, tenant: Tenant) -> None:
+    once = await tenant.job(title="Just once", schedule=ONCE_NOW)
+    page = await open_page(tenant)
+    await page.goto(f"/jobs/{once['id']}/edit")
+    await expect(page.get_by_text("A job that runs once cannot be edited: clone it, or delete it.")).to_be_visible()
+    await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    await page.goto(f"/jobs/new?clone={once['id']}")
+    await expect(page.get_by_role("radio", name="Immediately")).to_be_checked()
+
+
+async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    page = await open_page(tenant, javascript=False)
+    await page.goto("/jobs")
+    await page.get_by_role("link", name="Add new job").click()
+    await page.get_by_label("Title").fill("By hand")
+    await page.get_by_label("All media types").uncheck()
+    await page.get_by_label("Chat").check()
+    await page.get_by_label("Start at").fill(f"{NEXT_YEAR}-03-01T06:30")
+    await page.get_by_role("button", name="Check").click()
+    await expect(page.locator("#ahead-slots").get_by_role("listitem")).to_have_count(5)
+    await expect(page.get_by_label("Chat")).to_be_checked()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_have_text("The job is saved.")
+    job = await only_job(tenant)
+    assert (job["media_types"], job["schedule"]["start"]) == (["chat"], f"{NEXT_YEAR}-03-01T06:30:00Z")
+    await page.get_by_role("button", name="Edit").click()
+    await expect(page.get_by_role("status")).to_contain_text("Choose a job first")
+    await page.get_by_role("radio", name="By hand").check()
+    await page.get_by_role("button", name="Edit").click()
+    await page.get_by_label("Title").fill("By hand again")
+    await page.get_by_role("button", name="Save changes").click()
+    await page.get_by_role("switch", name="By hand again is active").click()
+    await expect(page.get_by_role("row", name="By hand again")).to_contain_text("Suspended")
+    await page.get_by_role("radio", name="By hand again").check()
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("button", name="Delete the job").click()
+    await expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
+
+
+async def test_U4_what_people_type_comes_out_as_text_everywhere(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    page = await open_page(tenant)
+    page.on("dialog", lambda dialog: asyncio.ensure_future(reject(dialog)))
+    alarms: list[str] = []
+
+    async def reject(dialog: Any) -> None:
+        alarms.append(dialog.message)
+        await dialog.dismiss()
+
+    await page.goto("/jobs/new")
+    await page.get_by_label("Title").fill(XSS)
+    await page.get_by_label("Description").fill(XSS)
+    await page.get_by_label("Every").fill(XSS)
+    await page.get_by_role("radio", name="Immediately").check()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_label("Title")).to_have_value(XSS)
+    await expect(page.get_by_label("Every")).to_have_value(XSS)
+    await page.get_by_label("Every").fill("1")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("row").filter(has_text=XSS)).to_be_visible()
+    for path in (f"/jobs?search={XSS}", f"/jobs?source={XSS}", f"/login?next={XSS}", f"/jobs/new?next={XSS}"):
+        await page.goto(path)
+        assert await page.locator("img[src=x], main script").count() == 0
+    job = await only_job(tenant)
+    for path in (f"/jobs/{job['id']}/edit", f"/jobs/{job['id']}/delete", f"/jobs/new?clone={job['id']}"):
+        await page.goto(path)
+        assert await page.locator("img[src=x], main script").count() == 0
+        await expect(page.get_by_text("49", exact=True)).to_have_count(0)
+    assert alarms == []
+
+
+FORGED = """async ([path, fields]) => (await fetch(path, {
+  method: "POST", redirect: "manual", body: new URLSearchParams(fields)
+})).status"""
+
+
+@pytest.mark.parametrize("path", ["suspend", "delete", "edit"])
+async def test_U4_a_forged_form_is_refused(open_page: Door, tenant: Tenant, path: str) -> None:
+    job = await tenant.job(title="Not to be touched", schedule=HOURLY)
+    page = await open_page(tenant)
+    await page.goto("/jobs")
+    for fields in ({}, {"csrf": "0" * 16 + "." + "0" * 64}, {"csrf": ""}):
+        assert await page.evaluate(FORGED, [f"/jobs/{job['id']}/{path}", fields]) == 403
+    assert await forged_from_elsewhere(page, f"/jobs/{job['id']}/{path}") == 403
+    now = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()
+    assert (now["version"], now["state"]) == (1, "active")
+
+
+async def forged_from_elsewhere(page: Page, path: str) -> int:
+    """Send a form as a page of another site would make the browser send it: with its cookies, and a token even."""
+    token = await page.locator("input[name=csrf]").first.get_attribute("value")
+    answer = await page.request.post(
+        path, form={"csrf": token or ""}, headers={"Sec-Fetch-Site": "cross-site"}, max_redirects=0
+    )
+    return answer.status
