@@ -233,3 +233,13 @@ def unheld(value: Any, schema: Any, path: str) -> list[str]:
         return []
     parts = schema.get("properties", {})
     return [found for name, each in value.items() for found in unheld(each, parts.get(name, {}), f"{path}.{name}")]
+
+
+def test_an_identity_provider_is_told_of_to_the_apis_alone() -> None:
+    told = {name: environment("full", pod).get("SLUICE_OIDC_ISSUER") for name, pod in pods("full")}
+    apis = {"sluice-job-api", "sluice-history-api", "sluice-migrate-job-api", "sluice-migrate-history"}
+    assert {name for name, issuer in told.items() if issuer == "https://id.example.com"} == apis
+    assert all(not issuer for name, issuer in told.items() if name not in apis)
+    policies = {each["metadata"]["name"]: each["spec"] for each in of_kind("full", "NetworkPolicy")}
+    ways_out = [rule["ports"] for rule in policies["sluice-job-api"]["egress"]]
+    assert [{"port": 443, "protocol": "TCP"}] in ways_out

@@ -96,6 +96,16 @@ SLUICE_JOB_API_HISTORY_URL: {{ include "sluice.scheme" .root }}://{{ include "sl
 SLUICE_JOB_API_HISTORY_CA_FILE: /tls/http/{{ .root.Values.tls.caKey }}
 {{- end }}
 {{- end }}
+{{- if and .process.api .root.Values.oidc.issuer }}
+SLUICE_OIDC_ISSUER: {{ .root.Values.oidc.issuer | quote }}
+SLUICE_OIDC_AUDIENCE: {{ required "oidc.audience belongs to oidc.issuer" .root.Values.oidc.audience | quote }}
+{{- range $name, $value := .root.Values.oidc.settings }}
+SLUICE_OIDC_{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- if and (eq .process.package "job_api") .root.Values.oidc.clientSecret.name }}
+SLUICE_JOB_API_OIDC_CLIENT_SECRET_FILE: /secrets/oidc/client-secret
+{{- end }}
+{{- end }}
 {{- if eq .process.package "exporter" }}
 SLUICE_EXPORTER_SLOTS: {{ $values.slots | quote }}
 SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
@@ -124,6 +134,9 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 {{- if .root.Values.tls.secret }}
 - {name: http-tls, mountPath: /tls/http, readOnly: true}
 {{- end }}
+{{- if and (eq .process.package "job_api") .root.Values.oidc.clientSecret.name }}
+- {name: oidc, mountPath: /secrets/oidc, readOnly: true}
+{{- end }}
 {{- if and .process.store .root.Values.store.persistentVolumeClaim }}
 - {name: store, mountPath: /store}
 {{- end }}
@@ -150,6 +163,12 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 {{- with .root.Values.tls.secret }}
 - name: http-tls
   secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if and (eq .process.package "job_api") .root.Values.oidc.clientSecret.name }}
+{{- with .root.Values.oidc.clientSecret }}
+- name: oidc
+  secret: {secretName: {{ .name }}, defaultMode: 0440, items: [{key: {{ .key }}, path: client-secret}]}
+{{- end }}
 {{- end }}
 {{- if and .process.store .root.Values.store.persistentVolumeClaim }}
 - name: store
