@@ -7,6 +7,7 @@ import pytest
 
 from job_api.pages.file_sets import rows_of, unfinished
 from job_api.pages.lists import day
+from job_api.pages.rendering import time_left
 from job_api.pages.run_words import TO_DO, lasted, line, to_do, why, window
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -103,6 +104,13 @@ def test_T2_a_window_is_said_in_words() -> None:
     assert window(last) == "the last 7 days"
     assert window({"settings": {"timeframe": {"kind": "last", "count": 1, "unit": "months"}}}) == "the last month"
     assert window({"settings": None}) == "all records"
+
+
+def test_H3_the_time_left_is_said_as_people_say_it() -> None:
+    assert time_left(180, 120, 300) == "about 3 min, 2 to 5 min left"
+    assert time_left(42, 30, 300) == "about 42 s, 30 s to 5 min left"
+    assert time_left(7200, None, None) == "about 2.0 h left"
+    assert time_left(None, None, None) == "the time left is not known yet"
 
 
 def test_how_long_something_took_is_said_exactly_enough() -> None:

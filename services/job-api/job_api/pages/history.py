@@ -33,7 +33,10 @@ COLUMNS = (
 STATES = {name: words for name, words in STATUS_WORDS.items() if name != "none"}
 ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 AT_ONCE = 200
-_PASSED_ON = ("job", "type", "source", "q", "cursor")
+LENGTHS = {"60": "over 1 min", "600": "over 10 min", "3600": "over 1 h", "21600": "over 6 h"}
+FILES = {"true": "with files", "false": "without"}
+_PASSED_ON = ("job", "type", "source", "q", "longer_than", "with_files", "cursor")
+_FILTERS = ("q", "state", "type", "source", "longer_than", "with_files", "since", "until")
 _ACTIVE = ("queued", "running")
 _REMOVAL_TURNS, _REMOVAL_PAUSE = 20, 0.15
 _CANCELLING = (
@@ -151,7 +154,7 @@ def _without(query: Query, *names: str) -> Query:
 
 
 def _shown_filters(request: Request, counts: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: request.query_params.get(name, "") for name in ("q", "state", "type", "source", "since", "until")}
+    given = {name: request.query_params.get(name, "") for name in _FILTERS}
     states: Mapping[str, int] = counts["state"]
     active = sum(states.get(state, 0) for state in _ACTIVE)
     words = {"active": "Waiting or in progress"} | STATES
@@ -160,6 +163,8 @@ def _shown_filters(request: Request, counts: Mapping[str, Any]) -> dict[str, Any
         "states": lists.options(words, {"active": active, **states}, given["state"]),
         "types": lists.options(TYPES, counts["type"], given["type"]),
         "sources": lists.options(SOURCES, counts["source"], given["source"]),
+        "lengths": lists.options(LENGTHS, {}, given["longer_than"]),
+        "files": lists.options(FILES, {}, given["with_files"]),
     }
 
 

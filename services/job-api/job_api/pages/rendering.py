@@ -55,6 +55,18 @@ def seconds_in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def time_left(seconds: float | None, low: float | None, high: float | None) -> str:
+    """Return an estimate as people say it: about 3 min, 2 to 5 min left."""
+    if seconds is None:
+        return "the time left is not known yet"
+    if low is None or high is None:
+        return f"about {seconds_in_words(seconds)} left"
+    least, most = seconds_in_words(low), seconds_in_words(high)
+    if least.partition(" ")[2] == most.partition(" ")[2]:
+        least = least.partition(" ")[0]
+    return f"about {seconds_in_words(seconds)}, {least} to {most} left"
+
+
 def size_in_words(size: float) -> str:
     """Return a number of bytes as people say it."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
@@ -85,10 +97,10 @@ _templates.filters |= {
     "utc_seconds": utc_seconds,
     "lasted": lasted,
 }
-_templates.globals |= {"status_words": STATUS_WORDS, "asset": asset}
+_templates.globals |= {"status_words": STATUS_WORDS, "asset": asset, "time_left": time_left}
 
 
-def render(request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+def render(request: Request, name: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page to whoever `visitor` found; with what was said by the request before, if anything."""
     who: Identity | None = getattr(request.state, "who", None)
     page = {"warnings": (), "missing": None} | values

@@ -29,7 +29,10 @@ function inWords(seconds) {
 
 function left(estimate) {
   if (!estimate) return "the time left is not known yet";
-  return `about ${inWords(estimate.seconds)}, ${inWords(estimate.low)} to ${inWords(estimate.high)} left`;
+  const [least, unit] = inWords(estimate.low).split(" ");
+  const most = inWords(estimate.high);
+  const low = most.endsWith(` ${unit}`) ? least : `${least} ${unit}`;
+  return `about ${inWords(estimate.seconds)}, ${low} to ${most} left`;
 }
 
 // ---- one run's place on the page ----
@@ -59,20 +62,28 @@ function isBusy(part) {
   return menu !== null || part.contains(document.activeElement) || part.matches(":hover");
 }
 
+// Whether a bar would go back: what the server knew a moment ago may be older than what it has told since (H4).
+function isBehind(next, part) {
+  const [coming, shown] = [next.querySelector("progress"), part.querySelector("progress")];
+  return coming !== null && shown !== null && coming.value < shown.value;
+}
+
 class Refresher {
   #due = null;
-  #waiting = false;
 
   soon() {
     this.#due ??= setTimeout(() => this.#turn(), QUIET_MS);
   }
 
+  // The service behind the page may hear of it a moment later than we do.
+  twice() {
+    this.soon();
+    setTimeout(() => this.soon(), POLL_MS);
+  }
+
   async #turn() {
     this.#due = null;
-    if (document.hidden) {
-      this.#waiting = true;
-      return;
-    }
+    if (document.hidden) return; // fetched when it is looked at again
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
     if (!answer?.ok || answer.redirected) return; // away for a moment: the next change asks again
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -84,12 +95,13 @@ class Refresher {
     const key = ["run", "one", "job"].find((name) => place.dataset[name]);
     const other = fresh.querySelector(`[data-${key}="${place.dataset[key]}"]`);
     if (!other) return;
+    const sameRun = place.dataset.latest === other.dataset.latest;
     for (const name of new Set([...Object.keys(place.dataset), ...Object.keys(other.dataset)])) {
-      if (name.startsWith("no") || name === "state") this.#copy(place, other, name); // what may be done, and why not
+      if (name.startsWith("no") || name === "state" || name === "latest") this.#copy(place, other, name); // what may be done, and why not
     }
     for (const part of place.querySelectorAll("[data-live]")) {
       const next = other.querySelector(`[data-live="${part.dataset.live}"]`);
-      if (next) this.#part(part, next);
+      if (next && !(sameRun && isBehind(next, part))) this.#part(part, next);
     }
   }
 
@@ -108,11 +120,6 @@ class Refresher {
       return;
     }
     part.replaceChildren(...next.childNodes);
-  }
-
-  visible() {
-    if (this.#waiting) this.soon();
-    this.#waiting = false;
   }
 }
 
@@ -139,6 +146,7 @@ class Stream {
   }
 
   open() {
+    this.#alive();
     const query = new URLSearchParams(this.query);
     if (this.#after) query.set("after", this.#after);
     const source = new EventSource(`/api/v1/events?${query}`);
@@ -152,6 +160,9 @@ class Stream {
 
   close() {
     this.#source?.close();
+    this.#source = null;
+    this.#lost = null;
+    this.notice.hidden = true;
   }
 
   #opened() {
@@ -160,7 +171,8 @@ class Stream {
     this.#lost = null;
     this.#alive();
     this.notice.hidden = true;
-    if (wasLost) this.caughtUp();
+    // Nobody knows what happened before the first opening, unless the page says up to where it tells.
+    if (wasLost || (!this.#after && document.querySelector("[data-busy]"))) this.caughtUp();
   }
 
   #alive() {
@@ -182,7 +194,7 @@ class Stream {
   }
 
   #watch() {
-    if (this.#lost === null && Date.now() - this.#heard > HEARTBEAT_MS) this.#failed(this.#source);
+    if (this.#source && this.#lost === null && Date.now() - this.#heard > HEARTBEAT_MS) this.#failed(this.#source);
     if (this.#lost !== null && Date.now() - this.#lost > 3000 && this.notice.hidden) {
       const at = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format(this.#lost);
       this.notice.textContent = `Live updates have stopped: what you see is as of ${at}. Trying again.`;
@@ -230,12 +242,18 @@ function liveUpdates(root) {
     const known = Number(place.dataset.version ?? 0);
     if (run.version <= known) return; // of two copies the greater is the newer
     place.dataset.version = run.version;
-    const moved = run.state !== (place.dataset.state ?? run.state);
-    const ticked = run.state === "running" && tick(place, run);
-    if (moved || !ticked || place.dataset.one) refresher.soon();
+    const another = place.dataset.job !== undefined && place.dataset.latest !== run.id;
+    const ticked = !another && run.state === "running" && tick(place, run);
+    if (run.state !== place.dataset.state || !ticked) refresher.twice();
+    else if (place.dataset.one) refresher.soon();
   };
   const stream = new Stream(root.dataset.stream, root.dataset.after, taken, () => refresher.soon());
-  document.addEventListener("visibilitychange", () => document.hidden || refresher.visible());
+  // A browser opens few connections to one host: a page that nobody looks at holds none.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stream.close();
+    else stream.open();
+    refresher.soon();
+  });
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (event) => event.persisted && stream.open());
   // While the stream is lost the jobs' own service still knows how their runs go.
