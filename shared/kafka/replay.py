@@ -16,7 +16,7 @@ from shared.topics import Topic
 
 log = logger(__name__)
 
-_BATCH = 5000
+_BATCH = 20_000
 _POLL_MS = 500
 
 

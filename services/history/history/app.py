@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from history.api.artifacts import artifact_routes
+from history.api.documents import include
 from history.api.governance import governance_routes
 from history.api.live import event_routes
 from history.api.runs import run_routes
@@ -111,7 +112,7 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
     ):
         health, reading = Health(), Reading(pool)
         live = Live(reading, dsn=settings.postgres, stopping=health.stopping)
-        objects, files = open_objects(settings.store), Files(pool)
+        objects, files = open_objects(settings.store, settings.store_options), Files(pool)
         retention = Retention(files, objects, kept=settings.retention, every=settings.retention_every)
         filing = Filing(reading, files, objects, retention, kept=settings.retention)
         browsing = Browsing(reading, filing, Downloads(objects), requests=Requests(pool), files=files)
@@ -123,13 +124,13 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
             authenticate=reading.identity_of,
             recognise=await stack.enter_async_context(recognising(settings, pool)),
         )
-        for routes in (
+        include(
+            api,
             run_routes(browsing),
             governance_routes(filing),
             artifact_routes(filing),
-            event_routes(live),
-        ):
-            api.include_router(routes)
+            event_routes(live, heartbeat=settings.heartbeat, patience=settings.live_patience),
+        )
         health.add("postgres", lambda: check(pool))
         yield Process({"live": live.run, "outbox": relay.run, "retention": retention.run}, api, health)
 

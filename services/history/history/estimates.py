@@ -1,15 +1,16 @@
 """Estimates: follows running runs and says when they will be done (H3, H4), at most once a second a run."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from history.estimator import Progress
 from history.projections import TERMINAL
 from history.projections.life import STATES
 from history.store import SOURCE
 from history.store.estimates import EstimateStore, Score
-from history.tracking import Tracked, Tracking
+from history.tracking import About, Tracked, Tracking
 from shared import codec, events
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
@@ -21,6 +22,7 @@ log = logger(__name__)
 
 _EVERY, _ANYWAY_EVERY = 1.0, 5.0
 _STORE_EVERY, _DROP_EVERY = 3.0, 60.0
+_AT_ONCE = 200  # estimates before others get a turn
 
 
 class Estimates:
@@ -36,12 +38,12 @@ class Estimates:
     async def take(self, event: events.Event, partition: int) -> None:
         """Take one event; old ones and doubles change nothing. Raises PostgresUnavailable."""
         match event:
-            case events.RunProgressed():
-                await self._progressed(event, partition)
-            case events.SlotTriggered() | events.RunQueued():
-                await self._queued(event, partition)
-            case events.RunStarted():
-                await self._started(event, partition)
+            case events.RunProgressed() | events.SlotTriggered() | events.RunQueued() | events.RunStarted():
+                run = self._tracking.find(event.run_id)
+                if run is not None:
+                    _take(run, event)
+                elif self._tracking.put_off(event, partition):
+                    await self._load()
             case events.RunEvent() if STATES.get(type(event)) in TERMINAL:
                 await self._ended(event, partition)
             case _:
@@ -64,13 +66,17 @@ class Estimates:
 
     async def send(self) -> None:
         """Send an estimate for each run of which something new is known, and for the others now and then."""
+        await self._load()
         now = self._clock.now()
         since = now.timestamp() - _ANYWAY_EVERY
         due = [run for run in self._tracking if run.changed or run.sent_at <= since]
-        records = [codec.encode(_estimate(run, now), source=SOURCE, at=now) for run in due]
-        if records:
-            await self._producer.send(records)
-            ESTIMATES_SENT.inc(len(records))
+        for place in range(0, len(due), _AT_ONCE):
+            await self._send(due[place : place + _AT_ONCE])
+
+    async def _send(self, due: Sequence[Tracked]) -> None:
+        now = self._clock.now()
+        await self._producer.send([codec.encode(_estimate(run, now), source=SOURCE, at=now) for run in due])
+        ESTIMATES_SENT.inc(len(due))
         for run in due:
             run.changed, run.sent_at = False, now.timestamp()
 
@@ -95,31 +101,19 @@ class Estimates:
             self._dropped_at = now
             await self._tracking.drop_ended()
 
-    async def _progressed(self, event: events.RunProgressed, partition: int) -> None:
-        run = await self._tracking.find(event, partition)
-        if run is None or (event.token, event.seq) <= (run.token, run.seq) or event.token < run.life[0]:
-            return
-        run.token, run.seq, run.changed, run.unstored = event.token, event.seq, True, True
-        run.following.push(_progress(event))
-
-    async def _queued(self, event: events.SlotTriggered | events.RunQueued, partition: int) -> None:
-        run = await self._tracking.find(event, partition)
-        if run is not None:
-            at = event.at if isinstance(event, events.RunQueued) else event.triggered_at
-            run.following.queued(at.timestamp())
-            run.unstored = True
-
-    async def _started(self, event: events.RunStarted, partition: int) -> None:
-        run = await self._tracking.find(event, partition)
-        if run is not None and (event.token, event.seq) > run.life:
-            run.life, run.changed, run.unstored = (event.token, event.seq), True, True
-            run.following.started(event.at.timestamp())
+    async def _load(self, ending: UUID | None = None) -> None:
+        for run, told in await self._tracking.load(ending):
+            for event in told:
+                _take(run, event)
 
     async def _ended(self, event: events.RunEvent, partition: int) -> None:
-        run = await self._tracking.find(event, partition, ended=True)
+        run = self._tracking.find(event.run_id)
+        if run is None:
+            await self._load(event.run_id)
+        run = self._tracking.find(event.run_id) or await self._tracking.stored(event, partition)
         if run is not None:
             await self._score(run, event)
-            self._tracking.forget(event.run_id)
+        self._tracking.forget(event.run_id)
 
     async def _score(self, run: Tracked, event: events.RunEvent) -> None:
         following, ended = run.following, event.at.timestamp()
@@ -142,6 +136,24 @@ class Estimates:
             points=following.estimator.points(),
         )
         await self._store.save_score(score, self._clock.now())
+
+
+def _take(run: Tracked, event: About) -> None:
+    match event:
+        case events.RunProgressed():
+            if (event.token, event.seq) > (run.token, run.seq) and event.token >= run.life[0]:
+                run.token, run.seq, run.changed, run.unstored = event.token, event.seq, True, True
+                run.following.push(_progress(event))
+        case events.RunStarted():
+            if (event.token, event.seq) > run.life:
+                run.life, run.changed, run.unstored = (event.token, event.seq), True, True
+                run.following.started(event.at.timestamp())
+        case events.RunQueued():
+            run.following.queued(event.at.timestamp())
+            run.unstored = True
+        case events.SlotTriggered():
+            run.following.queued(event.triggered_at.timestamp())
+            run.unstored = True
 
 
 def _estimate(run: Tracked, now: datetime) -> events.RunEstimated:

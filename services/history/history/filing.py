@@ -11,6 +11,7 @@ from history.cursors import invalid_cursor, next_cursor, page_of
 from history.downloads import Download, Downloads, Headers
 from history.errors import PlaceNotUnderstood
 from history.objects import Objects
+from history.once import Once
 from history.retention import Retention
 from history.store.files import Files
 from history.store.listing import ARTIFACT_SORTS, ArtifactFilter, Page
@@ -92,11 +93,12 @@ class Filing:
         """
         [row] = await self._there(who, [artifact_id])
         found = await self._downloads.file(row, asked)
+        # Before the first byte goes: what was served is in the audit, also where the client goes away in the middle.
+        if found.status != 304:
+            await self._files.note(who, "download", [artifact_id], first_byte=found.start)
         if found.start == 0:
             await self._reading.count_download(artifact_id)
             DOWNLOADS.labels("file").inc()
-        if found.status != 304:
-            await self._files.note(who, "download", [artifact_id], first_byte=found.start)
         return found
 
     async def archive(self, who: Identity, artifact_ids: Sequence[UUID]) -> AsyncIterator[bytes]:
@@ -114,12 +116,20 @@ class Filing:
         gone = await self._retention.delete(who.tenant_id, list(artifact_ids), who.user_id)
         await self._files.note(who, "delete-file", gone, before="available", after="deleted")
 
-    async def link(self, who: Identity, artifact_id: UUID) -> models.Link:
-        """Return a link that works without a login for a short time. Raises Problem 404, 410."""
+    async def link(self, who: Identity, artifact_id: UUID, once: Once | None = None) -> models.Link:
+        """Return a link that works without a login for a short time; the same one to the same request sent again.
+
+        Raises Problem 404, 410, and 409 for a key that was used for another link.
+        """
         await self._there(who, [artifact_id])
-        secret, until = secrets.token_urlsafe(32), self._clock.now() + LINK_LASTS
-        await self._files.add_link(who, artifact_id, secret_hash(secret), until)
-        return models.Link(path=f"/api/v1/artifacts/links/{secret}", expires_at=until)
+        secret = once.secret(artifact_id) if once else secrets.token_urlsafe(32)
+        until, key = self._clock.now() + LINK_LASTS, once.key if once else None
+        ends = await self._files.add_link(who, artifact_id, secret_hash(secret), until, key=key)
+        if ends is None:
+            raise Problem(
+                409, "idempotency-conflict", "This Idempotency-Key was used for another link: take a new one."
+            )
+        return models.Link(path=f"/api/v1/artifacts/links/{secret}", expires_at=ends)
 
     async def linked(self, secret: str, asked: Headers) -> Download:
         """Return the file that a link leads to. Raises Problem 404 for one that does not work (any more)."""

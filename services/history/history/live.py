@@ -7,6 +7,7 @@ from uuid import UUID
 
 from history.store.reading import Reading
 from history.views import run_view
+from shared.auth import Identity
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
 from shared.lifecycle import first_of
@@ -17,7 +18,7 @@ log = logger(__name__)
 
 _PAGE = 500
 _MOST_PENDING = 5000
-_LOOK_ANYWAY = 2.0
+_LOOK_ANYWAY, _CHECK_EVERY = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +37,30 @@ class Change:
 class Follower:
     """A client that follows a tenant's runs: of each run only the latest change waits for it."""
 
-    tenant_id: UUID
+    who: Identity
     run_id: UUID | None
     job_id: UUID | None
     pending: dict[UUID, Change] = field(default_factory=dict)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    dropped: bool = False
+    over: bool = False
 
     def wants(self, change: Change) -> bool:
         """Return whether the change is of what this client follows."""
-        ours = change.tenant_id == self.tenant_id and self.run_id in (None, change.run_id)
+        ours = change.tenant_id == self.who.tenant_id and self.run_id in (None, change.run_id)
         return ours and self.job_id in (None, change.job_id)
 
     def offer(self, change: Change) -> None:
         """Keep a change for the client; one that has fallen too far behind is dropped."""
         if len(self.pending) >= _MOST_PENDING:
-            self.dropped = True
             LIVE_DROPPED.inc()
+            self.end()
         else:
             self.pending[change.run_id] = change
+        self.woken.set()
+
+    def end(self) -> None:
+        """Let the client hear no more."""
+        self.over = True
         self.woken.set()
 
 
@@ -69,6 +75,7 @@ class Live:
         self._followers: dict[UUID, set[Follower]] = {}
         self._woken = asyncio.Event()
         self._seen: int | None = None
+        self._checked_at = self._clock.now()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Hand out changes until `stopping` is set."""
@@ -78,6 +85,7 @@ class Live:
                 self._woken.clear()
                 try:
                     await self._look()
+                    await self._end_those_shut_out()
                 except TransientError as error:
                     log.warning("changes not read, trying again", error=str(error))
                 await first_of(self._woken, stopping, seconds=_LOOK_ANYWAY)
@@ -88,16 +96,19 @@ class Live:
             await asyncio.gather(listening, return_exceptions=True)
 
     async def follow(
-        self, tenant_id: UUID, *, after: int | None, run_id: UUID | None = None, job_id: UUID | None = None
+        self, who: Identity, *, after: int | None, run_id: UUID | None = None, job_id: UUID | None = None
     ) -> AsyncIterator[Change]:
-        """Yield changes after a version (or from now on), each run's in order, until the client goes or is dropped."""
-        follower = Follower(tenant_id, run_id, job_id)
-        self._followers.setdefault(tenant_id, set()).add(follower)
+        """Yield changes after a version (or from now on), each run's in order, until the client goes or is dropped.
+
+        It ends too when the key or session that asked has been revoked or is over.
+        """
+        follower = Follower(who, run_id, job_id)
+        self._followers.setdefault(who.tenant_id, set()).add(follower)
         LIVE_CLIENTS.inc()
         try:
             sent = after if after is not None else await self._reading.last_version()
             if after is not None:
-                async for change in self._missed(tenant_id, after):
+                async for change in self._missed(who.tenant_id, after):
                     sent = change.version
                     if follower.wants(change):
                         yield change
@@ -105,7 +116,7 @@ class Live:
                 yield change
         finally:
             LIVE_CLIENTS.dec()
-            self._followers[tenant_id].discard(follower)
+            self._followers[who.tenant_id].discard(follower)
 
     async def _missed(self, tenant_id: UUID, after: int) -> AsyncIterator[Change]:
         while rows := await self._reading.changed(after, _PAGE, tenant_id):
@@ -116,9 +127,11 @@ class Live:
                 return
 
     async def _coming(self, follower: Follower, sent: int) -> AsyncIterator[Change]:
-        while not (follower.dropped or self._stopping.is_set()):
+        while not self._stopping.is_set():
             await first_of(follower.woken, self._stopping)
             follower.woken.clear()
+            if follower.over:
+                return
             waiting, follower.pending = sorted(follower.pending.values(), key=lambda each: each.version), {}
             for change in waiting:
                 if change.version > sent:
@@ -136,6 +149,17 @@ class Live:
                             follower.offer(change)
             self._seen = rows[-1]["version"]
             await asyncio.sleep(0)
+
+    async def _end_those_shut_out(self) -> None:
+        now = self._clock.now()
+        if (now - self._checked_at).total_seconds() < _CHECK_EVERY:
+            return
+        self._checked_at = now
+        followers = [each for group in self._followers.values() for each in group]
+        shut_out = await self._reading.shut_out({each.who.identity_id for each in followers}) if followers else ()
+        for follower in followers:
+            if follower.who.identity_id in shut_out:
+                follower.end()
 
     def _change(self, row: Record) -> Change:
         removed = row["removed_at"] is not None

@@ -2,21 +2,22 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore import exceptions
-from obstore.store import LocalStore, from_url
 
 from history.errors import ObjectMissing, StoreUnavailable
-from shared.errors import InvalidSettings
+from shared.objectstore import ERRORS, Options, fault_of, open_backend
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _CHUNK = 1024 * 1024
+_NONE: Options = MappingProxyType({})
+# Somebody waits for the answer; and the retention comes back to what it could not remove.
+_PATIENCE = timedelta(seconds=10)
 
 
 class Objects:
@@ -48,26 +49,18 @@ class Objects:
             return
 
 
-def open_objects(url: str) -> Objects:
-    """Open the store that a URL names: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`.
-
-    Credentials and endpoints come from the clouds' usual environment variables. Raises InvalidSettings.
-    """
-    parts = urlsplit(url)
-    try:
-        if parts.scheme == "file":
-            return Objects(LocalStore(Path(unquote(parts.path)), mkdir=True))
-        return Objects(from_url(url))
-    except (exceptions.BaseError, ValueError):
-        # The URL may hold a secret, so it is not repeated.
-        raise InvalidSettings(f"the store's URL ({parts.scheme or 'no scheme'}) is not understood") from None
+def open_objects(url: str, options: Options = _NONE) -> Objects:
+    """Open the store of a URL with its options, as `shared.objectstore.open_backend` says. Raises InvalidSettings."""
+    return Objects(open_backend(url, options, patience=_PATIENCE))
 
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
+    """Turn the library's errors into ours; its own words go no further, for they quote requests."""
     try:
         yield
-    except FileNotFoundError:
-        raise ObjectMissing("the store does not have this object") from None
-    except (TimeoutError, exceptions.BaseError, OSError) as error:
-        raise StoreUnavailable(f"the store failed: {type(error).__name__}") from error
+    except ERRORS as error:
+        fault = fault_of(error)
+        if fault.kind == "missing":
+            raise ObjectMissing("the store does not have this object") from None
+        raise StoreUnavailable(f"the store failed: {fault.words}") from error

@@ -27,22 +27,28 @@ class History:
 
     async def client(self, *roles: Role, tenant_id: UUID | None = None) -> httpx.AsyncClient:
         """Return a client with a new API key, which the API knows already."""
+        return await self.client_of(self.identity(*roles, tenant_id=tenant_id))
+
+    def identity(self, *roles: Role, tenant_id: UUID | None = None) -> events.IdentitySaved:
+        """Return a new API key as job-api tells of it; its secret is its id's."""
         identity_id = uuid4()
-        token = auth.mint(identity_id)
-        await self.system.publish(
-            events.IdentitySaved(
-                identity_id=identity_id,
-                kind="api-key",
-                tenant_id=tenant_id or self.tenant_id,
-                user_id=uuid4(),
-                name="test",
-                roles=roles,
-                secret_hash=auth.secret_hash(token.secret),
-                expires_at=None,
-                revoked=False,
-                version=1,
-            )
+        return events.IdentitySaved(
+            identity_id=identity_id,
+            kind="api-key",
+            tenant_id=tenant_id or self.tenant_id,
+            user_id=uuid4(),
+            name="test",
+            roles=roles,
+            secret_hash=auth.secret_hash(identity_id.hex),
+            expires_at=None,
+            revoked=False,
+            version=1,
         )
+
+    async def client_of(self, identity: events.IdentitySaved) -> httpx.AsyncClient:
+        """Return a client with a key, which the API knows already."""
+        token = auth.Token(identity.identity_id, identity.identity_id.hex)
+        await self.system.publish(identity)
         client = httpx.AsyncClient(base_url=self.api.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
 
         async def known() -> bool:
@@ -57,7 +63,7 @@ async def history(system: System, tmp_path_factory: pytest.TempPathFactory) -> H
     """Return the service, ready."""
     await migrate(system.dsn("history"), "history")
     store = tmp_path_factory.mktemp("store")
-    settings = {"STORE": store.as_uri(), "RETENTION_EVERY": "PT1S"}
+    settings = {"STORE": store.as_uri(), "RETENTION_EVERY": "PT1S", "HEARTBEAT": "PT1S", "LIVE_PATIENCE": "PT2S"}
     recorder, estimates, api = (system.start("history", each, settings) for each in ("recorder", "estimates", "api"))
     for service in (recorder, estimates, api):
         await service.ready()

@@ -207,7 +207,7 @@ async def test_H3_the_watchdog_ends_estimates_that_stand_still(stage: Stage) -> 
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE estimate_state IN ACCESS EXCLUSIVE MODE")
-            await stage.system.publish(*under_way(5).everything)
+            await stage.system.publish(*under_way(5).succeeded().everything)
             code = await eventually(lambda: estimates.running.exit_code() or 0)
     finally:
         await connection.close()

@@ -193,3 +193,35 @@ async def test_U2_a_viewer_gets_no_files(history: History, method: str, path: st
         method, path.replace("{id}", str(uuid4())), params={"id": str(uuid4())}, json={"days": 3}
     )
     assert answer.status_code == 403
+
+
+async def test_I3_a_link_asked_for_again_under_the_same_key_is_the_same_link(
+    history: History, operator: httpx.AsyncClient
+) -> None:
+    story = await finished(history, operator, files=2)
+    first, second = (file["id"] for file in await files_of(operator, story))
+    once = {"Idempotency-Key": "again-1"}
+    made = [(await operator.post(f"/api/v1/artifacts/{first}/link", headers=once)).json() for _ in range(2)]
+    assert made[0] == made[1]
+    other = (await operator.post(f"/api/v1/artifacts/{first}/link")).json()
+    assert other["path"] != made[0]["path"]
+    conflict = await operator.post(f"/api/v1/artifacts/{second}/link", headers=once)
+    assert conflict.status_code == 409
+    assert conflict.json()["type"].endswith("/idempotency-conflict")
+    colleague = await history.client("operator")
+    theirs = await colleague.post(f"/api/v1/artifacts/{first}/link", headers=once)
+    assert theirs.json()["path"] != made[0]["path"]
+    async with httpx.AsyncClient(base_url=history.api.url) as stranger:
+        assert (await stranger.get(made[1]["path"])).content == FILE
+
+
+async def test_A3_U5_a_download_is_audited_though_its_client_goes_away_in_the_middle(
+    history: History, operator: httpx.AsyncClient
+) -> None:
+    story = await finished(history, operator)
+    [file] = await files_of(operator, story)
+    async with operator.stream("GET", f"/api/v1/artifacts/{file['id']}/content") as answer:
+        assert answer.status_code == 200
+    admin = await history.client("admin")
+    audit = (await admin.get("/api/v1/artifacts/audit", params={"action": "download"})).json()["items"]
+    assert [entry["object_id"] for entry in audit].count(file["id"]) == 1

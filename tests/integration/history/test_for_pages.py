@@ -53,6 +53,26 @@ async def test_H2_H5_details_tell_the_run_s_course_and_what_was_shown_of_its_end
     assert [(each["kind"], each["files"], each["available"]) for each in ended["sets"]] == [("interaction", 1, 1)]
 
 
+async def test_H5_how_good_a_job_s_estimates_were_can_be_read(history: History, operator: httpx.AsyncClient) -> None:
+    job_id = uuid4()
+    for _ in range(2):
+        story = await followed(history, operator, job_id)
+        await history.system.publish(*story.succeeded(rows=100).runs)
+
+    async def scored() -> bool:
+        answer = await operator.get("/api/v1/runs/scores", params={"job": str(job_id)})
+        return len(answer.json()["items"]) == 2
+
+    await eventually(scored)
+    scores = (await operator.get("/api/v1/runs/scores", params={"job": str(job_id)})).json()
+    each = [item["error_ratio"] for item in scores["items"]]
+    assert scores["error_ratio"] == pytest.approx(sum(each) / 2)
+    assert all(0 <= item["coverage"] <= 1 and item["estimates"] >= 1 for item in scores["items"])
+    foreign = await history.client("viewer", tenant_id=uuid4())
+    theirs = await foreign.get("/api/v1/runs/scores", params={"job": str(job_id)})
+    assert theirs.json() == {"items": [], "error_ratio": None, "coverage": None}
+
+
 async def test_H2_a_failed_run_keeps_its_course_and_no_score(history: History, operator: httpx.AsyncClient) -> None:
     story = await followed(history, operator)
     story.failed()

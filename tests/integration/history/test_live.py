@@ -1,11 +1,16 @@
 """Live changes over server-sent events."""
 
+import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import httpx
 
+from shared.clock import SystemClock
 from tests.integration.history.conftest import History
 from tests.integration.history.test_history import shown, story_of
 from tests.support.wait import eventually
@@ -15,7 +20,9 @@ async def changes(answer: httpx.Response) -> AsyncIterator[tuple[int, str, dict[
     """Yield (id, event, data) of each server-sent event."""
     found: dict[str, str] = {}
     async for line in answer.aiter_lines():
-        if not line and "data" in found:
+        if not line and found.get("event") == "heartbeat":
+            found = {}
+        elif not line and "data" in found:
             yield int(found["id"]), found["event"], json.loads(found["data"])
             found = {}
         elif line and not line.startswith(":"):
@@ -57,6 +64,73 @@ async def test_U3_live_changes_are_the_tenants_own(history: History, operator: h
         await history.system.publish(*own.triggered().everything)
         seen: set[UUID] = {UUID(str((await anext(lines))[2]["id"]))}
     assert seen == {own.run_id}
+
+
+async def ended(answer: httpx.Response) -> None:
+    async for _ in answer.aiter_lines():
+        pass
+
+
+async def test_U1_a_live_stream_ends_when_its_key_is_revoked(history: History) -> None:
+    key = history.identity("viewer")
+    client = await history.client_of(key)
+    async with client.stream("GET", "/api/v1/events") as answer:
+        await following(history)
+        await history.system.publish(replace(key, revoked=True, version=2))
+        async with asyncio.timeout(60):  # it takes two seconds, and the machine may be busy
+            await ended(answer)
+    assert (await client.get("/api/v1/events")).status_code == 401
+
+
+async def test_U1_a_live_stream_ends_with_its_session(history: History) -> None:
+    expires_at = SystemClock().now() + timedelta(seconds=5)
+    client = await history.client_of(replace(history.identity("viewer"), kind="session", expires_at=expires_at))
+    async with client.stream("GET", "/api/v1/events") as answer, asyncio.timeout(60):
+        await ended(answer)
+    assert SystemClock().now() >= expires_at
+
+
+async def test_H6_a_live_stream_that_has_nothing_to_say_says_that_it_is_there(
+    history: History, operator: httpx.AsyncClient
+) -> None:
+    beats = 0
+    async with operator.stream("GET", "/api/v1/events", params={"job": str(uuid4())}) as answer, asyncio.timeout(60):
+        async for line in answer.aiter_lines():
+            beats += line == "event: heartbeat"
+            if beats == 2:
+                break
+
+
+async def test_H6_a_client_that_does_not_read_is_dropped_and_the_others_are_served(history: History) -> None:
+    tenant_id = uuid4()
+    client = await history.client("viewer", tenant_id=tenant_id)
+    await history.system.fetch(
+        "history",
+        """
+        INSERT INTO run (run_id, job_id, tenant_id, version, state, created_at, title, message)
+        SELECT gen_random_uuid(), gen_random_uuid(), $1, nextval('run_version'), 'failed', now(), 'Long',
+            repeat('Nothing is read. ', 500)
+        FROM generate_series(1, 4000)
+        """,
+        tenant_id,
+    )
+    before = await history.api.metric("sluice_live_clients_dropped_total")
+    address = httpx.URL(history.api.url)
+    deaf = socket.create_connection((address.host, address.port or 0))
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    bearer = client.headers["authorization"]
+    deaf.sendall(
+        f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nLast-Event-ID: 0\r\n\r\n".encode()
+    )
+
+    async def dropped() -> bool:
+        return await history.api.metric("sluice_live_clients_dropped_total") > before
+
+    try:
+        await eventually(dropped)
+        assert (await client.get("/api/v1/runs", params={"limit": 1})).status_code == 200
+    finally:
+        deaf.close()
 
 
 async def following(history: History) -> None:

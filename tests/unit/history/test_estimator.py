@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from history.estimator import Estimator, estimate
 from history.estimator.following import Following
-from history.estimator.observed import Progress
+from history.estimator.observed import EarlierRun, Progress
 from tests.bench.eta.traces import KINDS, Event, Trace, traces, without_earlier
 
 LINE = [step / 20 for step in range(21)]
@@ -164,3 +164,36 @@ def test_H5_the_score_is_of_all_that_was_shown() -> None:
     assert 0 <= score[1] <= 1
     assert sum(each.count for each in following.shown) == 299
     assert len(following.shown) <= 64
+
+
+def test_H4_what_is_left_of_waiting_in_the_queue_is_counted() -> None:
+    waits = [50.0, 60.0, 70.0]
+    waiting, at_once = Following.begin(known([100.0] * 3), waits), Following.begin(known([100.0] * 3))
+    waiting.queued(1000.0)
+    assert seconds(waiting.eta(1010.0)) - seconds(at_once.eta(1010.0)) == pytest.approx(50)
+    overdue = seconds(waiting.eta(1080.0)) - seconds(at_once.eta(1080.0))
+    assert overdue == pytest.approx(10), "a wait that is 20 s overdue is expected to last 10 s more"
+    waiting.started(1080.0)
+    at_once.started(1080.0)
+    assert seconds(waiting.eta(1081.0)) == pytest.approx(seconds(at_once.eta(1081.0)), rel=0.3)
+
+
+def known(durations: list[float]) -> list[EarlierRun]:
+    return [EarlierRun.of(earlier(duration)) for duration in durations]
+
+
+def test_H4_the_band_widens_the_longer_a_run_stands_still() -> None:
+    estimator = Estimator()
+    estimator.reset([])
+    for second in range(101):
+        estimator.push(event(float(second), second * 5))
+    widths = []
+    for silent in (1.0, 30.0, 60.0, 120.0):
+        left, low, high = estimator.eta(100.0 + silent)
+        assert left is not None
+        assert low is not None
+        assert high is not None
+        assert 0 < low < left < high
+        widths.append(high - low)
+    assert widths == sorted(widths)
+    assert widths[-1] > widths[0] + 2 * 100

@@ -1,19 +1,28 @@
 """Operations on files."""
 
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import StreamingResponse
 
-from history.api import models
-from history.api.parameters import Chosen, Cursor, Limit, artifact_filter
+from history.api import examples, models
+from history.api.documents import answers
+from history.api.parameters import ArtifactId, Chosen, Cursor, Limit, Sort, artifact_filter, once
 from history.api.runs import Operator, Reader
 from history.filing import Filing
+from history.once import Once
 from history.store.listing import ArtifactFilter
 from shared.auth import Identity
 from shared.web import problem_responses, require
 
+LinkSecret = Annotated[
+    str,
+    Path(
+        max_length=200,
+        description="the last part of a link's path",
+        examples=[examples.LINK["path"].rpartition("/")[2]],
+    ),
+]
 Downloader = Annotated[Identity, require("operator", "downloader")]
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BINARY = {"content": {"application/pkcs7-mime": _BYTES}}
@@ -24,18 +33,20 @@ def artifact_routes(filing: Filing) -> APIRouter:
     """Return the routes under /api/v1/artifacts; those with fixed names come before those with an id."""
     api = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
 
-    @api.get("", operation_id="listArtifacts", summary="List files", responses=problem_responses())
+    @api.get("", operation_id="listArtifacts", summary="List files", responses=answers(examples.ARTIFACTS))
     async def list_artifacts(
         who: Reader,
         which: Annotated[ArtifactFilter, Depends(artifact_filter)],
-        sort: Annotated[str, Query(max_length=40, description="a column, `-` before it for descending")] = "-created",
+        sort: Sort = "-created",
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> models.Artifacts:
         """Finished files with the days that remain to each, filtered and sorted, a page at a time."""
         return await filing.artifacts(who, which, sort=sort, limit=limit, cursor=cursor)
 
-    @api.get("/counts", operation_id="countArtifacts", summary="Count files", responses=problem_responses())
+    @api.get(
+        "/counts", operation_id="countArtifacts", summary="Count files", responses=answers(examples.ARTIFACT_COUNTS)
+    )
     async def count_artifacts(
         who: Reader, which: Annotated[ArtifactFilter, Depends(artifact_filter)]
     ) -> models.ArtifactCounts:
@@ -73,13 +84,15 @@ def artifact_routes(filing: Filing) -> APIRouter:
         responses=_CONTENT,
         response_class=StreamingResponse,
     )
-    async def follow_link(secret: str, request: Request) -> StreamingResponse:
+    async def follow_link(secret: LinkSecret, request: Request) -> StreamingResponse:
         """The file that a short-lived link leads to; the link itself is the permission."""
         found = await filing.linked(secret, request.headers)
         return StreamingResponse(found.body, found.status, found.headers)
 
-    @api.get("/{artifact_id}", operation_id="getArtifact", summary="Show a file", responses=problem_responses(404))
-    async def get_artifact(who: Reader, artifact_id: UUID) -> models.Artifact:
+    @api.get(
+        "/{artifact_id}", operation_id="getArtifact", summary="Show a file", responses=answers(examples.ARTIFACT, 404)
+    )
+    async def get_artifact(who: Reader, artifact_id: ArtifactId) -> models.Artifact:
         """A file's name, size, checksum and time left."""
         return await filing.artifact(who, artifact_id)
 
@@ -90,7 +103,7 @@ def artifact_routes(filing: Filing) -> APIRouter:
         responses=_CONTENT,
         response_class=StreamingResponse,
     )
-    async def download_artifact(who: Downloader, artifact_id: UUID, request: Request) -> StreamingResponse:
+    async def download_artifact(who: Downloader, artifact_id: ArtifactId, request: Request) -> StreamingResponse:
         """The file's bytes; resumes with Range and If-Range; Repr-Digest has the SHA-256 of the whole."""
         found = await filing.download(who, artifact_id, request.headers)
         return StreamingResponse(found.body, found.status, found.headers)
@@ -100,10 +113,12 @@ def artifact_routes(filing: Filing) -> APIRouter:
         operation_id="makeLink",
         summary="Make a short-lived link",
         status_code=201,
-        responses=problem_responses(404, 410),
+        responses=answers(examples.LINK, 404, 409, 410, status=201),
     )
-    async def make_link(who: Downloader, artifact_id: UUID) -> models.Link:
+    async def make_link(
+        who: Downloader, artifact_id: ArtifactId, once: Annotated[Once | None, Depends(once)]
+    ) -> models.Link:
         """A link to the file that works without a login for 15 minutes."""
-        return await filing.link(who, artifact_id)
+        return await filing.link(who, artifact_id, once)
 
     return api

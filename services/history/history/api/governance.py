@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from history.api import models
+from history.api import examples, models
+from history.api.documents import answers
 from history.api.parameters import Limit
 from history.filing import Filing
 from shared.auth import Identity
-from shared.web import problem_responses, require
+from shared.web import require
 
 Administrator = Annotated[Identity, require("admin")]
 
@@ -17,22 +18,30 @@ def governance_routes(filing: Filing) -> APIRouter:
     """Return the routes /api/v1/artifacts/retention and /api/v1/artifacts/audit."""
     api = APIRouter(prefix="/api/v1/artifacts", tags=["governance"])
 
-    @api.get("/retention", operation_id="getRetention", summary="Show the retention", responses=problem_responses())
+    @api.get(
+        "/retention", operation_id="getRetention", summary="Show the retention", responses=answers(examples.RETENTION)
+    )
     async def get_retention(who: Administrator) -> models.Retention:
         """For how many days the tenant's files are kept."""
         return await filing.retention(who)
 
-    @api.put("/retention", operation_id="setRetention", summary="Set the retention", responses=problem_responses())
+    @api.put(
+        "/retention", operation_id="setRetention", summary="Set the retention", responses=answers(examples.RETENTION)
+    )
     async def set_retention(who: Administrator, wanted: models.Retention) -> models.Retention:
         """Keep files for so many days, 30 at most, those that are there included; takes effect within minutes."""
         return await filing.set_retention(who, wanted)
 
-    @api.get("/audit", operation_id="listHistoryAudit", summary="Who did what", responses=problem_responses())
+    @api.get("/audit", operation_id="listHistoryAudit", summary="Who did what", responses=answers(examples.AUDIT))
     async def list_audit(
         who: Administrator,
-        action: Annotated[str | None, Query(max_length=40, pattern=r"^[a-z-]*$", description="only this")] = None,
+        action: Annotated[
+            str | None, Query(max_length=40, pattern=r"^[a-z-]*$", description="only this", examples=["download"])
+        ] = None,
         limit: Limit = 50,
-        cursor: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="`next` of the page before")] = None,
+        cursor: Annotated[
+            int | None, Query(ge=0, le=2**63 - 1, description="`next` of the page before", examples=[17])
+        ] = None,
     ) -> models.Audit:
         """Downloads, links, deletions, cancellations, removals and changes of the retention, newest first."""
         return await filing.audit(who, action=action, limit=limit, cursor=cursor)

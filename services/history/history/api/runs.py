@@ -6,8 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from history.api import models
-from history.api.parameters import Cursor, Limit, run_filter
+from history.api import examples, models
+from history.api.documents import answers
+from history.api.parameters import Cursor, Limit, RunId, Sort, run_filter
 from history.browsing import Browsing
 from history.store.listing import RunFilter
 from shared.auth import Identity
@@ -21,18 +22,18 @@ def run_routes(browsing: Browsing) -> APIRouter:
     """Return the routes under /api/v1/runs."""
     api = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 
-    @api.get("", operation_id="listRuns", summary="List runs", responses=problem_responses())
+    @api.get("", operation_id="listRuns", summary="List runs", responses=answers(examples.RUNS))
     async def list_runs(
         who: Reader,
         which: Annotated[RunFilter, Depends(run_filter)],
-        sort: Annotated[str, Query(max_length=40, description="a column, `-` before it for descending")] = "-created",
+        sort: Sort = "-created",
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> models.Runs:
         """Active and ended runs, filtered and sorted, a page at a time; stable while runs are added."""
         return await browsing.runs(who, which, sort=sort, limit=limit, cursor=cursor)
 
-    @api.get("/counts", operation_id="countRuns", summary="Count runs", responses=problem_responses())
+    @api.get("/counts", operation_id="countRuns", summary="Count runs", responses=answers(examples.RUN_COUNTS))
     async def count_runs(who: Reader, which: Annotated[RunFilter, Depends(run_filter)]) -> models.RunCounts:
         """How many runs there are of each state, type and source, for filters; of the latest 100,000 at most.
 
@@ -40,13 +41,15 @@ def run_routes(browsing: Browsing) -> APIRouter:
         """
         return await browsing.counts(who, which)
 
-    @api.get("/scores", operation_id="listScores", summary="Scores of estimates", responses=problem_responses())
-    async def list_scores(who: Reader, job: Annotated[UUID, Query(description="the job")]) -> models.Scores:
+    @api.get("/scores", operation_id="listScores", summary="Scores of estimates", responses=answers(examples.SCORES))
+    async def list_scores(
+        who: Reader, job: Annotated[UUID, Query(description="the job", examples=[examples.JOB_ID])]
+    ) -> models.Scores:
         """How good the estimates of a job's latest runs were: error and coverage of the band."""
         return await browsing.scores(who, job)
 
-    @api.get("/{run_id}", operation_id="getRun", summary="Show a run", responses=problem_responses(404))
-    async def get_run(who: Reader, run_id: UUID) -> models.RunDetails:
+    @api.get("/{run_id}", operation_id="getRun", summary="Show a run", responses=answers(examples.DETAILS, 404))
+    async def get_run(who: Reader, run_id: RunId) -> models.RunDetails:
         """A run with its frozen settings, timeline, parts, files, progress and estimate."""
         return await browsing.run(who, run_id)
 
@@ -55,9 +58,9 @@ def run_routes(browsing: Browsing) -> APIRouter:
         operation_id="cancelRun",
         summary="Cancel a run",
         status_code=202,
-        responses=problem_responses(404, 409),
+        responses=answers(examples.RUNNING, 404, 409, status=202),
     )
-    async def cancel_run(who: Operator, run_id: UUID) -> models.Run:
+    async def cancel_run(who: Operator, run_id: RunId) -> models.Run:
         """Ask for a run to be cancelled: it ends as `cancelled` within seconds. Asking twice does no harm."""
         return await browsing.cancel(who, run_id)
 
@@ -68,7 +71,7 @@ def run_routes(browsing: Browsing) -> APIRouter:
         status_code=204,
         responses=problem_responses(404, 409),
     )
-    async def remove_run(who: Operator, run_id: UUID) -> None:
+    async def remove_run(who: Operator, run_id: RunId) -> None:
         """Take an ended run out of the log; its files keep their own retention."""
         await browsing.remove(who, run_id)
 
@@ -76,10 +79,10 @@ def run_routes(browsing: Browsing) -> APIRouter:
         "/{run_id}/manifest",
         operation_id="getManifest",
         summary="Fetch a run's manifest",
-        responses={**problem_responses(404), 200: {"content": {"application/json": {}}}},
+        responses=answers(examples.MANIFEST, 404, schema={"type": "object"}),
         response_class=Response,
     )
-    async def get_manifest(who: Reader, run_id: UUID) -> Response:
+    async def get_manifest(who: Reader, run_id: RunId) -> Response:
         """The manifest as it lies beside the files: names, rows, sizes, checksums, recipients."""
         return Response(await browsing.manifest(who, run_id), media_type="application/json")
 

@@ -70,7 +70,9 @@ class Estimator:
             return UNKNOWN
         past, promise = self._past, self._promise
         slack = past.usual_gap() / 2 + 0.003 * max(0.0, now - past.began) if past else 0.0
-        doubt = Doubt(deviation, self._share(), promise is not None, slack, promise.coverage if promise else None)
+        share = self._share()
+        stalled = past.stands(now) if past and share < 1 else 0.0
+        doubt = Doubt(deviation, share, promise is not None, slack, promise.coverage if promise else None, stalled)
         return banded(self._damped(max(left, _LEAST), now), doubt)
 
     def points(self) -> list[list[float]]:

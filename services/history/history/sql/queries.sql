@@ -127,6 +127,9 @@ SELECT pg_notify(current_schema() || '_runs', '');
 SELECT identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked
 FROM identity WHERE identity_id = $1;
 
+-- shut_out: which of these have been revoked or are over
+SELECT identity_id FROM identity WHERE identity_id = ANY($1::uuid[]) AND (revoked OR expires_at <= $2);
+
 -- subject_standing: whether an identity provider's user was shut out, and whether there is such a tenant: each has keys
 SELECT EXISTS (SELECT FROM identity WHERE identity_id = $1 AND revoked) AS shut_out,
     EXISTS (SELECT FROM identity WHERE tenant_id = $2) AS tenant_known;
@@ -169,8 +172,8 @@ GROUP BY run_id, kind ORDER BY run_id, kind DESC;
 -- count_download: note that a file is being downloaded
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
 
--- load_estimator: a run's state in the log, its estimator's memory, and its job's latest successful runs, in one go
-SELECT run.state, memory.token, memory.seq, memory.state AS memory, (
+-- load_estimators: runs' states in the log, their estimators' memories, and their jobs' latest successful runs
+SELECT asked.run_id, asked.job_id, run.state, memory.token, memory.seq, memory.state AS memory, (
     SELECT coalesce(jsonb_agg(earlier), '[]') FROM (
         SELECT earlier.run_id, extract(epoch FROM earlier.started_at)::float8 AS started_at,
             extract(epoch FROM earlier.ended_at - earlier.attempt_started_at)::float8 AS duration,
@@ -178,13 +181,13 @@ SELECT run.state, memory.token, memory.seq, memory.state AS memory, (
             earlier.rows AS units_total, earlier.bytes_raw AS bytes, earlier.state AS status,
             score.curve, score.coverage
         FROM run AS earlier LEFT JOIN estimate_score AS score USING (run_id)
-        WHERE earlier.job_id = $2 AND earlier.removed_at IS NULL AND earlier.state = 'succeeded'
-            AND earlier.started_at IS NOT NULL AND earlier.run_id <> $1
+        WHERE earlier.job_id = asked.job_id AND earlier.removed_at IS NULL AND earlier.state = 'succeeded'
+            AND earlier.started_at IS NOT NULL AND earlier.run_id <> asked.run_id
         ORDER BY earlier.created_at DESC
         LIMIT 20
     ) AS earlier
 ) AS earlier
-FROM (SELECT $1::uuid AS run_id) AS asked
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (run_id, job_id)
 LEFT JOIN run USING (run_id)
 LEFT JOIN estimate_state AS memory USING (run_id);
 
@@ -292,8 +295,14 @@ SELECT id, at, user_id, name, action, object_id, details FROM audit
 WHERE tenant_id = $1 AND ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR action = $3)
 ORDER BY id DESC LIMIT $4;
 
--- add_link: note a link that works for a short time
-INSERT INTO link (secret_hash, tenant_id, artifact_id, user_id, name, expires_at) VALUES ($1, $2, $3, $4, $5, $6);
+-- add_link: note a link that works for a short time, unless one was made under this key
+INSERT INTO link (secret_hash, tenant_id, artifact_id, user_id, name, expires_at, request_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (tenant_id, user_id, request_key) DO NOTHING
+RETURNING expires_at;
+
+-- link_under_key: the link that was made under a key
+SELECT secret_hash, artifact_id, expires_at FROM link WHERE tenant_id = $1 AND user_id = $2 AND request_key = $3;
 
 -- find_link: whose link this is, while it works
 SELECT tenant_id, artifact_id, user_id, name FROM link WHERE secret_hash = $1 AND expires_at > $2;

@@ -209,15 +209,18 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_tenant ON audit (tenant_id, id);
 
--- Links to a file that work without a login for a short time; only a hash of the secret in them.
+-- Links to a file that work without a login for a short time; only a hash of the secret in them. `request_key` is the
+-- Idempotency-Key that one was made under, where it was.
 CREATE TABLE link (
     secret_hash text PRIMARY KEY,
     tenant_id uuid NOT NULL,
     artifact_id uuid NOT NULL,
     user_id uuid NOT NULL,
     name text NOT NULL,
-    expires_at timestamptz NOT NULL
+    expires_at timestamptz NOT NULL,
+    request_key text
 );
+CREATE UNIQUE INDEX link_request ON link (tenant_id, user_id, request_key);
 CREATE INDEX artifact_available ON artifact (created_at) WHERE state = 'available';
 
 CREATE TABLE outbox (

@@ -10,7 +10,7 @@ from uuid import UUID
 from history.estimator import EarlierRun
 from history.store import SQL
 from shared.events.values import RunState
-from shared.postgres import Pool, connection
+from shared.postgres import Pool, Record, connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +55,11 @@ class EstimateStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def known(self, run_id: UUID, job_id: UUID) -> Known:
-        """Return what is known of a run, and of its job's runs before it."""
+    async def known(self, runs: Sequence[tuple[UUID, UUID]]) -> dict[UUID, Known]:
+        """Return what is known of each of these runs (run and job), and of its job's runs before it."""
+        asked = [run_id for run_id, _ in runs], [job_id for _, job_id in runs]
         async with connection(self._pool) as database:
-            row = await database.fetchrow(SQL["load_estimator"], run_id, job_id)
-        assert row is not None
-        return Known(
-            state=row["state"],
-            memory=None
-            if row["memory"] is None
-            else Memory(run_id=run_id, job_id=job_id, token=row["token"], seq=row["seq"], state=row["memory"]),
-            earlier=[EarlierRun.of(each) for each in row["earlier"]],
-            waits=[each["waited"] for each in row["earlier"] if each["waited"] is not None],
-        )
+            return {row["run_id"]: _known(row) for row in await database.fetch(SQL["load_estimators"], *asked)}
 
     async def ended(self, run_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the runs that have ended, by the log."""
@@ -105,3 +97,16 @@ class EstimateStore:
                 score.points,
                 now,
             )
+
+
+def _known(row: Record) -> Known:
+    memory: Memory | None = None
+    if row["memory"] is not None:
+        ids = {"run_id": row["run_id"], "job_id": row["job_id"]}
+        memory = Memory(**ids, token=row["token"], seq=row["seq"], state=row["memory"])
+    return Known(
+        state=row["state"],
+        memory=memory,
+        earlier=[EarlierRun.of(each) for each in row["earlier"]],
+        waits=[each["waited"] for each in row["earlier"] if each["waited"] is not None],
+    )

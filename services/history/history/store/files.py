@@ -107,12 +107,22 @@ class Files:
             await database.execute(SQL["set_retention"], who.tenant_id, days)
             await self.note(who, "set-retention", [who.tenant_id], database, before=was, after=days)
 
-    async def add_link(self, who: Identity, artifact_id: UUID, secret_hash: str, until: datetime) -> None:
-        """Note a link that works until then."""
-        values = (secret_hash, who.tenant_id, artifact_id, who.user_id, who.name, until)
+    async def add_link(
+        self, who: Identity, artifact_id: UUID, secret_hash: str, until: datetime, *, key: str | None
+    ) -> datetime | None:
+        """Note a link that works until then; return when it ends, None where `key` was used for another one.
+
+        The same link under the same key is the one that is there.
+        """
+        values = (secret_hash, who.tenant_id, artifact_id, who.user_id, who.name, until, key)
         async with transaction(self._pool) as database:
-            await database.execute(SQL["add_link"], *values)
-            await self.note(who, "make-link", [artifact_id], database, expires_at=until.isoformat())
+            ends: datetime | None = await database.fetchval(SQL["add_link"], *values)
+            if ends is not None:
+                await self.note(who, "make-link", [artifact_id], database, expires_at=until.isoformat())
+                return ends
+            known = await database.fetchrow(SQL["link_under_key"], who.tenant_id, who.user_id, key)
+        same = known is not None and (known["secret_hash"], known["artifact_id"]) == (secret_hash, artifact_id)
+        return known["expires_at"] if known is not None and same else None
 
     async def link(self, secret_hash: str, now: datetime) -> Record | None:
         """Return whose link this is, while it works."""

@@ -1,6 +1,6 @@
 """The run log as it is read over HTTP: a query and rows, by tenant, nothing decided here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -45,6 +45,12 @@ class Reading:
         if not live(expires_at=row["expires_at"], revoked=row["revoked"], now=self._clock.now()):
             return None
         return Identity(row["identity_id"], row["tenant_id"], row["user_id"], row["name"], frozenset(row["roles"]))
+
+    async def shut_out(self, identity_ids: Collection[UUID]) -> set[UUID]:
+        """Return those of these identities that have been revoked or are over."""
+        async with connection(self._pool) as database:
+            rows = await database.fetch(SQL["shut_out"], list(identity_ids), self._clock.now())
+        return {row["identity_id"] for row in rows}
 
     async def runs(self, tenant_id: UUID, which: RunFilter, page: Page) -> list[Record]:
         """Return one more row than asked for, where there is one; `sort_value` is for the cursor."""

@@ -8,7 +8,13 @@ from history.store import SQL
 from history.store.log import RunLog
 from shared.postgres import Connection, Pool, connection
 
-_TABLES = ("run", "run_event", "part", "artifact")
+# Of their indexes the temporary tables need the keys alone.
+_KEYS = {
+    "run": "run_id",
+    "run_event": "run_id, token, seq, kind",
+    "part": "run_id, kind, part",
+    "artifact": "artifact_id",
+}
 _REPLACING = (
     "drop_entries",
     "add_entries",
@@ -37,12 +43,14 @@ class RebuiltLog(RunLog):
     async def empty(cls, pool: Pool) -> AsyncIterator[Self]:
         """Give an empty log, which is gone afterwards."""
         async with connection(pool) as database:
-            for table in _TABLES:
-                await database.execute(f"CREATE TEMPORARY TABLE {table} (LIKE {table} INCLUDING ALL)")
+            await database.execute("SET temp_buffers = '64MB'")
+            for table, key in _KEYS.items():
+                await database.execute(f"CREATE TEMPORARY TABLE {table} (LIKE {table} INCLUDING DEFAULTS)")
+                await database.execute(f"ALTER TABLE pg_temp.{table} ADD PRIMARY KEY ({key})")
             try:
                 yield cls(pool, database)
             finally:
-                for table in _TABLES:
+                for table in _KEYS:
                     await database.execute(f"DROP TABLE pg_temp.{table}")
 
     @asynccontextmanager
@@ -61,6 +69,8 @@ class RebuiltLog(RunLog):
             await self._database.execute(SQL["lock_log"])
             await self._database.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield
+            for table in _KEYS:
+                await self._database.execute(f"ANALYZE pg_temp.{table}")
             for step in _REPLACING:
                 await self._database.execute(SQL[step], timeout=_LONGEST)
 
