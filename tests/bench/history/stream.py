@@ -11,6 +11,7 @@ from tests.unit.history.stories import Story
 
 AT_ONCE = 250
 _STEPS = 60  # a run of a minute, told of once a second
+TOLD, FOLLOWED = 2 * _STEPS + 6, _STEPS + 6  # events of a run, and those that the estimates follow
 
 
 def told(count: int, tenant_id: UUID) -> Iterator[list[Event]]:
