@@ -20,6 +20,12 @@ def rate(metric: str, by: str, where: str = "") -> tuple[Query, ...]:
     return (Query(f"sum by ({by}) (rate({metric}{where}[$__rate_interval]))", f"{{{{{by}}}}}"),)
 
 
+def trouble(metric: str, by: str, where: str = "") -> tuple[Query, ...]:
+    """Return the rate of what need never have happened, and so may have no series: nothing is shown as 0."""
+    (query,) = rate(metric, by, where)
+    return (Query(f"{query.expr} or on () vector(0)", query.legend),)
+
+
 def of_process(pattern: str) -> Row:
     """Return what the processes of a kind cost their machine."""
     where = f'{{job=~"{pattern}"}}'
@@ -75,7 +81,11 @@ OVERVIEW = Dashboard(
             (
                 LAG,
                 OUTBOX,
-                Panel("Dead letters", (Query("sum by (group) (sluice_dead_letters_total)", "{{group}}"),), bad_from=1),
+                Panel(
+                    "Dead letters",
+                    (Query("sum by (group) (sluice_dead_letters_total) or on () vector(0)", "{{group}}"),),
+                    bad_from=1,
+                ),
             ),
         ),
         of_process("sluice-.+"),
@@ -110,7 +120,7 @@ EXPORTERS = Dashboard(
         Row(
             "Trouble",
             (
-                Panel("Failed attempts", rate("sluice_export_errors_total", "code")),
+                Panel("Failed attempts", trouble("sluice_export_errors_total", "code")),
                 Panel("Longest wait in the queue", (Query("max(sluice_runs_oldest_wait_seconds)", "oldest run"),), "s"),
                 Panel("Leases lost", (Query("sum(sluice_leases_lost_total)", "taken over"),)),
                 OUTBOX,
@@ -129,7 +139,7 @@ SCHEDULER = Dashboard(
             (
                 Panel("Lateness", quantiles("sluice_slot_lateness_seconds"), "s"),
                 Panel("Slots a second", rate("sluice_slots_total", "fate")),
-                Panel("Skipped, by reason", rate("sluice_slots_total", "reason", '{fate="skipped"}')),
+                Panel("Skipped, by reason", trouble("sluice_slots_total", "reason", '{fate="skipped"}')),
             ),
         ),
         Row(
@@ -240,7 +250,7 @@ API = Dashboard(
                     ),
                     "s",
                 ),
-                Panel("Faults of ours", rate("sluice_http_request_seconds_count", "route", '{status=~"5.."}')),
+                Panel("Faults of ours", trouble("sluice_http_request_seconds_count", "route", '{status=~"5.."}')),
             ),
         ),
         of_process("sluice-(job-api|history-api)"),

@@ -1,12 +1,27 @@
-"""Dashboards as data, and Grafana's JSON for them: rows of panels, each with its expressions."""
+"""What `dashboards.py` is written in: rows of panels, each with its expressions; made Grafana's JSON by its SDK."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-COLUMNS, HEIGHT, TITLE_HEIGHT = 24, 7, 1
-SOURCE = {"type": "prometheus", "uid": "sluice-prometheus"}
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    TooltipDisplayMode,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardLinkType,
+    DataSourceRef,
+    Threshold,
+    ThresholdsMode,
+)
+
+COLUMNS, HEIGHT = 24, 7
+SOURCE = DataSourceRef(type_val="prometheus", uid="sluice-prometheus")
 
 
 @dataclass(frozen=True)
@@ -46,67 +61,48 @@ class Dashboard:
     rows: tuple[Row, ...]
 
 
-def rendered(dashboard: Dashboard) -> str:
+def rendered(shown: Dashboard) -> str:
     """Return a dashboard as Grafana's JSON."""
-    return json.dumps(_dashboard(dashboard), indent=2, sort_keys=True) + "\n"
+    tagged = (
+        dashboard.DashboardLink("Sluice")
+        .type(DashboardLinkType.DASHBOARDS)
+        .tags(["sluice"])
+        .as_dropdown(True)
+        .keep_time(True)
+    )
+    made = dashboard.Dashboard(shown.title).uid(f"sluice-{shown.name}").tags(["sluice"]).link(tagged)
+    # Schedules are in UTC, and so are their pictures.
+    made = made.timezone("utc").refresh("30s").time("now-6h", "now")
+    number = 0
+    for row in shown.rows:
+        number += 1
+        made = made.with_row(dashboard.Row(row.title).id(number))
+        for panel in row.panels:
+            number += 1
+            made = made.with_panel(_panel(panel).id(number).span(COLUMNS // len(row.panels)).height(HEIGHT))
+    return JSONEncoder(indent=2, sort_keys=True).encode(made.build()) + "\n"
 
 
-def _dashboard(dashboard: Dashboard) -> dict[str, Any]:
-    panels = list(_panels(dashboard.rows))
-    return {
-        "uid": f"sluice-{dashboard.name}",
-        "title": dashboard.title,
-        "tags": ["sluice"],
-        "timezone": "utc",  # schedules are in UTC, and so are their pictures
-        "schemaVersion": 39,
-        "refresh": "30s",
-        "time": {"from": "now-6h", "to": "now"},
-        "links": [{"type": "dashboards", "tags": ["sluice"], "title": "Sluice", "asDropdown": True}],
-        "panels": [{**panel, "id": number} for number, panel in enumerate(panels, 1)],
-    }
-
-
-def _panels(rows: tuple[Row, ...]) -> Iterator[dict[str, Any]]:
-    y = 0
-    for row in rows:
-        yield {"type": "row", "title": row.title, "collapsed": False, "panels": []} | _place(
-            0, y, COLUMNS, TITLE_HEIGHT
-        )
-        width = COLUMNS // len(row.panels)
-        for number, panel in enumerate(row.panels):
-            yield _panel(panel) | _place(number * width, y + TITLE_HEIGHT, width, HEIGHT)
-        y += TITLE_HEIGHT + HEIGHT
-
-
-def _place(x: int, y: int, width: int, height: int) -> dict[str, Any]:
-    return {"gridPos": {"x": x, "y": y, "w": width, "h": height}}
-
-
-def _panel(panel: Panel) -> dict[str, Any]:
-    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+def _panel(panel: Panel) -> timeseries.Panel | stat.Panel:
+    made = _stat() if panel.kind == "stat" else _timeseries()
+    steps = [Threshold(value=None, color="green")]
     if panel.bad_from is not None:
-        steps.append({"color": "red", "value": panel.bad_from})
-    return {
-        "type": panel.kind,
-        "title": panel.title,
-        "description": panel.says,
-        "datasource": SOURCE,
-        "fieldConfig": {
-            "defaults": {"unit": panel.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}},
-            "overrides": [],
-        },
-        "options": _options(panel.kind),
-        "targets": [
-            {"refId": chr(ord("A") + number), "expr": query.expr, "legendFormat": query.legend, "datasource": SOURCE}
-            for number, query in enumerate(panel.queries)
-        ],
-    }
+        steps.append(Threshold(value=panel.bad_from, color="red"))
+    thresholds = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+    made = made.title(panel.title).description(panel.says).unit(panel.unit).min(0).thresholds(thresholds)
+    made = made.datasource(SOURCE)
+    for number, query in enumerate(panel.queries):
+        target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).datasource(SOURCE)
+        made = made.with_target(target.ref_id(chr(ord("A") + number)))
+    return made
 
 
-def _options(kind: str) -> dict[str, Any]:
-    if kind == "stat":
-        return {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "area"}
-    return {
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
-        "tooltip": {"mode": "multi", "sort": "desc"},
-    }
+def _stat() -> stat.Panel:
+    latest = common.ReduceDataOptions().calcs(["lastNotNull"])
+    return stat.Panel().reduce_options(latest).color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.AREA)
+
+
+def _timeseries() -> timeseries.Panel:
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
+    tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
+    return timeseries.Panel().legend(legend.show_legend(True)).tooltip(tooltip)

@@ -1,5 +1,6 @@
 """Every expression of the dashboards, asked of a real Prometheus that scraped the running system doing exports."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -17,6 +18,9 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import Command, Running, Warden, plain_environment
 from deploy.local.stack import Stack, running_stack
 from deploy.metrics_page import metrics
+from shared import codec
+from shared.kafka import Producer
+from shared.topics import RUNS
 from tests.integration.deploy.exports import do_exports
 from tests.support.wait import eventually_now
 
@@ -25,8 +29,6 @@ pytestmark = pytest.mark.skipif(
     PROMETHEUS is None, reason="Prometheus is not installed (Debian: apt-get install prometheus)"
 )
 RULES = Path(__file__).parents[3] / "deploy/prometheus/rules"
-# In a system without trouble these have nothing to show.
-QUIET = {"Failed attempts", "Skipped, by reason", "Faults of ours", "Dead letters"}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def ask(client: httpx.Client, expression: str) -> list[Any]:
 
 def test_every_panel_has_data(prometheus: httpx.Client) -> None:
     panels = [panel for dashboard in DASHBOARDS for row in dashboard.rows for panel in row.panels]
-    wanted = {query.expr: panel.title for panel in panels if panel.title not in QUIET for query in panel.queries}
+    wanted = {query.expr: panel.title for panel in panels for query in panel.queries}
     empty = dict(wanted)
 
     def all_have() -> bool:
@@ -133,3 +135,34 @@ def test_processes_expose_what_the_page_of_metrics_says_and_no_more(prometheus: 
         for series in ask(prometheus, f'{{__name__=~"{name}(_count)?"}}'):
             # A label that is empty is as none to Prometheus.
             assert set(series["metric"]) - {"__name__", "job", "instance"} <= set(labels), name
+
+
+def test_trouble_is_shown(stack: Stack, prometheus: httpx.Client) -> None:
+    headers = {"Authorization": f"Bearer {stack.api_key}", "If-Match": "*"}
+    with httpx.Client(base_url=stack.api_url, headers=headers, timeout=30) as client:
+        for certificate in client.get("/api/v1/certificates").json()["items"]:
+            client.post(f"/api/v1/certificates/{certificate['id']}/retire").raise_for_status()
+        (hourly,) = [job for job in client.get("/api/v1/jobs").json()["items"] if job["title"] == "hourly"]
+        client.post(f"/api/v1/jobs/{hourly['id']}/run", headers={"Idempotency-Key": "trouble"}).raise_for_status()
+    asyncio.run(garble(stack.kafka_bootstrap))
+    shown = {
+        query.expr: panel.title
+        for dashboard in DASHBOARDS
+        for row in dashboard.rows
+        for panel in row.panels
+        for query in panel.queries
+        if panel.title in {"Failed attempts", "Dead letters"}
+    }
+    assert len(shown) == 2
+
+    def all_have() -> bool:
+        found = {each: ask(prometheus, each.replace("$__rate_interval", "1m")) for each in shown}
+        return all(each and all(series["metric"] for series in each) for each in found.values())
+
+    eventually_now(all_have, timeout=60)
+
+
+async def garble(kafka: str) -> None:
+    """Send what nobody can read."""
+    async with Producer.opened(kafka, name="test") as producer:
+        await producer.send([codec.Record(RUNS.name, b"x", b"{", ())])
