@@ -82,10 +82,28 @@ async def test_a_dump_restored_into_an_empty_database_is_the_system_as_it_was(
     await asyncio.to_thread(run, save, before)
     after = environment(postgres, await postgres.fresh(), own_kafka, tmp_path)
     await asyncio.to_thread(run, "pg_restore" + restore, after)
+    assert await contents(after["ADMIN_DSN"]) == await contents(before["ADMIN_DSN"])
     again = "python -m job_api bootstrap --tenant acme --source-tenant 101 --user acme"
     assert json.loads(await asyncio.to_thread(run, again, after)) == {"tenant_id": tenant, "exists": True}
     migrations = "".join(f"python -m {each} migrate\n" for each in SERVICES)
     await asyncio.to_thread(run, migrations, after)
+
+
+async def contents(dsn: str) -> dict[str, tuple[int, str]]:
+    """Return how many rows each table of the four schemas has, and a checksum of them."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        tables = await connection.fetch(
+            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = ANY ($1)",
+            list(SERVICES),
+        )
+        rows = "SELECT count(*), md5(coalesce(string_agg(t::text, ',' ORDER BY t::text), '')) FROM {} AS t"
+        found = {each["name"]: tuple(*await connection.fetch(rows.format(each["name"]))) for each in tables}
+    finally:
+        await connection.close()
+    assert len(found) > 20
+    assert found["job_api.identity"][0] > 0
+    return found
 
 
 async def test_an_erased_tenant_leaves_nothing_in_any_schema(installed: tuple[dict[str, str], str]) -> None:
@@ -124,9 +142,33 @@ async def test_the_erasure_knows_every_table_that_names_a_tenant_or_a_run(
     assert [row["name"] for row in rows if f"DELETE FROM {row['name']} " not in script] == []
 
 
+async def test_a_role_s_password_is_changed(installed: tuple[dict[str, str], str]) -> None:
+    given, _ = installed
+    connection = await asyncpg.connect(given["ADMIN_DSN"])
+    stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'scheduler'"
+    try:
+        before = await connection.fetchval(stored)
+        changed = given | {"SLUICE_PROVISION_SCHEDULER_PASSWORD": "another-password"}
+        await asyncio.to_thread(run, commands("Rotate keys and certificates"), changed)
+        after = await connection.fetchval(stored)
+        assert after.startswith("SCRAM-SHA-256$")
+        assert after != before
+    finally:
+        # Roles belong to the whole server, which other tests use too.
+        await asyncio.to_thread(run, commands("Rotate keys and certificates"), given)
+        await connection.close()
+
+
 async def test_dead_letters_are_put_back(own_kafka: str, installed: tuple[dict[str, str], str]) -> None:
     given, _ = installed
     async with Producer.opened(own_kafka, name="test") as producer:
         await producer.send([codec.Record(COMMANDS.dead, b"x", b"{}", (("dead_reason", b"test"),))])
     told = await asyncio.to_thread(run, commands("Replay dead letters"), given)
     assert told == f"dead letters put back on {COMMANDS.name}: 1\n"
+
+
+async def test_everything_is_told_anew_to_a_kafka_that_was_lost(installed: tuple[dict[str, str], str]) -> None:
+    given, _ = installed
+    told = json.loads((await asyncio.to_thread(run, commands("When Kafka was lost"), given)).splitlines()[-1])
+    assert set(told) == {"certificates", "identities", "subjects", "jobs", "deleted_jobs"}
+    assert told["identities"] >= 1, "the first administrator's key"

@@ -46,4 +46,4 @@ def test_panels_have_places_of_their_own(dashboard: Dashboard) -> None:
 
 def test_dashboards_are_provisioned_with_the_source_that_they_name() -> None:
     sources = load(DEPLOY / "grafana/provisioning/datasources/sluice.yml")["datasources"]
-    assert [(each["type"], each["uid"]) for each in sources] == [(SOURCE["type"], SOURCE["uid"])]
+    assert [(each["type"], each["uid"]) for each in sources] == [(SOURCE.type_val, SOURCE.uid)]

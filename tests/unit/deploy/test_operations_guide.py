@@ -1,17 +1,57 @@
-"""The operations guide says of every block of commands which test runs it, and those tests are there."""
+"""The operations guide: a test runs each command, or the guide says why none does; its tables and links hold."""
 
+import importlib.util
 import re
+import shlex
 
+import pytest
+
+from deploy.sizing import table, with_table
 from tests.unit.deploy.documents import DEPLOY
 
 GUIDE = (DEPLOY / "OPERATIONS.md").read_text(encoding="utf-8")
 ROOT = DEPLOY.parent
+SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", GUIDE, flags=re.MULTILINE)[1:]}
+BLOCKS = [
+    (heading, marker, script)
+    for heading, text in SECTIONS.items()
+    for marker, script in re.findall(r"<!-- run by: (.+?) -->\n```sh\n(.*?)```", text, re.DOTALL)
+]
+
+
+def commands(script: str) -> list[str]:
+    """Return the commands of a block, without comments and line by line."""
+    return [" ".join(words) for line in script.splitlines() if (words := shlex.split(line, comments=True))]
 
 
 def test_every_block_of_commands_says_what_runs_it() -> None:
-    blocks = GUIDE.count("```sh\n")
-    marked = re.findall(r"<!-- run by: (.+?) -->\n```sh\n", GUIDE)
-    assert len(marked) == blocks > 5
+    assert GUIDE.count("```") == 2 * len(BLOCKS), "a block is ```sh under a line that says what runs it"
+    assert len(BLOCKS) > 5
+    for heading, marker, _ in BLOCKS:
+        assert marker.startswith(("tests/", "nothing, ", "nothing where ")), f"{heading}: {marker}"
+
+
+@pytest.mark.parametrize(("heading", "marker", "script"), BLOCKS, ids=[block[0] for block in BLOCKS])
+def test_the_test_that_a_block_names_runs_its_commands(heading: str, marker: str, script: str) -> None:
+    if marker.startswith("nothing"):
+        return
+    code = (ROOT / marker.partition(",")[0]).read_text(encoding="utf-8")
+    if f'commands("{heading}")' in code:
+        return  # taken from here as they stand
+    for command in commands(script):
+        words = command.removeprefix("python -m ").split()
+        assert all(f'"{word}"' in code for word in words), f"{marker} does not run: {command}"
+
+
+def test_programs_of_ours_that_it_names_exist() -> None:
+    named = set(re.findall(r"python3? -m ([\w.]+)", GUIDE)) | set(re.findall(r"\bmake ([a-z-]+)`", GUIDE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert [name for name in named - targets if importlib.util.find_spec(name) is None] == []
+
+
+def test_the_table_of_sizes_is_up_to_date() -> None:
+    assert table() in GUIDE, "run: python -m deploy.sizing"
+    assert with_table(GUIDE) == GUIDE
 
 
 def test_the_tests_that_it_names_exist() -> None:
