@@ -22,8 +22,11 @@ from job_api.pages.editor import Editor
 from job_api.pages.entry import logging_in, logging_out, login_form
 from job_api.pages.job_pages import job_pages
 from job_api.pages.log_pages import log_pages
+from job_api.pages.people_pages import people_pages
+from job_api.pages.preferences import Preferences
 from job_api.pages.rendering import ANYBODY, failed, recognised, to_login, visitor
 from job_api.pages.surroundings import Surroundings
+from job_api.pages.users import Users as UserPages
 from job_api.service import Access, Certificates, Door, Estimates, Jobs, Users
 from shared.clock import Clock
 from shared.errors import SluiceError, TransientError
@@ -77,6 +80,7 @@ def pages_app(
             page("/login", partial(logging_in, door), "POST"),
             page("/logout", partial(logging_out, access), "POST"),
             *job_pages(access, jobs, around, editor, clock),
+            *people_pages(Preferences(access, certificates, users, clock), UserPages(access, users)),
             *log_pages(access, history, clock),
             Mount("/static", _Static(directory=str(files("job_api.pages") / "static"))),
             Route("/{path:path}", partial(_nothing, access), methods=["GET"]),

@@ -28,6 +28,7 @@ NOTICES = {
     "choose-one-file": "Choose exactly one file for this: a link leads to one file.",
     "too-many-files": "That would be more than 100 files, which is the most at once. Choose some of them.",
     "files-deleted": "Deleted: {}. They are gone from the store.",
+    "user-made": "The user is added.",
     "user-saved": "The user is saved. Sessions and keys follow at once.",
 }
 """Each sentence by its name; `{}` stands for a number."""
