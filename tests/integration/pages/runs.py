@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -25,9 +25,9 @@ def story_of(
     **more: Any,
 ) -> Story:
     """Return a run of the tenant that is to be told."""
-    known = {} if job is None else {"job_id": job}
     settings = replace(SETTINGS, title=title, **more)
-    return Story(tenant_id=tenant.tenant_id, at=SystemClock().now() - ago, settings=settings, **known)
+    at = SystemClock().now() - ago
+    return Story(tenant_id=tenant.tenant_id, at=at, settings=settings, job_id=job or uuid4())
 
 
 def finished(story: Story, files: int = 1, *, rows: int = 10) -> Story:
@@ -73,6 +73,6 @@ async def recorded(client: httpx.AsyncClient, story: Story, *, state: str | None
             return None
         return run if done is None or (run["progress"] or {}).get("units_done") == done else None
 
-    found = await eventually(there)
+    found: dict[str, Any] | None = await eventually(there)
     assert found is not None
     return found

@@ -3,11 +3,13 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 from playwright.async_api import Page, expect
 
 from shared import events
 from shared.events.runs import RunFailed
+from shared.web import SESSION_COOKIE
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.runs import finished, recorded, story_of, told
 from tests.integration.pages.site import Door, Site, audited, too_wide
@@ -219,3 +221,21 @@ async def test_U3_another_tenants_run_is_not_found(open_page: Door, site: Site, 
     await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
     await page.goto("/runs")
     await expect(page.get_by_text("No runs yet.")).to_be_visible()
+
+
+@pytest.mark.parametrize("way", ["cross-site", "no token", "another's token"])
+async def test_U4_a_form_from_elsewhere_does_nothing(
+    open_page: Door, site: Site, tenant: Tenant, stories: Stories, way: str
+) -> None:
+    other = await open_page(tenant, "operator", javascript=False)
+    await other.goto("/runs")
+    token = await other.locator("input[name=csrf]").first.input_value()
+    headers = {"Sec-Fetch-Site": "cross-site" if way == "cross-site" else "same-origin"}
+    form = {"do": "remove", "sure": "yes", "run": str(stories["older"].run_id)}
+    if way == "another's token":
+        form["csrf"] = token
+    cookies = {SESSION_COOKIE: await site.session(tenant, "admin")}
+    async with httpx.AsyncClient(base_url=site.url, cookies=cookies) as client:
+        for path in ("/runs/chosen", "/artifacts/chosen"):
+            assert (await client.post(path, data=form, headers=headers)).status_code == 403
+    assert (await tenant.client.get(f"/api/v1/runs/{stories['older'].run_id}")).status_code == 200

@@ -82,4 +82,4 @@ def test_whatever_was_foretold_all_is_drawn_inside_the_picture(
 
 def test_axes_are_said_in_few_characters() -> None:
     assert [short(each) for each in (0, 0.5, 12, 1500, 2_500_000, 3e9)] == ["0", "0.5", "12", "1.5k", "2.5M", "3G"]
-    assert [brief(each) for each in (0, 30, 90, 3600, 172_800)] == ["0 s", "30 s", "1.5 min", "1 h", "2 d"]
+    assert [brief(each) for each in (0, 30, 90, 3600, 172_800)] == ["0 s", "30 s", "90 s", "1 h", "2 d"]

@@ -62,6 +62,7 @@ async def run_list(access: Access, log: Log, request: Request) -> Response:
             return history_away(request, problem, title="History", here_is="runs")
         raise
     items = found["items"]
+    newest = _newest(request, items)
     return render(
         request,
         "runs.html",
@@ -71,8 +72,9 @@ async def run_list(access: Access, log: Log, request: Request) -> Response:
         filters=_shown_filters(request, counts),
         job=request.query_params.get("job"),
         job_title=items[0]["title"] if items and request.query_params.get("job") else None,
-        newest=_newest(request, items),
-        after=max((run["version"] for run in items), default=None),
+        newest=newest,
+        # Of a list that is filtered or sorted otherwise, all that changed since its newest run may be very much.
+        after=None if newest is None or "job" in request.query_params else _latest(items),
         first=lists.link(request, cursor=None) if request.query_params.get("cursor") else None,
         following=lists.link(request, cursor=found["next"]) if found.get("next") else None,
         refused=denied(who),
@@ -139,6 +141,11 @@ def _filters(request: Request) -> Query:
         if instant := lists.day(given.get(ours, ""), after=ours == "until"):
             query.append((name, instant))
     return query
+
+
+def _latest(items: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the version up to which the page tells."""
+    return max((run["version"] for run in items), default=None)
 
 
 def _newest(request: Request, items: Sequence[Mapping[str, Any]]) -> str | None:

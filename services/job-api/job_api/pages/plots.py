@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 12, 34
 _STEPS = (1, 2, 2.5, 5, 10, 20)
 _TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 _SECONDS = (1, "s"), (60, "min"), (3600, "h"), (86400, "d")
@@ -105,6 +105,8 @@ def short(value: float) -> str:
 
 def brief(seconds: float) -> str:
     """Return a length of time in a few characters, as an axis shows it."""
+    if seconds < 120 and seconds % 60:
+        return f"{seconds:.3g} s"
     size, unit = next(((size, unit) for size, unit in reversed(_SECONDS) if seconds >= size), (1, "s"))
     return f"{seconds / size:.3g} {unit}"
 

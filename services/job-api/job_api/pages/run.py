@@ -94,7 +94,8 @@ def _facts(run: Mapping[str, Any]) -> list[Fact]:
         ("Rows", _rows(rows, progress)),
         ("Size", size_in_words(raw) if raw else ""),
         ("Encrypted", size_in_words(run["bytes_packed"]) if run["bytes_packed"] else ""),
-        ("Rate", _rate(run, raw)),
+        ("Rate", _rate(run["rows_per_second"])),
+        ("Data rate", f"{size_in_words(raw / run['duration_seconds'])}/s" if raw and run["duration_seconds"] else ""),
         ("Takes", window(run)),
         ("Window from", (run["window"] or {}).get("start")),
         ("Window until", (run["window"] or {}).get("end")),
@@ -111,12 +112,10 @@ def _rows(rows: int | None, progress: Mapping[str, Any]) -> str:
     return f"{rows:,} of {'' if progress.get('total_exact') else 'about '}{total:,}"
 
 
-def _rate(run: Mapping[str, Any], raw: int | None) -> str:
-    rate, seconds = run["rows_per_second"], run["duration_seconds"]
+def _rate(rate: float | None) -> str:
     if not rate:
         return ""
-    words = f"{rate:,.0f} rows/s" if rate >= 10 else f"{rate:.1f} rows/s"
-    return f"{words}, {size_in_words(raw / seconds)}/s" if raw and seconds else words
+    return f"{rate:,.0f} rows/s" if rate >= 10 else f"{rate:.1f} rows/s"
 
 
 def _settings(run: Mapping[str, Any]) -> list[Fact]:
@@ -186,5 +185,5 @@ def _estimate_words(run: Mapping[str, Any]) -> str:
     if error is None:
         return ""
     held = [each["held"] for each in run["estimates"] if each.get("held") is not None]
-    words = f"The estimates were off by {error:.0%} of the duration on average"
+    words = f"The estimates were off by {100 * error:.0f} % of the duration on average"
     return f"{words}; the band held the true end {sum(held)} of {len(held)} times." if held else f"{words}."

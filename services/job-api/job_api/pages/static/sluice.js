@@ -7,6 +7,7 @@
 const HEARTBEAT_MS = 40_000; // the server says something every 15 s
 const QUIET_MS = 1500; // pages are fetched again at most so often
 const POLL_MS = 5000;
+const UNFINISHED = "[data-busy], [data-state=queued], [data-state=running]";
 const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
 // ---- times ----
@@ -172,7 +173,7 @@ class Stream {
     this.#alive();
     this.notice.hidden = true;
     // Nobody knows what happened before the first opening, unless the page says up to where it tells.
-    if (wasLost || (!this.#after && document.querySelector("[data-busy]"))) this.caughtUp();
+    if (wasLost || (!this.#after && document.querySelector(UNFINISHED))) this.caughtUp();
   }
 
   #alive() {
