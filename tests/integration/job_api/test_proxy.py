@@ -43,6 +43,13 @@ class Elsewhere:
 
         return StreamingResponse(told(), media_type="text/event-stream")
 
+    async def broken(self, request: Request) -> Response:
+        async def told() -> AsyncIterator[bytes]:
+            yield b"id: 1\n"
+            raise ConnectionError("the process behind this was killed")
+
+        return StreamingResponse(told(), media_type=request.query_params["type"])
+
 
 async def serving(app: ASGIApp) -> tuple[uvicorn.Server, "asyncio.Task[None]", str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
@@ -57,6 +64,7 @@ async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncC
     methods = ["GET", "POST", "DELETE"]
     routes = [
         Route("/api/v1/events", upstream.events),
+        Route("/api/v1/events/broken", upstream.broken),
         Route("/api/v1/runs", upstream.echo, methods=methods),
         Route("/api/v1/{path:path}", upstream.echo, methods=methods),
     ]
@@ -106,6 +114,16 @@ async def test_H6_live_updates_arrive_while_the_stream_is_open_and_its_end_is_pa
         assert [await anext(lines), await anext(lines)] == ["id: 1", "data: first"]
         assert not upstream.gone.is_set()
     await eventually(upstream.gone.is_set, timeout=10)
+
+
+async def test_H6_live_updates_that_break_off_end_in_order_and_a_download_does_not(
+    elsewhere: tuple[Elsewhere, httpx.AsyncClient],
+) -> None:
+    """A browser that follows comes again by itself; half a file must never pass for a whole one."""
+    live = await elsewhere[1].get("/api/v1/events/broken", params={"type": "text/event-stream"})
+    assert live.text == "id: 1\n"
+    with pytest.raises(httpx.RemoteProtocolError):
+        await elsewhere[1].get("/api/v1/events/broken", params={"type": "application/zip"})
 
 
 async def test_history_away_is_said_in_words(world: World) -> None:

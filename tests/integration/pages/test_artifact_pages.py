@@ -145,6 +145,7 @@ async def test_A3_a_short_lived_link_downloads_one_file_without_a_login(
     await page.get_by_role("button", name="Short-lived link").click()
     address = await page.get_by_label("Link", exact=True).input_value()
     await expect(page.get_by_text("can download the file without a login until")).to_be_visible()
+    assert await too_wide(page) == 0
     async with httpx.AsyncClient() as stranger:
         answer = await stranger.get(address)
     assert (answer.status_code, answer.content) == (200, FILE)
