@@ -65,8 +65,8 @@ async def _served(system: System) -> AsyncIterator[tuple[Service, httpx.AsyncCli
     await recorder.ready()
     await api.ready()
     client, token = await serving.client_of(system, api)
-    async with client:
-        yield api, client, token
+    yield api, client, token
+    await client.aclose()
     recorder.running.stop()
     api.running.stop()
 

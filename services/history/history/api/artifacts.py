@@ -90,14 +90,17 @@ def artifact_routes(filing: Filing) -> APIRouter:
         return StreamingResponse(found.body, found.status, found.headers)
 
     @api.get(
-        "/{artifact_id}", operation_id="getArtifact", summary="Show a file", responses=answers(examples.ARTIFACT, 404)
+        "/{artifact_id:uuid}",
+        operation_id="getArtifact",
+        summary="Show a file",
+        responses=answers(examples.ARTIFACT, 404),
     )
     async def get_artifact(who: Reader, artifact_id: ArtifactId) -> models.Artifact:
         """A file's name, size, checksum and time left."""
         return await filing.artifact(who, artifact_id)
 
     @api.get(
-        "/{artifact_id}/content",
+        "/{artifact_id:uuid}/content",
         operation_id="downloadArtifact",
         summary="Download a file",
         responses=_CONTENT,
@@ -109,7 +112,7 @@ def artifact_routes(filing: Filing) -> APIRouter:
         return StreamingResponse(found.body, found.status, found.headers)
 
     @api.post(
-        "/{artifact_id}/link",
+        "/{artifact_id:uuid}/link",
         operation_id="makeLink",
         summary="Make a short-lived link",
         status_code=201,

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Header, Path, Query, Request
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from history.api import examples
 from history.api.models import ArtifactState
@@ -13,6 +13,14 @@ from history.store.listing import ArtifactFilter, RunFilter
 from shared.events.values import RecordType, RunState
 from shared.web import SESSION_COOKIE
 
+
+def _written(text: object) -> object:
+    # A bare number would be taken for seconds since 1970.
+    if isinstance(text, str) and "T" not in text.upper():
+        raise ValueError("should be an instant with its offset, as in 2026-11-24T10:00:00Z")
+    return text
+
+
 _FROM, _TO = "2026-11-24T00:00:00Z", "2026-11-25T00:00:00Z"
 Limit = Annotated[int, Query(ge=1, le=200, description="items on a page at most", examples=[50])]
 Cursor = Annotated[
@@ -20,6 +28,7 @@ Cursor = Annotated[
     Query(max_length=2000, description="`next` of the page before", examples=["WyItY3JlYXRlZCIsIjIwMjYiLCIxIl0"]),
 ]
 Sort = Annotated[str, Query(max_length=40, description="a column, `-` before it for descending", examples=["-created"])]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
 RunId = Annotated[UUID, Path(description="the run", examples=[examples.RUN_ID])]
 ArtifactId = Annotated[UUID, Path(description="the file", examples=[examples.ARTIFACT_ID])]
 Chosen = Annotated[
@@ -64,7 +73,7 @@ def run_filter(
     since: Annotated[
         AwareDatetime | None, Query(description="created at or after this instant", examples=[_FROM])
     ] = None,
-    before: Annotated[AwareDatetime | None, Query(description="created before this instant", examples=[_TO])] = None,
+    before: Annotated[Instant | None, Query(description="created before this instant", examples=[_TO])] = None,
     longer_than: Annotated[
         float | None, Query(ge=0, le=1e9, description="ended ones that took so many seconds", examples=[60.0])
     ] = None,
@@ -94,8 +103,8 @@ def artifact_filter(
     state: Annotated[
         ArtifactState | None, Query(description="only files in this state", examples=["available"])
     ] = None,
-    since: Annotated[AwareDatetime | None, Query(description="made at or after this instant", examples=[_FROM])] = None,
-    before: Annotated[AwareDatetime | None, Query(description="made before this instant", examples=[_TO])] = None,
+    since: Annotated[Instant | None, Query(description="made at or after this instant", examples=[_FROM])] = None,
+    before: Annotated[Instant | None, Query(description="made before this instant", examples=[_TO])] = None,
     q: Text = None,
 ) -> ArtifactFilter:
     """Return which files a request asks for."""

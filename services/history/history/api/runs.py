@@ -48,13 +48,13 @@ def run_routes(browsing: Browsing) -> APIRouter:
         """How good the estimates of a job's latest runs were: error and coverage of the band."""
         return await browsing.scores(who, job)
 
-    @api.get("/{run_id}", operation_id="getRun", summary="Show a run", responses=answers(examples.DETAILS, 404))
+    @api.get("/{run_id:uuid}", operation_id="getRun", summary="Show a run", responses=answers(examples.DETAILS, 404))
     async def get_run(who: Reader, run_id: RunId) -> models.RunDetails:
         """A run with its frozen settings, timeline, parts, files, progress and estimate."""
         return await browsing.run(who, run_id)
 
     @api.post(
-        "/{run_id}/cancel",
+        "/{run_id:uuid}/cancel",
         operation_id="cancelRun",
         summary="Cancel a run",
         status_code=202,
@@ -65,7 +65,7 @@ def run_routes(browsing: Browsing) -> APIRouter:
         return await browsing.cancel(who, run_id)
 
     @api.delete(
-        "/{run_id}",
+        "/{run_id:uuid}",
         operation_id="removeRun",
         summary="Take a run out of the log",
         status_code=204,
@@ -76,7 +76,7 @@ def run_routes(browsing: Browsing) -> APIRouter:
         await browsing.remove(who, run_id)
 
     @api.get(
-        "/{run_id}/manifest",
+        "/{run_id:uuid}/manifest",
         operation_id="getManifest",
         summary="Fetch a run's manifest",
         responses=answers(examples.MANIFEST, 404, schema={"type": "object"}),
