@@ -69,7 +69,7 @@ class Stack:
             await database.execute("ALTER TABLE schedule DROP CONSTRAINT schedule_pkey")
             await database.execute("DROP INDEX schedule_next_slot")
             await database.execute(_FILL, jobs, first, float(a_second), _SETTINGS.dump_json(FROZEN).decode())
-            await database.execute("ALTER TABLE schedule ADD PRIMARY KEY (job_id)")
+            await database.execute("ALTER TABLE schedule ADD PRIMARY KEY (job_id) WITH (fillfactor = 60)")
             await database.execute(
                 "CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL"
             )

@@ -4,9 +4,10 @@
 CREATE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS 'SELECT clock_timestamp()';
 
 -- Each job as job-api last told it: the version that rules since `since`, and its first slot that has no fate yet
--- (NULL: there is none). A deleted job stays, so that nothing older brings it back.
+-- (NULL: there is none). A deleted job stays, so that nothing older brings it back. Every slot rewrites a row, and it
+-- costs least where there is room for it on the row's own page.
 CREATE TABLE schedule (
-    job_id uuid PRIMARY KEY,
+    job_id uuid PRIMARY KEY WITH (fillfactor = 60),
     tenant_id uuid NOT NULL,
     version bigint NOT NULL,
     state text NOT NULL CHECK (state IN ('active', 'suspended')),
@@ -22,7 +23,7 @@ CREATE TABLE schedule (
     deleted boolean NOT NULL,
     next_slot timestamptz,
     CHECK (next_slot IS NULL OR (next_slot >= since AND NOT deleted))
-);
+) WITH (fillfactor = 50);
 CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL;
 
 -- Versions that rule no longer. Those with slots without a fate, all before `until`, have a `next_slot`; the others are

@@ -1,4 +1,4 @@
--- All past versions are kept for a day, not only those with open slots; one index of the outbox instead of two.
+-- All past versions are kept for a day, not only those with open slots; one index of the outbox; room for new rows.
 -- depends: 0001_scheduler_initial
 
 -- migrate: apply
@@ -28,6 +28,10 @@ CREATE INDEX past_until ON past (until);
 INSERT INTO past SELECT * FROM unsettled;
 DROP TABLE unsettled;
 
+-- For rows and pages to come.
+ALTER TABLE schedule SET (fillfactor = 50);
+ALTER INDEX schedule_pkey SET (fillfactor = 60);
+
 ALTER TABLE outbox DROP CONSTRAINT outbox_pkey;
 DROP INDEX outbox_shard;
 ALTER TABLE outbox ADD PRIMARY KEY (shard, id);
@@ -35,6 +39,8 @@ ALTER TABLE outbox ADD PRIMARY KEY (shard, id);
 ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 
 -- migrate: rollback
+ALTER INDEX schedule_pkey RESET (fillfactor);
+ALTER TABLE schedule RESET (fillfactor);
 ALTER TABLE outbox RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);
 ALTER TABLE outbox DROP CONSTRAINT outbox_pkey;
 ALTER TABLE outbox ADD PRIMARY KEY (id);
