@@ -1,8 +1,8 @@
 """The auditor: recomputes slots from the schedules and compares them with the ledger. A difference is a fault of ours.
 
 It goes round all jobs in small pieces, one scheduler at a time; where it stands is a row, so that whoever comes next
-goes on from there. A round looks at the slots since the round before, and at least at the last hour. Of each job it
-checks what the version that rules now has ruled; what fell under older versions is not recomputed.
+goes on from there. A round looks at the slots since the round before, and at least at the last hour, and recomputes
+them from the versions that were in force then.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ _SHARE = 250
 def differences(
     version: Version, ledger: Sequence[Recorded], slots_from: datetime, slots_to: datetime
 ) -> Iterator[tuple[datetime, Difference]]:
-    """Yield where the ledger is not what the version's schedule says, between two instants."""
-    begin, end = max(slots_from, version.since), slots_to
+    """Yield where the ledger is not what a version's schedule says of the time that it ruled, between two instants."""
+    begin, end = max(slots_from, version.since), min(slots_to, version.until or slots_to)
+    recorded = {each.at: each for each in ledger if begin <= each.at < end}
     if version.next_slot is not None:
         end = min(end, version.next_slot)
-    recorded = {each.at: each for each in ledger if each.at >= begin}
-    # A deletion's open slots are settled apart, so what a deleted job has is checked and what it lacks is not.
     for slot in due(version.schedule, begin - INSTANT, end - INSTANT):
         found = recorded.pop(slot, None)
         if found is None:
-            if not version.deleted:
+            # A deleted job's last version stands among the past ones too, with its end: there it is said what it lacks.
+            if version.until is not None or not version.deleted:
                 yield slot, "missing"
         elif not _is_right(version, found):
             yield slot, "wrong"
@@ -48,7 +48,7 @@ def _is_right(version: Version, found: Recorded) -> bool:
     if found.run_id != run_id_of(version.job_id, found.at):
         return False
     if found.version != version.number:
-        return True  # decided before this version had come
+        return found.version < version.number  # decided before this version had come
     if found.reason == "ended":
         return version.deleted
     if found.at == immediate_slot(version.schedule) and found.reason == "immediate":
@@ -89,6 +89,6 @@ class Auditor:
 
 
 def _in_piece(piece: Piece) -> Iterator[tuple[Version, datetime, Difference]]:
-    for version in piece.jobs:
+    for version in (*piece.jobs, *piece.past):
         for slot, kind in differences(version, piece.ledger.get(version.job_id, ()), piece.slots_from, piece.slots_to):
             yield version, slot, kind

@@ -24,11 +24,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some jobs, and what the ledger holds of them from `slots_from` up to, without, `slots_to`."""
+    """Some jobs, and what the ledger holds of them from `slots_from` up to, without, `slots_to`.
+
+    `past` are the versions of these jobs that ruled in that time and rule no longer.
+    """
 
     slots_from: datetime
     slots_to: datetime
     jobs: Sequence[Version]
+    past: Sequence[Version]
     ledger: Mapping[UUID, Sequence[Recorded]]
 
 
@@ -58,10 +62,11 @@ class AuditLog:
         ids = [version.job_id for version in versions]
         ledger: dict[UUID, list[Recorded]] = {}
         bounds = where["slots_from"], where["slots_to"]
+        past = [to_version(row) for row in await database.fetch(SQL["audited_past"], ids, where["slots_from"])]
         for job_id, *rest_of_row in await database.fetch(SQL["audited_slots"], ids, *bounds):
             ledger.setdefault(job_id, []).append(Recorded(*rest_of_row))
         if len(versions) < jobs:
             await database.execute(SQL["next_audit"], rest)
         else:
             await database.execute(SQL["move_audit"], ids[-1])
-        return Piece(*bounds, versions, ledger)
+        return Piece(*bounds, versions, past, ledger)

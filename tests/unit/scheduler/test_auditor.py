@@ -56,3 +56,29 @@ def test_S7_a_run_of_a_suspended_job_is_wrong_unless_it_was_decided_before_the_s
         ("13:00", "wrong"),
         ("14:00", "wrong"),
     ]
+
+
+def past(version: Version, until: datetime, **changes: object) -> Version:
+    return replace(version, until=until, next_slot=None, **changes)  # type: ignore[arg-type]
+
+
+def test_S7_a_version_that_ruled_answers_for_its_own_time_and_no_other() -> None:
+    """Two of the three hours fell under the version before; the third is its successor's."""
+    replaced = past(DECIDED, NOON + HOUR + SECOND)
+    assert found(replaced, LEDGER[:2]) == []
+    assert found(replaced, LEDGER) == []
+    assert found(replaced, LEDGER[:1]) == [("13:00", "missing")]
+    assert found(replaced, [LEDGER[0], replace(LEDGER[1], run_id=JOB)]) == [("13:00", "wrong")]
+    assert found(replaced, [LEDGER[0], replace(LEDGER[1], version=2)]) == [("13:00", "wrong")], "it was not yet there"
+    half_past = recorded(NOON + 30 * 60 * SECOND)
+    assert found(replaced, [LEDGER[0], half_past, LEDGER[1]]) == [("12:30", "unexpected")]
+    still_open = replace(replaced, next_slot=NOON + HOUR)
+    assert found(still_open, LEDGER[:1]) == []
+
+
+def test_S7_what_was_due_before_a_deletion_has_a_fate() -> None:
+    deleted = past(DECIDED, NOON + HOUR + SECOND, deleted=True)
+    assert found(deleted, [LEDGER[0], recorded(NOON + HOUR, reason="ended")]) == []
+    assert found(deleted, LEDGER[:1]) == [("13:00", "missing")]
+    gone = replace(DECIDED, deleted=True, next_slot=None)
+    assert found(gone, LEDGER[:1]) == [], "from its deletion on a job has no slots"

@@ -203,6 +203,22 @@ def test_S7_a_hundred_thousand_missed_slots_before_an_edit_are_settled_in_pieces
     assert ledger.open() == []
 
 
+@pytest.mark.parametrize(("catch_up", "most"), [("last", 1), ("all", 100)])
+def test_S8_an_edit_while_older_slots_are_open_gives_no_run_more(catch_up: CatchUp, most: int) -> None:
+    """The version between has no open slots when it is replaced, and yet what it ran counts for the one before."""
+    ledger = Memory()
+    ledger.save(job(HOURLY, NOON + SECOND, catch_up=catch_up))
+    ledger.save(job(HOURLY, NOON + 200 * HOUR + SECOND, version=2, catch_up=catch_up))
+    now = NOON + 205 * HOUR + 30 * 60 * SECOND
+    ledger.turn(now, most=10)
+    assert [each.number for each in ledger.open()] == [1]
+    assert ledger.runs() == [NOON + number * HOUR for number in range(206 - min(most, 5), 206)]
+    ledger.save(job(HOURLY, now, version=3, catch_up=catch_up))
+    ledger.settle(now + SECOND, most=10)
+    assert len(ledger.slots) == 205
+    assert ledger.runs() == [NOON + number * HOUR for number in range(206 - most, 206)]
+
+
 def test_S7_a_clock_that_is_set_back_between_two_savings_gives_no_slot_to_both() -> None:
     ledger = Memory()
     ledger.save(job(HOURLY, NOON - SECOND))

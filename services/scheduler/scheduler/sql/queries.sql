@@ -107,6 +107,9 @@ SELECT after_job, slots_from, slots_to FROM audit WHERE due_at <= ledger_now() F
 -- audited_jobs: the next schedules in the order of their ids
 SELECT * FROM schedule WHERE $1::uuid IS NULL OR job_id > $1 ORDER BY job_id LIMIT $2;
 
+-- audited_past: the versions of some jobs that ruled after an instant and rule no longer
+SELECT * FROM past WHERE job_id = ANY ($1::uuid[]) AND until > $2;
+
 -- audited_slots: the ledger of some jobs between two instants
 SELECT slot.job_id, at, run_id, version, fate, reason
 FROM unnest($1::uuid[]) AS job (job_id) JOIN slot ON slot.job_id = job.job_id AND at >= $2 AND at < $3
