@@ -126,10 +126,18 @@ async def test_H2_H6_the_details_follow_the_run_to_its_end(
     await expect(page.locator("[data-share]")).to_have_text("40 %")
     await expect(page.locator("[data-left]")).to_contain_text("about ")
     assert await audited(page) == []
+    # What somebody has marked to copy it stays marked until they have done so.
+    timeline = page.locator(".timeline")
+    await timeline.evaluate("part => getSelection().selectAllChildren(part)")
+    copied = await page.evaluate("getSelection().toString()")
     story.part(1).succeeded()
     await told(site, tenant, story)
     await expect(page.locator(".standing")).to_contain_text("Succeeded", timeout=30_000)
     await expect(page.get_by_text("Interactions 1")).to_be_visible()
+    assert await page.evaluate("getSelection().toString()") == copied
+    await expect(timeline).not_to_contain_text("Succeeded")
+    await page.evaluate("getSelection().removeAllRanges()")
+    await expect(timeline).to_contain_text("Succeeded")
     await expect(page.get_by_role("button", name="Cancel")).to_have_attribute("aria-disabled", "true")
     assert await page.evaluate("document.body.dataset.mark") == "here"
 

@@ -211,6 +211,11 @@ async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
         await expect(button).to_have_attribute("aria-disabled", "true")
         await expect(button).to_have_attribute("title", "This needs the role operator; ask an administrator.")
     await expect(page.get_by_text("Cancelling, cloning and removing: this needs the role operator")).to_be_visible()
+    token = await page.locator("#chosen input[name=csrf]").input_value()
+    form: dict[str, str | float | bool] = {"csrf": token, "do": "remove", "sure": "yes"}
+    form["run"] = str(stories["older"].run_id)
+    answer = await page.request.post("/runs/chosen", form=form, headers={"Sec-Fetch-Site": "same-origin"})
+    assert (answer.status, "Access denied" in await answer.text()) == (403, True)
     assert await audited(page) == []
 
 

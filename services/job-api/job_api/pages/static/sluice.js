@@ -59,8 +59,10 @@ function tick(place, run) {
 
 // ---- the page itself, fetched again ----
 function isBusy(part) {
+  const marked = getSelection();
+  const isMarked = marked !== null && !marked.isCollapsed && marked.containsNode(part, true);
   const menu = part.querySelector("details[open]");
-  return menu !== null || part.contains(document.activeElement) || part.matches(":hover");
+  return isMarked || menu !== null || part.contains(document.activeElement) || part.matches(":hover");
 }
 
 // Whether a bar would go back: what the server knew a moment ago may be older than what it has told since (H4).
@@ -71,6 +73,14 @@ function isBehind(next, part) {
 
 class Refresher {
   #due = null;
+  #pending = new Map();
+
+  constructor() {
+    const settle = () => this.#pending.size && setTimeout(() => this.#settle(), 50);
+    for (const kind of ["pointerout", "focusout", "selectionchange", "toggle"]) {
+      document.addEventListener(kind, settle, true);
+    }
+  }
 
   soon() {
     this.#due ??= setTimeout(() => this.#turn(), QUIET_MS);
@@ -113,14 +123,18 @@ class Refresher {
 
   #part(part, next) {
     localTimes(next);
+    this.#pending.delete(part);
     if (part.innerHTML === next.innerHTML) return;
-    if (isBusy(part)) {
-      const later = () => this.soon();
-      part.addEventListener("pointerleave", later, { once: true });
-      part.addEventListener("focusout", later, { once: true });
-      return;
+    if (isBusy(part)) this.#pending.set(part, next);
+    else part.replaceChildren(...next.childNodes);
+  }
+
+  #settle() {
+    for (const [part, next] of this.#pending) {
+      if (isBusy(part)) continue;
+      this.#pending.delete(part);
+      if (!isBehind(next, part)) part.replaceChildren(...next.childNodes);
     }
-    part.replaceChildren(...next.childNodes);
   }
 }
 
