@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import auth, tracing
@@ -34,6 +35,7 @@ log = logger(__name__)
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, or a JWT of the identity provider that is configured")
 _cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, description="A session from the login page")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -161,15 +163,13 @@ def _of_framework(request: Request, error: HTTPException) -> Problem:
         case 400:
             unread = {"field": "body", "message": "cannot be read: send JSON in UTF-8"}
             return Problem(422, "invalid", "Not accepted: body. See errors.", [unread])
-        case 404:
-            return Problem(404, "not-found", "There is nothing at this address.")
         case 405:
             # The framework names the methods of one route only; an address may have several.
             allowed = [method for method in _METHODS if _takes(request, method)]
             words = f"This address takes {', '.join(allowed)}."
             return Problem(405, "method-not-allowed", words, headers={"Allow": ", ".join(allowed)})
         case _:
-            return Problem(error.status_code, "refused", str(error.detail), headers=dict(error.headers or {}))
+            return Problem(404, "not-found", "There is nothing at this address.")
 
 
 def _takes(request: Request, method: str) -> bool:

@@ -94,7 +94,7 @@ async def fill(system: System, runs: int) -> None:
         SELECT gen_random_uuid(), md5((n % 1000)::text)::uuid, $1, nextval('run_version'), state, at,
             'Filled ' || n % 1000, 'contact_history', 'interaction', state, 1, 3, at, at, at, at,
             at + (n * 7919 % 3600) * interval '1 second', n * 7919 % 1000003, (state = 'succeeded')::integer, '[]'
-        FROM generate_series(1, $2) AS n, LATERAL (
+        FROM generate_series(1, $2::bigint) AS n, LATERAL (
             SELECT now() - n * interval '1 second' AS at,
                 CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END AS state
         ) AS course

@@ -71,7 +71,7 @@ def run_filter(
         Query(max_length=100, pattern=r"^[a-z0-9_-]*$", description="only this source", examples=["contact_history"]),
     ] = None,
     since: Annotated[
-        AwareDatetime | None, Query(description="created at or after this instant", examples=[_FROM])
+        Instant | None, Query(description="created at or after this instant", examples=[_FROM])
     ] = None,
     before: Annotated[Instant | None, Query(description="created before this instant", examples=[_TO])] = None,
     longer_than: Annotated[
