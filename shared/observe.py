@@ -42,6 +42,9 @@ RUN_SECONDS = Histogram("sluice_run_seconds", "From a run's claim to its success
 RUNS_CLAIMED = Gauge("sluice_runs_claimed", "Runs that this exporter holds under a lease")
 RUNS_WAITING = Gauge("sluice_runs_waiting", "Runs queued for any exporter")
 RUNS_OLDEST_WAIT = Gauge("sluice_runs_oldest_wait_seconds", "How long the oldest queued run has waited")
+RUN_SILENT_SECONDS = Gauge(
+    "sluice_run_silent_seconds", "The longest time since a run or slice in hand here moved on; 0 with none in hand"
+)
 PHASE_SECONDS = Histogram("sluice_run_phase_seconds", "Duration of a run's phases here", ["phase"], buckets=_LONG)
 FIRST_PROGRESS_SECONDS = Histogram(
     "sluice_first_progress_seconds", "From a run's claim to its first progress event", buckets=_QUICK

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from exporter.errors import GiveBack, LeaseLost
 from exporter.lease import Lease
-from exporter.protocol import Opened, Order, Said
+from exporter.protocol import Opened, Order
 from exporter.settings import Settings
+from exporter.silence import Silence
 from exporter.slice_store import SliceClaim, SliceStore
 from exporter.slicework import export_slice
 from exporter.store import RunStore
@@ -38,6 +39,7 @@ class HelpWork:
         self._is_native = is_native
         self._stopping = stopping
         self.lease = Lease(lambda length: self._slices.renew(self._claim, length), settings.lease, clock=clock)
+        self.silence = Silence()
         self.failed = False
 
     @property
@@ -62,7 +64,7 @@ class HelpWork:
                 store=self._slices,
                 lease=self.lease,
                 is_to_stop=self._is_to_stop,
-                on_said=_nothing,
+                on_said=self.silence.at,
             )
             SLICES_HELPED.inc()
             claim = await self._next()
@@ -117,7 +119,3 @@ class HelpWork:
         if self._stopping.is_set():
             return True
         return await self.lease.insist(lambda: self._store.runs_wait(tenant_limit=self._settings.tenant_limit))
-
-
-def _nothing(said: Said) -> None:
-    """What the worker says of its progress is noted with its slice; the coordinator tells it."""

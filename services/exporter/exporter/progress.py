@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from exporter.planning import Totals, totals
+from exporter.silence import Silence
 from exporter.slice_store import SliceStore
 from exporter.store import SOURCE, Claim
 from shared.clock import Clock
@@ -39,6 +40,7 @@ class ProgressTeller:
         self._seq = 0
         self._most = 0
         self._known = False
+        self.silence = Silence()
 
     def estimated(self, rows: Mapping[FileKind, int]) -> None:
         """Note what the planner expects, by kind."""
@@ -72,6 +74,7 @@ class ProgressTeller:
     async def _send(self) -> None:
         try:
             found = totals(await self._slices.standing(self._claim.run_id), self._counted, self._estimated)
+            self.silence.at((self._phase, found.rows_done, found.bytes_done))
             await self._producer.send([encode(self._event(found), source=SOURCE, at=self._clock.now())])
         except TransientError as error:
             log.warning("progress not told", error=str(error))

@@ -26,7 +26,7 @@ from exporter.store import Claim, RunStore
 from exporter.sweep import folder_of_run
 from exporter.worker_process import WorkerProcess
 from shared.clock import Clock
-from shared.events import RunStarted, RunSucceeded, Window
+from shared.events import ExportedFile, RunStarted, RunSucceeded, Window
 from shared.lifecycle import first_of
 from shared.observe import PHASE_SECONDS, RUN_SECONDS, RUNS_ENDED
 
@@ -71,6 +71,7 @@ class RunWork:
         self._is_native = is_native
         self._stopping = stopping
         self._progress = progress
+        self.silence = progress.silence
         self._end = RunEnd(claim, lease, store=store, exporter=settings.name)
         self._woken = asyncio.Event()
 
@@ -91,9 +92,12 @@ class RunWork:
                 await self._export_slices(worker, snapshot)
         finally:
             telling.cancel()
+        with PHASE_SECONDS.labels("package").time():
+            await self._progress.last("package")
+            files, where = await self._package(prepared)
         with PHASE_SECONDS.labels("store").time():
             await self._progress.last("store")
-            await self._commit(prepared)
+            await self._commit(prepared, files, where)
         RUNS_ENDED.labels("succeeded", "").inc()
         RUN_SECONDS.observe((self._clock.now() - began).total_seconds())
 
@@ -201,7 +205,8 @@ class RunWork:
             self._progress.counted(said.rows)
         self._progress.fresh()
 
-    async def _commit(self, prepared: Prepared) -> None:
+    async def _package(self, prepared: Prepared) -> tuple[tuple[ExportedFile, ...], str]:
+        """Make one set of files of the finished parts: check their rows, number them, and write the manifest."""
         claim = self._claim
         parts = await self.lease.insist(lambda: self._slices.parts(claim.run_id))
         slices = await self.lease.insist(self._standing)
@@ -221,6 +226,11 @@ class RunWork:
         where = f"{folder_of_run(claim.run_id, claim.token)}/manifest.json"
         content = json.dumps(manifest(facts, files, parts, claim.settings), indent=2, ensure_ascii=False)
         await self._objects.put(where, content.encode())
+        return files, where
+
+    async def _commit(self, prepared: Prepared, files: tuple[ExportedFile, ...], where: str) -> None:
+        """Make the files visible, all at once."""
+        claim = self._claim
 
         async def act() -> None:
             async with self._store.held(claim) as (database, held):

@@ -13,6 +13,7 @@ from exporter.errors import GiveBack, LeaseLost
 from exporter.lease import Lease
 from exporter.objects import ObjectStore
 from exporter.settings import Settings
+from exporter.silence import Silence
 from exporter.slice_store import SliceClaim, SliceStore
 from exporter.store import Claim, RunStore
 from exporter.sweep import sweep
@@ -22,6 +23,7 @@ from shared.events import RunCancelled
 from shared.lifecycle import first_of
 from shared.observe import (
     LEASES_LOST,
+    RUN_SILENT_SECONDS,
     RUNS_CLAIMED,
     RUNS_ENDED,
     RUNS_OLDEST_WAIT,
@@ -39,6 +41,7 @@ class Work(Protocol):
     """A run, or slices of one, under a lease."""
 
     lease: Lease
+    silence: Silence
 
     @property
     def run_id(self) -> UUID:
@@ -109,6 +112,7 @@ class Exporter:
                 await self._spare.kill()
 
     async def _turn(self) -> float:
+        RUN_SILENT_SECONDS.set(max((work.silence.seconds for work in self._busy.values()), default=0.0))
         await self._end_unclaimed()
         waiting, oldest = await self._store.queue()
         RUNS_WAITING.set(waiting)

@@ -21,7 +21,7 @@ class SliceClaim:
     """A slice that is ours: the coordinator's own (with the run's token) or a helper's, under a lease.
 
     `kept` parts with `kept_rows` and `kept_bytes` are finished already, up to the id `after`. `counted` is what the
-    snapshot holds of the rest, where that is known.
+    snapshot holds of the rest, where that is known. `taken_over` says that its last holder's lease has run out.
     """
 
     run_id: UUID
@@ -37,6 +37,7 @@ class SliceClaim:
     kept_rows: int
     kept_bytes: int
     counted: int | None
+    taken_over: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ class SliceStore:
             kept_rows=kept["rows"],
             kept_bytes=kept["bytes_raw"],
             counted=row["rows_expected"] if holds else None,
+            taken_over=row["was"] == "running",
         )
 
     async def shared_run(self, run_id: UUID) -> SharedRun:

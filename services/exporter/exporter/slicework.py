@@ -12,7 +12,7 @@ from exporter.slice_store import SliceClaim, SliceStore
 from exporter.sweep import folder_of_slice
 from exporter.worker_process import WorkerProcess
 from shared.errors import TransientError
-from shared.observe import BYTES_EXPORTED, PARTS_FINISHED, ROWS_EXPORTED
+from shared.observe import BYTES_EXPORTED, PARTS_FINISHED, ROWS_EXPORTED, TAKEOVERS
 
 OnSaid = Callable[[Said], None]
 
@@ -30,6 +30,8 @@ async def export_slice(
 
     Raises GiveBack at the end of a part where `is_to_stop` says so, LeaseLost, WorkerDied and ExportError.
     """
+    if claim.taken_over:
+        TAKEOVERS.labels("slice").inc()
     await worker.order(order_of(claim))
     while True:
         said = await worker.hear()

@@ -177,6 +177,11 @@ class Gate:
         """Wait until somebody stands before it."""
         await eventually(lambda: self.connection.fetchval(self.waits))
 
+    async def is_closed(self) -> bool:
+        """Return whether somebody stands before it, or it is held closed for whoever comes."""
+        held = "SELECT count(*) FROM pg_locks WHERE granted AND pid = pg_backend_pid() AND locktype IN ('advisory')"
+        return bool(await self.connection.fetchval(held))
+
     async def open(self) -> None:
         """Let everybody pass."""
         await self.connection.execute(self.opens)

@@ -1,6 +1,5 @@
 """Cancel, hand-back, errors by class, and fairness."""
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
@@ -57,7 +56,7 @@ async def test_R6_a_cancel_takes_effect_removes_files_and_frees_the_source(
         await exports.admit(trigger)
         await gate.reached()
         await eventually(lambda: exports.objects(trigger.run_id))
-        asked = time.monotonic()
+        assert await exporter.metric("sluice_run_silent_seconds") >= 0
         await exports.system.publish(
             events.CancelRun(
                 job_id=trigger.job_id,
@@ -69,18 +68,58 @@ async def test_R6_a_cancel_takes_effect_removes_files_and_frees_the_source(
             )
         )
         found = await story()
-        took = time.monotonic() - asked
 
         async def idle() -> bool:
             return int(await connection.fetchval(_BACKENDS)) == 0
 
-        await eventually(idle, timeout=5)
-        await eventually(lambda: not exports.objects(trigger.run_id), timeout=5)
+        # All this while the gate is still closed, so the backend is freed in the middle of its query.
+        await eventually(idle)
+        await eventually(lambda: not exports.objects(trigger.run_id))
+        assert await gate.is_closed()
     await connection.close()
     end = found.told[-1]
     assert isinstance(end, events.RunCancelled)
     assert (end.reason, end.requested_by) == ("requested", USER)
-    assert took < 10
+
+
+async def test_R2_the_first_word_of_progress_comes_before_the_first_record(
+    exports: Exports, history: GatedHistory, exporter: Service
+) -> None:
+    trigger = exports.trigger()
+    await exporter.ready()
+    async with (
+        told(exports, trigger.run_id) as story,
+        Listener(exports.system.kafka, "sluice.progress") as progress,
+        history.closed_at("interaction", 1) as gate,
+    ):
+        await exports.admit(trigger)
+        await gate.reached()
+        first = await progress.find(lambda event: getattr(event, "run_id", None) == trigger.run_id)
+        assert await gate.is_closed(), "no record has been read"
+        assert isinstance(first, events.RunProgressed)
+        assert (first.seq, first.units_done) == (1, 0)
+        sized = await progress.find(lambda event: isinstance(event, events.RunProgressed) and bool(event.units_total))
+        assert isinstance(sized, events.RunProgressed)
+        assert sized.units_done == 0, "how much there is to do is told before anything is done"
+
+        async def is_silent() -> bool:
+            return await exporter.metric("sluice_run_silent_seconds") > 2
+
+        await eventually(is_silent)
+        await gate.open()
+        phases: list[str] = []
+        while not phases or phases[-1] != "store":
+            event = await progress.find(lambda event: getattr(event, "run_id", None) == trigger.run_id)
+            assert isinstance(event, events.RunProgressed)
+            phases.append(event.phase)
+        assert [phase for phase in phases if phase not in {"count", "export"}] == ["package", "store"]
+        await prove(exports, history, await story())
+
+    async def is_at_rest() -> bool:
+        return await exporter.metric("sluice_run_silent_seconds") == 0
+
+    await eventually(is_at_rest)
+    assert await exporter.metric("sluice_first_progress_seconds_count") == 1
 
 
 async def test_R7_SIGTERM_hands_a_split_run_back_at_the_next_part(exports: Exports, history: GatedHistory) -> None:

@@ -168,6 +168,8 @@ async def test_R4_a_helper_dies_and_its_slice_is_gone_on_with(
         found = await story()
     await prove(exports, history, found)
     assert len(found.of(events.RunStarted)) == 1
+    assert await first.metric("sluice_lease_takeovers_total", what="slice") == 1
+    assert await first.metric("sluice_lease_takeovers_total", what="run") == 0
     assert first.running.stop() == 0
 
 

@@ -1,9 +1,11 @@
 """since_last_run (T2, T4): rows of transactions that begin early and commit late are never lost between two windows."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -18,6 +20,7 @@ from tests.integration.exporter.proof import Story, told
 from tests.support.system import Service
 
 ROWS, AT_ONCE = 3000, 100
+STORM_WRITERS, STORM_TURNS = 8, 4
 SINCE = events.Timeframe(kind="since_last_run")
 Version = tuple[str, str]
 
@@ -158,6 +161,36 @@ async def test_T4_late_commits_are_never_lost(exports: Exports, history: GatedHi
     texts = {text for _, text in diary.held}
     assert {"late", "quick-1", "prepared", "quick-3"} <= texts
     assert "never" not in texts
+
+
+async def test_T4_a_storm_of_writers_loses_nothing(exports: Exports, history: GatedHistory, exporter: Service) -> None:
+    """Transactions that stay open over any number of slots, begun and committed at any moment, on rows they share."""
+    diary, chance = Diary(exports, history), Random(4)
+    await diary.succeed()
+    slots = 0
+    passed = asyncio.Condition()
+
+    async def write(number: int) -> None:
+        for turn in range(STORM_TURNS):
+            writer = await Writer.begin(history.admin, 1 + AT_ONCE * number, f"storm-{number}-{turn}")
+            until = slots + chance.randrange(3)
+            async with passed:
+                await passed.wait_for(lambda until=until: slots >= until)  # type: ignore[misc]  # mypy cannot infer it
+            await writer.commit()
+
+    writing = [asyncio.create_task(write(number)) for number in range(STORM_WRITERS)]
+    while not all(task.done() for task in writing):
+        await diary.succeed()
+        async with passed:
+            slots += 1
+            passed.notify_all()
+    await asyncio.gather(*writing)
+    through = await diary.succeed()
+    everything = await diary.committed(before=datetime.max.replace(tzinfo=through.tzinfo))
+    assert everything <= diary.held
+    last = {f"storm-{number}-{STORM_TURNS - 1}" for number in range(STORM_WRITERS)}
+    assert last <= {text for _, text in diary.held}
+    assert slots >= STORM_TURNS // 2
 
 
 async def test_T2_the_window_of_a_failed_run_is_covered_by_the_next(

@@ -160,7 +160,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- claim_own_slice: take the coordinator's next slice; returns nothing when there is none or the run's claim is lost
 WITH next AS (
-    SELECT slice.run_id, slice.kind, slice.number, slice.snapshot
+    SELECT slice.run_id, slice.kind, slice.number, slice.snapshot, slice.state AS was
     FROM slice
     JOIN run USING (run_id)
     WHERE slice.run_id = $1
@@ -177,11 +177,11 @@ FROM next
 WHERE slice.run_id = next.run_id AND slice.kind = next.kind AND slice.number = next.number
 RETURNING
     slice.run_id, slice.kind, slice.number, slice.token, slice.key_first, slice.key_before, slice.rows_expected,
-    slice.snapshot, next.snapshot AS counted_in;
+    slice.snapshot, next.snapshot AS counted_in, next.was;
 
 -- claim_slice: help with a shared run (that of $3, or any): the one with the fewest at it, then the oldest
 WITH next AS (
-    SELECT slice.run_id, slice.kind, slice.number, slice.snapshot, run.snapshot AS joined
+    SELECT slice.run_id, slice.kind, slice.number, slice.snapshot, slice.state AS was, run.snapshot AS joined
     FROM slice
     JOIN run USING (run_id)
     WHERE (slice.state = 'waiting' OR (slice.state = 'running' AND slice.lease_until < clock_timestamp()))
@@ -206,7 +206,7 @@ FROM next
 WHERE slice.run_id = next.run_id AND slice.kind = next.kind AND slice.number = next.number
 RETURNING
     slice.run_id, slice.kind, slice.number, slice.token, slice.key_first, slice.key_before, slice.rows_expected,
-    slice.snapshot, next.snapshot AS counted_in;
+    slice.snapshot, next.snapshot AS counted_in, next.was;
 
 -- kept: what is finished of a slice, and the key after which it goes on
 SELECT
