@@ -122,6 +122,7 @@ EXPORTERS = Dashboard(
             (
                 Panel("Failed attempts", trouble("sluice_export_errors_total", "code")),
                 Panel("Longest wait in the queue", (Query("max(sluice_runs_oldest_wait_seconds)", "oldest run"),), "s"),
+                Panel("Longest standstill", (Query("sluice_run_silent_seconds", "{{instance}}"),), "s"),
                 Panel("Leases lost", (Query("sum(sluice_leases_lost_total)", "taken over"),)),
                 OUTBOX,
             ),
