@@ -98,6 +98,24 @@ class System:
         finally:
             await connection.close()
 
+    async def shut_database(self) -> None:
+        """Let nobody into this system's database, and throw out who is in it, as if it were away."""
+        await self._allow(0)
+
+    async def open_database(self) -> None:
+        """Let everybody in again."""
+        await self._allow(-1)
+
+    async def _allow(self, connections: int) -> None:
+        connection = await asyncpg.connect(self.databases.admin_dsn)
+        try:
+            await connection.execute(f'ALTER DATABASE "{self.database}" CONNECTION LIMIT {connections}')
+            ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+            if connections == 0:
+                await connection.fetch(ending, self.database)
+        finally:
+            await connection.close()
+
     def stop(self) -> None:
         """Stop what still runs."""
         for service in self._running:

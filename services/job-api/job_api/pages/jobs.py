@@ -1,7 +1,9 @@
 """The list of jobs, and what can be done with the one that is chosen in it (J3 to J5, J9, J11)."""
 
+import asyncio
 import hashlib
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -21,7 +23,7 @@ from job_api.pages.notices import done
 from job_api.pages.rendering import STATUS_WORDS, local, render, visitor
 from job_api.pages.surroundings import Surroundings
 from job_api.service import Access, Jobs
-from job_api.store import JobView, Once
+from job_api.store import JobView, Once, RunSummary
 from shared.auth import Identity
 from shared.clock import Clock
 from shared.problems import Problem
@@ -49,6 +51,7 @@ CHOICES = (
 STATES = {"active": "Active", "suspended": "Suspended"}
 DENIED = "This needs the role operator; ask an administrator."
 _PASSED_ON = ("source", "type", "schedule", "status", "state", "search", "sort", "cursor", "limit")
+_TOOLS = frozenset({"edit", "run", "delete"})
 _SWITCHES = {"suspend": (Command.SUSPEND, "job-suspended"), "resume": (Command.RESUME, "job-resumed")}
 
 
@@ -56,13 +59,16 @@ async def job_list(access: Access, jobs: Jobs, around: Surroundings, clock: Cloc
     """Show a page of the jobs."""
     who = await visitor(access, request, *READERS)
     query = _query(request)
-    page = await jobs.page(who, query.to_wish())
+    page, warnings, missing = await asyncio.gather(
+        jobs.page(who, query.to_wish()), around.warnings(who), around.missing()
+    )
+    now = clock.now()
     denied = None if who.may(*WRITERS) else DENIED
     filters = {name: request.query_params.get(name, "") for name in (*_PASSED_ON, "ran", "due")}
     return render(
         request,
         "jobs.html",
-        rows=[_row(view, clock, denied) for view in page.views],
+        rows=[Row.of(view, now, denied) for view in page.views],
         heads=lists.heads(request, COLUMNS, query.sort),
         choices=CHOICES,
         states=STATES,
@@ -72,32 +78,49 @@ async def job_list(access: Access, jobs: Jobs, around: Surroundings, clock: Cloc
         following=lists.link(request, cursor=query.next_of(page)) if page.after else None,
         here=lists.link(request),
         denied=denied,
-        warnings=await around.warnings(who),
-        missing=await around.missing(),
+        warnings=warnings,
+        missing=missing,
     )
 
 
-def _row(view: JobView, clock: Clock, denied: str | None) -> dict[str, Any]:
-    job, refused = view.job, refusals(view.job, now=clock.now(), busy=view.busy)
-    active = job.state == "active"
-    return {
-        "id": job.job_id,
-        "title": job.settings.title,
-        "description": job.description,
-        "source": SOURCE_WORDS.get(job.settings.source, job.settings.source),
-        "type": TYPE_WORDS[job.settings.type],
-        "schedule": in_words(job.schedule),
-        "latest": view.latest,
-        "last_run_at": view.last_run_at,
-        "next_run_at": view.next_run_at,
-        "active": active,
-        "reason": job.state_reason,
-        "switch": "suspend" if active else "resume",
-        "stuck": denied or refused.get("suspend" if active else "resume"),
-        "refused": []
-        if denied
-        else [(name, why) for name, why in refused.items() if name in {"edit", "run", "delete"}],
-    }
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A job as the list shows it."""
+
+    id: str
+    title: str
+    description: str
+    source: str
+    type: str
+    schedule: str
+    latest: RunSummary | None
+    last_run_at: datetime | None
+    next_run_at: datetime | None
+    active: bool
+    reason: str | None
+    stuck: str | None
+    refused: list[tuple[str, str]]
+
+    @classmethod
+    def of(cls, view: JobView, now: datetime, denied: str | None) -> "Row":
+        """Return a job as it is shown to somebody who may change it, or is `denied` with these words."""
+        job, refused = view.job, refusals(view.job, now=now, busy=view.busy)
+        active = job.state == "active"
+        return cls(
+            id=str(job.job_id),
+            title=job.settings.title,
+            description=job.description,
+            source=SOURCE_WORDS.get(job.settings.source, job.settings.source),
+            type=TYPE_WORDS[job.settings.type],
+            schedule=in_words(job.schedule),
+            latest=view.latest,
+            last_run_at=view.last_run_at,
+            next_run_at=view.next_run_at,
+            active=active,
+            reason=job.state_reason,
+            stuck=denied or refused.get("suspend" if active else "resume"),
+            refused=[] if denied else [(name, why) for name, why in refused.items() if name in _TOOLS],
+        )
 
 
 async def choosing(access: Access, jobs: Jobs, request: Request) -> Response:

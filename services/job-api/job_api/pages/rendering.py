@@ -1,7 +1,7 @@
 """Templates, and what every page has."""
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -44,6 +45,17 @@ def utc(instant: datetime) -> str:
 def utc_seconds(instant: datetime) -> str:
     """Return an instant as a timeline shows it."""
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@lru_cache(maxsize=4096)
+def stamp(instant: datetime) -> Markup:
+    """Return an instant as the pages show it; the script writes the viewer's own time into its small line.
+
+    Kept by heart, as lists show the same few instants again and again.
+    """
+    return Markup('<time datetime="{}">{}<small class="local"></small></time>').format(
+        instant.isoformat(), utc(instant)
+    )
 
 
 def seconds_in_words(seconds: float) -> str:
@@ -92,6 +104,7 @@ _templates = Environment(
 )
 _templates.filters |= {
     "utc": utc,
+    "stamp": stamp,
     "length": seconds_in_words,
     "size": size_in_words,
     "utc_seconds": utc_seconds,

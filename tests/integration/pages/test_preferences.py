@@ -1,0 +1,199 @@
+"""Preferences and users: certificates, passwords, keys, roles; and a database that is away."""
+
+import re
+from datetime import timedelta
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from shared.clock import SystemClock
+from shared.events.values import Role
+from tests.integration.job_api.certs import der, make_certificate, pem, private_pem, rsa_key
+from tests.integration.pages.site import PASSWORD, Door, Site, audited, too_wide
+
+XSS = "<img src=x onerror=alert(1)>"
+
+
+async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant(certificate=False)
+    page = await open_page(tenant, "operator")
+    await page.goto("/jobs")
+    await expect(page.get_by_text("There is no active certificate")).to_be_visible()
+    await page.get_by_role("link", name="Certificates").click()
+    now, name, text = SystemClock().now(), page.get_by_label("Name"), page.get_by_label("or its text")
+    await name.fill(XSS)
+    await text.fill(private_pem(rsa_key()))
+    await page.get_by_role("button", name="Upload").click()
+    await expect(page.locator("#fault-pem")).to_contain_text("holds a private key")
+    await expect(name).to_have_value(XSS)
+    await expect(text).to_have_value("")
+    assert "PRIVATE KEY" not in await page.content()
+    await text.fill(pem(make_certificate(now=now)))
+    await page.get_by_role("button", name="Upload").click()
+    await expect(page.get_by_role("status")).to_have_text("The certificate is kept.")
+    await expect(page.get_by_role("row").filter(has_text=XSS)).to_contain_text("Expires in 364 days")
+    await name.fill("From a file")
+    content = der(make_certificate(now=now, key=rsa_key(3072), name="file"))
+    await page.get_by_label("File, PEM or DER").set_input_files(
+        [{"name": "officer.der", "mimeType": "application/x-x509-ca-cert", "buffer": content}]
+    )
+    await page.get_by_role("button", name="Upload").click()
+    await expect(page.get_by_role("row", name="From a file")).to_contain_text("RSA 3072")
+    await page.get_by_role("link", name="Retire From a file").click()
+    assert await audited(page) == []
+    await page.get_by_role("button", name="Retire it").click()
+    await expect(page.get_by_role("row", name="From a file")).to_contain_text("Retired")
+    assert await audited(page) == []
+
+
+async def test_C2_certificates_that_will_expire_are_warned_of_on_the_pages(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    now = SystemClock().now()
+    for days in (0.5, 6.5, 29.5, 31.5):
+        body = {
+            "name": f"Good for {days}",
+            "pem": pem(make_certificate(now=now, ends=timedelta(days=days), name=f"officer {days}")),
+        }
+        assert (await tenant.client.post("/api/v1/certificates", json=body)).status_code == 201
+    page = await open_page(tenant)
+    for path in ("/jobs", "/jobs/new", "/preferences"):
+        await page.goto(path)
+        assert [words.split(":")[0] for words in await page.locator(".warning").all_inner_texts()][:3] == [
+            "The certificate “Good for 0.5” expires within a day",
+            "The certificate “Good for 6.5” expires in 6 days",
+            "The certificate “Good for 29.5” expires in 29 days",
+        ]
+        await expect(page.get_by_text("The certificate “Good for 31.5”")).to_have_count(0)
+        assert await audited(page) == []
+
+
+async def test_U4_somebody_changes_the_password_and_the_others_sessions_end(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    page, elsewhere = await open_page(tenant, "viewer", width=320), await open_page(tenant, "viewer")
+    async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
+        name = (await client.get("/api/v1/me", cookies=await cookies(page))).json()["name"]
+        login = {"user": name, "password": PASSWORD, "tenant": tenant.name}
+        other = (await client.post("/api/v1/session", json=login)).cookies["sluice_session"]
+    await elsewhere.context.add_cookies([{"name": "sluice_session", "value": other, "url": site.url}])
+    await page.goto("/preferences")
+    await expect(page.get_by_role("heading", name="API keys")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Upload")).to_have_count(0)
+    for current, new, repeat, fault in (
+        ("wrong password", "another long one", "another long one", "#fault-current"),
+        (PASSWORD, "short", "short", "#fault-password"),
+        (PASSWORD, "another long one", "another lone one", "#fault-repeat"),
+    ):
+        await page.get_by_label("Current password").fill(current)
+        await page.get_by_label("New password", exact=False).first.fill(new)
+        await page.get_by_label("New password once more").fill(repeat)
+        await page.get_by_role("button", name="Change password").click()
+        await expect(page.locator(fault)).to_be_visible()
+    assert (await audited(page), await too_wide(page)) == ([], 0)
+    await page.get_by_label("Current password").fill(PASSWORD)
+    await page.get_by_label("New password", exact=False).first.fill("another long one")
+    await page.get_by_label("New password once more").fill("another long one")
+    await page.get_by_role("button", name="Change password").click()
+    await expect(page.get_by_role("status")).to_contain_text("The password is changed.")
+    await elsewhere.goto("/preferences")
+    await expect(elsewhere.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+async def cookies(page: Page) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in await page.context.cookies()}
+
+
+async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    page = await open_page(tenant)
+    await page.goto("/preferences")
+    await page.get_by_role("button", name="Make the key").click()
+    await expect(page.locator("#fault-key-name")).to_be_visible()
+    await expect(page.locator("#fault-roles")).to_be_visible()
+    keys = page.locator("#keys")
+    await keys.get_by_label("Name").fill(XSS)
+    await keys.get_by_label("Viewer").check()
+    await keys.get_by_label("Good for").fill("30")
+    await page.get_by_role("button", name="Make the key").click()
+    token = await page.locator("#token").inner_text()
+    assert await audited(page) == []
+    client = site.client(token)
+    assert (await client.get("/api/v1/me")).json()["roles"] == ["viewer"]
+    await page.reload()
+    await expect(page.get_by_role("alert")).to_contain_text("was made before")
+    assert token not in await page.content()
+    await page.get_by_role("link", name="Done").click()
+    assert token not in await page.content()
+    await page.get_by_role("row").filter(has_text=XSS).get_by_role("link").click()
+    await page.get_by_role("button", name="Revoke it").click()
+    await expect(page.get_by_role("row").filter(has_text=XSS)).to_contain_text("Revoked")
+    assert (await client.get("/api/v1/me")).status_code == 401
+
+
+async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_out(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    page = await open_page(tenant, width=320)
+    await page.goto("/users")
+    assert (await audited(page), await too_wide(page)) == ([], 0)
+    await page.locator("#name").fill(XSS)
+    await page.get_by_label("Viewer").check()
+    await page.locator("#password").fill("short")
+    await page.get_by_role("button", name="Add the user").click()
+    await expect(page.locator("#fault-password")).to_contain_text("10 characters or more")
+    await expect(page.locator("#name")).to_have_value(XSS)
+    await expect(page.get_by_label("Viewer")).to_be_checked()
+    await page.get_by_role("button", name="Add the user").click()
+    password = await page.locator("code#password").inner_text()
+    assert await audited(page) == []
+    login = {"user": XSS, "password": password, "tenant": tenant.name}
+    async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
+        assert (await client.post("/api/v1/session", json=login)).status_code == 201
+        await page.get_by_role("link", name="Done").click()
+        await page.get_by_role("row").filter(has_text=XSS).get_by_role("link", name="Change").click()
+        await page.get_by_label("Operator").check()
+        await page.get_by_role("switch", name="Disabled").check()
+        assert (await audited(page), await too_wide(page)) == ([], 0)
+        await page.get_by_role("button", name="Save").click()
+        row = page.get_by_role("row").filter(has_text=XSS)
+        await expect(row).to_contain_text("Disabled")
+        await expect(row).to_contain_text("operator, viewer")
+        assert (await client.post("/api/v1/session", json=login)).status_code == 401
+    await page.get_by_role("link", name=tenant.user, exact=True).click()
+    await page.get_by_label("Administrator").uncheck()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#fault-roles")).to_contain_text("This is the last administrator")
+
+
+@pytest.mark.parametrize("role", ["operator", "downloader", "viewer"])
+async def test_U2_users_are_the_administrators_business(site: Site, open_page: Door, role: Role) -> None:
+    tenant = await site.tenant()
+    page = await open_page(tenant, role)
+    await page.goto("/users")
+    await expect(page.get_by_role("heading", name="Access denied")).to_be_visible()
+    await page.goto("/preferences")
+    token = await page.locator("input[name=csrf]").first.get_attribute("value")
+    for path in ("/users", "/preferences/keys"):
+        answer = await page.request.post(path, form={"csrf": token or "", "name": "x", "role": "admin"}, headers=SAME)
+        assert answer.status == 403, path
+
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back(site: Site, open_page: Door) -> None:
+    tenant = await site.tenant()
+    page = await open_page(tenant)
+    await page.goto("/jobs")
+    await site.system.shut_database()
+    try:
+        answer = await page.goto("/jobs")
+        assert answer is not None
+        assert (answer.status, answer.headers.get("retry-after")) == (503, "5")
+        await expect(page.get_by_role("heading", name="Service Unavailable")).to_be_visible()
+        await expect(page.get_by_text(re.compile("Load the page again in a moment"))).to_be_visible()
+        await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+        assert await audited(page) == []
+    finally:
+        await site.system.open_database()
+    await page.goto("/jobs")
+    await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
