@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from deploy.docker.runtime_lock import ROOT
 from shared.provision import ProvisionSettings
-from shared.settings import KafkaSettings, load
+from shared.settings import KafkaSettings, load, variable_name
 
 SECRETS = Path("/run/secrets")
 
@@ -18,6 +18,16 @@ def image_environment() -> dict[str, str]:
     """Return the SLUICE_ variables that every image sets."""
     text = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
     return dict(re.findall(r"(SLUICE_\w+)=(\S+)", text))
+
+
+def known_variables() -> set[str]:
+    """Return every variable that some process of the product accepts."""
+    packages = ("job_api", "scheduler", "exporter", "history")
+    classes: dict[str, type[BaseModel]] = {
+        package.upper(): importlib.import_module(f"{package}.settings").Settings for package in packages
+    }
+    classes["PROVISION"] = ProvisionSettings
+    return {variable_name(field, name) for name, settings in classes.items() for field in settings.model_fields}
 
 
 def load_settings(words: Sequence[str], environment: Mapping[str, str], folder: Path) -> BaseModel:

@@ -7,17 +7,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from pydantic import BaseModel
 
-import exporter.settings
-import history.settings
-import job_api.settings
-import scheduler.settings
 from deploy.helm.topics import FILE, topics
-from shared.provision import ProvisionSettings
-from shared.settings import variable_name
 from tests.unit.deploy.documents import DEPLOY, load
-from tests.unit.deploy.service_settings import image_environment
+from tests.unit.deploy.service_settings import image_environment, known_variables
 
 CHART = DEPLOY / "helm/sluice"
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -82,14 +75,7 @@ def test_the_chart_s_rules_are_prometheus_own() -> None:
 
 def test_templates_name_only_settings_that_exist() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in CHART.glob("templates/*"))
-    services: dict[str, type[BaseModel]] = {
-        "JOB_API": job_api.settings.Settings,
-        "SCHEDULER": scheduler.settings.Settings,
-        "EXPORTER": exporter.settings.Settings,
-        "HISTORY": history.settings.Settings,
-        "PROVISION": ProvisionSettings,
-    }
-    known = {variable_name(field, name) for name, settings in services.items() for field in settings.model_fields}
+    known = known_variables()
     named = {
         name for name in re.findall(r"SLUICE_[A-Z_]+[A-Z]", text) if name + "_" not in text.replace(name + "_FILE", "")
     }

@@ -8,6 +8,7 @@ import pytest
 
 from deploy.sizing import table, with_table
 from tests.unit.deploy.documents import DEPLOY
+from tests.unit.deploy.service_settings import known_variables
 
 GUIDE = (DEPLOY / "OPERATIONS.md").read_text(encoding="utf-8")
 ROOT = DEPLOY.parent
@@ -47,6 +48,12 @@ def test_programs_of_ours_that_it_names_exist() -> None:
     named = set(re.findall(r"python3? -m ([\w.]+)", GUIDE)) | set(re.findall(r"\bmake ([a-z-]+)`", GUIDE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert [name for name in named - targets if importlib.util.find_spec(name) is None] == []
+
+
+def test_variables_that_it_names_are_settings() -> None:
+    named = set(re.findall(r"SLUICE_[A-Z_]+", GUIDE))
+    assert len(named) > 10
+    assert named - known_variables() == set()
 
 
 def test_the_table_of_sizes_is_up_to_date() -> None:
