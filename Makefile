@@ -1,6 +1,6 @@
 # `make` alone prints what can be done. Every target that needs .venv makes it first.
 .DEFAULT_GOAL := help
-.PHONY: help environment check test demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler
+.PHONY: screenshots bench-pages help environment check test demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler
 
 PYTHON := .venv/bin/python
 PARTS := shared services client deploy tests
@@ -66,3 +66,9 @@ bench-history: environment ## Measure the run log, the estimates and their API; 
 
 bench-api: environment ## Measure the job API beside a bare route on the same PostgreSQL
 	@$(PYTHON) -m tests.bench.api $(ARGUMENTS)
+
+bench-pages: environment ## Measure the Jobs page with 10,000 jobs: first byte, weight, a slow line; the last line is JSON
+	@$(PYTHON) -m tests.bench.pages $(ARGUMENTS)
+
+screenshots: environment ## Write a picture of every page, light and dark, to ./screenshots
+	SLUICE_TEST_SCREENSHOTS=screenshots $(PYTHON) -m pytest -q tests/integration/pages/test_look.py

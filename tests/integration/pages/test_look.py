@@ -1,0 +1,134 @@
+"""Every page as it looks: light and dark, from 320 px to 4K, with nothing for axe to find.
+
+`make screenshots` has each of them written to a folder; without SLUICE_TEST_SCREENSHOTS they are looked at only.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from playwright.async_api import Page
+
+from shared.clock import SystemClock
+from tests.integration.job_api.certs import make_certificate, pem
+from tests.integration.job_api.world import Tenant
+from tests.integration.pages.runs import finished, story_of, told
+from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.support.system import Service
+from tests.support.wait import eventually
+
+WIDTHS = (320, 768, 1280, 3840)
+GRID = "2026-11-20T00:00:00Z"
+JOBS: tuple[dict[str, Any], ...] = (
+    {
+        "title": "Nightly e-mail and chat",
+        "description": "For the data warehouse",
+        "media_types": ["email", "chat"],
+        "schedule": {"kind": "daily", "start": "2026-11-20T02:30:00Z"},
+        "timeframe": {"kind": "since_last_run"},
+    },
+    {
+        "title": "Voice and callbacks",
+        "media_types": ["voice", "callback"],
+        "schedule": {"kind": "hourly", "every": 4, "start": GRID},
+        "split_size": 1 << 30,
+    },
+    {
+        "title": "Contacts of the week",
+        "description": "The CRM reads it on Mondays",
+        "type": "contact",
+        "schedule": {"kind": "weekly", "start": "2026-11-23T05:00:00Z"},
+    },
+    {"title": "Regulator's copy", "schedule": {"kind": "monthly", "every": 3, "start": "2026-12-31T23:00:00Z"}},
+    {"title": "Before the migration", "schedule": {"kind": "once", "immediately": True}},
+)
+
+
+@pytest.fixture(scope="module")
+async def places(site: Site, history: Service) -> tuple[Tenant, dict[str, str]]:
+    """Return a tenant with something to see, and the addresses of all pages."""
+    tenant = await site.tenant()
+    body = {
+        "name": "Escrow 2026",
+        "pem": pem(make_certificate(now=SystemClock().now(), ends=timedelta(days=12), name="escrow")),
+    }
+    assert (await tenant.client.post("/api/v1/certificates", json=body)).status_code == 201
+    jobs = [await tenant.job(**each) for each in JOBS]
+    ids = [UUID(job["id"]) for job in jobs]
+    runs = [story_of(tenant, job["title"], job=each) for job, each in zip(jobs, ids, strict=True)]
+    finished(runs[0], 3, rows=41_260)
+    runs[1].triggered().queued().started()
+    for done in (10, 25, 42):
+        runs[1].progressed(done)
+    runs[2].triggered().queued().started().failed()
+    finished(runs[4], 1, rows=1_204)
+    await told(site, tenant, runs[0], runs[1], runs[2], runs[4])
+    await eventually(lambda: shown(tenant, jobs[1]))
+    for job in jobs[:3]:
+        await eventually(lambda job=job: known(tenant, job))
+    user = (await tenant.client.get("/api/v1/users")).json()["items"][0]["id"]
+    certificate = (await tenant.client.get("/api/v1/certificates")).json()["items"][0]["id"]
+    return tenant, {
+        "jobs": "/jobs",
+        "job-new": "/jobs/new",
+        "job-edit": f"/jobs/{ids[1]}/edit",
+        "job-delete": f"/jobs/{ids[3]}/delete",
+        "history": "/runs",
+        "run": f"/runs/{runs[0].run_id}",
+        "run-in-progress": f"/runs/{runs[1].run_id}",
+        "run-failed": f"/runs/{runs[2].run_id}",
+        "artifacts": "/artifacts",
+        "preferences": "/preferences",
+        "certificate-retire": f"/preferences/certificates/{certificate}/retire",
+        "users": "/users",
+        "user": f"/users/{user}",
+        "not-found": "/nothing-here",
+    }
+
+
+async def shown(tenant: Tenant, job: dict[str, Any]) -> bool:
+    latest = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"]
+    return latest is not None and latest["progress"] is not None
+
+
+async def known(tenant: Tenant, job: dict[str, Any]) -> bool:
+    return (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"] is not None
+
+
+async def test_every_page_is_readable_by_everybody_and_fits_every_screen(
+    places: tuple[Tenant, dict[str, str]], open_page: Door
+) -> None:
+    tenant, addresses = places
+    page, faults = await open_page(tenant), list[str]()
+    for name, path in addresses.items():
+        await page.goto(path)
+        faults += await audited(page)
+        await pictured(page, name)
+        for width in WIDTHS:
+            await page.set_viewport_size({"width": width, "height": 900})
+            if excess := await too_wide(page):
+                faults.append(f"{name} is {excess} px too wide for {width} px")
+        await page.set_viewport_size({"width": 1280, "height": 860})
+    assert faults == []
+
+
+async def test_the_door_and_access_denied_are_readable_too(
+    places: tuple[Tenant, dict[str, str]], open_page: Door
+) -> None:
+    stranger, downloader = await open_page(None), await open_page(places[0], "downloader")
+    for page, name, path in ((stranger, "login", "/login"), (downloader, "access-denied", "/jobs")):
+        await page.goto(path)
+        assert await audited(page) == []
+        await pictured(page, name)
+
+
+async def pictured(page: Page, name: str) -> None:
+    """Write pictures of a page, light and dark, to the folder that is asked for."""
+    if folder := os.environ.get("SLUICE_TEST_SCREENSHOTS"):
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await page.screenshot(path=Path(folder) / f"{name}-{scheme}.png", full_page=True)
+        await page.emulate_media(color_scheme="light")
