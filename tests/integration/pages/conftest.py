@@ -44,7 +44,9 @@ async def site(system: System) -> AsyncIterator[Site]:
     """Return the process that serves the pages; history is away unless a test asks for it too."""
     await migrate(system.dsn("job_api"), "job_api")
     history_port = free_port()
-    api = system.start("job_api", "api", {"HISTORY_URL": f"http://127.0.0.1:{history_port}"})
+    # The source is this very database: a test that makes the view in it is given estimates.
+    source = system.databases.dsn(system.database)
+    api = system.start("job_api", "api", {"HISTORY_URL": f"http://127.0.0.1:{history_port}", "SOURCE": source})
     await api.ready()
     site = Site(system, api, history_port)
     yield site

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 from playwright.async_api import Page, expect
 
@@ -84,6 +85,33 @@ async def test_J12_the_slots_follow_what_is_typed_in_utc_and_local_time(open_pag
     await page.get_by_label("Start at").fill("2020-01-01T00:00")
     await expect(slots).to_contain_text(re.compile("is in the past", re.IGNORECASE))
     await expect(page.locator("#ahead-size")).to_contain_text("A job can be saved without an estimate.")
+
+
+SOURCE = """
+CREATE SCHEMA contact_history;
+CREATE TABLE contact_history.interaction AS
+    SELECT n::text AS id, 101 AS tenant_id, CASE WHEN n % 10 = 0 THEN 'chat' ELSE 'email' END AS media_type_id,
+        timestamptz '2026-01-01' + n * interval '1 hour' AS start_date, repeat('x', 100) AS text
+    FROM generate_series(1, 5000) AS n;
+ANALYZE contact_history.interaction;
+"""
+
+
+async def test_J12_the_estimate_of_rows_and_bytes_follows_what_is_typed(
+    site: Site, open_page: Door, tenant: Tenant
+) -> None:
+    page = await open_page(tenant)
+    await page.goto("/jobs/new")
+    size = page.locator("#ahead-size")
+    await expect(size).to_contain_text("A job can be saved without an estimate.")
+    database = await asyncpg.connect(site.system.databases.dsn(site.system.database))
+    await database.execute(SOURCE)
+    await database.close()
+    await page.get_by_label("Title").fill("Everything")
+    await expect(size).to_contain_text(re.compile(r"[45],\d{3} rows, \d\.\d MiB before packing"))
+    await page.get_by_label("All media types").uncheck()
+    await page.get_by_label("Chat").check()
+    await expect(size).to_contain_text(re.compile(r"^\s*\d{3} rows, \d{3} KiB before packing"))
 
 
 async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_page: Door, tenant: Tenant) -> None:

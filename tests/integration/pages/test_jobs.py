@@ -158,6 +158,16 @@ async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page:
     await expect(page.locator("tbody tr")).to_have_count(3)
 
 
+async def test_J3_with_history_away_the_list_works_and_says_what_is_missing(open_page: Door, tenant: Tenant) -> None:
+    job = await tenant.job(title="Goes on", schedule=HOURLY)
+    page = await open_page(tenant, javascript=False)
+    await page.goto("/jobs")
+    await expect(page.get_by_text("The history of runs is away just now.")).to_be_visible()
+    await page.get_by_role("switch", name="Goes on is active").click()
+    await expect(page.get_by_role("status")).to_contain_text("The job is suspended")
+    assert await state_of(tenant, job) == "suspended"
+
+
 async def test_U2_a_viewer_reads_the_list_and_every_tool_says_what_is_missing(tenant: Tenant, open_page: Door) -> None:
     await tenant.job(title="Look only", schedule=HOURLY)
     page = await open_page(tenant, "viewer")
