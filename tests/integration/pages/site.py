@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import axe_playwright_python
@@ -22,6 +23,7 @@ from tests.support.system import Service, System
 
 PASSWORD = "a long enough password"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -154,8 +156,8 @@ class Door:
 async def audited(page: Page) -> list[str]:
     """Return what axe finds on a page as it is shown, light and dark."""
     found = []
-    for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         await page.evaluate(AXE)
         result = await page.evaluate("tags => axe.run(document, {runOnly: tags})", WCAG)
         found += [

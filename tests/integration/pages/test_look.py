@@ -5,6 +5,7 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from shared.clock import SystemClock
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.runs import finished, story_of, told
-from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.integration.pages.site import SCHEMES, Door, Site, audited, too_wide
 from tests.support.system import Service
 from tests.support.wait import eventually
 
@@ -66,9 +67,9 @@ async def places(site: Site, history: Service) -> tuple[Tenant, dict[str, str]]:
     runs[2].triggered().queued().started().failed()
     finished(runs[4], 1, rows=1_204)
     await told(site, tenant, runs[0], runs[1], runs[2], runs[4])
-    await eventually(lambda: shown(tenant, jobs[1]))
+    await eventually(partial(shown, tenant, jobs[1]))
     for job in jobs[:3]:
-        await eventually(lambda job=job: known(tenant, job))
+        await eventually(partial(known, tenant, job))
     user = (await tenant.client.get("/api/v1/users")).json()["items"][0]["id"]
     certificate = (await tenant.client.get("/api/v1/certificates")).json()["items"][0]["id"]
     return tenant, {
@@ -128,7 +129,7 @@ async def test_the_door_and_access_denied_are_readable_too(
 async def pictured(page: Page, name: str) -> None:
     """Write pictures of a page, light and dark, to the folder that is asked for."""
     if folder := os.environ.get("SLUICE_TEST_SCREENSHOTS"):
-        for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for scheme in SCHEMES:
+            await page.emulate_media(color_scheme=scheme)
             await page.screenshot(path=Path(folder) / f"{name}-{scheme}.png", full_page=True)
         await page.emulate_media(color_scheme="light")

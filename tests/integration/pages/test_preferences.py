@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from shared.clock import SystemClock
 from shared.events.values import Role
@@ -36,7 +36,7 @@ async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: S
     await name.fill("From a file")
     content = der(make_certificate(now=now, key=rsa_key(3072), name="file"))
     await page.get_by_label("File, PEM or DER").set_input_files(
-        [{"name": "officer.der", "mimeType": "application/x-x509-ca-cert", "buffer": content}]
+        FilePayload(name="officer.der", mimeType="application/x-x509-ca-cert", buffer=content)
     )
     await page.get_by_role("button", name="Upload").click()
     await expect(page.get_by_role("row", name="From a file")).to_contain_text("RSA 3072")
