@@ -26,7 +26,8 @@ UNTRUSTED = Words(
 CHANGED = Words("a downloaded package differs from the lock", "clear the cache with: rm -r ~/.cache/uv ~/.cache/pip")
 CLOSED = Words("a folder cannot be written", "look at its owner with: ls -ld . .venv ~/.cache")
 NO_WHEEL = Words(
-    "a package has no build for this machine and Python", "use Python 3.11, 3.12 or 3.13 on Linux or macOS"
+    "a package has no build for this machine and Python",
+    "use Python 3.11, 3.12 or 3.13 on Linux with an x86-64 processor, or on macOS",
 )
 
 UNREACHABLE = (

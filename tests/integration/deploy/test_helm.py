@@ -243,3 +243,10 @@ def test_an_identity_provider_is_told_of_to_the_apis_alone() -> None:
     policies = {each["metadata"]["name"]: each["spec"] for each in of_kind("full", "NetworkPolicy")}
     ways_out = [rule["ports"] for rule in policies["sluice-job-api"]["egress"]]
     assert [{"port": 443, "protocol": "TCP"}] in ways_out
+
+
+def test_pods_go_where_the_images_run() -> None:
+    for values in SETS:
+        selectors = {name: pod["nodeSelector"] for name, pod in pods(values)}
+        assert {each["kubernetes.io/arch"] for each in selectors.values()} == {"amd64"}
+    assert dict(pods("full"))["sluice-exporter"]["nodeSelector"] == {"kubernetes.io/arch": "amd64", "disk": "fast"}

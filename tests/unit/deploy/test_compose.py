@@ -55,6 +55,7 @@ def test_each_image_of_ours_is_built_by_one_service_and_never_pulled() -> None:
     assert {each["image"] for each in OURS.values()} == set(BUILT)
     assert len([each for each in OURS.values() if "build" in each]) == len(BUILT)
     assert {each["pull_policy"] for each in OURS.values()} == {"never"}
+    assert {each["platform"] for each in OURS.values()} == {"linux/amd64"}, "a package has no wheel for Linux on ARM"
 
 
 def test_nothing_starts_before_what_it_needs_and_every_step_has_somebody_who_waits_for_it() -> None:
