@@ -84,7 +84,8 @@ def image(request: pytest.FixtureRequest) -> str:
         pytest.skip("no Docker engine answers")
     service: str = request.param
     arguments = ["--build-arg", f"SERVICE={service}", "--build-arg", f"PACKAGE={service.replace('-', '_')}"]
-    docker("build", "-f", "deploy/docker/Dockerfile", *arguments, "-t", f"sluice-test/{service}", ".")
+    arguments += ["--platform", "linux/amd64", "-f", "deploy/docker/Dockerfile", "-t", f"sluice-test/{service}"]
+    docker("build", *arguments, ".")
     return f"sluice-test/{service}"
 
 
