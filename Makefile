@@ -70,5 +70,5 @@ bench-api: environment ## Measure the job API beside a bare route on the same Po
 bench-pages: environment ## Measure the Jobs page with 10,000 jobs: first byte, weight, a slow line; the last line is JSON
 	@$(PYTHON) -m tests.bench.pages $(ARGUMENTS)
 
-screenshots: environment ## Write a picture of every page, light and dark, to ./screenshots
-	SLUICE_TEST_SCREENSHOTS=screenshots $(PYTHON) -m pytest -q tests/integration/pages/test_look.py
+screenshots: environment ## Write a picture of every page, light and dark, to ./screenshots (FOLDER=...)
+	@$(PYTHON) -m tests.bench.pages.screenshots $(or $(FOLDER),screenshots)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -112,7 +113,7 @@ async def _taken(page: Page, path: str, target: Path) -> None:
     # The script has written the viewer's own time, where there is one to write.
     await page.wait_for_function("[...document.querySelectorAll('time .local')].every(each => each.textContent)")
     await page.screenshot(path=target)
-    print(target, flush=True)
+    sys.stdout.write(f"{target}\n")
 
 
 async def main() -> None:

@@ -1,23 +1,17 @@
-"""Every page as it looks: light and dark, from 320 px to 4K, with nothing for axe to find.
+"""Every page: nothing for axe to find, light and dark, and it fits every screen from 320 px to 4K."""
 
-`make screenshots` has each of them written to a folder; without SLUICE_TEST_SCREENSHOTS they are looked at only.
-"""
-
-import os
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Page
 
 from shared.clock import SystemClock
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.runs import finished, story_of, told
-from tests.integration.pages.site import SCHEMES, Door, Site, audited, too_wide
+from tests.integration.pages.site import Door, Site, audited, too_wide
 from tests.support.system import Service
 from tests.support.wait import eventually
 
@@ -107,7 +101,6 @@ async def test_every_page_is_readable_by_everybody_and_fits_every_screen(
     for name, path in addresses.items():
         await page.goto(path)
         faults += await audited(page)
-        await pictured(page, name)
         for width in WIDTHS:
             await page.set_viewport_size({"width": width, "height": 900})
             if excess := await too_wide(page):
@@ -120,16 +113,6 @@ async def test_the_door_and_access_denied_are_readable_too(
     places: tuple[Tenant, dict[str, str]], open_page: Door
 ) -> None:
     stranger, downloader = await open_page(None), await open_page(places[0], "downloader")
-    for page, name, path in ((stranger, "login", "/login"), (downloader, "access-denied", "/jobs")):
+    for page, path in ((stranger, "/login"), (downloader, "/jobs")):
         await page.goto(path)
         assert await audited(page) == []
-        await pictured(page, name)
-
-
-async def pictured(page: Page, name: str) -> None:
-    """Write pictures of a page, light and dark, to the folder that is asked for."""
-    if folder := os.environ.get("SLUICE_TEST_SCREENSHOTS"):
-        for scheme in SCHEMES:
-            await page.emulate_media(color_scheme=scheme)
-            await page.screenshot(path=Path(folder) / f"{name}-{scheme}.png", full_page=True)
-        await page.emulate_media(color_scheme="light")
