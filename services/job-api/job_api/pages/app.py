@@ -91,7 +91,7 @@ def pages_app(
             HTTPException: _on_error,
             Exception: _on_crash,
         },
-        middleware=[Middleware(_StrictHeaders), Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
+        middleware=[Middleware(_StrictHeaders), Middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)],
     )
 
 
