@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from exporter.native.choice import is_native
+from exporter.native import NativeMissing, load
 from exporter.planning import PlannedSlice
 from exporter.protocol import Opened, Order, PartStored, Planned, SliceDone, SliceOrder, SliceProgressed
 from exporter.worker_process import WorkerProcess
@@ -58,8 +58,17 @@ def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, jo
         store_options={},
         join=join,
         slice_rows=20_000 if join is None else None,
-        is_native=is_native("auto"),
+        is_native=_is_native(),
     )
+
+
+def _is_native() -> bool:
+    """Tell what `auto` comes to."""
+    try:
+        load()
+    except NativeMissing:
+        return False
+    return True
 
 
 def slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder:
