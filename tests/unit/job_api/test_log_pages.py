@@ -8,6 +8,7 @@ import pytest
 from job_api.pages.file_sets import rows_of, unfinished
 from job_api.pages.lists import day
 from job_api.pages.rendering import time_left
+from job_api.pages.run import throughput_of
 from job_api.pages.run_words import TO_DO, lasted, line, to_do, why, window
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -122,3 +123,13 @@ def test_J11_a_day_that_is_typed_is_one_in_utc() -> None:
     assert day("2026-11-24") == "2026-11-24T00:00:00+00:00"
     assert day("2026-11-24", after=True) == "2026-11-25T00:00:00+00:00"
     assert day("yesterday") is day("") is day("9999-12-31", after=True) is None
+
+
+def test_H2_a_plot_of_throughput_joins_what_is_too_narrow_to_be_seen() -> None:
+    seconds = [0.01 * step for step in range(1, 1001)]
+    points = [{"at": AT + timedelta(seconds=at), "rows": 1, "rows_per_second": 100.0} for at in seconds]
+    plot = throughput_of({"started_at": AT, "throughput": points, "duration_seconds": 10.0})
+    assert plot is not None
+    assert "100 on average, 100 at most" in plot
+    assert len(plot.split('class="curve" points="')[1].split('"')[0].split()) <= 2 * 60
+    assert throughput_of({"started_at": None, "throughput": [], "duration_seconds": None}) is None

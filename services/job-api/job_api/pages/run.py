@@ -18,7 +18,7 @@ from job_api.service import Access
 from shared.auth import Identity
 from shared.problems import Problem
 
-_PARTS_SHOWN = 200
+_PARTS_SHOWN, _STRETCHES = 200, 60
 Fact = tuple[str, Any]
 """What it is, and its value: words, an instant, or None for nothing."""
 
@@ -48,7 +48,7 @@ async def run_details(access: Access, log: Log, request: Request) -> Response:
         parts=[_part(part) for part in run["parts"][:_PARTS_SHOWN]],
         more_parts=max(0, len(run["parts"]) - _PARTS_SHOWN),
         sets=[_set(each) for each in run.get("sets") or []],
-        throughput=_throughput(run),
+        throughput=throughput_of(run),
         foretelling=_foretelling(run),
         estimate_words=_estimate_words(run),
         refused=_refused(who, run),
@@ -145,18 +145,23 @@ def _set(found: Mapping[str, Any]) -> dict[str, Any]:
     return dict(found) | {"kind_words": KINDS.get(found["kind"], found["kind"])}
 
 
-def _throughput(run: Mapping[str, Any]) -> Markup | None:
+def throughput_of(run: Mapping[str, Any]) -> Markup | None:
+    """Return the plot of how fast a run went, or None when too little is known."""
     began: datetime | None = run["started_at"]
     points: Sequence[Mapping[str, Any]] = run.get("throughput") or []
     if began is None:
         return None
-    rates, since = [], 0.0
+    length: float = run["duration_seconds"] or 0.0
+    rates, begins, since, rows = [], 0.0, 0.0, 0.0
     for point in points:
         at = (point["at"] - began).total_seconds()
         if at > since:
-            rates.append(plots.Rate(start=since, end=at, per_second=max(0.0, point["rows_per_second"])))
-            since = at
-    return plots.throughput(rates, length=run["duration_seconds"] or 0.0)
+            rows, since = rows + max(0.0, point["rows_per_second"]) * (at - since), at
+        # What is narrower than this cannot be seen, but for a spike that means nothing.
+        if since - begins > length / _STRETCHES:
+            rates.append(plots.Rate(start=begins, end=since, per_second=rows / (since - begins)))
+            begins, rows = since, 0.0
+    return plots.throughput(rates, length=length)
 
 
 def _foretelling(run: Mapping[str, Any]) -> Markup | None:
