@@ -1,6 +1,7 @@
 """Reads the customer's contact history from PostgreSQL: one snapshot, streamed (rules E5 to E8)."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from exporter.source_query import (
     boundaries_query,
     content_query,
     count_query,
+    mend_of,
     records_query,
     size_query,
 )
@@ -23,6 +25,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Consume = Callable[[bytes | bytearray], Awaitable[None]]
 
 CONNECT_SECONDS = 10.0
+_COLUMN = re.compile(r'column (?:\w+\.)?"?(\w+)"? does not exist')
 
 # Parallel plans lose the order of rows and compiling costs more than it saves here. The last setting, new in PostgreSQL
 # 14, makes a backend stop soon after we have gone, even in a count. The rest makes JSON text the same everywhere.
@@ -198,10 +201,11 @@ def _of_server(error: asyncpg.PostgresError) -> ExportError:
     if state in {"42P01", "3F000"}:
         return BadMapping(
             f"The source lacks a view ({_identifiers(error)}): "
-            "contact_history must hold interaction, contact and attachment."
+            "contact_history must hold interaction, contact and attachment. "
+            "deploy/contact-history/views.sql makes them."
         )
     if state == "42703":
-        return BadMapping(f"A view of the source lacks a column ({_identifiers(error)}).")
+        return BadMapping(f"A view of the source lacks a column ({_identifiers(error)}).{_mend(error)}")
     if state.startswith(("42", "22", "54")):
         return BadMapping(f"A value or column of the source cannot be exported ({_name(error)}, SQLSTATE {state}).")
     return SourceUnavailable(f"The source's PostgreSQL could not go on ({_name(error)}, SQLSTATE {state}).")
@@ -219,6 +223,12 @@ def _name(error: asyncpg.PostgresError) -> str:
 def _identifiers(error: asyncpg.PostgresError) -> str:
     # These two messages name relations and columns only.
     return str(error.args[0]) if error.args else _name(error)
+
+
+def _mend(error: asyncpg.PostgresError) -> str:
+    found = _COLUMN.search(_identifiers(error))
+    mend = mend_of(found[1]) if found is not None else None
+    return f" Where its values are not known, {mend}." if mend is not None else ""
 
 
 def _nodes(plan: dict[str, object]) -> Iterator[dict[str, object]]:

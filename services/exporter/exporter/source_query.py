@@ -92,6 +92,18 @@ def record_keys(kind: RecordKind) -> list[str]:
     return list(exported_columns(kind))
 
 
+def mend_of(column: str) -> str | None:
+    """Return the SQL that a view lacks which lacks a column; None for one that must be known, or that no view has."""
+    if column in {"id", "tenant_id", "entity_id"}:
+        return None
+    lacking = {_view(kind): columns[column] for kind, columns in _COLUMNS.items() if column in columns}
+    if column == "content":
+        lacking = {_view(RecordKind.ATTACHMENT): "bytea"}
+    if not lacking:
+        return None
+    return f"add NULL::{next(iter(lacking.values()))} AS {column} to the SELECT of {' or '.join(lacking)}"
+
+
 def records_query(selection: Selection) -> Query:
     """Select each record's JSON text in key order; for attachments also the content's length and, if it is not large,
     the content.

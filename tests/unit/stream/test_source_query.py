@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporter.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
-from exporter.source_query import count_query, record_keys, records_query
+from exporter.source_query import count_query, mend_of, record_keys, records_query
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 INTERACTION_KEYS = (
@@ -58,3 +58,16 @@ def test_T3_each_kind_has_its_own_dates() -> None:
 def test_J1_contacts_have_no_media_types() -> None:
     with pytest.raises(ValueError, match="no media type"):
         Selection(RecordKind.CONTACT, 7, ("email",))
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("status", "add NULL::int AS status to the SELECT of contact_history.interaction"),
+        ("content", "add NULL::bytea AS content to the SELECT of contact_history.attachment"),
+        ("tenant_id", None),
+        ("nonsense", None),
+    ],
+)
+def test_R5_a_missing_column_comes_with_the_sql_that_mends_it(column: str, words: str | None) -> None:
+    assert mend_of(column) == words
