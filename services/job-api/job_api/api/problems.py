@@ -3,16 +3,12 @@
 from typing import Any
 
 from fastapi import FastAPI, Request
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
 
 from job_api.errors import IdempotencyConflict, Invalid, LoginFailed, LostUpdate, NotFound, Refused, TooManyAttempts
 from shared.errors import SluiceError
 from shared.problems import Problem
 from shared.web import not_found, problem_responses
-
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def problem_of(error: SluiceError) -> Problem | None:
@@ -50,7 +46,7 @@ def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Let an application answer the job API's errors, and the framework's, as problem documents."""
+    """Let an application answer the job API's errors as problem documents; `shared.web` answers the framework's."""
 
     async def answered(request: Request, error: Exception) -> Response:
         problem = problem_of(error) if isinstance(error, SluiceError) else None
@@ -58,29 +54,5 @@ def answer_problems(app: FastAPI) -> None:
             raise error
         return problem.response(request.url.path)
 
-    async def framework(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return _of_framework(request, error).response(request.url.path)
-
     for kind in (Invalid, NotFound, Refused, LostUpdate, IdempotencyConflict, LoginFailed, TooManyAttempts):
         app.add_exception_handler(kind, answered)
-    app.add_exception_handler(HTTPException, framework)
-
-
-def _of_framework(request: Request, error: HTTPException) -> Problem:
-    match error.status_code:
-        case 400:
-            unread = {"field": "body", "message": "cannot be read: send JSON in UTF-8"}
-            return Problem(422, "invalid", "Not accepted: body. See errors.", [unread])
-        case 405:
-            # The framework names the methods of one route only; an address may have several.
-            allowed = [method for method in _METHODS if _takes(request, method)]
-            words = f"This address takes {', '.join(allowed)}."
-            return Problem(405, "method-not-allowed", words, headers={"Allow": ", ".join(allowed)})
-        case _:
-            return Problem(404, "not-found", "There is nothing at this address.")
-
-
-def _takes(request: Request, method: str) -> bool:
-    scope = {**request.scope, "method": method}
-    return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
