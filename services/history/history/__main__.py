@@ -1,6 +1,5 @@
 """`python -m history recorder | estimates | api | rebuild | migrate`."""
 
-import gc
 import sys
 
 from history.settings import Settings
@@ -13,7 +12,6 @@ async def recorder(settings: Settings) -> None:
     from history.app import recording  # migrating needs none of this
 
     async with recording(settings) as process:
-        _look_for_circles_less()
         await run(process.loops, app=process.app, health=process.health, settings=settings)
 
 
@@ -37,15 +35,8 @@ async def rebuild(settings: Settings) -> None:
     """Rebuild the run log from the topics and put it in the place of the one that is there."""
     from history.app import rebuilt_log  # migrating needs none of this
 
-    _look_for_circles_less()
     rebuilt = await rebuilt_log(settings)
     sys.stdout.write(f"rebuilt {rebuilt.runs} runs from {rebuilt.events} events in {rebuilt.seconds:.1f} s\n")
-
-
-def _look_for_circles_less() -> None:
-    """A batch is thousands of small objects and no circles; looking through them again and again costs a sixth."""
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from history.app import rebuilt_log
+from history.app import look_for_circles_less, rebuilt_log
 from history.consumer import LOG_TOPICS, record_events
 from history.recorder import Recorder
 from history.settings import Settings
@@ -47,6 +47,7 @@ class Stopwatch:
 async def recorder(system: System, events: int) -> float:
     """Return the events that the recorder writes in a second, PostgreSQL included."""
     watch = Stopwatch(events)
+    look_for_circles_less()
     async with (
         open_pool(system.dsn("history"), size=4, name="bench") as pool,
         Producer.opened(system.kafka, name="bench") as producer,
