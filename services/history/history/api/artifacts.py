@@ -6,14 +6,14 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import StreamingResponse
 
 from history.api import examples, models
-from history.api.documents import answers
+from history.api.documents import answers, refused
 from history.api.parameters import ArtifactId, Chosen, Cursor, Limit, Sort, artifact_filter, once
 from history.api.runs import Operator, Reader
 from history.filing import Filing
 from history.once import Once
 from history.store.listing import ArtifactFilter
 from shared.auth import Identity
-from shared.web import problem_responses, require
+from shared.web import require
 
 LinkSecret = Annotated[
     str,
@@ -26,7 +26,7 @@ LinkSecret = Annotated[
 Downloader = Annotated[Identity, require("operator", "downloader")]
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BINARY = {"content": {"application/pkcs7-mime": _BYTES}}
-_CONTENT = {**problem_responses(404, 410, 416, 502), 200: _BINARY, 206: _BINARY, 304: {"description": "unchanged"}}
+_CONTENT = {**refused(404, 410, 416, 502), 200: _BINARY, 206: _BINARY, 304: {"description": "unchanged"}}
 
 
 def artifact_routes(filing: Filing) -> APIRouter:
@@ -57,7 +57,7 @@ def artifact_routes(filing: Filing) -> APIRouter:
         "/archive",
         operation_id="downloadArchive",
         summary="Download several files as one zip",
-        responses={**problem_responses(404, 410), 200: {"content": {"application/zip": _BYTES}}},
+        responses={**refused(404, 410), 200: {"content": {"application/zip": _BYTES}}},
         response_class=StreamingResponse,
     )
     async def download_archive(who: Downloader, chosen: Chosen) -> StreamingResponse:
@@ -71,7 +71,7 @@ def artifact_routes(filing: Filing) -> APIRouter:
         operation_id="deleteArtifacts",
         summary="Delete several files",
         status_code=204,
-        responses=problem_responses(404),
+        responses=refused(404),
     )
     async def delete_artifacts(who: Operator, chosen: Chosen) -> None:
         """Delete up to 100 files from the store; all of them, or none when one is unknown."""

@@ -10,6 +10,14 @@ from shared.web import problem_responses
 _JSON = "application/json"
 
 
+def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an operation that may be refused with these statuses, beside those that any may.
+
+    429 is the job API's, which passes requests on and limits how often a token asks.
+    """
+    return problem_responses(429, *statuses)
+
+
 def answers(
     example: object, *errors: int, status: int = 200, schema: dict[str, str] | None = None
 ) -> dict[int | str, dict[str, Any]]:
@@ -18,7 +26,7 @@ def answers(
     `schema` is of an answer that has no model.
     """
     content: dict[str, object] = {"example": example} | ({"schema": schema} if schema else {})
-    return {**problem_responses(*errors), status: {"content": {_JSON: content}}}
+    return {**refused(*errors), status: {"content": {_JSON: content}}}
 
 
 def include(api: FastAPI, *routers: APIRouter) -> None:

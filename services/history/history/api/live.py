@@ -11,10 +11,10 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from history.api import examples
+from history.api.documents import refused
 from history.api.runs import Reader
 from history.live import Change, Live
 from shared.observe import LIVE_DROPPED
-from shared.web import problem_responses
 
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}}}
 
@@ -37,7 +37,7 @@ def event_routes(live: Live, *, heartbeat: timedelta, patience: timedelta) -> AP
         "",
         operation_id="followRuns",
         summary="Follow runs as they change",
-        responses={**problem_responses(), 200: _STREAM},
+        responses={**refused(), 200: _STREAM},
         response_class=EventSourceResponse,
     )
     async def follow_runs(

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.values import FileKind, JobSettings, Phase, RecordType, RunState, SlotCause
 
@@ -212,7 +212,9 @@ class Link(BaseModel):
 class Retention(BaseModel):
     """For how long a tenant's files are kept."""
 
-    days: int = Field(ge=1, le=30, examples=[30])
+    model_config = ConfigDict(json_schema_extra={"examples": [{"days": 30}]})
+
+    days: int = Field(ge=1, le=30)
 
 
 class AuditEntry(BaseModel):

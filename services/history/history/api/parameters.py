@@ -63,16 +63,15 @@ def once(request: Request, key: IdempotencyKey = None) -> Once | None:
 def run_filter(
     job: Annotated[UUID | None, Query(description="only this job's runs", examples=[examples.JOB_ID])] = None,
     state: Annotated[
-        list[RunState] | None, Query(description="only these states; may be given several times", examples=[["failed"]])
+        list[RunState] | None,
+        Query(max_length=6, description="only these states; may be given several times", examples=[["failed"]]),
     ] = None,
     type: Annotated[RecordType | None, Query(description="only this type of record", examples=["interaction"])] = None,  # noqa: A002
     source: Annotated[
         str | None,
         Query(max_length=100, pattern=r"^[a-z0-9_-]*$", description="only this source", examples=["contact_history"]),
     ] = None,
-    since: Annotated[
-        Instant | None, Query(description="created at or after this instant", examples=[_FROM])
-    ] = None,
+    since: Annotated[Instant | None, Query(description="created at or after this instant", examples=[_FROM])] = None,
     before: Annotated[Instant | None, Query(description="created before this instant", examples=[_TO])] = None,
     longer_than: Annotated[
         float | None, Query(ge=0, le=1e9, description="ended ones that took so many seconds", examples=[60.0])

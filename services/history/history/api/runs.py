@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from history.api import examples, models
-from history.api.documents import answers
+from history.api.documents import answers, refused
 from history.api.parameters import Cursor, Limit, RunId, Sort, run_filter
 from history.browsing import Browsing
 from history.store.listing import RunFilter
 from shared.auth import Identity
-from shared.web import problem_responses, require
+from shared.web import require
 
 Reader = Annotated[Identity, require("operator", "downloader", "viewer")]
 Operator = Annotated[Identity, require("operator")]
@@ -69,7 +69,7 @@ def run_routes(browsing: Browsing) -> APIRouter:
         operation_id="removeRun",
         summary="Take a run out of the log",
         status_code=204,
-        responses=problem_responses(404, 409),
+        responses=refused(404, 409),
     )
     async def remove_run(who: Operator, run_id: RunId) -> None:
         """Take an ended run out of the log; its files keep their own retention."""
