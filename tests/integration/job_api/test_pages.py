@@ -4,9 +4,12 @@ import re
 
 import httpx
 import pytest
+from starlette.routing import Route
 
+from job_api.pages.app import Pages
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant, World
 
+NOBODY = "00000000-0000-4000-8000-000000000000"
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -115,3 +118,90 @@ async def test_logging_out_ends_the_session(world: World, tenant: Tenant) -> Non
     assert (await client.post("/logout", data=await token_of(client))).headers["location"] == "/login"
     answer = await world.client(None, Cookie=f"sluice_session={cookie}").get("/jobs")
     assert answer.status_code == 303
+
+
+def forms_of(world: World) -> list[str]:
+    """Return the address of every form that changes something, but the door's, which has no session yet."""
+    pages = next(route for route in world.app.router.routes if isinstance(route, Pages))
+    found = [route.path for route in pages.routes if isinstance(route, Route) and "POST" in (route.methods or ())]
+    return [re.sub(r"\{[^}]*:uuid\}", NOBODY, path).replace("{part}", "slots") for path in found if path != "/login"]
+
+
+async def test_U4_every_form_is_refused_without_its_token_and_from_another_site(world: World, tenant: Tenant) -> None:
+    client, addresses = await visitor(world, tenant), forms_of(world)
+    assert len(addresses) > 15
+    token = await token_of(client)
+    for address in addresses:
+        for data, site in (({}, "same-origin"), ({"csrf": "forged"}, "same-origin"), (token, "cross-site")):
+            answer = await client.post(address, data=data, headers={"Sec-Fetch-Site": site})
+            assert answer.status_code == 403, (address, data, site)
+
+
+async def test_U3_no_page_tells_of_another_tenants_things(world: World, tenant: Tenant) -> None:
+    other = await world.tenant()
+    job, key = await other.job(title="Secret of others", schedule=HOURLY), await other.client.get("/api/v1/keys")
+    user = (await other.client.get("/api/v1/users")).json()["items"][0]["id"]
+    client = await visitor(world, tenant)
+    token = await token_of(client)
+    asked = [f"/jobs/{job['id']}/edit", f"/jobs/{job['id']}/delete", f"/jobs/new?clone={job['id']}", f"/users/{user}"]
+    asked.append(f"/preferences/certificates/{other.certificate}/retire")
+    for address in asked:
+        answer = await client.get(address)
+        assert (answer.status_code, "Secret of others" in answer.text) == (404, False), address
+    sent = [f"/jobs/{job['id']}/{verb}" for verb in ("suspend", "resume", "edit", "delete")]
+    sent += [f"/users/{user}", f"/preferences/certificates/{other.certificate}/retire"]
+    sent += [f"/preferences/keys/{key.json()['items'][0]['id']}/revoke"]
+    for address in sent:
+        answer = await client.post(address, data=token)
+        assert (answer.status_code, "Secret of others" in answer.text) == (404, False), address
+    answer = await client.post("/jobs/chosen", data=token | {"job": job["id"], "do": "run"})
+    assert answer.status_code == 404
+    assert (await other.client.get("/api/v1/me")).status_code == 200
+
+
+async def test_J2_the_info_mart_is_refused_with_its_reason_and_not_offered(world: World, tenant: Tenant) -> None:
+    client = await visitor(world, tenant)
+    assert "info_mart" not in (await client.get("/jobs/new")).text
+    form = {"title": "x", "source": "info_mart", "begin": "now", "kind": "once", "all_media": "yes", "do": "save"}
+    answer = await client.post("/jobs/new", data=form | await token_of(client))
+    assert answer.status_code == 422
+    assert "Info Mart is not a source of exports" in answer.text
+
+
+async def test_J4_the_same_form_sent_twice_makes_one_job_and_a_changed_one_another(
+    world: World, tenant: Tenant
+) -> None:
+    client = await visitor(world, tenant)
+    form = {"title": "Twice", "begin": "now", "kind": "hourly", "every": "4", "all_media": "yes", "do": "save"}
+    form |= await token_of(client)
+    for each in (form, form, form | {"title": "Changed"}):
+        assert (await client.post("/jobs/new", data=each)).status_code == 303
+    items = (await tenant.client.get("/api/v1/jobs")).json()["items"]
+    assert sorted(job["title"] for job in items) == ["Changed", "Twice"]
+
+
+async def test_J10_an_edit_of_a_job_that_began_at_once_starts_nothing_again(world: World, tenant: Tenant) -> None:
+    job = await tenant.job(schedule={"kind": "hourly", "every": 5, "immediately": True})
+    await world.clock.sleep(600)
+    client = await visitor(world, tenant)
+    page = (await client.get(f"/jobs/{job['id']}/edit")).text
+    assert '<time datetime="2026-11-24T15:00:00+00:00">' in page
+    assert '<time datetime="2026-11-24T10:' not in page
+    form = {"title": "Renamed", "kind": "hourly", "every": "5", "begin": "now", "all_media": "yes", "version": "1"}
+    answer = await client.post(f"/jobs/{job['id']}/edit", data=form | await token_of(client))
+    assert answer.status_code == 303
+    now = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()
+    assert (now["title"], now["schedule"]["start"]) == ("Renamed", job["schedule"]["start"])
+
+
+async def test_a_fault_of_ours_is_a_plain_page_with_the_bar_and_the_policy(world: World, tenant: Tenant) -> None:
+    cookie = (await visitor(world, tenant)).cookies["sluice_session"]
+    await world.admin.execute("ALTER TABLE job_api.job RENAME TO gone")
+    transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sluice.test") as client:
+        answer = await client.get("/jobs", headers={"Cookie": f"sluice_session={cookie}"})
+    assert answer.status_code == 500
+    assert "it has been logged" in answer.text
+    assert "Traceback" not in answer.text
+    assert 'href="/preferences"' in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'self';")

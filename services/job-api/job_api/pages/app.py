@@ -127,7 +127,10 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _on_crash(request: Request, error: Exception) -> Response:
     log.error("unforeseen error", path=request.url.path, exc_info=error)
-    return failed(request, Problem(500, "internal", "Something went wrong on our side; it has been logged."))
+    page = failed(request, Problem(500, "internal", "Something went wrong on our side; it has been logged."))
+    # What a crash answers goes past the middleware that does this for all other pages.
+    page.headers.update({name.decode(): value.decode() for name, value in HEADERS})
+    return page
 
 
 class _Static(StaticFiles):
