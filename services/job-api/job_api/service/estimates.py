@@ -27,16 +27,18 @@ class Estimates:
 
     def __init__(self, source: Source | None) -> None:
         self._source = source
+        self._given_up: set[asyncio.Task[tuple[int, int]]] = set()
 
     async def of(self, settings: JobSettings) -> Estimate:
         """Return an estimate for settings; whatever goes wrong is a reason, not an error."""
         if self._source is None:
             return Estimate(None, None, "The source is not connected to this service.")
+        asking = asyncio.create_task(self._source.estimate(settings))
         try:
-            async with asyncio.timeout(LIMIT.total_seconds()):
-                return Estimate(*await self._source.estimate(settings))
-        except TimeoutError:
-            return Estimate(None, None, "The source did not answer in time.")
+            await asyncio.wait({asking}, timeout=LIMIT.total_seconds())
+            if not asking.done():
+                return Estimate(None, None, "The source did not answer in time.")
+            return Estimate(*asking.result())
         except TransientError as error:
             log.warning("no estimate", error=str(error))
             return Estimate(None, None, "The source is away just now.")
@@ -44,3 +46,17 @@ class Estimates:
             # The source is the customer's: whatever it answers must not keep a job from being saved.
             log.exception("no estimate")
             return Estimate(None, None, "The source could not answer.")
+        finally:
+            self._give_up(asking)
+
+    def _give_up(self, asking: "asyncio.Task[tuple[int, int]]") -> None:
+        """End a question without waiting for its end, which takes its time over a connection that has gone silent."""
+        if not asking.done():
+            self._given_up.add(asking)
+            asking.add_done_callback(self._ended)
+            asking.cancel()
+
+    def _ended(self, asking: "asyncio.Task[tuple[int, int]]") -> None:
+        self._given_up.discard(asking)
+        if not asking.cancelled():
+            asking.exception()
