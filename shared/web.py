@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import APIKeyCookie, HTTPBearer
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,9 +33,20 @@ Recognise = Callable[[str], Awaitable[Identity | None]]
 SESSION_COOKIE = "sluice_session"
 log = logger(__name__)
 
-_bearer = HTTPBearer(auto_error=False, description="An API key, or a JWT of the identity provider that is configured")
-_cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, description="A session from the login page")
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_BEARER, _SESSION = "HTTPBearer", "APIKeyCookie"
+_SCHEMES: dict[str, dict[str, str]] = {
+    _BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or a JWT of the identity provider that is configured",
+    },
+    _SESSION: {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "A session from the login page",
+    },
+}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -68,7 +79,7 @@ def new_api(
     *, title: str, service: str, health: Health, authenticate: Authenticate, recognise: Recognise | None = None
 ) -> FastAPI:
     """Return an application with health routes and problem documents, whose routes know who asks."""
-    app = FastAPI(title=title, version="1", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
+    app = _Api(title=title, version="1", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.authenticate = authenticate
     app.state.recognise = recognise
     app.router.routes.extend(health_routes(health))
@@ -81,13 +92,55 @@ def new_api(
     return app
 
 
-async def identity(
-    request: Request,
-    bearer: Annotated[Any, Depends(_bearer)],
-    cookie: Annotated[str | None, Depends(_cookie)],
-) -> Identity:
+class _Api(FastAPI):
+    """Documents both ways to say who asks, wherever that is asked for."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document.setdefault("components", {})["securitySchemes"] = _SCHEMES
+            for methods in document["paths"].values():
+                for operation in methods.values():
+                    _mend(operation)
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def _mend(operation: dict[str, Any]) -> None:
+    """Say of an operation what the framework leaves out, or says too much of."""
+    if "security" in operation:
+        operation["security"] = [{_BEARER: []}, {_SESSION: []}]
+    for response in operation["responses"].values():
+        if "application/problem+json" in response.get("content", {}):
+            response["content"].pop("application/json", None)
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path" and parameter["name"].endswith("_id"):
+            parameter.setdefault("description", f"which {parameter['name'].removesuffix('_id')}: its id")
+
+
+class _Somebody(SecurityBase):
+    """The dependency of an operation that needs somebody: one for all of it, as each costs every request its time."""
+
+    def __init__(self, roles: tuple[Role, ...] | None) -> None:
+        self.model = HTTPBearer()
+        self.scheme_name = _BEARER
+        self._roles = roles
+
+    async def __call__(self, request: Request) -> Identity:
+        """Return who asks. Raises Problem 401 or 403."""
+        who = await identity(request)
+        if self._roles is not None and not who.may(*self._roles):
+            raise Problem(
+                403, "access-denied", f"This needs the role {' or '.join(self._roles)}; ask an administrator."
+            )
+        return who
+
+
+async def identity(request: Request) -> Identity:
     """Return who asks. Raises Problem 401, and 403 where a browser's session is used from another site."""
-    text = bearer.credentials if bearer else cookie or ""
+    bearer = _bearer_of(request)
+    text = bearer or request.cookies.get(SESSION_COOKIE, "")
     if (token := auth.parse(text)) is not None:
         found = await request.app.state.authenticate(token)
     else:
@@ -106,22 +159,17 @@ async def identity(
     return found
 
 
-CurrentIdentity = Annotated[Identity, Depends(identity)]
+def _bearer_of(request: Request) -> str | None:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
+
+
+CurrentIdentity = Annotated[Identity, Depends(_Somebody(None))]
 
 
 def require(*roles: Role) -> Any:
     """Return the dependency of an operation that needs one of the roles; admins may all."""
-
-    # Not by way of CurrentIdentity: one dependency less to solve for each request.
-    async def allowed(
-        request: Request, bearer: Annotated[Any, Depends(_bearer)], cookie: Annotated[str | None, Depends(_cookie)]
-    ) -> Identity:
-        who = await identity(request, bearer, cookie)
-        if not who.may(*roles):
-            raise Problem(403, "access-denied", f"This needs the role {' or '.join(roles)}; ask an administrator.")
-        return who
-
-    return Depends(allowed)
+    return Depends(_Somebody(roles))
 
 
 def same_origin(request: Request) -> bool:

@@ -76,15 +76,27 @@ class KeyBody(Body):
         json_schema_extra={"examples": [{"name": "warehouse loader", "roles": ["downloader"], "days": 365}]},
     )
 
-    name: str = Field(description="1 to 200 characters")
+    name: str = Field(max_length=1_000, description="1 to 200 characters")
     roles: tuple[Role, ...] = Field(max_length=4)
     days: int | None = Field(
         default=None, strict=True, ge=1, le=3650, description="how long it is good; null: until it is revoked"
     )
 
 
+_KEY: dict[str, Any] = {
+    "id": "3c1f7c52-1f0b-4f0e-8d43-6f1f5c7e9b10",
+    "name": "warehouse loader",
+    "roles": ["downloader"],
+    "created_at": "2026-11-24T10:00:00Z",
+    "expires_at": "2027-11-24T10:00:00Z",
+    "revoked_at": None,
+}
+
+
 class KeyOut(BaseModel):
     """An API key."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
 
     id: UUID
     name: str
@@ -109,6 +121,8 @@ class KeyOut(BaseModel):
 class NewKeyOut(KeyOut):
     """A new API key; `token` is shown once, and is null in the answer to the same request sent again."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_KEY | {"token": "slc_3c1f7c52..._..."}]})
+
     token: str | None
 
 
@@ -124,7 +138,7 @@ class KeyQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
     cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
 
 
@@ -134,6 +148,7 @@ def access_routes(access: Access, door: Door) -> APIRouter:
 
     @routes.get("/me", operation_id="getMe", summary="Say who asks", responses=refused())
     async def me(who: CurrentIdentity) -> Me:
+        """Return who asks, in which tenant, with which roles."""
         return Me.of(who)
 
     @routes.post(
@@ -144,11 +159,13 @@ def access_routes(access: Access, door: Door) -> APIRouter:
         responses=refused(413, 429),
     )
     async def log_in(login: LoginBody, request: Request, response: Response) -> SessionOut:
+        """Begin a session and set its cookie; attempts are limited for each account and address."""
         issued = await logged_in(door, Login(**login.model_dump(), address=address_of(request)), request, response)
         return _session(issued)
 
     @routes.delete("/session", operation_id="logOut", summary="End the session", status_code=204, responses=refused())
     async def log_out(who: CurrentIdentity, response: Response) -> None:
+        """End the session that asks; no service takes it five seconds later."""
         await access.log_out(who)
         end_session(response)
 
@@ -168,11 +185,13 @@ def key_routes(access: Access) -> APIRouter:
         responses=refused(409, 413),
     )
     async def create(who: Admin, key: KeyBody, once: Creating) -> JSONResponse:
+        """Make an API key with some roles; its token is in this answer and nowhere else."""
         lasting = timedelta(days=key.days) if key.days else None
         return answered(await access.make_key(who, key.name, key.roles, lasting, once, _made))
 
     @routes.get("", operation_id="listKeys", summary="List API keys", responses=refused())
     async def index(who: Admin, query: Annotated[KeyQuery, Query()]) -> KeyPage:
+        """Return a page of the tenant's API keys, newest first, without their tokens."""
         found = await access.keys(who, limit=query.limit + 1, after=instant_place(query.cursor))
         return _page(found, query.limit)
 
@@ -184,6 +203,7 @@ def key_routes(access: Access) -> APIRouter:
         responses=refused(404),
     )
     async def revoke(who: Admin, key_id: UUID) -> None:
+        """Revoke an API key; no service takes it five seconds later."""
         await access.revoke_key(who, key_id)
 
     return routes

@@ -70,12 +70,12 @@ class AuditQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
     cursor: str | None = Field(None, max_length=18, pattern=r"^\d+$", description="`next` of the page before")
     action: Word = Field(None, description="as in `job.suspend`")
     kind: Word = Field(None, description="job, certificate, user, api-key, session, tenant")
-    object_id: UUID | None = None
-    actor_id: UUID | None = None
+    object_id: UUID | None = Field(None, description="what was changed")
+    actor_id: UUID | None = Field(None, description="who changed it")
 
     def to_wanted(self) -> Wanted:
         """Return the wish for the store."""
@@ -95,6 +95,7 @@ def audit_routes(trail: Trail) -> APIRouter:
 
     @routes.get("", operation_id="listAudit", summary="List who changed what, newest first", responses=refused())
     async def index(who: Admin, query: Annotated[AuditQuery, Query()]) -> AuditPage:
+        """Return a page of the audit trail, newest first: every change, with what was before and after."""
         found = await trail.page(who, query.to_wanted())
         shown = [EntryOut.of(entry) for entry in found[: query.limit]]
         return AuditPage(items=shown, next=str(shown[-1].id) if len(found) > query.limit else None)

@@ -45,8 +45,12 @@ _BODIES: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["name", "file"],
-                    "properties": {"name": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
-                }
+                    "properties": {
+                        "name": {"type": "string", "maxLength": 1_000},
+                        "file": {"type": "string", "format": "binary"},
+                    },
+                },
+                "example": {"name": "Data protection officer 2027", "file": "(the file's bytes)"},
             },
         },
     }
@@ -107,9 +111,9 @@ class CertificateQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
     cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
-    state: State | None = None
+    state: State | None = Field(None, description="only those that are active, or retired")
 
 
 def _warning(days: int) -> str | None:
@@ -139,11 +143,13 @@ def certificate_routes(certificates: Certificates) -> APIRouter:
         openapi_extra=_BODIES,
     )
     async def create(who: Writer, request: Request, once: Creating) -> JSONResponse:
+        """Keep a recipient's X.509 certificate, PEM or DER; a private key is refused and not kept."""
         name, content = await upload(request)
         return answered(await certificates.upload(who, name, content, once, made))
 
     @routes.get("", operation_id="listCertificates", summary="List certificates", responses=refused())
     async def index(who: Reader, query: Annotated[CertificateQuery, Query()]) -> CertificatePage:
+        """Return a page of certificates, newest first, each with its days to expiry."""
         after = instant_place(query.cursor)
         found = await certificates.page(who, state=query.state, limit=query.limit + 1, after=after)
         return _page(found, query.limit, certificates.now())
@@ -155,6 +161,7 @@ def certificate_routes(certificates: Certificates) -> APIRouter:
         responses=refused(404),
     )
     async def read(who: Reader, certificate_id: UUID) -> CertificateOut:
+        """Return a certificate with its days to expiry, and a warning from 30 days before it."""
         return CertificateOut.of(await certificates.get(who, certificate_id), certificates.now())
 
     @routes.post(
@@ -164,6 +171,7 @@ def certificate_routes(certificates: Certificates) -> APIRouter:
         responses=refused(404),
     )
     async def retire(who: Writer, certificate_id: UUID) -> CertificateOut:
+        """Retire a certificate; again changes nothing. Files that were made for it stay readable by its owner."""
         return CertificateOut.of(await certificates.retire(who, certificate_id), certificates.now())
 
     return routes

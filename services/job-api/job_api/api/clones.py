@@ -46,6 +46,7 @@ def clone_routes(jobs: Jobs, history: httpx.AsyncClient | None) -> APIRouter:
         responses=refused(404, 409, 413),
     )
     async def clone(who: Writer, job_id: UUID, changes: Changes, once: Cloning) -> JSONResponse:
+        """Make a new job of a job's settings; one that started immediately does so again."""
         return answered(await jobs.clone(who, job_id, lambda job: draft_of(job, changes), once, made))
 
     @routes.post(
@@ -57,6 +58,7 @@ def clone_routes(jobs: Jobs, history: httpx.AsyncClient | None) -> APIRouter:
         responses=refused(404, 409, 413),
     )
     async def from_run(who: Writer, run_id: UUID, changes: Changes, once: Cloning, request: Request) -> JSONResponse:
+        """Make a new job of what a run was frozen with, though its job was changed or deleted since."""
         document = frozen(await run_settings(history, run_id, request))
         return answered(await jobs.create(who, patched(document, changes), once, made))
 

@@ -3,16 +3,21 @@
 Their form is `views.JobOut`; the tests hold every answer against it.
 """
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from job_api.domain import refusals
+from job_api.domain import Job, refusals
 from job_api.domain.schedules import in_words
 from job_api.store import JobView, RunSummary
 from shared.events import Schedule
+
+_KNOWN_MOST = 20_000
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def job_document(view: JobView, now: datetime) -> dict[str, Any]:
@@ -45,6 +50,34 @@ def job_document(view: JobView, now: datetime) -> dict[str, Any]:
         "created_at": job.created_at,
         "saved_at": job.saved_at,
     }
+
+
+class Shown:
+    """Jobs as JSON, by heart: a list that is looked at again writes anew only those that have changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[UUID, tuple[JobView, datetime, bytes]] = {}
+
+    def page(self, views: Sequence[JobView], following: str | None, now: datetime) -> Response:
+        """Return a page of jobs as an answer; `following` is the cursor of the next."""
+        items = b",".join([self._json(view, now) for view in views])
+        return Response(b'{"items":[' + items + b'],"next":' + to_json(following) + b"}", media_type="application/json")
+
+    def _json(self, view: JobView, now: datetime) -> bytes:
+        known = self._known.get(view.job.job_id)
+        if known is not None and now < known[1] and known[0] == view:
+            return known[2]
+        if len(self._known) >= _KNOWN_MOST:
+            self._known.clear()
+        written = to_json(job_document(view, now))
+        self._known[view.job.job_id] = (view, _good_until(view.job, now), written)
+        return written
+
+
+def _good_until(job: Job, now: datetime) -> datetime:
+    """Return when time alone changes what can be done with a job: at the start of one that runs once."""
+    waits = job.schedule.kind == "once" and job.schedule.start > now
+    return job.schedule.start if waits else _NEVER
 
 
 def json_of(document: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -40,6 +40,9 @@ Whole = Annotated[int, Field(strict=True, ge=-BIG, le=BIG)]
 """A number without a fraction; which numbers are good is a rule of the domain."""
 
 
+MediaType = Annotated[str, Field(max_length=200)]
+
+
 class Body(BaseModel):
     """What somebody sends."""
 
@@ -91,12 +94,14 @@ class JobDraft(Body):
     )
 
     title: str = Field(
-        description="1 to 200 characters, not counting spaces around them", json_schema_extra={"minLength": 1}
+        max_length=1_000,
+        description="1 to 200 characters, not counting spaces around them",
+        json_schema_extra={"minLength": 1},
     )
-    description: str = Field(default="", description="2,000 characters at most")
-    source: str = Field(description="as `GET /api/v1/sources` lists them", examples=["contact_history"])
+    description: str = Field(default="", max_length=20_000, description="2,000 characters at most")
+    source: str = Field(max_length=100, description="as `GET /api/v1/sources` lists them", examples=["contact_history"])
     type: RecordType
-    media_types: tuple[str, ...] | None = Field(default=None, max_length=100, description="null means all")
+    media_types: tuple[MediaType, ...] | None = Field(default=None, max_length=100, description="null means all")
     schedule: ScheduleBody
     timeframe: TimeframeBody = Field(default_factory=TimeframeBody)
     split_size: Whole | None = Field(

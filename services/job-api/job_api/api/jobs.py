@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Depends, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
 from starlette.responses import Response
 
-from job_api.api.documents import job_document, json_of
+from job_api.api.documents import Shown, job_document, json_of
 from job_api.api.drafts import JobDraft, document_of, patched
 from job_api.api.problems import refused
 from job_api.api.requests import (
@@ -18,9 +18,11 @@ from job_api.api.requests import (
     LIMIT_MOST,
     IfMatch,
     answered,
+    asked,
     cursor,
     etag,
     once,
+    parameters_of,
     place,
     seen,
 )
@@ -50,14 +52,14 @@ class JobQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
     cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
     sort: Sort | Descending = Field("-created_at", description="a column; with - in front, descending")
-    state: JobState | None = None
+    state: JobState | None = Field(None, description="whether slots to come will run")
     status: Status | None = Field(None, description="of the latest run; `none` where there was none yet")
-    type: RecordType | None = None
-    source: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$")
-    schedule: ScheduleKind | None = None
+    type: RecordType | None = Field(None, description="of the records")
+    source: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$", description="where they come from")
+    schedule: ScheduleKind | None = Field(None, description="how often the job runs")
     last_run_from: AwareDatetime | None = Field(None, description="ran last at this instant or later")
     next_run_until: AwareDatetime | None = Field(None, description="is due next before this instant")
     search: str | None = Field(
@@ -95,7 +97,7 @@ def made(view: JobView) -> Answer:
 
 def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
     """Return the routes of jobs."""
-    routes = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+    routes, shown = APIRouter(prefix="/api/v1/jobs", tags=["jobs"]), Shown()
 
     @routes.post(
         "",
@@ -106,14 +108,22 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         responses=refused(409, 413),
     )
     async def create(who: Writer, draft: JobDraft, once: Creating) -> Response:
+        """Make a job. One that runs once and starts immediately is suspended from the start, for good (J6)."""
         return answered(await jobs.create(who, draft.to_domain(), once, made))
 
     @routes.get(
-        "", operation_id="listJobs", summary="List jobs, a page at a time", response_model=JobPage, responses=refused()
+        "",
+        operation_id="listJobs",
+        summary="List jobs, a page at a time",
+        response_model=JobPage,
+        responses=refused(),
+        openapi_extra={"parameters": parameters_of(JobQuery)},
     )
-    async def index(who: Reader, query: Annotated[JobQuery, Query()]) -> Response:
-        page, now = await jobs.page(who, query.to_wish()), clock.now()
-        return json_of({"items": [job_document(view, now) for view in page.views], "next": query.next_of(page)})
+    async def index(who: Reader, request: Request) -> Response:
+        """Return a page of jobs with the latest run of each, filtered and sorted here; `next` leads on."""
+        query = asked(JobQuery, request)
+        page = await jobs.page(who, query.to_wish())
+        return shown.page(page.views, query.next_of(page), clock.now())
 
     @routes.get(
         "/{job_id:uuid}",
@@ -123,6 +133,7 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         responses=TAGGED | refused(404),
     )
     async def read(who: Reader, job_id: UUID) -> Response:
+        """Return a job with its latest run, what cannot be done with it now and why, and its version as ETag."""
         return tagged(await jobs.get(who, job_id), clock.now())
 
     @routes.put(
@@ -133,6 +144,7 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         responses=TAGGED | refused(404, 409, 412, 413, 428),
     )
     async def replace(who: Writer, job_id: UUID, draft: JobDraft, if_match: IfMatch = None) -> Response:
+        """Replace all settings of a repeated job; `If-Match` names the version seen. Runs go on as they are."""
         view = await jobs.edit(who, job_id, versions=seen(if_match), redraft=lambda _: draft.to_domain())
         return tagged(view, clock.now())
 
@@ -149,6 +161,7 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         changes: Annotated[dict[str, Any], Body(examples=[{"title": "Renamed", "split_size": None}])],
         if_match: IfMatch = None,
     ) -> Response:
+        """Change the settings that the merge patch names; null puts one back to its default. `If-Match` as for PUT."""
         view = await jobs.edit(
             who, job_id, versions=seen(if_match), redraft=lambda job: patched(document_of(job), changes)
         )
@@ -162,6 +175,7 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         responses=refused(404, 409, 412, 428),
     )
     async def delete(who: Writer, job_id: UUID, if_match: IfMatch = None) -> None:
+        """Delete a job. While a run is queued or running it is refused, naming the run and how to cancel it."""
         await jobs.delete(who, job_id, versions=seen(if_match))
 
     return routes

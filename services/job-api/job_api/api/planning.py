@@ -62,6 +62,7 @@ def planning_routes(jobs: Jobs, estimates: Estimates) -> APIRouter:
         responses=refused(413),
     )
     async def preview(who: Reader, body: PreviewBody) -> PreviewOut:
+        """Return the next slots that a schedule would have, in UTC; nothing is saved."""
         schedule, slots = jobs.preview(ScheduleDraft(**body.schedule.model_dump()), body.count)
         return PreviewOut(words=in_words(schedule), slots=slots)
 
@@ -72,6 +73,7 @@ def planning_routes(jobs: Jobs, estimates: Estimates) -> APIRouter:
         responses=refused(413),
     )
     async def estimate(who: Reader, draft: JobDraft) -> EstimateOut:
+        """Estimate a job by the source's statistics; when it cannot be told in time, the answer says why."""
         found = await estimates.of((await jobs.check(who, draft.to_domain())).settings)
         warning = size_warning(draft.split_size, found.bytes)
         return EstimateOut(rows=found.rows, bytes=found.bytes, reason=found.reason, warning=warning)

@@ -58,6 +58,7 @@ def record_schema_routes() -> APIRouter:
         "", operation_id="listRecordSchemas", summary="List record types and their schemas", responses=refused()
     )
     async def index(who: Anybody) -> RecordSchemaList:
+        """Return the record types, each with the newest version of its schema and where that is."""
         return RecordSchemaList.model_validate(_LIST)
 
     @routes.get(
@@ -68,6 +69,7 @@ def record_schema_routes() -> APIRouter:
         responses=_ANSWERS | refused(404),
     )
     async def read(who: Anybody, record_type: Type) -> Response:
+        """Return the JSON Schema (draft 2020-12) that every line of a file of this type follows."""
         known = next((each for each in RECORD_TYPES if each == record_type), None)
         if known is None:
             raise not_found("record type")

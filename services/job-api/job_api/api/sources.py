@@ -82,6 +82,7 @@ def source_routes(jobs: Jobs) -> APIRouter:
 
     @routes.get("", operation_id="listSources", summary="List sources, record types, media types", responses=refused())
     async def index(who: Reader) -> SourceList:
+        """Return what can be exported: sources, their record types, and the tenant's media types."""
         return SourceList.of(await jobs.tenant(who))
 
     return routes

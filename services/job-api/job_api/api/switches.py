@@ -46,6 +46,7 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         responses=TAGGED | refused(404, 412),
     )
     async def suspend(who: Writer, job_id: UUID, if_match: IfMatch = None) -> Response:
+        """Suspend a job; again changes nothing. Slots that pass meanwhile are never run."""
         view = await jobs.switch(who, job_id, Command.SUSPEND, versions=versions(if_match))
         return tagged(view, clock.now())
 
@@ -57,6 +58,7 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         responses=TAGGED | refused(404, 409, 412),
     )
     async def resume(who: Writer, job_id: UUID, if_match: IfMatch = None) -> Response:
+        """Resume a job; again changes nothing. A job that runs once and has had its start stays suspended."""
         view = await jobs.switch(who, job_id, Command.RESUME, versions=versions(if_match))
         return tagged(view, clock.now())
 
@@ -73,6 +75,7 @@ def switch_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         responses=refused(404, 409),
     )
     async def run(who: Writer, job_id: UUID, once: Running) -> Response:
+        """Ask for a run at once; the answer names it before the scheduler has taken the request."""
         return answered(await jobs.run_now(who, job_id, once, asked))
 
     return routes

@@ -29,8 +29,10 @@ class CertificateBody(Body):
         },
     )
 
-    name: str = Field(description="1 to 200 characters")
-    pem: str = Field(description="exactly one X.509 certificate with an RSA key of 2048 bits or more")
+    name: str = Field(max_length=1_000, description="1 to 200 characters")
+    pem: str = Field(
+        max_length=1 << 20, description="exactly one X.509 certificate with an RSA key of 2048 bits or more"
+    )
 
 
 async def upload(request: Request) -> tuple[str, bytes]:

@@ -112,7 +112,7 @@ class UserQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST)
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
     cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
 
 
@@ -129,15 +129,18 @@ def user_routes(users: Users) -> APIRouter:
         responses=refused(409, 413),
     )
     async def create(who: Admin, user: UserBody, once: Creating) -> JSONResponse:
+        """Make a user who logs in with a password; without one, one is made up and shown this once."""
         return answered(await users.create(who, user.name, _distinct(user.roles), user.password, once, _made))
 
     @routes.get("/users", operation_id="listUsers", summary="List users", responses=refused())
     async def index(who: Admin, query: Annotated[UserQuery, Query()]) -> UserPage:
+        """Return a page of the tenant's users by name, those of the identity provider among them."""
         after = place(query.cursor, "name", instant=False)
         return _page(await users.page(who, limit=query.limit + 1, after=after), query.limit)
 
     @routes.get("/users/{user_id:uuid}", operation_id="getUser", summary="Read a user", responses=refused(404))
     async def read(who: Admin, user_id: UUID) -> UserOut:
+        """Return a user."""
         return UserOut.of(await users.get(who, user_id))
 
     @routes.patch(
@@ -147,6 +150,7 @@ def user_routes(users: Users) -> APIRouter:
         responses=refused(404, 409, 413),
     )
     async def patch(who: Admin, user_id: UUID, wanted: UserPatch) -> UserOut:
+        """Change a user; sessions and keys follow within five seconds. An identity provider's can only be shut out."""
         roles = None if wanted.roles is None else _distinct(wanted.roles)
         return UserOut.of(await users.change(who, user_id, UserChange(roles, wanted.disabled, wanted.password)))
 
@@ -158,6 +162,7 @@ def user_routes(users: Users) -> APIRouter:
         responses=refused(413),
     )
     async def password(who: CurrentIdentity, body: PasswordBody) -> None:
+        """Change one's own password, which ends one's other sessions."""
         await users.change_own_password(who, body.current, body.new)
 
     return routes
