@@ -2,8 +2,6 @@
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,15 +13,14 @@ from job_api.api.jobs import JobQuery
 from job_api.api.requests import etag, versions
 from job_api.api.roles import READERS, WRITERS
 from job_api.domain import Command, refusals
-from job_api.domain.catalog import SOURCES
-from job_api.domain.schedules import in_words
 from job_api.pages import lists
 from job_api.pages.forms import form_of
+from job_api.pages.job_rows import SOURCE_WORDS, TYPE_WORDS, Row
 from job_api.pages.notices import done
 from job_api.pages.rendering import STATUS_WORDS, local, render, visitor
 from job_api.pages.surroundings import Surroundings
 from job_api.service import Access, Jobs
-from job_api.store import JobView, Once, RunSummary
+from job_api.store import Once
 from shared.auth import Identity
 from shared.clock import Clock
 from shared.problems import Problem
@@ -38,8 +35,6 @@ COLUMNS = (
     ("Next run", "next_run"),
     ("State", "state"),
 )
-SOURCE_WORDS = {source.source_id: source.title for source in SOURCES}
-TYPE_WORDS = {kind: words for source in SOURCES for kind, words in source.types}
 KIND_WORDS = {"once": "Once", "hourly": "Hourly", "daily": "Daily", "weekly": "Weekly", "monthly": "Monthly"}
 CHOICES = (
     ("source", "Source", SOURCE_WORDS),
@@ -51,7 +46,6 @@ CHOICES = (
 STATES = {"active": "Active", "suspended": "Suspended"}
 DENIED = "This needs the role operator; ask an administrator."
 _PASSED_ON = ("source", "type", "schedule", "status", "state", "search", "sort", "cursor", "limit")
-_TOOLS = frozenset({"edit", "run", "delete"})
 _SWITCHES = {"suspend": (Command.SUSPEND, "job-suspended"), "resume": (Command.RESUME, "job-resumed")}
 
 
@@ -81,46 +75,6 @@ async def job_list(access: Access, jobs: Jobs, around: Surroundings, clock: Cloc
         warnings=warnings,
         missing=missing,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A job as the list shows it."""
-
-    id: str
-    title: str
-    description: str
-    source: str
-    type: str
-    schedule: str
-    latest: RunSummary | None
-    last_run_at: datetime | None
-    next_run_at: datetime | None
-    active: bool
-    reason: str | None
-    stuck: str | None
-    refused: list[tuple[str, str]]
-
-    @classmethod
-    def of(cls, view: JobView, now: datetime, denied: str | None) -> "Row":
-        """Return a job as it is shown to somebody who may change it, or is `denied` with these words."""
-        job, refused = view.job, refusals(view.job, now=now, busy=view.busy)
-        active = job.state == "active"
-        return cls(
-            id=str(job.job_id),
-            title=job.settings.title,
-            description=job.description,
-            source=SOURCE_WORDS.get(job.settings.source, job.settings.source),
-            type=TYPE_WORDS[job.settings.type],
-            schedule=in_words(job.schedule),
-            latest=view.latest,
-            last_run_at=view.last_run_at,
-            next_run_at=view.next_run_at,
-            active=active,
-            reason=job.state_reason,
-            stuck=denied or refused.get("suspend" if active else "resume"),
-            refused=[] if denied else [(name, why) for name, why in refused.items() if name in _TOOLS],
-        )
 
 
 async def choosing(access: Access, jobs: Jobs, request: Request) -> Response:

@@ -95,14 +95,14 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={sha256(content).hexdigest()[:10]}"
 
 
-_templates = Environment(
+TEMPLATES = Environment(
     loader=PackageLoader("job_api.pages"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {
+TEMPLATES.filters |= {
     "utc": utc,
     "stamp": stamp,
     "length": seconds_in_words,
@@ -110,7 +110,7 @@ _templates.filters |= {
     "utc_seconds": utc_seconds,
     "lasted": lasted,
 }
-_templates.globals |= {"status_words": STATUS_WORDS, "asset": asset, "time_left": time_left}
+TEMPLATES.globals |= {"status_words": STATUS_WORDS, "asset": asset, "time_left": time_left}
 
 
 def render(request: Request, name: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -120,7 +120,7 @@ def render(request: Request, name: str, /, *, status: int = 200, **values: Any) 
     page |= {"who": who, "csrf": csrf_token(request) if who else "", "sees_jobs": who is not None and who.may(*READERS)}
     page["sign_in_with"] = getattr(request.app.state, "sign_in_with", None)
     page |= {"at_door": SESSION_COOKIE in request.cookies, "said": take(request)}
-    answer = HTMLResponse(_templates.get_template(name).render(page), status, {"Cache-Control": "no-store"})
+    answer = HTMLResponse(TEMPLATES.get_template(name).render(page), status, {"Cache-Control": "no-store"})
     if page["said"]:
         answer.delete_cookie("sluice_said", path="/")
     return answer
