@@ -35,7 +35,14 @@ SLOW_3G = {"offline": False, "downloadThroughput": 50_000, "uploadThroughput": 5
 
 async def first_byte(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, token: str) -> float:
     """Ask once; return the seconds until the first byte of the answer, and read the rest."""
-    lines = [f"GET {path} HTTP/1.1", "Host: bench", f"Cookie: {SESSION_COOKIE}={token}", "Accept-Encoding: gzip", "", ""]
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: bench",
+        f"Cookie: {SESSION_COOKIE}={token}",
+        "Accept-Encoding: gzip",
+        "",
+        "",
+    ]
     writer.write("\r\n".join(lines).encode())
     began = time.perf_counter()
     head = await reader.readuntil(b"\r\n")
