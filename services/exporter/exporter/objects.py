@@ -172,8 +172,10 @@ class ObjectWriter:
 
     def _open(self) -> "AsyncWritableFile":
         if self._file is None:
+            # Only clouds count pieces; a folder takes them as they come.
+            piece = _GATHER if isinstance(self._backend, LocalStore) else _MULTIPART
             self._file = obstore.open_writer_async(
-                self._backend, self._key, buffer_size=_MULTIPART, max_concurrency=_UPLOADS_AT_ONCE
+                self._backend, self._key, buffer_size=piece, max_concurrency=_UPLOADS_AT_ONCE
             )
         return self._file
 

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
@@ -77,22 +77,28 @@ def packing_of(order: Order) -> Packing:
     )
 
 
-class Counting:
-    """Counts on a second connection that has joined the snapshot, one count at a time."""
+class Beside:
+    """A second connection that joins the snapshot when it is first needed: most helpers never do."""
 
-    def __init__(self, beside: Snapshot) -> None:
-        self._beside = beside
+    def __init__(self, opening: Callable[[], Awaitable[Snapshot]]) -> None:
+        self._opening = opening
+        self._opened: Snapshot | None = None
         self._one = asyncio.Lock()
 
     async def count(self, selection: Selection) -> int:
         """Count what is selected, when the counts before are done."""
         async with self._one:
-            return await self._beside.count(selection)
+            return await (await self._open()).count(selection)
 
-    async def idle(self) -> None:
-        """Wait until no count is under way or waits."""
+    async def idle(self) -> Snapshot:
+        """Return the connection when no count is under way or waits."""
         async with self._one:
-            return
+            return await self._open()
+
+    async def _open(self) -> Snapshot:
+        if self._opened is None:
+            self._opened = await self._opening()
+        return self._opened
 
 
 async def plan(
@@ -136,23 +142,22 @@ class Work:
         async with AsyncExitStack() as stack:
             snapshot = await stack.enter_async_context(open_snapshot(order.source, join=order.join))
             name = order.join or await snapshot.export()
-            beside = await stack.enter_async_context(open_snapshot(order.source, join=name))
+            beside = Beside(lambda: stack.enter_async_context(open_snapshot(order.source, join=name)))
             estimated = {}
             if order.join is None:
                 estimated = {kind: (await snapshot.estimate(each)).rows for kind, each in self._selections.items()}
             self._tell(Opened(snapshot=name, estimated=estimated))
-            counting = Counting(beside)
             if order.slice_rows is not None:
-                slices = await plan(order, self._selections, beside, estimated)
+                slices = await plan(order, self._selections, await beside.idle(), estimated)
                 self._tell(Planned(slices=slices))
-                self._count([each.kind for each in slices if each.rows is None], counting, stack)
+                self._count([each.kind for each in slices if each.rows is None], beside, stack)
             store = open_store(order.store, order.store_options)
             while True:
-                await self._export(await self._orders.get(), snapshot, beside, counting, store)
+                await self._export(await self._orders.get(), snapshot, beside, store)
 
-    def _count(self, kinds: list[FileKind], counting: Counting, stack: AsyncExitStack) -> None:
+    def _count(self, kinds: list[FileKind], beside: Beside, stack: AsyncExitStack) -> None:
         for kind in kinds:
-            self._counts[kind] = asyncio.create_task(counting.count(self._selections[kind]), name=f"count {kind}")
+            self._counts[kind] = asyncio.create_task(beside.count(self._selections[kind]), name=f"count {kind}")
             stack.callback(self._counts[kind].cancel)
         if kinds:
             stack.callback(asyncio.create_task(self._tell_counts(), name="counted").cancel)
@@ -162,9 +167,7 @@ class Work:
         with suppress(ExportError):
             self._tell(Counted(rows={kind: await count for kind, count in self._counts.items()}))
 
-    async def _export(
-        self, order: SliceOrder, snapshot: Snapshot, beside: Snapshot, counting: Counting, store: ObjectStore
-    ) -> None:
+    async def _export(self, order: SliceOrder, snapshot: Snapshot, beside: Beside, store: ObjectStore) -> None:
         run = self._order
         keys = KeyRange(order.first, order.before, order.after)
         selection = replace(self._selections[order.kind], keys=None if keys == KeyRange() else keys)
@@ -172,14 +175,13 @@ class Work:
         names = FileNames(selection.kind.value, str(run.job_id), run.slot, split, slice=order.number if split else None)
         packer = Packer(store, order.folder, names, self._packing, first_number=order.kept + 1, on_part=self._stored)
         ticking = asyncio.create_task(self._tick(packer), name="progress")
-        counted = self._counted(order, selection, counting)
+        counted = self._counted(order, selection, beside)
         try:
             async with packer:
                 if selection.kind is RecordKind.ATTACHMENT:
                     # The second connection is needed for large contents; one connection does one thing at a time.
                     await counted
-                    await counting.idle()
-                    await export_attachments(snapshot, beside, selection, packer)
+                    await export_attachments(snapshot, await beside.idle(), selection, packer)
                 else:
                     await export_records(snapshot, selection, packer, library=self._library)
                 # An empty file stands for an empty result (E7), not for an empty rest.
@@ -192,12 +194,12 @@ class Work:
         self._tell(SliceProgressed(rows=packer.rows, bytes_raw=packer.bytes_raw))
         self._tell(SliceDone(counted=rows))
 
-    def _counted(self, order: SliceOrder, selection: Selection, counting: Counting) -> "asyncio.Task[int]":
+    def _counted(self, order: SliceOrder, selection: Selection, beside: Beside) -> "asyncio.Task[int]":
         if order.counted is not None:
             return asyncio.create_task(_known(order.counted))
         if selection.keys is None and order.kind in self._counts:
             return self._counts[order.kind]
-        return asyncio.create_task(counting.count(selection), name="count")
+        return asyncio.create_task(beside.count(selection), name="count")
 
     async def _stored(self, part: Part) -> None:
         if part.rows and part.last_key is None:
