@@ -145,8 +145,11 @@ async def test_H2_H6_the_details_follow_the_run_to_its_end(
 async def test_H6_history_goes_and_comes_and_the_pages_say_so_and_catch_up(
     open_page: Door, site: Site, history: Service, tenant: Tenant
 ) -> None:
-    story = await going_on(site, tenant, "Interrupted")
-    page = await open_page(tenant)
+    made = await tenant.job(title="Interrupted", schedule=HOURLY)
+    story = await going_on(site, tenant, "Interrupted", job=UUID(made["id"]))
+    jobs, page = await open_page(tenant), await open_page(tenant)
+    await jobs.goto("/jobs?search=Interrupted")
+    await at_share(jobs, 0.2)
     await page.goto("/runs?q=Interrupted")
     await at_share(page, 0.2)
     await marked(page)
@@ -175,6 +178,9 @@ async def test_H6_history_goes_and_comes_and_the_pages_say_so_and_catch_up(
     await expect(other.locator("#missing")).to_contain_text("The history of runs is away just now.")
     story.progressed(80)
     await site.system.publish(story.progress[-1])
+    # The jobs' own service is told of progress without history, and their page asks it meanwhile.
+    await expect(jobs.locator(".stale")).to_be_visible()
+    await at_share(jobs, 0.8)
     settings = {"STORE": site.store.as_uri() if site.store else "", "HTTP_PORT": str(site.history_port)}
     again = site.system.start("history", "api", settings)
     await replace(again, url=history.url).ready()

@@ -246,14 +246,8 @@ function liveUpdates(root) {
   const newcomers = new Newcomers();
   const taken = (kind, run) => {
     const place = placeOf(run);
-    if (kind === "removed") {
-      place?.classList.add("gone");
-      return;
-    }
-    if (!place) {
-      newcomers.add(run);
-      return;
-    }
+    if (kind === "removed") return place?.classList.add("gone");
+    if (!place) return newcomers.add(run);
     const known = Number(place.dataset.version ?? 0);
     if (run.version <= known) return; // of two copies the greater is the newer
     place.dataset.version = run.version;
