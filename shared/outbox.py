@@ -65,14 +65,16 @@ Row = tuple[int, str, bytes, bytes | None, bytes]
 
 async def write(database: Connection, events: Iterable[Event], *, source: str, at: datetime) -> None:
     """Write events into the outbox, within the caller's transaction; they are published in this order per key."""
+    await write_rows(database, rows_of(events, source=source, at=at))
+
+
+def rows_of(events: Iterable[Event], *, source: str, at: datetime) -> list[Row]:
+    """Return the rows of events, for those who write them in a statement of their own."""
     records = [codec.encode(event, source=source, at=at) for event in events]
-    await write_rows(
-        database,
-        [
-            (shard_of(record.key), record.topic, record.key, record.value, pack_headers(record.headers))
-            for record in records
-        ],
-    )
+    return [
+        (shard_of(record.key), record.topic, record.key, record.value, pack_headers(record.headers))
+        for record in records
+    ]
 
 
 async def write_rows(database: Connection, rows: Sequence[Row]) -> None:

@@ -32,6 +32,7 @@ from tests.support.wait import eventually
 PASSWORD = "bench-password"
 WANTED = {"get_ratio": 0.6, "list_ratio": 0.35, "create_ratio": 0.25, "p99_ratio": 5.0, "deep_page_ratio": 1.3}
 AT_MOST = {"p99_ratio", "deep_page_ratio"}
+PAGE = 50
 FILL = """
 INSERT INTO job_api.job (
     job_id, tenant_id, version, state, state_reason, title, description, source, type, settings, schedule_kind,
@@ -51,8 +52,11 @@ def say(words: str) -> None:
     sys.stdout.flush()
 
 
-async def prepared(databases: Databases, jobs: int, tenants: int) -> tuple[str, str]:
-    """Make a database with jobs in tenants; return the service's address of it, and a token of the last tenant."""
+async def prepared(databases: Databases, jobs: int, tenants: int, largest: int = 0) -> tuple[str, str]:
+    """Make a database with jobs in tenants; return the service's address of it, and a token of the last tenant.
+
+    The last tenant has `largest` of the jobs, where that is more than an equal share; the others share the rest.
+    """
     admin = await databases.fresh()
     passwords = {f"{role}_password": PASSWORD for role in ("job_api", "scheduler", "exporter", "history")}
     await provision(ProvisionSettings(admin_dsn=admin, **passwords))
@@ -62,9 +66,11 @@ async def prepared(databases: Databases, jobs: int, tenants: int) -> tuple[str, 
     connection = await asyncpg.connect(admin)
     async with open_pool(dsn, size=2, name="bench") as pool:
         access = Access(Database(pool), SystemClock(), Passwords())
+        share = jobs // tenants if largest * tenants <= jobs else (jobs - largest) // (tenants - 1)
         for number in range(tenants):
             made = await access.bootstrap(tenant=f"tenant {number}", source_tenant=number, user="ana")
-            await filled(connection, made["tenant_id"], jobs // tenants)
+            last = number == tenants - 1
+            await filled(connection, made["tenant_id"], max(share, largest) if last else share)
     await connection.execute("VACUUM ANALYZE job_api.job")
     await connection.close()
     return dsn, made["api_key"]
@@ -105,7 +111,7 @@ async def trial(api: int, plain: int, token: str, job_id: str, deep: str, second
 
     body = json.dumps(draft(schedule={"kind": "daily", "start": "2030-01-01T00:00:00Z"})).encode()
     numbers = itertools.count()
-    first_page = "/api/v1/jobs?limit=50&sort=title&state=active"
+    first_page = f"/api/v1/jobs?limit={PAGE}&sort=title&state=active"
     before = await run(plain, request("GET", "/bare"))
     get = await run(api, request("GET", f"/api/v1/jobs/{job_id}", token))
     page = await run(api, request("GET", first_page, token))
@@ -138,7 +144,7 @@ async def page_at(port: int, token: str, depth: int, limit: int) -> str:
     for _ in range(depth):
         found = json.loads(await ask(port, request("GET", path + (f"&cursor={cursor}" if cursor else ""), token)))
         if found["next"] is None:
-            break
+            raise RuntimeError(f"the list has no {depth} pages of {limit}")
         cursor = found["next"]
     return cursor
 
@@ -158,7 +164,7 @@ async def measured(given: argparse.Namespace, dsn: str, token: str) -> list[dict
 
         await eventually(up)
         listed = json.loads(await ask(api, request("GET", "/api/v1/jobs?limit=1", token)))
-        deep = await page_at(api, token, given.depth, 50)
+        deep = await page_at(api, token, given.depth, PAGE)
         found = []
         for number in range(given.trials):
             found.append(await trial(api, plain, token, listed["items"][0]["id"], deep, given.seconds))
@@ -175,7 +181,7 @@ async def main() -> None:
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--tenants", type=int, default=50)
     parser.add_argument(
-        "--depth", type=int, default=1000, help="pages of 50 before the deep one; the list may be shorter"
+        "--depth", type=int, default=999, help="pages of 50 before the deep one; the last tenant has enough jobs"
     )
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
@@ -183,7 +189,9 @@ async def main() -> None:
     with Warden() as warden:
         folder: Path = warden.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", warden)
-        dsn, token = await prepared(Databases(server.start()), given.jobs, given.tenants)
+        dsn, token = await prepared(
+            Databases(server.start()), given.jobs, given.tenants, largest=(given.depth + 2) * PAGE
+        )
         found = await measured(given, dsn, token)
         server.stop()
     result = {name: statistics.median([each[name] for each in found]) for name in found[0]}

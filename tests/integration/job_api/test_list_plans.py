@@ -5,6 +5,7 @@ import json
 import pytest
 
 from job_api.store.database import SQL
+from job_api.store.known import KnownJobs
 from job_api.store.listing import SORTS, Wish, page
 from tests.bench.api.__main__ import filled
 from tests.integration.job_api.world import Tenant, World
@@ -19,7 +20,7 @@ async def test_J11_a_deep_page_is_read_from_the_sorts_index(
     await world.admin.execute("ANALYZE job_api.job")
     async with world.database.looking(tenant.tenant_id) as database:
         wish = Wish(sort=sort, descending=descending, filters={"state": "active"}, limit=2000)
-        deep = (await page(database, tenant.tenant_id, wish)).after
+        deep = (await page(database, tenant.tenant_id, wish, KnownJobs())).after
         assert deep is not None
         column, kind = SORTS[sort]
         beyond = f"AND ({column}, job.job_id) {'<' if descending else '>'} ($3::text::{kind}, $4::uuid)"

@@ -99,9 +99,10 @@ class Access:
             admin = User(uuid4(), tenant_id, user, stored, ("admin",))
             await identities.insert_user(database, admin, now)
             change = Change(database, Actor.system(tenant_id), now)
-            await change.note("tenant.create", tenant_id, after={"name": tenant, "source_tenant": source_tenant})
-            await change.note("user.create", admin.user_id, after={"name": user, "roles": ["admin"]})
+            change.note("tenant.create", tenant_id, after={"name": tenant, "source_tenant": source_tenant})
+            change.note("user.create", admin.user_id, after={"name": user, "roles": ["admin"]})
             key = await issue(change, admin, kind="api-key", name=f"{user}'s first key", roles=("admin",), lasting=None)
+            await change.settle()
         return {"tenant_id": str(tenant_id), "user": user, "password": password, "api_key": str(key.token)}
 
 

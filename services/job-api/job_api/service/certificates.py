@@ -36,10 +36,8 @@ class Certificates:
             retired = await store.retire(change.database, who.tenant_id, certificate_id, change.at)
             if retired is None:
                 return await store.find(change.database, who.tenant_id, certificate_id)
-            await change.tell(retired.to_event())
-            await change.note(
-                "certificate.retire", certificate_id, before={"state": "active"}, after=_document(retired)
-            )
+            change.tell(retired.to_event())
+            change.note("certificate.retire", certificate_id, before={"state": "active"}, after=_document(retired))
             return retired
 
     async def get(self, who: Identity, certificate_id: UUID) -> Certificate:
@@ -79,8 +77,8 @@ async def _upload(change: Change, name: str, content: bytes, render: Callable[[C
     kept = await store.insert(change.database, new)
     if kept is None:
         raise _in_the_way(await store.like(change.database, new), new)
-    await change.tell(kept.to_event())
-    await change.note("certificate.upload", kept.certificate_id, after=_document(kept))
+    change.tell(kept.to_event())
+    change.note("certificate.upload", kept.certificate_id, after=_document(kept))
     return render(kept)
 
 

@@ -43,8 +43,8 @@ async def issue(
         expires_at=change.at + lasting if lasting is not None else None,
     )
     await identities.insert(change.database, credential)
-    await change.tell(credential.to_event())
-    await change.note(f"{kind}.create", credential.identity_id, after={"name": name, "roles": list(roles)})
+    change.tell(credential.to_event())
+    change.note(f"{kind}.create", credential.identity_id, after={"name": name, "roles": list(roles)})
     return Issued(credential, token)
 
 
@@ -52,5 +52,5 @@ async def revoke(change: Change, identity_id: UUID) -> None:
     """End a key or session, and tell the others of it; again changes nothing."""
     revoked = await identities.revoke(change.database, change.actor.tenant_id, identity_id, change.at)
     if revoked is not None:
-        await change.tell(revoked.to_event())
-        await change.note(f"{revoked.kind}.revoke", identity_id, before={"name": revoked.name})
+        change.tell(revoked.to_event())
+        change.note(f"{revoked.kind}.revoke", identity_id, before={"name": revoked.name})

@@ -14,6 +14,7 @@ from job_api.errors import Invalid, LostUpdate
 from job_api.store import Actor, Change, Database, JobView, Once, jobs, listing
 from job_api.store.change import Answer
 from job_api.store.identities import Tenant, tenant
+from job_api.store.known import KnownJobs
 from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
@@ -31,6 +32,7 @@ class Jobs:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._known = KnownJobs()
 
     async def create(self, who: Identity, draft: Draft, once: Once, render: Callable[[JobView], Answer]) -> Answer:
         """Make a job. Raises Invalid, Refused or IdempotencyConflict."""
@@ -42,8 +44,8 @@ class Jobs:
         context = await jobs.context(change.database, tenant_id, change.at)
         job = created(draft, context, job_id=uuid4(), tenant_id=tenant_id)
         await jobs.insert(change.database, job)
-        await change.tell(job.to_event())
-        await change.note("job.create", job.job_id, after=_document(job))
+        change.tell(job.to_event())
+        change.note("job.create", job.job_id, after=_document(job))
         return render(JobView(job, None, None, jobs.next_run(job, change.at)))
 
     async def clone(
@@ -75,8 +77,8 @@ class Jobs:
                     requested_by=who.user_id,
                     requested_at=change.at,
                 )
-                await change.tell(asked)
-                await change.note("job.run", job_id, after={"run": str(run_id_of_request(asked.request_id))})
+                change.tell(asked)
+                change.note("job.run", job_id, after={"run": str(run_id_of_request(asked.request_id))})
                 return render(run_id_of_request(asked.request_id))
 
             return await change.once(once, ask)
@@ -110,18 +112,18 @@ class Jobs:
             job = await _locked(change, job_id, versions)
             perform(job, Command.DELETE, now=change.at, busy=await jobs.busy(change.database, job))
             await jobs.delete(change.database, job)
-            await change.tell(JobDeleted(job_id=job_id))
-            await change.note("job.delete", job_id, before=_document(job))
+            change.tell(JobDeleted(job_id=job_id))
+            change.note("job.delete", job_id, before=_document(job))
 
     async def get(self, who: Identity, job_id: UUID) -> JobView:
         """Return a job. Raises NotFound."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await jobs.view(database, who.tenant_id, job_id)
+        async with self._database.blind() as database:
+            return await jobs.view_at_once(database, who.tenant_id, job_id)
 
     async def page(self, who: Identity, wish: listing.Wish) -> listing.Page:
         """Return a page of jobs."""
         async with self._database.looking(who.tenant_id) as database:
-            return await listing.page(database, who.tenant_id, wish)
+            return await listing.page(database, who.tenant_id, wish, self._known)
 
     async def check(self, who: Identity, draft: Draft) -> Settled:
         """Return what a job made of the draft would hold, without making it. Raises Invalid or Refused."""
@@ -157,8 +159,8 @@ async def _locked(change: Change, job_id: UUID, versions: frozenset[int] | None)
 
 async def _save(change: Change, action: str, before: Job, after: Job) -> None:
     await jobs.update(change.database, after)
-    await change.tell(after.to_event())
-    await change.note(action, after.job_id, before=_document(before), after=_document(after))
+    change.tell(after.to_event())
+    change.note(action, after.job_id, before=_document(before), after=_document(after))
 
 
 def _document(job: Job) -> dict[str, Any]:

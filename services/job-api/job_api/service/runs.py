@@ -115,6 +115,7 @@ class Runs:
             return
         change = Change(database, Actor.system(after.tenant_id), after.saved_at)
         await jobs.update(database, after)
-        await change.tell(after.to_event())
+        change.tell(after.to_event())
         reason = {"state_reason": after.state_reason}
-        await change.note("job.suspend", after.job_id, before={"state": before.state}, after=reason)
+        change.note("job.suspend", after.job_id, before={"state": before.state}, after=reason)
+        await change.settle()

@@ -26,7 +26,7 @@ async def welcomed(change: Change, subject: Subject) -> User:
     new = User(subject.user_id, subject.tenant_id, subject.subject, "", roles, issuer=subject.issuer)
     if await identities.insert_user(change.database, new, change.at):
         after = {"name": new.name, "roles": list(roles), "issuer": subject.issuer}
-        await change.note("user.create", new.user_id, after=after)
+        change.note("user.create", new.user_id, after=after)
     return await identities.user(change.database, subject.tenant_id, subject.user_id)
 
 
@@ -37,8 +37,8 @@ async def brought_up_to_date(change: Change, user: User, subject: Subject) -> Us
         return user
     saved = await identities.update_user(change.database, replace(user, roles=roles))
     changed = await identities.restrict(change.database, saved)
-    await change.tell(*(each.to_event() for each in changed))
-    await change.note("user.edit", user.user_id, before={"roles": list(user.roles)}, after={"roles": list(roles)})
+    change.tell(*(each.to_event() for each in changed))
+    change.note("user.edit", user.user_id, before={"roles": list(user.roles)}, after={"roles": list(roles)})
     return saved
 
 

@@ -91,7 +91,7 @@ class Users:
             followed = await _follow(
                 change, saved, shut_out=saved.disabled, new_password=stored is not None, asks=who.identity_id
             )
-            await change.note("user.edit", user_id, before=_document(before), after=_document(saved))
+            change.note("user.edit", user_id, before=_document(before), after=_document(saved))
         self._recognition.forget(followed)
         return saved
 
@@ -106,7 +106,7 @@ class Users:
         async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
             saved = await identities.update_user(change.database, replace(user, password_hash=stored))
             followed = await _follow(change, saved, shut_out=False, new_password=True, asks=who.identity_id)
-            await change.note("user.password", who.user_id)
+            change.note("user.password", who.user_id)
         self._recognition.forget(followed)
 
     async def get(self, who: Identity, user_id: UUID) -> User:
@@ -123,7 +123,7 @@ class Users:
 async def _insert(change: Change, new: User) -> User:
     if not await identities.insert_user(change.database, new, change.at):
         raise Refused("user-exists", f"There is a user '{new.name}' already: take another name.")
-    await change.note("user.create", new.user_id, after=_document(new))
+    change.note("user.create", new.user_id, after=_document(new))
     return new
 
 
@@ -133,9 +133,9 @@ async def _follow(change: Change, user: User, *, shut_out: bool, new_password: b
         but = None if shut_out else asks
         ended = await identities.revoke_all(change.database, user, change.at, keys=shut_out, but=but)
     changed = await identities.restrict(change.database, user)
-    await change.tell(*(each.to_event() for each in [*ended, *changed]))
+    change.tell(*(each.to_event() for each in [*ended, *changed]))
     if user.issuer is not None:
-        await change.tell(standing(user))
+        change.tell(standing(user))
     return [user.user_id, *(each.identity_id for each in [*ended, *changed])]
 
 

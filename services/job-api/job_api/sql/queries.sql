@@ -135,16 +135,35 @@ SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.
 FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
 WHERE job.tenant_id = $1 AND job.job_id = $2;
 
--- jobs: a page of a tenant's jobs; what to filter and sort by is put in from a fixed choice
-SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
-    job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
-    job.created_at, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
+-- job_at_once: one job with its latest run, where nothing is in sight yet: the scope is said and used in one round trip
+-- OFFSET 0 keeps the planner from turning it round, and nothing from being found then.
+SELECT found.*
+FROM (SELECT set_config('job_api.scope', $1::uuid::text, false)::uuid AS tenant_id OFFSET 0) AS said
+CROSS JOIN LATERAL (
+    SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
+        job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
+        job.created_at, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
+        run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
+        run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at
+    FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
+    WHERE job.tenant_id = said.tenant_id AND job.job_id = $2
+    OFFSET 0
+) AS found;
+
+-- jobs: a page of a tenant's jobs, of each what changes without a new version; filters and order are put in from a fixed choice
+SELECT job.job_id, job.version, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
     run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
     run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at, {sort}::text AS sorted_by
 FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
 WHERE job.tenant_id = $1 {conditions}
 ORDER BY {sort} {direction}, job.job_id {direction}
 LIMIT {limit};
+
+-- versions: jobs of a tenant as they stand
+SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
+    job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
+    job.created_at, job.saved_at
+FROM job WHERE tenant_id = $1 AND job_id = ANY ($2::uuid[]);
 
 -- insert_run: note a run that was triggered or queued, unless it is known or its job is gone
 INSERT INTO run_view (run_id, job_id, tenant_id, slot, cause, state, token, seq)
@@ -195,9 +214,17 @@ UPDATE job SET failures = 0 WHERE tenant_id = $1 AND job_id = $2 AND failures > 
 -- forget_runs: drop the read model's runs that ended long ago and are no job's latest
 DELETE FROM run_view WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM job WHERE job.latest_run = run_view.run_id);
 
--- insert_audit: say who changed what
-INSERT INTO audit (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+-- settle: the end of a change: its lines of the audit trail, the answer that its key is to have, its events
+WITH noted AS (
+    INSERT INTO audit (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
+    SELECT $1, $2, $3, $4, each.*
+    FROM unnest($5::text[], $6::text[], $7::uuid[], $8::jsonb[], $9::jsonb[]) AS each
+), remembered AS (
+    UPDATE idempotency SET answer = $17::jsonb
+    WHERE tenant_id = $1 AND user_id = $3 AND operation = $15 AND key = $16
+)
+INSERT INTO outbox (shard, topic, key, value, headers)
+SELECT * FROM unnest($10::smallint[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[]);
 
 -- reserve_key: take an Idempotency-Key for a request; waits for another request that has just taken it
 INSERT INTO idempotency (tenant_id, user_id, operation, key, body_hash, written_at)
@@ -207,9 +234,6 @@ RETURNING key;
 
 -- recall_key: what was answered to an Idempotency-Key
 SELECT body_hash, answer FROM idempotency WHERE tenant_id = $1 AND user_id = $2 AND operation = $3 AND key = $4;
-
--- answer_key: keep the answer to an Idempotency-Key
-UPDATE idempotency SET answer = $5 WHERE tenant_id = $1 AND user_id = $2 AND operation = $3 AND key = $4;
 
 -- forget_keys: drop Idempotency-Keys that are too old to be sent again
 DELETE FROM idempotency WHERE written_at < $1;

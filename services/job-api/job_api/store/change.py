@@ -1,8 +1,8 @@
 """One change: rows, audit and events, in one transaction, by somebody."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -46,26 +46,38 @@ class Once:
     body_hash: str
 
 
+@dataclass(slots=True)
+class _Pending:
+    """What a change has to write of itself at its end."""
+
+    events: list[Event] = field(default_factory=list)
+    notes: list[tuple[str, str, UUID, Mapping[str, Any] | None, Mapping[str, Any] | None]] = field(default_factory=list)
+    answer: tuple[Once, Answer] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A transaction in a tenant's scope, and how to tell of what it does."""
+    """A transaction in a tenant's scope, and how to tell of what it does: written at its end, in one go."""
 
     database: Connection
     actor: Actor
     at: datetime
+    _pending: _Pending = field(default_factory=_Pending)
 
     @classmethod
     @asynccontextmanager
     async def begun(cls, database: Database, actor: Actor, at: datetime) -> AsyncIterator["Change"]:
         """Begin a change; it holds when the block ends without an error."""
         async with database.changing(actor.tenant_id) as connection:
-            yield cls(connection, actor, at)
+            change = cls(connection, actor, at)
+            yield change
+            await change.settle()
 
-    async def tell(self, *events: Event) -> None:
-        """Write events into the outbox."""
-        await outbox.write(self.database, events, source=SOURCE, at=self.at)
+    def tell(self, *events: Event) -> None:
+        """Have events told by the outbox."""
+        self._pending.events.extend(events)
 
-    async def note(
+    def note(
         self,
         action: str,
         object_id: UUID,
@@ -73,20 +85,8 @@ class Change:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write a line of the audit trail; `action` is `<kind>.<verb>`, as in `job.suspend`."""
-        actor, kind = self.actor, action.partition(".")[0]
-        await self.database.execute(
-            SQL["insert_audit"],
-            actor.tenant_id,
-            self.at,
-            actor.user_id,
-            actor.name,
-            action,
-            kind,
-            object_id,
-            before,
-            after,
-        )
+        """Have a line written in the audit trail; `action` is `<kind>.<verb>`, as in `job.suspend`."""
+        self._pending.notes.append((action, action.partition(".")[0], object_id, before, after))
 
     async def once(self, once: Once, make: Callable[[], Awaitable[Answer]]) -> Answer:
         """Answer as the same request was answered before, else make the answer and keep it.
@@ -103,5 +103,31 @@ class Change:
             earlier: Answer = row["answer"]
             return earlier
         answer = await make()
-        await self.database.execute(SQL["answer_key"], *place, answer)
+        self._pending.answer = (once, answer)
         return answer
+
+    async def settle(self) -> None:
+        """Write what is to be told, noted and remembered; for those who began the transaction themselves."""
+        pending = self._pending
+        if not (pending.events or pending.notes or pending.answer):
+            return
+        rows = outbox.rows_of(pending.events, source=SOURCE, at=self.at)
+        once, answer = pending.answer or (Once("", None, ""), None)
+        # One statement: each round trip costs a command more than the rows do.
+        await self.database.execute(
+            SQL["settle"],
+            self.actor.tenant_id,
+            self.at,
+            self.actor.user_id,
+            self.actor.name,
+            *_columns(pending.notes, 5),
+            *_columns(rows, 5),
+            once.operation,
+            once.key,
+            answer,
+        )
+        pending.events, pending.notes, pending.answer = [], [], None
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

@@ -28,6 +28,12 @@ class Database:
             yield database
 
     @asynccontextmanager
+    async def blind(self) -> AsyncIterator[Connection]:
+        """Give a connection that sees nothing, for a query that says its scope itself."""
+        async with connection(self._pool) as database:
+            yield database
+
+    @asynccontextmanager
     async def changing(self, scope: Scope) -> AsyncIterator[Connection]:
         """Give a connection within one transaction."""
         async with connection(self._pool) as database:

@@ -103,30 +103,42 @@ async def busy(database: Connection, job: Job) -> UUID | None:
 
 async def view(database: Connection, tenant_id: UUID, job_id: UUID) -> JobView:
     """Return a job as it is shown. Raises NotFound."""
-    row = await database.fetchrow(SQL["job"], tenant_id, job_id)
+    return _found(await database.fetchrow(SQL["job"], tenant_id, job_id))
+
+
+async def view_at_once(database: Connection, tenant_id: UUID, job_id: UUID) -> JobView:
+    """Return a job as it is shown, over a connection that has no scope yet. Raises NotFound."""
+    return _found(await database.fetchrow(SQL["job_at_once"], tenant_id, job_id))
+
+
+def _found(row: Record | None) -> JobView:
     if row is None:
         raise NotFound("job")
     return to_view(row)
 
 
 def to_view(row: Record) -> JobView:
-    """Return a row of the queries `job` and `jobs` as it is shown."""
-    latest = None
-    if row["run_state"] is not None:
-        latest = RunSummary(
-            run_id=row["latest_run"],
-            state=row["run_state"],
-            slot=row["run_slot"],
-            started_at=row["started_at"],
-            ended_at=row["ended_at"],
-            message=row["message"],
-            progress=row["progress"],
-            eta_seconds=row["eta_seconds"],
-            eta_low=row["eta_low"],
-            eta_high=row["eta_high"],
-            estimated_at=row["estimated_at"],
-        )
-    return JobView(to_job(row), latest, row["last_run_at"], row["next_run_at"])
+    """Return a row of the query `job` as it is shown."""
+    return JobView(to_job(row), run_of(row), row["last_run_at"], row["next_run_at"])
+
+
+def run_of(row: Record) -> RunSummary | None:
+    """Return the latest run in a row of the queries `job` and `jobs`."""
+    if row["run_state"] is None:
+        return None
+    return RunSummary(
+        run_id=row["latest_run"],
+        state=row["run_state"],
+        slot=row["run_slot"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        message=row["message"],
+        progress=row["progress"],
+        eta_seconds=row["eta_seconds"],
+        eta_low=row["eta_low"],
+        eta_high=row["eta_high"],
+        estimated_at=row["estimated_at"],
+    )
 
 
 def next_run(job: Job, now: datetime) -> datetime | None:

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from job_api.store.database import SQL
-from job_api.store.jobs import JobView, to_view
+from job_api.store.jobs import JobView, run_of
+from job_api.store.known import KnownJobs
 from shared.postgres import Connection
 
 # Column and the type that a cursor's text is read back as; each has an index (tenant_id, column, job_id).
@@ -51,7 +52,7 @@ class Page:
     after: tuple[str, UUID] | None
 
 
-async def page(database: Connection, tenant_id: UUID, wish: Wish) -> Page:
+async def page(database: Connection, tenant_id: UUID, wish: Wish, known: KnownJobs) -> Page:
     """Return a page of a tenant's jobs."""
     column, kind = SORTS[wish.sort]
     values: list[Any] = [tenant_id]
@@ -73,4 +74,10 @@ async def page(database: Connection, tenant_id: UUID, wish: Wish) -> Page:
     rows = await database.fetch(statement, *values)
     shown = rows[: wish.limit]
     more = (shown[-1]["sorted_by"], shown[-1]["job_id"]) if len(rows) > len(shown) else None
-    return Page([to_view(row) for row in shown], more)
+    jobs = await known.of(database, tenant_id, shown)
+    views = [
+        JobView(job, run_of(row), row["last_run_at"], row["next_run_at"])
+        for row in shown
+        if (job := jobs.get(row["job_id"])) is not None
+    ]
+    return Page(views, more)
