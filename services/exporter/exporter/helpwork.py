@@ -6,6 +6,7 @@ from uuid import UUID
 from exporter.errors import GiveBack, LeaseLost
 from exporter.lease import Lease
 from exporter.protocol import Opened, Order
+from exporter.runend import counted_in_words
 from exporter.settings import Settings
 from exporter.silence import Silence
 from exporter.slice_store import SliceClaim, SliceStore
@@ -80,7 +81,8 @@ class HelpWork:
                 await self.lease.insist(lambda: self._slices.release(self._claim))
             case Exception():
                 self.failed = True
-                log.warning("help failed", run_id=str(self.run_id), error=type(outcome).__name__, reason=str(outcome))
+                code, message, _ = counted_in_words(outcome)
+                log.warning("help failed", run_id=str(self.run_id), error=code, reason=message)
                 await self.lease.insist(lambda: self._slices.release(self._claim))
             case _:
                 raise outcome

@@ -68,8 +68,7 @@ class RunEnd:
         }
 
     async def _fail(self, error: Exception) -> None:
-        code, message, transient = in_words(error)
-        EXPORT_ERRORS.labels(code, "transient" if transient else "permanent").inc()
+        code, message, transient = counted_in_words(error)
         attempts = self._claim.settings.attempts
         if transient and self._claim.attempt < attempts:
             await self._lease.insist(lambda: self._try_again(code, message))
@@ -80,11 +79,10 @@ class RunEnd:
     async def _cancel(self) -> None:
         async with self._store.held(self._claim) as (database, held):
             await self._store.end(database, self._claim, "cancelled")
-            event = RunCancelled(
-                **self.facts(held), reason=held.cancel_reason or "requested", requested_by=held.cancel_by
-            )
+            reason = held.cancel_reason or "requested"
+            event = RunCancelled(**self.facts(held), reason=reason, requested_by=held.cancel_by)
             await self._store.write_events(database, [event], held.at)
-        RUNS_ENDED.labels("cancelled", "").inc()
+        RUNS_ENDED.labels("cancelled", reason).inc()
 
     async def _hand_back(self) -> None:
         async with self._store.held(self._claim) as (database, held):
@@ -106,6 +104,13 @@ class RunEnd:
             event = RunFailed(**self.facts(held), attempt=self._claim.attempt, code=code, message=message)
             await self._store.write_events(database, [event], held.at)
         RUNS_ENDED.labels("failed", code).inc()
+
+
+def counted_in_words(error: Exception) -> tuple[str, str, bool]:
+    """Count an error by code and class, and return what `in_words` does."""
+    code, message, transient = in_words(error)
+    EXPORT_ERRORS.labels(code, "transient" if transient else "permanent").inc()
+    return code, message, transient
 
 
 def in_words(error: Exception) -> tuple[str, str, bool]:

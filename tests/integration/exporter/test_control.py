@@ -80,6 +80,7 @@ async def test_R6_a_cancel_takes_effect_removes_files_and_frees_the_source(
     end = found.told[-1]
     assert isinstance(end, events.RunCancelled)
     assert (end.reason, end.requested_by) == ("requested", USER)
+    assert await exporter.metric("sluice_runs_ended_total", reason="requested", state="cancelled") == 1
 
 
 async def test_R2_the_first_word_of_progress_comes_before_the_first_record(
