@@ -83,10 +83,14 @@ async def test_U1_a_live_stream_ends_when_its_key_is_revoked(history: History) -
 
 
 async def test_U1_a_live_stream_ends_with_its_session(history: History) -> None:
-    expires_at = SystemClock().now() + timedelta(seconds=5)
-    client = await history.client_of(replace(history.identity("viewer"), kind="session", expires_at=expires_at))
-    async with client.stream("GET", "/api/v1/events") as answer, asyncio.timeout(60):
-        await ended(answer)
+    session = replace(history.identity("viewer"), kind="session")
+    client = await history.client_of(session)
+    async with client.stream("GET", "/api/v1/events") as answer:
+        await following(history)
+        expires_at = SystemClock().now() + timedelta(seconds=3)
+        await history.system.publish(replace(session, expires_at=expires_at, version=2))
+        async with asyncio.timeout(60):
+            await ended(answer)
     assert SystemClock().now() >= expires_at
 
 
