@@ -75,7 +75,7 @@ async def test_I2_unknown_fields_are_refused_with_their_names(
     assert [fault["field"] for fault in answer.json()["errors"]] == [named]
 
 
-@pytest.mark.parametrize("start", ["2026-11-25T06:00:00", "tomorrow", 1795000000, "2026-11-25"])
+@pytest.mark.parametrize("start", ["2026-11-25T06:00:00", "tomorrow", 1795000000, "1795000000", "0.5", "2026-11-25"])
 async def test_S6_a_time_without_an_offset_is_refused(tenant: Tenant, start: object) -> None:
     answer = await tenant.client.post(JOBS, json=draft(schedule={"kind": "daily", "start": start}))
     assert answer.status_code == 422
@@ -270,6 +270,8 @@ async def test_J11_the_list_filters_and_searches_on_the_server(tenant: Tenant) -
         "colour=red",
         "search=%00",
         "last_run_from=2026-11-24",
+        "last_run_from=0.5",
+        "next_run_until=1795000000",
     ],
 )
 async def test_I4_a_list_that_cannot_be_is_refused(tenant: Tenant, query: str) -> None:

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import to_jsonable_python
 from starlette.responses import Response
 
 from job_api.api.documents import Shown, job_document, json_of
-from job_api.api.drafts import JobDraft, document_of, patched
+from job_api.api.drafts import JobDraft, dated, document_of, patched
 from job_api.api.problems import refused
 from job_api.api.requests import (
     CURSOR_MOST,
@@ -40,6 +40,7 @@ Sort = Literal["created_at", "title", "source", "type", "schedule", "state", "st
 Descending = Literal[
     "-created_at", "-title", "-source", "-type", "-schedule", "-state", "-status", "-last_run", "-next_run"
 ]
+When = Annotated[AwareDatetime, BeforeValidator(dated)]
 FILTERS = ("state", "status", "type", "source", "schedule", "search", "last_run_from", "next_run_until")
 Status = Literal["none", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
 TAGGED: dict[int | str, dict[str, Any]] = {
@@ -60,8 +61,8 @@ class JobQuery(BaseModel):
     type: RecordType | None = Field(None, description="of the records")
     source: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$", description="where they come from")
     schedule: ScheduleKind | None = Field(None, description="how often the job runs")
-    last_run_from: AwareDatetime | None = Field(None, description="ran last at this instant or later")
-    next_run_until: AwareDatetime | None = Field(None, description="is due next before this instant")
+    last_run_from: When | None = Field(None, description="ran last at this instant or later")
+    next_run_until: When | None = Field(None, description="is due next before this instant")
     search: str | None = Field(
         None, min_length=1, max_length=200, pattern=r"^[^\x00]*$", description="in title and text"
     )
