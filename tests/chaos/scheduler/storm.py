@@ -213,7 +213,8 @@ class Storm:
             assert await self.known(), "not all changes are known"
             (row,) = await self.fetch(
                 "SELECT (SELECT count(*) FROM schedule WHERE next_slot <= ledger_now()) AS due,"
-                " (SELECT count(*) FROM past WHERE next_slot IS NOT NULL) AS unsettled, (SELECT count(*) FROM outbox) AS untold,"
+                " (SELECT count(*) FROM past WHERE next_slot IS NOT NULL) AS unsettled,"
+                " (SELECT count(*) FROM outbox) AS untold,"
                 " (SELECT count(*) FROM slot WHERE reason = 'run-now' OR at <> date_trunc('second', at)) AS requests"
             )
             requests = sum(len(story.requests) for story in self.stories.values())
