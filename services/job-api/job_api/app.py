@@ -22,13 +22,14 @@ from job_api.api.record_schemas import record_schema_routes
 from job_api.api.single_sign_on import single_sign_on_routes
 from job_api.api.sources import source_routes
 from job_api.api.switches import switch_routes
+from job_api.api.tenants import tenant_routes
 from job_api.api.users import user_routes
 from job_api.consumer import run_changes
 from job_api.housekeeping import Housekeeping
 from job_api.limits import Buckets, LimitedBodies
 from job_api.pages.app import Pages, pages_app
 from job_api.passwords import Passwords
-from job_api.service import Access, Certificates, Door, Estimates, Jobs, Recognition, Runs, Trail, Users
+from job_api.service import Access, Certificates, Door, Estimates, Jobs, Recognition, Runs, Tenants, Trail, Users
 from job_api.settings import Settings
 from job_api.sign_in import Client, SignIn
 from job_api.source import Source
@@ -145,6 +146,7 @@ def web(
         planning_routes(jobs, estimates),
         certificate_routes(certificates),
         source_routes(jobs),
+        tenant_routes(Tenants(database, clock)),
         record_schema_routes(),
         access_routes(access, door),
         key_routes(access),

@@ -33,6 +33,8 @@ OPERATIONS = {
     "listSources": {"operator", "viewer"},
     "listRecordSchemas": {"operator", "viewer", "downloader"},
     "getRecordSchema": {"operator", "viewer", "downloader"},
+    "getTenant": {"operator", "viewer", "downloader"},
+    "patchTenant": set(),
     "createKey": set(),
     "listKeys": set(),
     "revokeKey": set(),

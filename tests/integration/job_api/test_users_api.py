@@ -171,3 +171,38 @@ async def test_U5_what_is_refused_leaves_no_trace_of_a_change(world: World, tena
     await tenant.client.post("/api/v1/jobs", json={"title": "x"})
     await tenant.client.delete(f"{USERS}/{tenant.tenant_id}")
     assert await world.audit(tenant) == before
+
+
+async def test_J2_U5_an_admin_sets_the_media_types_to_choose_from(world: World, tenant: Tenant) -> None:
+    saved = await tenant.job(media_types=["email"])
+    shown = (await tenant.client.get("/api/v1/tenant")).json()
+    assert (shown["id"], shown["name"]) == (str(tenant.tenant_id), tenant.name)
+    answer = await tenant.client.patch("/api/v1/tenant", json={"media_types": ["chat", "fax"]})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == shown | {"media_types": ["chat", "fax"]}
+    offered = (await tenant.client.get("/api/v1/sources")).json()["items"][0]["types"][0]["media_types"]
+    assert [each["id"] for each in offered] == ["chat", "fax"]
+    assert (await tenant.client.get(f"/api/v1/jobs/{saved['id']}")).json()["media_types"] == ["email"]
+    entry = (await tenant.client.get("/api/v1/audit", params={"action": "tenant.edit"})).json()["items"][0]
+    assert (entry["before"], entry["after"]) == (
+        {"media_types": shown["media_types"]},
+        {"media_types": ["chat", "fax"]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, ["media_types"]),
+        ({"media_types": []}, ["media_types"]),
+        ({"media_types": ["chat", "chat"]}, ["media_types"]),
+        ({"media_types": ["chat", " fax", ""]}, ["media_types.1", "media_types.2"]),
+        ({"media_types": ["chat"], "source_tenant": 7}, ["source_tenant"]),
+    ],
+)
+async def test_I2_media_types_that_cannot_be_are_refused_by_field(
+    tenant: Tenant, body: dict[str, Any], named: list[str]
+) -> None:
+    answer = await tenant.client.patch("/api/v1/tenant", json=body)
+    assert answer.status_code == 422
+    assert [fault["field"] for fault in answer.json()["errors"]] == named

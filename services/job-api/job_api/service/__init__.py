@@ -7,7 +7,20 @@ from job_api.service.estimates import Estimates
 from job_api.service.jobs import Jobs
 from job_api.service.recognition import Recognition
 from job_api.service.runs import Runs
+from job_api.service.tenants import Tenants
 from job_api.service.trail import Trail
 from job_api.service.users import Users
 
-__all__ = ["Access", "Certificates", "Door", "Estimates", "Jobs", "Login", "Recognition", "Runs", "Trail", "Users"]
+__all__ = [
+    "Access",
+    "Certificates",
+    "Door",
+    "Estimates",
+    "Jobs",
+    "Login",
+    "Recognition",
+    "Runs",
+    "Tenants",
+    "Trail",
+    "Users",
+]

@@ -10,6 +10,12 @@ INSERT INTO tenant (tenant_id, name, source_tenant, media_types, created_at) VAL
 -- tenant: one tenant
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1;
 
+-- lock_tenant: a tenant, held until the transaction ends
+SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1 FOR UPDATE;
+
+-- choose_media_types: change what a tenant's jobs may choose from
+UPDATE tenant SET media_types = $2 WHERE tenant_id = $1;
+
 -- tenant_named: the tenant of a name
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name) = lower($1);
 
@@ -151,13 +157,18 @@ CROSS JOIN LATERAL (
 ) AS found;
 
 -- jobs: a page of a tenant's jobs, of each what changes without a new version; filters and order are put in from a fixed choice
-SELECT job.job_id, job.version, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
-    run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
-    run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at, {sort}::text AS sorted_by
-FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
-WHERE job.tenant_id = $1 {conditions}
-ORDER BY {sort} {direction}, job.job_id {direction}
-LIMIT {limit};
+-- The scope is said and used in one round trip, as in job_at_once; of one row on the left the order on the right stays.
+SELECT found.*
+FROM (SELECT set_config('job_api.scope', $1::uuid::text, false)::uuid AS tenant_id OFFSET 0) AS said
+CROSS JOIN LATERAL (
+    SELECT job.job_id, job.version, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
+        run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
+        run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at, {sort}::text AS sorted_by
+    FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
+    WHERE job.tenant_id = said.tenant_id {conditions}
+    ORDER BY {sort} {direction}, job.job_id {direction}
+    LIMIT {limit}
+) AS found;
 
 -- versions: jobs of a tenant as they stand
 SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,

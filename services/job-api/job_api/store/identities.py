@@ -87,6 +87,19 @@ async def tenant(database: Connection, tenant_id: UUID) -> Tenant:
     return _tenant(row)
 
 
+async def locked_tenant(database: Connection, tenant_id: UUID) -> Tenant:
+    """Lock a tenant until the transaction ends. Raises NotFound."""
+    row = await database.fetchrow(SQL["lock_tenant"], tenant_id)
+    if row is None:
+        raise NotFound("tenant")
+    return _tenant(row)
+
+
+async def choose_media_types(database: Connection, tenant: Tenant) -> None:
+    """Keep a tenant's media types; its row must be locked."""
+    await database.execute(SQL["choose_media_types"], tenant.tenant_id, tenant.media_types)
+
+
 async def tenant_named(database: Connection, name: str) -> Tenant | None:
     """Return the tenant of a name, whatever its case."""
     row = await database.fetchrow(SQL["tenant_named"], name)

@@ -53,7 +53,7 @@ class Page:
 
 
 async def page(database: Connection, tenant_id: UUID, wish: Wish, known: KnownJobs) -> Page:
-    """Return a page of a tenant's jobs."""
+    """Return a page of a tenant's jobs, over a connection that has no scope yet."""
     column, kind = SORTS[wish.sort]
     values: list[Any] = [tenant_id]
     conditions = []
