@@ -24,7 +24,7 @@ check: environment ## Format, lint, types, unit and contract tests: under a minu
 	$(PYTHON) -m pytest -q -n 2 tests/unit tests/contract
 
 test: check ## All of check, then the tests on real Kafka and PostgreSQL, then the whole system
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/integration tests/e2e
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/e2e
 
 demo: environment ## Run one export from start to finish on this machine, and stop everything again
 	@$(PYTHON) -m deploy.local demo $(if $(INTERACTIONS),--interactions $(INTERACTIONS))

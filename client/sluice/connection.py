@@ -1,12 +1,13 @@
 """Which Sluice a command speaks with: the options that all of them share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from sluice.api import Api
 from sluice.errors import SluiceError
@@ -21,6 +22,8 @@ TokenFile = Annotated[
 # Not an option of its own in anybody's hands: what stands in an argument list can be read by other users.
 Token = Annotated[str | None, typer.Option("--token", envvar="SLUICE_TOKEN", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+_UNCUT = 10_000
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -45,6 +48,17 @@ def said() -> Iterator[None]:
     except (SluiceError, OSError) as error:
         errors.print(f"sluice: {error}", style="red", markup=False)
         raise typer.Exit(1) from None
+
+
+def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table: as wide as the terminal, and uncut where a program reads it."""
+    table = Table(box=None)
+    for number, name in enumerate(head):
+        # The first is an id: of no use when it is cut.
+        table.add_column(name, no_wrap=number == 0 or not console.is_terminal)
+    for row in rows:
+        table.add_row(*row)
+    (console if console.is_terminal else Console(width=_UNCUT, highlight=False)).print(table)
 
 
 def duration_words(seconds: float) -> str:

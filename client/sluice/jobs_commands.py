@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from sluice.api import Api, Json
 from sluice.apply import Declared, apply_job, read_declarations
-from sluice.connection import AsJson, Token, TokenFile, Url, connected, console, errors, said
+from sluice.connection import AsJson, Token, TokenFile, Url, connected, console, errors, said, show_table
 from sluice.errors import SluiceError
 from sluice.runs_commands import minute, standing
 
@@ -32,12 +31,12 @@ def list_jobs(
     if as_json:
         console.print_json(data=found)
         return
-    table = Table("job", "title", "type", "schedule", "state", "latest run", "next run (UTC)", box=None)
-    for job in found:
-        latest = _latest(job["latest_run"])
-        cells = (job["id"], job["title"], job["type"], job["schedule_words"], job["state"])
-        table.add_row(*cells, latest, minute(job["next_run_at"]))
-    console.print(table)
+    head = ("job", "title", "type", "schedule", "state", "latest run", "next run (UTC)")
+    fields = ("id", "title", "type", "schedule_words", "state")
+    show_table(
+        head,
+        ([*(job[name] for name in fields), _latest(job["latest_run"]), minute(job["next_run_at"])] for job in found),
+    )
 
 
 @jobs.command("show")

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 from sluice.api import Api, Json, pause
-from sluice.connection import AsJson, Token, TokenFile, Url, connected, console, duration_words, errors
+from sluice.connection import AsJson, Token, TokenFile, Url, connected, console, duration_words, errors, show_table
 from sluice.follow import follow
 
 runs = typer.Typer(name="runs", no_args_is_help=True, help="The run log: list, show, cancel.")
@@ -34,12 +33,14 @@ def list_runs(
     if as_json:
         console.print_json(data=found)
         return
-    table = Table("run", "job", "state", "slot (UTC)", "took", "records", "files", box=None)
-    for run in found:
-        took = "" if run["duration_seconds"] is None else duration_words(run["duration_seconds"])
-        rows = "" if run["rows"] is None else f"{run['rows']:,}"
-        table.add_row(run["id"], run["title"], standing(run), minute(run["slot"]), took, rows, str(run["files"]))
-    console.print(table)
+    head = ("run", "job", "state", "slot (UTC)", "took", "records", "files")
+    show_table(head, ([run["id"], run["title"], standing(run), *_numbers(run)] for run in found))
+
+
+def _numbers(run: Json) -> list[str]:
+    took = "" if run["duration_seconds"] is None else duration_words(run["duration_seconds"])
+    rows = "" if run["rows"] is None else f"{run['rows']:,}"
+    return [minute(run["slot"]), took, rows, str(run["files"])]
 
 
 @runs.command("show")

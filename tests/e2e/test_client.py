@@ -40,7 +40,7 @@ class Shell:
     key: Path
 
     def run(self, *words: str, status: int = 0) -> Result:
-        environment = {"SLUICE_URL": self.stack.api_url, "SLUICE_TOKEN": self.stack.api_key, "COLUMNS": "200"}
+        environment = {"SLUICE_URL": self.stack.api_url, "SLUICE_TOKEN": self.stack.api_key}
         result = CliRunner().invoke(app, list(words), env=environment)
         assert result.exit_code == status, (words, result.output, result.exception)
         return result
