@@ -90,6 +90,8 @@ def running_stack(
         temporary = state is None
         if state is None:
             state = State(temporary_folder(warden, "sluice-demo-"))
+            # Nobody keeps its address, and two of them at once must not reach for the same port.
+            port = port or free_port()
         with state.locked():
             size = sample_size(interactions, state.remembered("interactions"))
             setup = _Setup(state, warden, interactions=size, durable=not temporary, report=report)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from deploy.local.ports import free_port
 from deploy.local.processes import Warden
 from deploy.local.stack import Stack, running_stack, temporary_folder
 from deploy.local.state import State
@@ -56,7 +57,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     key, _ = officer.write_to(folder / "officer")
     with Warden() as warden:
         state = State(temporary_folder(warden, "sluice-client-"))
-        with running_stack(state, interactions=4000, report=lambda text: None) as stack:
+        with running_stack(state, interactions=4000, port=free_port(), report=lambda text: None) as stack:
             answer = httpx.post(
                 f"{stack.api_url}/api/v1/certificates",
                 json={"name": "officer", "pem": officer.pem.decode()},
