@@ -9,6 +9,9 @@ LOOPBACK = "127.0.0.1"
 # it is chosen and the moment a slow starter such as Kafka listens on it.
 FIRST, LAST = 15_000, 30_000
 
+_given: set[int] = set()
+"""Ports that this process has given out: whoever got one may not listen yet."""
+
 
 def is_free(port: int) -> bool:
     """Tell whether a server could listen on the port now."""
@@ -22,10 +25,11 @@ def is_free(port: int) -> bool:
 
 
 def free_port(*, preferred: int | None = None) -> int:
-    """Return a port on which nothing listens; the preferred one when that is free."""
+    """Return a port on which nothing listens, never the same twice; the preferred one when that is free."""
     if preferred is not None and is_free(preferred):
         return preferred
     while True:
         port = random.SystemRandom().randint(FIRST, LAST)
-        if is_free(port):
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port

@@ -4,7 +4,6 @@ The last line is JSON; every ratio is the median of the trials, the bare route m
 """
 
 import argparse
-import asyncio
 import itertools
 import json
 import statistics
@@ -14,7 +13,6 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Warden
 from job_api.passwords import Passwords
@@ -25,9 +23,9 @@ from shared.postgres import migrate, open_pool
 from shared.provision import ProvisionSettings, provision
 from tests.bench.api.load import Measured, ask, load, request
 from tests.bench.api.server import CONNECTIONS
+from tests.bench.api.serving import serving
 from tests.integration.job_api.world import draft
 from tests.support.servers import Databases
-from tests.support.wait import eventually
 
 PASSWORD = "bench-password"
 WANTED = {"get_ratio": 0.6, "list_ratio": 0.35, "create_ratio": 0.25, "p99_ratio": 5.0, "deep_page_ratio": 1.3}
@@ -151,18 +149,7 @@ async def page_at(port: int, token: str, depth: int, limit: int) -> str:
 
 async def measured(given: argparse.Namespace, dsn: str, token: str) -> list[dict[str, float]]:
     """Start the server and run the trials."""
-    api, plain = free_port(), free_port()
-    words = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
-    server = await asyncio.create_subprocess_exec(*words)
-    try:
-
-        async def up() -> bool:
-            try:
-                return bool(await ask(plain, request("GET", "/bare")))
-            except OSError:
-                return False
-
-        await eventually(up)
+    async with serving(dsn) as (api, plain):
         listed = json.loads(await ask(api, request("GET", "/api/v1/jobs?limit=1", token)))
         deep = await page_at(api, token, given.depth, PAGE)
         found = []
@@ -170,9 +157,6 @@ async def measured(given: argparse.Namespace, dsn: str, token: str) -> list[dict
             found.append(await trial(api, plain, token, listed["items"][0]["id"], deep, given.seconds))
             say(f"trial {number + 1}: { ({name: round(value, 3) for name, value in found[-1].items()}) }")
         return found
-    finally:
-        server.terminate()
-        await server.wait()
 
 
 async def main() -> None:

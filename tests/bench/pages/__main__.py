@@ -10,7 +10,6 @@ import asyncio
 import json
 import shutil
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,12 @@ from typing import Any
 import uvloop
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 
-from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Warden
 from shared.web import SESSION_COOKIE
 from tests.bench.api.__main__ import prepared, say
-from tests.bench.api.load import ask, request
+from tests.bench.api.serving import serving
 from tests.support.servers import Databases
-from tests.support.wait import eventually
 
 WANTED = {"ttfb_ratio": 2.0, "weight_kb": 150.0, "other_hosts": 0.0, "slow_3g_s": 3.0}
 LIST = "/api/v1/jobs?limit=50"
@@ -115,18 +112,7 @@ async def weighed(context: BrowserContext, origin: str) -> tuple[int, int]:
 
 async def measured(given: argparse.Namespace, dsn: str, key: str) -> dict[str, float]:
     """Start the server and measure."""
-    api, plain = free_port(), free_port()
-    words = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
-    server = await asyncio.create_subprocess_exec(*words)
-    try:
-
-        async def up() -> bool:
-            try:
-                return bool(await ask(plain, request("GET", "/bare")))
-            except OSError:
-                return False
-
-        await eventually(up)
+    async with serving(dsn) as (api, _):
         # An API key is taken where a session is: both are bearer tokens of the same form.
         page, listed = await in_turns(api, key, given.times)
         say(f"first byte: page {page * 1000:.2f} ms, JSON list {listed * 1000:.2f} ms")
@@ -136,9 +122,6 @@ async def measured(given: argparse.Namespace, dsn: str, key: str) -> dict[str, f
             found = await visited(browser, f"http://127.0.0.1:{api}", key)
             await browser.close()
         return {"ttfb_ratio": page / listed, "page_ms": page * 1000, "json_ms": listed * 1000} | found
-    finally:
-        server.terminate()
-        await server.wait()
 
 
 async def main() -> None:

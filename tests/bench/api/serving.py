@@ -1,0 +1,31 @@
+"""Runs the process that is measured while something measures it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from deploy.local.ports import free_port
+from tests.bench.api.load import ask, request
+from tests.support.wait import eventually
+
+
+@asynccontextmanager
+async def serving(dsn: str) -> AsyncIterator[tuple[int, int]]:
+    """Serve the job API and the bare route over a database; give the port of each."""
+    api, plain = free_port(), free_port()
+    words = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
+    server = await asyncio.create_subprocess_exec(*words)
+    try:
+
+        async def up() -> bool:
+            try:
+                return bool(await ask(plain, request("GET", "/bare")))
+            except OSError:
+                return False
+
+        await eventually(up)
+        yield api, plain
+    finally:
+        server.terminate()
+        await server.wait()
