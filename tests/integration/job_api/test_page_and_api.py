@@ -1,0 +1,63 @@
+"""I5: what the page can do, the API can do. Another address of the pages fails this until its operations are named."""
+
+from starlette.routing import Route
+
+from job_api.pages.app import Pages
+from tests.integration.job_api.world import World
+from tests.unit.history.test_document import document
+
+OPERATIONS = {
+    ("POST", "/login"): {"logIn"},
+    ("POST", "/logout"): {"logOut"},
+    ("GET", "/jobs"): {"listJobs"},
+    ("POST", "/jobs/chosen"): {"runJob", "cloneJob"},
+    ("GET", "/jobs/new"): {"getJob", "getRun", "listSources", "listCertificates"},
+    ("POST", "/jobs/new"): {"createJob", "cloneJob", "cloneRun"},
+    ("POST", "/jobs/ahead/{part}"): {"previewSchedule", "estimateJob"},
+    ("GET", "/jobs/{job_id:uuid}/edit"): {"getJob"},
+    ("POST", "/jobs/{job_id:uuid}/edit"): {"replaceJob"},
+    ("POST", "/jobs/{job_id:uuid}/suspend"): {"suspendJob"},
+    ("POST", "/jobs/{job_id:uuid}/resume"): {"resumeJob"},
+    ("GET", "/jobs/{job_id:uuid}/delete"): {"getJob"},
+    ("POST", "/jobs/{job_id:uuid}/delete"): {"deleteJob"},
+    ("GET", "/preferences"): {"getMe", "listCertificates", "listKeys"},
+    ("POST", "/preferences/password"): {"changePassword"},
+    ("POST", "/preferences/certificates"): {"uploadCertificate"},
+    ("GET", "/preferences/certificates/{certificate_id:uuid}/retire"): {"getCertificate"},
+    ("POST", "/preferences/certificates/{certificate_id:uuid}/retire"): {"retireCertificate"},
+    ("POST", "/preferences/keys"): {"createKey"},
+    ("GET", "/preferences/keys/{key_id:uuid}/revoke"): {"listKeys"},
+    ("POST", "/preferences/keys/{key_id:uuid}/revoke"): {"revokeKey"},
+    ("GET", "/users"): {"listUsers"},
+    ("POST", "/users"): {"createUser"},
+    ("GET", "/users/{user_id:uuid}"): {"getUser"},
+    ("POST", "/users/{user_id:uuid}"): {"patchUser"},
+    ("GET", "/runs"): {"listRuns", "countRuns", "followRuns"},
+    ("POST", "/runs/chosen"): {"cancelRun", "removeRun"},
+    ("GET", "/runs/{run_id:uuid}"): {"getRun"},
+    ("GET", "/artifacts"): {"listArtifacts", "countArtifacts"},
+    ("POST", "/artifacts/chosen"): {"downloadArchive", "deleteArtifacts", "makeLink"},
+    ("GET", "/artifacts/sets/{run_id:uuid}/{kind}"): {"downloadArchive"},
+    ("GET", "/artifacts/{artifact_id:uuid}"): {"downloadArtifact"},
+}
+NO_DEED = {"/", "/login", "/{path:path}"}
+"""The way in, and the page for an address that is none."""
+
+
+def test_I5_each_address_of_the_pages_is_an_operation_of_the_API(world: World) -> None:
+    pages = next(route for route in world.app.router.routes if isinstance(route, Pages))
+    addresses = {
+        (method, route.path)
+        for route in pages.routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+        if method != "GET" or route.path not in NO_DEED
+    }
+    assert addresses == set(OPERATIONS)
+    offered = {
+        operation["operationId"]
+        for each in (world.app.openapi(), document())
+        for methods in each["paths"].values()
+        for operation in methods.values()
+    }
+    assert set().union(*OPERATIONS.values()) - offered == set()
