@@ -14,6 +14,8 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Command, Running, Warden, ending
 
 PAUSE = 0.1
+_WAKE = signal.SIGURG
+"""Does nothing but end a system call that sleeps, so that an interrupt that waits is seen to."""
 
 
 class Supervisor:
@@ -94,8 +96,9 @@ class Supervisor:
     def watching(self) -> Iterator[None]:
         """Interrupt the main thread, as Ctrl-C does, when a part ends while the body runs.
 
-        The interrupt leaves as the LocalError that tells which part it was.
+        The interrupt leaves as the LocalError that tells which part it was. Call it in the main thread.
         """
+        before = signal.signal(_WAKE, lambda _number, _frame: None)
         watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         watcher.start()
         try:
@@ -104,6 +107,7 @@ class Supervisor:
             finally:
                 self._stopping.set()
                 watcher.join()
+                signal.signal(_WAKE, before)
         except KeyboardInterrupt:
             if self.crash is not None:
                 raise self.crash from None
@@ -134,6 +138,10 @@ class Supervisor:
                 main = threading.main_thread().ident
                 if main is not None:
                     signal.pthread_kill(main, signal.SIGINT)
+                # Python handles a signal between two of its steps. One that comes just before the main thread goes to
+                # sleep in a system call would wait until something else wakes it.
+                while main is not None and not self._stopping.wait(PAUSE):
+                    signal.pthread_kill(main, _WAKE)
                 return
 
 
