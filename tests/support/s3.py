@@ -60,7 +60,7 @@ class S3:
         command = Command(
             name="S3",
             words=words,
-            environment=plain_environment(),
+            environment=plain_environment(self._surroundings),
             log=self.folder / "s3.log",
             folder=self.folder,
             rank=SERVICE_RANK,
@@ -73,6 +73,9 @@ class S3:
         """End the server as a crash would; safe to call twice."""
         if self.process is not None:
             self.process.kill()
+        # These always lie here, and a server that is killed leaves them behind.
+        for name, port in self._ports.items():
+            Path(f"/tmp/seaweedfs-{name}-grpc-{port + 1}.sock").unlink(missing_ok=True)
 
     def make_bucket(self, name: str | None = None) -> str:
         """Make a bucket and return its name."""
@@ -110,6 +113,11 @@ class S3:
         return httpx.request(method, f"{self.endpoint}{path}{'?' if query else ''}{query}", headers=headers)
 
     @property
+    def _surroundings(self) -> dict[str, str]:
+        # Its logs go there, and with the folder.
+        return {"TMPDIR": str(self.folder)}
+
+    @property
     def _keys(self) -> Path:
         return self.folder / "keys.json"
 
@@ -132,7 +140,8 @@ class S3:
         master = f"{LOOPBACK}:{self._ports['master']}.{self._ports['master'] + 1}"
         words = [str(Path(sys.executable).with_name("weed")), "shell", f"-master={master}"]
         said = "\n".join(("lock", *commands, "unlock", ""))
-        subprocess.run(words, input=said, text=True, check=True, capture_output=True, timeout=60)
+        environment = plain_environment(self._surroundings)
+        subprocess.run(words, input=said, text=True, check=True, capture_output=True, timeout=60, env=environment)
 
 
 _FLAGS = [
