@@ -6,12 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
+from pydantic import TypeAdapter
 
-from exporter.native import NativeMissing, load
+from exporter.native.choice import Wanted, is_native
 from exporter.planning import PlannedSlice
 from exporter.protocol import Opened, Order, PartStored, Planned, SliceDone, SliceOrder, SliceProgressed
 from exporter.worker_process import WorkerProcess
@@ -62,13 +64,10 @@ def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, jo
     )
 
 
+@cache
 def _is_native() -> bool:
-    """Tell what `auto` comes to."""
-    try:
-        load()
-    except NativeMissing:
-        return False
-    return True
+    """Decide as an exporter does, by the same setting."""
+    return is_native(TypeAdapter(Wanted).validate_python(os.environ.get("SLUICE_EXPORTER_TRANSCODER", "auto")))
 
 
 def slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder:
