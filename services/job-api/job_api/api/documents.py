@@ -53,17 +53,18 @@ def job_document(view: JobView, now: datetime) -> dict[str, Any]:
 
 
 class Shown:
-    """Jobs as JSON, by heart: a list that is looked at again writes anew only those that have changed."""
+    """Jobs as JSON, by heart: who looks again has only those written anew that have changed."""
 
     def __init__(self) -> None:
         self._known: dict[UUID, tuple[JobView, datetime, bytes]] = {}
 
     def page(self, views: Sequence[JobView], following: str | None, now: datetime) -> Response:
         """Return a page of jobs as an answer; `following` is the cursor of the next."""
-        items = b",".join([self._json(view, now) for view in views])
+        items = b",".join([self.json(view, now) for view in views])
         return Response(b'{"items":[' + items + b'],"next":' + to_json(following) + b"}", media_type="application/json")
 
-    def _json(self, view: JobView, now: datetime) -> bytes:
+    def json(self, view: JobView, now: datetime) -> bytes:
+        """Return a job as it is answered."""
         known = self._known.get(view.job.job_id)
         if known is not None and now < known[1] and known[0] == view:
             return known[2]

@@ -135,7 +135,9 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
     )
     async def read(who: Reader, job_id: UUID) -> Response:
         """Return a job with its latest run, what cannot be done with it now and why, and its version as ETag."""
-        return tagged(await jobs.get(who, job_id), clock.now())
+        view = await jobs.get(who, job_id)
+        headers = {"ETag": etag(view.job.version)}
+        return Response(shown.json(view, clock.now()), headers=headers, media_type="application/json")
 
     @routes.put(
         "/{job_id:uuid}",

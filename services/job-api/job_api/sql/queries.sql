@@ -141,14 +141,12 @@ SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.
 FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
 WHERE job.tenant_id = $1 AND job.job_id = $2;
 
--- job_at_once: one job with its latest run, where nothing is in sight yet: the scope is said and used in one round trip
+-- job_at_once: of one job what changes without a new version, where nothing is in sight yet: the scope is said and used in one round trip
 -- OFFSET 0 keeps the planner from turning it round, and nothing from being found then.
 SELECT found.*
 FROM (SELECT set_config('job_api.scope', $1::uuid::text, false)::uuid AS tenant_id OFFSET 0) AS said
 CROSS JOIN LATERAL (
-    SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
-        job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
-        job.created_at, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
+    SELECT job.job_id, job.version, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
         run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
         run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at
     FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run

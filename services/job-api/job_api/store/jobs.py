@@ -103,27 +103,19 @@ async def busy(database: Connection, job: Job) -> UUID | None:
 
 async def view(database: Connection, tenant_id: UUID, job_id: UUID) -> JobView:
     """Return a job as it is shown. Raises NotFound."""
-    return _found(await database.fetchrow(SQL["job"], tenant_id, job_id))
-
-
-async def view_at_once(database: Connection, tenant_id: UUID, job_id: UUID) -> JobView:
-    """Return a job as it is shown, over a connection that has no scope yet. Raises NotFound."""
-    return _found(await database.fetchrow(SQL["job_at_once"], tenant_id, job_id))
-
-
-def _found(row: Record | None) -> JobView:
+    row = await database.fetchrow(SQL["job"], tenant_id, job_id)
     if row is None:
         raise NotFound("job")
-    return to_view(row)
+    return to_view(to_job(row), row)
 
 
-def to_view(row: Record) -> JobView:
-    """Return a row of the query `job` as it is shown."""
-    return JobView(to_job(row), run_of(row), row["last_run_at"], row["next_run_at"])
+def to_view(job: Job, row: Record) -> JobView:
+    """Return a job as it is shown, with what a row of the queries `job`, `job_at_once` and `jobs` says beside it."""
+    return JobView(job, run_of(row), row["last_run_at"], row["next_run_at"])
 
 
 def run_of(row: Record) -> RunSummary | None:
-    """Return the latest run in a row of the queries `job` and `jobs`."""
+    """Return the latest run in a row of the queries `job`, `job_at_once` and `jobs`."""
     if row["run_state"] is None:
         return None
     return RunSummary(
