@@ -2,17 +2,23 @@
 
 import asyncio
 import secrets
+import statistics
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer
 
+from scheduler.service import Scheduler
+from scheduler.store import Ledger
 from shared.clock import SystemClock
+from shared.postgres import open_pool
 from tests.bench.scheduler.stack import Stack, cpu_seconds, second_from_now, stop, until
 from tests.support.wait import eventually
 
 LEAD = timedelta(seconds=3)
+TURNS, DUE = 100, 100
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name IN ('scheduler', 'listener')"
 
 
@@ -114,3 +120,20 @@ async def idle(stack: Stack, jobs: int, seconds: int) -> tuple[float, float]:
         return own / took, served / took
     finally:
         stop(running)
+
+
+async def turn(stack: Stack, jobs: int) -> float:
+    """Of `jobs` jobs a hundred are due: the median time of the turn that decides them (s).
+
+    The ledger's clock goes on by a second before each turn, and a hundred jobs are due in each second.
+    """
+    await stack.fill(jobs, first := second_from_now(86_400), DUE)
+    took: list[float] = []
+    async with open_pool(stack.dsn, size=2, name="scheduler") as pool:
+        scheduler = Scheduler(Ledger(pool), missed_after=timedelta(minutes=5), batch=1000)
+        for number in range(TURNS):
+            await stack.set_clock(first + timedelta(seconds=number))
+            began = time.perf_counter()
+            assert await scheduler.turn() == DUE
+            took.append(time.perf_counter() - began)
+    return statistics.median(took)

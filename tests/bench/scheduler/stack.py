@@ -59,7 +59,8 @@ class Stack:
     async def fill(self, jobs: int, first: datetime, a_second: float) -> None:
         """Replace all jobs by new ones, due from `first` on, `a_second` in every second; forget all slots.
 
-        Filling takes its time, so the ledger's clock is an hour before `first` until somebody sets it.
+        Filling takes its time, so the ledger's clock is an hour before `first` until somebody sets it. What it wrote is
+        on the disk when it ends: no checkpoint of it falls into what is measured.
         """
         await self.set_clock(first - timedelta(hours=1))
         database = await asyncpg.connect(self.dsn, command_timeout=600)
@@ -77,6 +78,12 @@ class Stack:
             await database.execute("VACUUM (ANALYZE) slot")
         finally:
             await database.close()
+        administrator = await asyncpg.connect(self.admin_dsn, command_timeout=600)
+        try:
+            await administrator.execute("CHECKPOINT")
+        finally:
+            await administrator.close()
+        await asyncio.to_thread(os.sync)
 
     async def set_clock(self, instant: datetime) -> timedelta:
         """Make it `instant` by the ledger's clock; return what the wall clock is ahead of that."""
