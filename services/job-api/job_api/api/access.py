@@ -1,7 +1,7 @@
 """Who asks: `/api/v1/me`, `/api/v1/session`, `/api/v1/keys`."""
 
-from datetime import timedelta
-from typing import Annotated, Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from job_api.api.drafts import Body
+from job_api.api.lists import SORT_WORDS, HeldRole, ListQuery, Text, When
 from job_api.api.problems import refused
-from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, instant_place, once
+from job_api.api.requests import answered, once
 from job_api.api.roles import Admin
 from job_api.api.sessions import address_of, end_session, logged_in
 from job_api.api.views import UtcInstant
@@ -18,12 +19,15 @@ from job_api.service import Access, Door, Login
 from job_api.service.issuing import Issued
 from job_api.store import Once
 from job_api.store.change import Answer
-from job_api.store.identities import Credential
+from job_api.store.identities import Credential, KeyState
+from job_api.store.lists import KEYS
 from shared.auth import Identity
 from shared.events.values import Role
 from shared.web import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-key"))]
+Sort = Literal["name", "state", "roles", "created_at", "expires_at", "revoked_at"]
+Descending = Literal["-name", "-state", "-roles", "-created_at", "-expires_at", "-revoked_at"]
 _ME: dict[str, Any] = {
     "user_id": "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22",
     "tenant_id": "b1f2a7de-64c5-4c9b-8a44-0d8f5a2f9c33",
@@ -86,6 +90,7 @@ class KeyBody(Body):
 _KEY: dict[str, Any] = {
     "id": "3c1f7c52-1f0b-4f0e-8d43-6f1f5c7e9b10",
     "name": "warehouse loader",
+    "state": "active",
     "roles": ["downloader"],
     "created_at": "2026-11-24T10:00:00Z",
     "expires_at": "2027-11-24T10:00:00Z",
@@ -100,17 +105,19 @@ class KeyOut(BaseModel):
 
     id: UUID
     name: str
+    state: KeyState
     roles: tuple[Role, ...]
     created_at: UtcInstant
     expires_at: UtcInstant | None
     revoked_at: UtcInstant | None
 
     @classmethod
-    def of(cls, found: Credential) -> "KeyOut":
+    def of(cls, found: Credential, now: datetime) -> "KeyOut":
         """Return a key as it is answered."""
         return cls(
             id=found.identity_id,
             name=found.name,
+            state=found.state_at(now),
             roles=found.roles,
             created_at=found.created_at,
             expires_at=found.expires_at,
@@ -127,19 +134,27 @@ class NewKeyOut(KeyOut):
 
 
 class KeyPage(BaseModel):
-    """A page of API keys, newest first."""
+    """A page of API keys; `next` is the cursor of the one after, null on the last."""
 
     items: list[KeyOut]
     next: str | None
 
 
-class KeyQuery(BaseModel):
-    """Which keys to list."""
+class KeyQuery(ListQuery):
+    """Which keys to list, and how."""
 
-    model_config = ConfigDict(extra="forbid")
+    listing: ClassVar = KEYS
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
-    cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
+    sort: Sort | Descending = Field("-created_at", description=SORT_WORDS)
+    search: Text | None = Field(None, description="in the name")
+    state: KeyState | None = Field(None, description="good to ask with, past its time, or revoked")
+    role: HeldRole | None = Field(None, description="has this role; `none`: has no role left")
+    created_from: When | None = Field(None, description="made at this instant or later")
+    created_until: When | None = Field(None, description="made before this instant")
+    expires_from: When | None = Field(None, description="good until this instant or later, or for ever")
+    expires_until: When | None = Field(None, description="good until before this instant")
+    revoked_from: When | None = Field(None, description="revoked at this instant or later")
+    revoked_until: When | None = Field(None, description="revoked before this instant")
 
 
 def access_routes(access: Access, door: Door) -> APIRouter:
@@ -189,11 +204,11 @@ def key_routes(access: Access) -> APIRouter:
         lasting = timedelta(days=key.days) if key.days else None
         return answered(await access.make_key(who, key.name, key.roles, lasting, once, _made))
 
-    @routes.get("", operation_id="listKeys", summary="List API keys", responses=refused())
+    @routes.get("", operation_id="listKeys", summary="List API keys, a page at a time", responses=refused())
     async def index(who: Admin, query: Annotated[KeyQuery, Query()]) -> KeyPage:
-        """Return a page of the tenant's API keys, newest first, without their tokens."""
-        found = await access.keys(who, limit=query.limit + 1, after=instant_place(query.cursor))
-        return _page(found, query.limit)
+        """Return a page of the tenant's API keys, without their tokens, filtered and sorted here."""
+        page, now = await access.keys(who, query.to_wish()), access.now()
+        return KeyPage(items=[KeyOut.of(each, now) for each in page.items], next=query.next_of(page))
 
     @routes.delete(
         "/{key_id:uuid}",
@@ -216,12 +231,6 @@ def _session(issued: Issued) -> SessionOut:
 
 
 def _made(issued: Issued, token: str | None) -> Answer:
-    body = NewKeyOut(**KeyOut.of(issued.credential).model_dump(), token=token).model_dump(mode="json")
+    shown = KeyOut.of(issued.credential, issued.credential.created_at)
+    body = NewKeyOut(**shown.model_dump(), token=token).model_dump(mode="json")
     return {"status": 201, "headers": {"Location": f"/api/v1/keys/{body['id']}"}, "body": body}
-
-
-def _page(found: list[Credential], limit: int) -> KeyPage:
-    shown = found[:limit]
-    more = len(found) > limit
-    following = cursor("time", shown[-1].created_at.isoformat(), shown[-1].identity_id) if more else None
-    return KeyPage(items=[KeyOut.of(each) for each in shown], next=following)

@@ -1,17 +1,18 @@
 """`/api/v1/audit`: who changed what (U5)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from job_api.api.lists import SORT_WORDS, ListQuery, Text, When
 from job_api.api.problems import refused
-from job_api.api.requests import LIMIT, LIMIT_MOST
 from job_api.api.roles import Admin
 from job_api.api.views import UtcInstant
 from job_api.service import Trail
-from job_api.store.trail import Entry, Wanted
+from job_api.store.lists import AUDIT
+from job_api.store.trail import Entry
 
 _EXAMPLE: dict[str, Any] = {
     "id": 4711,
@@ -24,6 +25,8 @@ _EXAMPLE: dict[str, Any] = {
     "before": None,
     "after": {"name": "Data protection officer 2027", "state": "retired"},
 }
+Sort = Literal["at", "actor", "action", "kind", "object_id"]
+Descending = Literal["-at", "-actor", "-action", "-kind", "-object_id"]
 Word = Annotated[str | None, Field(max_length=60, pattern=r"^[a-z.-]+$")]
 
 
@@ -59,45 +62,36 @@ class EntryOut(BaseModel):
 
 
 class AuditPage(BaseModel):
-    """A page of the audit trail, newest first."""
+    """A page of the audit trail; `next` is the cursor of the one after, null on the last."""
 
     items: list[EntryOut]
     next: str | None
 
 
-class AuditQuery(BaseModel):
-    """Which entries to list."""
+class AuditQuery(ListQuery):
+    """Which entries to list, and how."""
 
-    model_config = ConfigDict(extra="forbid")
+    listing: ClassVar = AUDIT
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
-    cursor: str | None = Field(None, max_length=18, pattern=r"^\d+$", description="`next` of the page before")
+    sort: Sort | Descending = Field("-at", description=SORT_WORDS)
     action: Word = Field(None, description="as in `job.suspend`")
     kind: Word = Field(None, description="job, certificate, user, api-key, session, tenant")
     object_id: UUID | None = Field(None, description="what was changed")
     actor_id: UUID | None = Field(None, description="who changed it")
-
-    def to_wanted(self) -> Wanted:
-        """Return the wish for the store."""
-        return Wanted(
-            limit=self.limit + 1,
-            before=int(self.cursor) if self.cursor else None,
-            action=self.action,
-            object_kind=self.kind,
-            object_id=self.object_id,
-            actor_id=self.actor_id,
-        )
+    actor: Text | None = Field(None, description="in the name of who changed it")
+    search: Text | None = Field(None, description="in what was before and what is after, as JSON")
+    at_from: When | None = Field(None, description="changed at this instant or later")
+    at_until: When | None = Field(None, description="changed before this instant")
 
 
 def audit_routes(trail: Trail) -> APIRouter:
     """Return the routes of the audit trail."""
     routes = APIRouter(prefix="/api/v1/audit", tags=["access"])
 
-    @routes.get("", operation_id="listAudit", summary="List who changed what, newest first", responses=refused())
+    @routes.get("", operation_id="listAudit", summary="List who changed what, a page at a time", responses=refused())
     async def index(who: Admin, query: Annotated[AuditQuery, Query()]) -> AuditPage:
-        """Return a page of the audit trail, newest first: every change, with what was before and after."""
-        found = await trail.page(who, query.to_wanted())
-        shown = [EntryOut.of(entry) for entry in found[: query.limit]]
-        return AuditPage(items=shown, next=str(shown[-1].id) if len(found) > query.limit else None)
+        """Return a page of the audit trail, newest first unless sorted otherwise: every change, before and after."""
+        page = await trail.page(who, query.to_wish())
+        return AuditPage(items=[EntryOut.of(each) for each in page.items], next=query.next_of(page))
 
     return routes

@@ -1,15 +1,16 @@
 """`/api/v1/certificates`."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from job_api.api.lists import SORT_WORDS, ListQuery, Text, When
 from job_api.api.problems import refused
-from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, instant_place, once
+from job_api.api.requests import answered, once
 from job_api.api.roles import Reader, Writer
 from job_api.api.uploads import CertificateBody, upload
 from job_api.api.views import UtcInstant
@@ -17,9 +18,24 @@ from job_api.service import Certificates
 from job_api.store import Once
 from job_api.store.certificates import Certificate, State
 from job_api.store.change import Answer
+from job_api.store.lists import CERTIFICATES
 
 WARNING_DAYS = (30, 7, 1)
 Creating = Annotated[Once, Depends(once("upload-certificate"))]
+Sort = Literal[
+    "name", "state", "subject", "fingerprint", "key_bits", "not_before", "not_after", "created_at", "retired_at"
+]
+Descending = Literal[
+    "-name",
+    "-state",
+    "-subject",
+    "-fingerprint",
+    "-key_bits",
+    "-not_before",
+    "-not_after",
+    "-created_at",
+    "-retired_at",
+]
 _EXAMPLE: dict[str, Any] = {
     "id": "0d6f4f0c-6c2e-4a55-9d43-4f1b5d6b7a11",
     "version": 1,
@@ -100,20 +116,32 @@ class CertificateOut(BaseModel):
 
 
 class CertificatePage(BaseModel):
-    """A page of certificates, newest first; `next` is the cursor of the one after."""
+    """A page of certificates; `next` is the cursor of the one after, null on the last."""
 
     items: list[CertificateOut]
     next: str | None
 
 
-class CertificateQuery(BaseModel):
-    """Which certificates to list."""
+class CertificateQuery(ListQuery):
+    """Which certificates to list, and how; those that have expired are the active ones with `not_after_until` now."""
 
-    model_config = ConfigDict(extra="forbid")
+    listing: ClassVar = CERTIFICATES
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
-    cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
+    sort: Sort | Descending = Field("-created_at", description=SORT_WORDS)
+    search: Text | None = Field(None, description="in name and subject")
     state: State | None = Field(None, description="only those that are active, or retired")
+    fingerprint: str | None = Field(
+        None, max_length=95, pattern=r"^[0-9A-Fa-f:]+$", description="part of it, in hex, with colons or without"
+    )
+    key_bits: int | None = Field(None, ge=1, le=100_000, description="the length of the RSA key")
+    not_before_from: When | None = Field(None, description="valid from this instant or later")
+    not_before_until: When | None = Field(None, description="valid from before this instant")
+    not_after_from: When | None = Field(None, description="expires at this instant or later")
+    not_after_until: When | None = Field(None, description="expires before this instant")
+    created_from: When | None = Field(None, description="uploaded at this instant or later")
+    created_until: When | None = Field(None, description="uploaded before this instant")
+    retired_from: When | None = Field(None, description="retired at this instant or later")
+    retired_until: When | None = Field(None, description="retired before this instant")
 
 
 def _warning(days: int) -> str | None:
@@ -147,12 +175,11 @@ def certificate_routes(certificates: Certificates) -> APIRouter:
         name, content = await upload(request)
         return answered(await certificates.upload(who, name, content, once, made))
 
-    @routes.get("", operation_id="listCertificates", summary="List certificates", responses=refused())
+    @routes.get("", operation_id="listCertificates", summary="List certificates, a page at a time", responses=refused())
     async def index(who: Reader, query: Annotated[CertificateQuery, Query()]) -> CertificatePage:
-        """Return a page of certificates, newest first, each with its days to expiry."""
-        after = instant_place(query.cursor)
-        found = await certificates.page(who, state=query.state, limit=query.limit + 1, after=after)
-        return _page(found, query.limit, certificates.now())
+        """Return a page of certificates, each with its days to expiry, filtered and sorted here."""
+        page, now = await certificates.page(who, query.to_wish()), certificates.now()
+        return CertificatePage(items=[CertificateOut.of(each, now) for each in page.items], next=query.next_of(page))
 
     @routes.get(
         "/{certificate_id:uuid}",
@@ -175,10 +202,3 @@ def certificate_routes(certificates: Certificates) -> APIRouter:
         return CertificateOut.of(await certificates.retire(who, certificate_id), certificates.now())
 
     return routes
-
-
-def _page(found: list[Certificate], limit: int, now: datetime) -> CertificatePage:
-    shown = found[:limit]
-    more = len(found) > limit
-    following = cursor("time", shown[-1].created_at.isoformat(), shown[-1].certificate_id) if more else None
-    return CertificatePage(items=[CertificateOut.of(each, now) for each in shown], next=following)

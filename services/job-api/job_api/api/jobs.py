@@ -1,29 +1,25 @@
 """`/api/v1/jobs`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Request
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 from pydantic_core import to_jsonable_python
 from starlette.responses import Response
 
 from job_api.api.documents import Shown, job_document, json_of
-from job_api.api.drafts import JobDraft, dated, document_of, patched
+from job_api.api.drafts import JobDraft, document_of, patched
+from job_api.api.lists import SORT_WORDS, ListQuery, Text, When
 from job_api.api.problems import refused
 from job_api.api.requests import (
-    CURSOR_MOST,
-    LIMIT,
-    LIMIT_MOST,
     IfMatch,
     answered,
     asked,
-    cursor,
     etag,
     once,
     parameters_of,
-    place,
     seen,
 )
 from job_api.api.roles import Reader, Writer
@@ -31,7 +27,7 @@ from job_api.api.views import JobOut, JobPage
 from job_api.service import Jobs
 from job_api.store import JobView, Once
 from job_api.store.change import Answer
-from job_api.store.listing import SORTS, Page, Wish
+from job_api.store.lists import JOBS
 from shared.clock import Clock
 from shared.events.values import JobState, RecordType, ScheduleKind
 
@@ -40,22 +36,18 @@ Sort = Literal["created_at", "title", "source", "type", "schedule", "state", "st
 Descending = Literal[
     "-created_at", "-title", "-source", "-type", "-schedule", "-state", "-status", "-last_run", "-next_run"
 ]
-When = Annotated[AwareDatetime, BeforeValidator(dated)]
-FILTERS = ("state", "status", "type", "source", "schedule", "search", "last_run_from", "next_run_until")
 Status = Literal["none", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
 TAGGED: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"ETag": {"description": "the job's version", "schema": {"type": "string"}}}}
 }
 
 
-class JobQuery(BaseModel):
+class JobQuery(ListQuery):
     """Which jobs to list, and how."""
 
-    model_config = ConfigDict(extra="forbid")
+    listing: ClassVar = JOBS
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
-    cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
-    sort: Sort | Descending = Field("-created_at", description="a column; with - in front, descending")
+    sort: Sort | Descending = Field("-created_at", description=SORT_WORDS)
     state: JobState | None = Field(None, description="whether slots to come will run")
     status: Status | None = Field(None, description="of the latest run; `none` where there was none yet")
     type: RecordType | None = Field(None, description="of the records")
@@ -63,25 +55,7 @@ class JobQuery(BaseModel):
     schedule: ScheduleKind | None = Field(None, description="how often the job runs")
     last_run_from: When | None = Field(None, description="ran last at this instant or later")
     next_run_until: When | None = Field(None, description="is due next before this instant")
-    search: str | None = Field(
-        None, min_length=1, max_length=200, pattern=r"^[^\x00]*$", description="in title and text"
-    )
-
-    def to_wish(self) -> Wish:
-        """Return the wish for the store. Raises Invalid for a cursor of another list."""
-        column = self.sort.removeprefix("-")
-        wanted = {name: getattr(self, name) for name in FILTERS}
-        return Wish(
-            sort=column,
-            descending=self.sort.startswith("-"),
-            filters={name: str(value) for name, value in wanted.items() if value is not None},
-            limit=self.limit,
-            after=place(self.cursor, self.sort, instant=SORTS[column][1] == "timestamptz"),
-        )
-
-    def next_of(self, page: Page) -> str | None:
-        """Return the cursor of the page after this one."""
-        return cursor(self.sort, *page.after) if page.after else None
+    search: Text | None = Field(None, description="in title and text")
 
 
 def tagged(view: JobView, now: datetime) -> Response:
@@ -124,7 +98,7 @@ def job_routes(jobs: Jobs, clock: Clock) -> APIRouter:
         """Return a page of jobs with the latest run of each, filtered and sorted here; `next` leads on."""
         query = asked(JobQuery, request)
         page = await jobs.page(who, query.to_wish())
-        return shown.page(page.views, query.next_of(page), clock.now())
+        return shown.page(page.items, query.next_of(page), clock.now())
 
     @routes.get(
         "/{job_id:uuid}",

@@ -1,27 +1,19 @@
-"""What routes take from a request beside its body: versions seen, keys of repetition, places in a list."""
+"""What routes take from a request beside its body: versions seen, keys of repetition."""
 
-import base64
-import binascii
 import hashlib
-import json
 import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
-from uuid import UUID
 
 from fastapi import Header, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse
 
-from job_api.errors import Fault, Invalid
 from job_api.store import Once
 from job_api.store.change import Answer
 from shared.problems import Problem
 
-LIMIT, LIMIT_MOST = 50, 200
-CURSOR_MOST = 2_000
 Query = TypeVar("Query", bound=BaseModel)
 _VERSION = re.compile(r'"(\d{1,18})"')
 
@@ -98,37 +90,3 @@ def parameters_of(query: type[BaseModel]) -> list[dict[str, Any]]:
 def answered(answer: Answer) -> JSONResponse:
     """Return an answer that was made now or remembered."""
     return JSONResponse(answer["body"], answer["status"], answer["headers"])
-
-
-def cursor(order: str, value: str, item: UUID) -> str:
-    """Return the place after an item in a list; opaque to callers."""
-    return base64.urlsafe_b64encode(json.dumps([order, value, item.hex]).encode()).decode().rstrip("=")
-
-
-def place(text: str | None, order: str, *, instant: bool) -> tuple[str, UUID] | None:
-    """Read a cursor of a list in this order. Raises Invalid."""
-    if text is None:
-        return None
-    try:
-        known, value, item = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        found = str(value), UUID(item)
-    except (ValueError, TypeError, AttributeError, binascii.Error):
-        found = None
-    if found is None or known != order or not _sortable(found[0], instant=instant):
-        raise Invalid(Fault("cursor", "is not one that this list gave, in this order: begin without one"))
-    return found
-
-
-def _sortable(value: str, *, instant: bool) -> bool:
-    if not instant:
-        return value.isprintable()
-    try:
-        return value in {"infinity", "-infinity"} or datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def instant_place(text: str | None) -> tuple[datetime, UUID] | None:
-    """Read a cursor of a list that is in order of time, newest first. Raises Invalid."""
-    found = place(text, "time", instant=True)
-    return (datetime.fromisoformat(found[0]), found[1]) if found else None

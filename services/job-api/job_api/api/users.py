@@ -1,6 +1,6 @@
 """`/api/v1/users`, for administrators, and `/api/v1/me/password` for everybody."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from job_api.api.drafts import Body
+from job_api.api.lists import SORT_WORDS, HeldRole, ListQuery, Text, When
 from job_api.api.problems import refused
-from job_api.api.requests import CURSOR_MOST, LIMIT, LIMIT_MOST, answered, cursor, once, place
+from job_api.api.requests import answered, once
 from job_api.api.roles import Admin
 from job_api.api.views import UtcInstant
 from job_api.service import Users
@@ -17,10 +18,13 @@ from job_api.service.users import NAME_MOST, PASSWORD_LEAST, UserChange
 from job_api.store import Once
 from job_api.store.change import Answer
 from job_api.store.identities import User
+from job_api.store.lists import USERS
 from shared.events.values import Role
 from shared.web import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-user"))]
+Sort = Literal["name", "roles", "disabled", "created_at", "issuer"]
+Descending = Literal["-name", "-roles", "-disabled", "-created_at", "-issuer"]
 Password = Annotated[str, Field(max_length=1_000, description=f"{PASSWORD_LEAST} characters or more")]
 _EXAMPLE: dict[str, Any] = {
     "id": "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22",
@@ -101,19 +105,24 @@ class NewUserOut(UserOut):
 
 
 class UserPage(BaseModel):
-    """A page of users, by name."""
+    """A page of users; `next` is the cursor of the one after, null on the last."""
 
     items: list[UserOut]
     next: str | None
 
 
-class UserQuery(BaseModel):
-    """Which users to list."""
+class UserQuery(ListQuery):
+    """Which users to list, and how."""
 
-    model_config = ConfigDict(extra="forbid")
+    listing: ClassVar = USERS
 
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MOST, description="how many at most")
-    cursor: str | None = Field(None, max_length=CURSOR_MOST, description="`next` of the page before")
+    sort: Sort | Descending = Field("name", description=SORT_WORDS)
+    search: Text | None = Field(None, description="in the name")
+    role: HeldRole | None = Field(None, description="has this role; `none`: has no role at all")
+    disabled: bool | None = Field(None, description="shut out, or not")
+    issuer: Text | None = Field(None, description="in the address of the identity provider that vouches for them")
+    created_from: When | None = Field(None, description="added at this instant or later")
+    created_until: When | None = Field(None, description="added before this instant")
 
 
 def user_routes(users: Users) -> APIRouter:
@@ -132,11 +141,11 @@ def user_routes(users: Users) -> APIRouter:
         """Make a user who logs in with a password; without one, one is made up and shown this once."""
         return answered(await users.create(who, user.name, _distinct(user.roles), user.password, once, _made))
 
-    @routes.get("/users", operation_id="listUsers", summary="List users", responses=refused())
+    @routes.get("/users", operation_id="listUsers", summary="List users, a page at a time", responses=refused())
     async def index(who: Admin, query: Annotated[UserQuery, Query()]) -> UserPage:
-        """Return a page of the tenant's users by name, those of the identity provider among them."""
-        after = place(query.cursor, "name", instant=False)
-        return _page(await users.page(who, limit=query.limit + 1, after=after), query.limit)
+        """Return a page of the tenant's users, those of the identity provider among them, filtered and sorted here."""
+        page = await users.page(who, query.to_wish())
+        return UserPage(items=[UserOut.of(each) for each in page.items], next=query.next_of(page))
 
     @routes.get("/users/{user_id:uuid}", operation_id="getUser", summary="Read a user", responses=refused(404))
     async def read(who: Admin, user_id: UUID) -> UserOut:
@@ -175,9 +184,3 @@ def _distinct(roles: tuple[Role, ...]) -> tuple[Role, ...]:
 def _made(user: User, password: str | None) -> Answer:
     body = NewUserOut(**UserOut.of(user).model_dump(), password=password).model_dump(mode="json")
     return {"status": 201, "headers": {"Location": f"/api/v1/users/{user.user_id}"}, "body": body}
-
-
-def _page(found: list[User], limit: int) -> UserPage:
-    shown = found[:limit]
-    following = cursor("name", shown[-1].name.lower(), shown[-1].user_id) if len(found) > limit else None
-    return UserPage(items=[UserOut.of(each) for each in shown], next=following)

@@ -179,7 +179,7 @@ class Editor:
         back: str = "",
     ) -> Response:
         draft, unread = read(typed)
-        active, now = await self.certificates.page(who, state="active", limit=200, after=None), self.clock.now()
+        active, now = await self.certificates.active(who), self.clock.now()
         media = (await self.jobs.tenant(who)).media_types
         return render(
             request,

@@ -5,7 +5,6 @@ import hashlib
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -62,7 +61,7 @@ async def job_list(access: Access, jobs: Jobs, around: Surroundings, clock: Cloc
     return render(
         request,
         "jobs.html",
-        rows=[Row.of(view, now, denied) for view in page.views],
+        rows=[Row.of(view, now, denied) for view in page.items],
         heads=lists.heads(request, COLUMNS, query.sort),
         choices=CHOICES,
         states=STATES,
@@ -157,7 +156,4 @@ def _query(request: Request) -> JobQuery:
         "last_run_from": lists.day(request.query_params.get("ran", "")),
         "next_run_until": lists.day(request.query_params.get("due", ""), after=True),
     }
-    try:
-        return JobQuery.model_validate({name: value for name, value in wanted.items() if value})
-    except ValidationError:
-        raise Problem(422, "invalid", "This list cannot be filtered or sorted like that.") from None
+    return lists.query_of(JobQuery, wanted)

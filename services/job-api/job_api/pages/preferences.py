@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -13,24 +13,16 @@ from job_api.api.roles import ADMINS, READERS, WRITERS
 from job_api.errors import Fault, Invalid, Refused
 from job_api.pages.forms import Form, form_of
 from job_api.pages.notices import done
+from job_api.pages.people_lists import ROLE_WORDS, certificates_shown, keys_shown
 from job_api.pages.rendering import ANYBODY, render, visitor
-from job_api.pages.surroundings import WARN_FROM, ends_in_words, warnings_of
+from job_api.pages.surroundings import warnings_of
 from job_api.service import Access, Certificates, Users
 from job_api.service.issuing import Issued
 from job_api.store import Once
-from job_api.store.certificates import Certificate
-from job_api.store.identities import Credential
 from shared.auth import Identity
 from shared.clock import Clock
 from shared.events.values import Role
 
-ROLE_WORDS: dict[Role, str] = {
-    "admin": "Administrator: everything in the tenant",
-    "operator": "Operator: jobs, certificates and runs",
-    "downloader": "Downloader: history and files",
-    "viewer": "Viewer: looks, and downloads nothing",
-}
-SHOWN_MOST = 200
 DAYS_MOST = 3650
 
 
@@ -125,25 +117,19 @@ class Preferences:
         faults: Mapping[str, Fault] | None = None,
         typed: Mapping[str, str] | None = None,
     ) -> Response:
-        now, certificates, keys = self.clock.now(), list[Certificate](), list[Credential]()
-        if who.may(*READERS):
-            certificates = await self.certificates.page(who, state=None, limit=SHOWN_MOST, after=None)
-        if who.may(*ADMINS):
-            keys = await self.access.keys(who, limit=SHOWN_MOST, after=None)
-        active = [each for each in certificates if each.state == "active"]
+        now, sees, manages = self.clock.now(), who.may(*READERS), who.may(*ADMINS)
         return render(
             request,
             "preferences.html",
             status=422 if faults else 200,
-            certificates=[(each, _standing(each, now), ends_in_words(each.not_after, now)) for each in certificates],
-            keys=[(each, _key_standing(each, now)) for each in keys],
-            most=SHOWN_MOST,
-            warnings=warnings_of(active, now) if who.may(*READERS) else (),
+            certificates=await certificates_shown(self.certificates, who, request, now) if sees else None,
+            keys=await keys_shown(self.access, who, request, now) if manages else None,
+            warnings=warnings_of(await self.certificates.active(who), now) if sees else (),
             faults={name: _sentence(fault) for name, fault in (faults or {}).items()},
             typed={"certificate-name": "", "key-name": "", "days": "365"} | dict(typed or {}),
             roles=ROLE_WORDS,
             may_write=who.may(*WRITERS),
-            may_manage=who.may(*ADMINS),
+            may_manage=manages,
         )
 
 
@@ -159,19 +145,6 @@ def _confirm(request: Request, question: str, consequence: str, words: str) -> R
         back="/preferences",
         fields=(),
     )
-
-
-def _standing(certificate: Certificate, now: datetime) -> str:
-    if certificate.state == "retired":
-        return "retired"
-    left = certificate.not_after - now
-    return "expired" if left <= timedelta(0) else "soon" if left < WARN_FROM else "active"
-
-
-def _key_standing(key: Credential, now: datetime) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
 
 
 def _lasting(form: Form) -> timedelta | None:

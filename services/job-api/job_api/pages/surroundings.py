@@ -45,8 +45,7 @@ class Surroundings:
 
     async def warnings(self, who: Identity) -> list[str]:
         """Return what must be done about the certificates, in words (C2)."""
-        active = await self._certificates.page(who, state="active", limit=200, after=None)
-        return warnings_of(active, self._certificates.now())
+        return warnings_of(await self._certificates.active(who), self._certificates.now())
 
 
 def warnings_of(active: list[Certificate], now: datetime) -> list[str]:

@@ -8,13 +8,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.api.requests import LIMIT, cursor, place
 from job_api.api.roles import ADMINS
 from job_api.errors import Invalid, Refused
-from job_api.pages import lists
 from job_api.pages.forms import Form, form_of
 from job_api.pages.notices import done
-from job_api.pages.preferences import ROLE_WORDS
+from job_api.pages.people_lists import ROLE_WORDS, users_shown
 from job_api.pages.rendering import render, visitor
 from job_api.service import Access
 from job_api.service import Users as Service
@@ -96,17 +94,11 @@ class Users:
     async def _page(
         self, request: Request, who: Identity, *, faults: Mapping[str, str] | None = None, typed: Form | None = None
     ) -> Response:
-        after = place(request.query_params.get("cursor"), "name", instant=False)
-        found = await self.users.page(who, limit=LIMIT + 1, after=after)
-        shown = found[:LIMIT]
-        following = cursor("name", shown[-1].name.lower(), shown[-1].user_id) if len(found) > LIMIT else None
         return render(
             request,
             "users.html",
             status=422 if faults else 200,
-            users=shown,
-            first=lists.link(request, cursor=None) if after else None,
-            following=lists.link(request, cursor=following) if following else None,
+            users=await users_shown(self.users, who, request),
             faults=faults or {},
             name=typed.get("name") if typed else "",
             chosen=_roles(typed) if typed else (),

@@ -15,6 +15,7 @@ from job_api.service.recognition import Recognition
 from job_api.store import EVERYBODY, Actor, Change, Database, Once, identities
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, Tenant, User
+from job_api.store.listing import Page, Wish
 from shared.auth import Identity, Token
 from shared.clock import Clock
 from shared.events.values import Role
@@ -69,10 +70,14 @@ class Access:
             answer = await change.once(once, make)
         return answer if issued is None else render(issued, str(issued.token))
 
-    async def keys(self, who: Identity, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Credential]:
-        """Return the tenant's API keys, newest first."""
+    async def keys(self, who: Identity, wish: Wish) -> Page[Credential]:
+        """Return a page of the tenant's API keys."""
         async with self._database.looking(who.tenant_id) as database:
-            return await identities.keys(database, who.tenant_id, limit=limit, after=after)
+            return await identities.keys(database, who.tenant_id, wish, self._clock.now())
+
+    def now(self) -> datetime:
+        """Return the instant that the states of keys are judged at."""
+        return self._clock.now()
 
     async def revoke_key(self, who: Identity, identity_id: UUID) -> None:
         """End an API key; again changes nothing. Raises NotFound."""

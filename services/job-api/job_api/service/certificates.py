@@ -10,10 +10,13 @@ from job_api.domain.drafts import TITLE_MOST
 from job_api.errors import Fault, Invalid, Refused
 from job_api.store import Actor, Change, Database, Once
 from job_api.store import certificates as store
-from job_api.store.certificates import Certificate, State
+from job_api.store.certificates import Certificate
 from job_api.store.change import Answer
+from job_api.store.listing import Page, Wish
 from shared.auth import Identity
 from shared.clock import Clock
+
+_ACTIVE = Wish(sort="created_at", descending=True, filters={"state": "active"}, limit=200)
 
 
 class Certificates:
@@ -45,12 +48,14 @@ class Certificates:
         async with self._database.looking(who.tenant_id) as database:
             return await store.find(database, who.tenant_id, certificate_id)
 
-    async def page(
-        self, who: Identity, *, state: State | None, limit: int, after: tuple[datetime, UUID] | None
-    ) -> list[Certificate]:
-        """Return certificates, newest first."""
+    async def page(self, who: Identity, wish: Wish) -> Page[Certificate]:
+        """Return a page of certificates."""
         async with self._database.looking(who.tenant_id) as database:
-            return await store.page(database, who.tenant_id, state=state, limit=limit, after=after)
+            return await store.page(database, who.tenant_id, wish)
+
+    async def active(self, who: Identity) -> list[Certificate]:
+        """Return those that are not retired, newest first, 200 at most."""
+        return (await self.page(who, _ACTIVE)).items
 
     def now(self) -> datetime:
         """Return the instant that validity is judged at."""

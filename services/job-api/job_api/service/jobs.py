@@ -11,10 +11,11 @@ from job_api.domain import Command, Draft, Job, ScheduleDraft, created, edited, 
 from job_api.domain.drafts import Settled
 from job_api.domain.schedules import schedule_faults, settled_schedule
 from job_api.errors import Invalid, LostUpdate
-from job_api.store import Actor, Change, Database, JobView, Once, jobs, listing
+from job_api.store import Actor, Change, Database, JobView, Once, job_list, jobs
 from job_api.store.change import Answer
 from job_api.store.identities import Tenant, tenant
 from job_api.store.known import KnownJobs
+from job_api.store.listing import Page, Wish
 from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
@@ -120,10 +121,10 @@ class Jobs:
         async with self._database.blind() as database:
             return await self._known.view(database, who.tenant_id, job_id)
 
-    async def page(self, who: Identity, wish: listing.Wish) -> listing.Page:
+    async def page(self, who: Identity, wish: Wish) -> Page[JobView]:
         """Return a page of jobs."""
         async with self._database.blind() as database:
-            return await listing.page(database, who.tenant_id, wish, self._known)
+            return await job_list.page(database, who.tenant_id, wish, self._known)
 
     async def check(self, who: Identity, draft: Draft) -> Settled:
         """Return what a job made of the draft would hold, without making it. Raises Invalid or Refused."""

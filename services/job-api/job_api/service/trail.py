@@ -1,7 +1,8 @@
 """Reading the audit trail (U5)."""
 
 from job_api.store import Database, trail
-from job_api.store.trail import Entry, Wanted
+from job_api.store.listing import Page, Wish
+from job_api.store.trail import Entry
 from shared.auth import Identity
 
 
@@ -11,7 +12,7 @@ class Trail:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, who: Identity, wanted: Wanted) -> list[Entry]:
-        """Return entries, newest first."""
+    async def page(self, who: Identity, wish: Wish) -> Page[Entry]:
+        """Return a page of entries."""
         async with self._database.looking(who.tenant_id) as database:
-            return await trail.page(database, who.tenant_id, wanted)
+            return await trail.page(database, who.tenant_id, wish)

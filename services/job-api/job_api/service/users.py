@@ -13,6 +13,7 @@ from job_api.service.subjects import standing
 from job_api.store import Actor, Change, Database, Once, identities
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, User
+from job_api.store.listing import Page, Wish
 from shared.auth import Identity
 from shared.clock import Clock
 from shared.events.values import Role
@@ -114,10 +115,10 @@ class Users:
         async with self._database.looking(who.tenant_id) as database:
             return await identities.user(database, who.tenant_id, user_id)
 
-    async def page(self, who: Identity, *, limit: int, after: tuple[str, UUID] | None) -> list[User]:
-        """Return users, by name."""
+    async def page(self, who: Identity, wish: Wish) -> Page[User]:
+        """Return a page of users."""
         async with self._database.looking(who.tenant_id) as database:
-            return await identities.users(database, who.tenant_id, limit=limit, after=after)
+            return await identities.users(database, who.tenant_id, wish)
 
 
 async def _insert(change: Change, new: User) -> User:

@@ -42,12 +42,20 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
 FROM identity WHERE identity_id = $1;
 
--- keys: a page of a tenant's API keys, newest first
-SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
-FROM identity
-WHERE tenant_id = $1 AND kind = 'api-key' AND ($2::timestamptz IS NULL OR (created_at, identity_id) < ($2, $3))
-ORDER BY created_at DESC, identity_id DESC
-LIMIT $4;
+-- keys: a page of a tenant's API keys, each with its state as of $2; filters and order are put in from a fixed choice
+SELECT key.*, {sort}::text AS sorted_by
+FROM (
+    SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version,
+        CASE
+            WHEN revoked_at IS NOT NULL THEN 'revoked'
+            WHEN expires_at <= $2::timestamptz THEN 'expired'
+            ELSE 'active'
+        END AS state
+    FROM identity WHERE kind = 'api-key'
+) AS key
+WHERE tenant_id = $1 {conditions}
+ORDER BY {sort} {direction}, identity_id {direction}
+LIMIT {limit};
 
 -- revoke_identity: end a key or session; returns it unless it was revoked before
 UPDATE identity SET revoked_at = $3, version = version + 1
@@ -81,14 +89,13 @@ FROM unnest(ARRAY[0, 1, 7, 30]) AS days
     LEFT JOIN certificate ON state = 'active' AND not_after <= $1::timestamptz + make_interval(days => days)
 GROUP BY days;
 
--- certificates: a page of a tenant's certificates, newest first
+-- certificates: a page of a tenant's certificates; filters and order are put in from a fixed choice
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
-    created_at, retired_at
+    created_at, retired_at, {sort}::text AS sorted_by
 FROM certificate
-WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2)
-    AND ($3::timestamptz IS NULL OR (created_at, certificate_id) < ($3, $4))
-ORDER BY created_at DESC, certificate_id DESC
-LIMIT $5;
+WHERE tenant_id = $1 {conditions}
+ORDER BY {sort} {direction}, certificate_id {direction}
+LIMIT {limit};
 
 -- context: what jobs must know of a tenant, once for each of its certificates
 SELECT tenant.source_tenant, tenant.media_types, certificate_id, certificate.name, state, not_before, not_after
@@ -264,12 +271,12 @@ UPDATE throttle SET tokens = tokens + 1 WHERE key = $1;
 -- forget_buckets: drop buckets that have been full for long
 DELETE FROM throttle WHERE at < $1;
 
--- users: a page of a tenant's users, by name
-SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
+-- users: a page of a tenant's users; filters and order are put in from a fixed choice
+SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer, {sort}::text AS sorted_by
 FROM app_user
-WHERE tenant_id = $1 AND ($2::text IS NULL OR (lower(name), user_id) > ($2, $3))
-ORDER BY lower(name), user_id
-LIMIT $4;
+WHERE tenant_id = $1 {conditions}
+ORDER BY {sort} {direction}, user_id {direction}
+LIMIT {limit};
 
 -- user: one user of a tenant
 SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
@@ -301,14 +308,12 @@ WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND (kind = 'sessio
     AND identity_id IS DISTINCT FROM $5::uuid
 RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
 
--- audit: a page of a tenant's audit trail, newest first
-SELECT audit_id, at, actor_id, actor_name, action, object_kind, object_id, before, after
+-- audit: a page of a tenant's audit trail; filters and order are put in from a fixed choice
+SELECT audit_id, at, actor_id, actor_name, action, object_kind, object_id, before, after, {sort}::text AS sorted_by
 FROM audit
-WHERE tenant_id = $1 AND ($2::bigint IS NULL OR audit_id < $2)
-    AND ($3::text IS NULL OR action = $3) AND ($4::text IS NULL OR object_kind = $4)
-    AND ($5::uuid IS NULL OR object_id = $5) AND ($6::uuid IS NULL OR actor_id = $6)
-ORDER BY audit_id DESC
-LIMIT $7;
+WHERE tenant_id = $1 {conditions}
+ORDER BY {sort} {direction}, audit_id {direction}
+LIMIT {limit};
 
 -- every_job: jobs of all tenants from an id on, kept as they are until the transaction ends
 SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,

@@ -154,9 +154,15 @@ CREATE TABLE audit (
     object_kind text NOT NULL,
     object_id uuid NOT NULL,
     before jsonb,
-    after jsonb
+    after jsonb,
+    actor_key text NOT NULL GENERATED ALWAYS AS (lower(actor_name)) STORED
 );
-CREATE INDEX audit_listed ON audit (tenant_id, audit_id DESC);
+-- As of jobs: one for each order of the list.
+CREATE INDEX audit_by_at ON audit (tenant_id, at, audit_id);
+CREATE INDEX audit_by_actor ON audit (tenant_id, actor_key, audit_id);
+CREATE INDEX audit_by_action ON audit (tenant_id, action, audit_id);
+CREATE INDEX audit_by_kind ON audit (tenant_id, object_kind, audit_id);
+CREATE INDEX audit_by_object_id ON audit (tenant_id, object_id, audit_id);
 
 -- What was answered to an Idempotency-Key, so that the same request sent again gets the same answer.
 CREATE TABLE idempotency (

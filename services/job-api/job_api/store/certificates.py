@@ -6,7 +6,9 @@ from typing import Literal
 from uuid import UUID
 
 from job_api.errors import NotFound
-from job_api.store.database import SQL
+from job_api.store.database import SQL, taken
+from job_api.store.listing import Page, Wish
+from job_api.store.lists import CERTIFICATES
 from shared.events import CertificateSaved
 from shared.postgres import Connection, Record
 
@@ -78,13 +80,9 @@ async def like(database: Connection, new: Certificate) -> Certificate | None:
     return _certificate(row) if row is not None else None
 
 
-async def page(
-    database: Connection, tenant_id: UUID, *, state: State | None, limit: int, after: tuple[datetime, UUID] | None
-) -> list[Certificate]:
-    """Return a tenant's certificates, newest first."""
-    at, certificate_id = after or (None, None)
-    rows = await database.fetch(SQL["certificates"], tenant_id, state, at, certificate_id, limit)
-    return [_certificate(row) for row in rows]
+async def page(database: Connection, tenant_id: UUID, wish: Wish) -> Page[Certificate]:
+    """Return a page of a tenant's certificates."""
+    return (await CERTIFICATES.page(database, tenant_id, wish)).of(_certificate)
 
 
 async def retire(database: Connection, tenant_id: UUID, certificate_id: UUID, at: datetime) -> Certificate | None:
@@ -94,4 +92,4 @@ async def retire(database: Connection, tenant_id: UUID, certificate_id: UUID, at
 
 
 def _certificate(row: Record) -> Certificate:
-    return Certificate(**row)
+    return Certificate(**taken(row, Certificate))

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from dataclasses import fields
+from typing import Any, Literal
 from uuid import UUID
 
-from shared.postgres import Connection, Pool, connection, queries
+from shared.postgres import Connection, Pool, Record, connection, queries
 
 SQL = queries("job_api")
 SOURCE = "job-api"
@@ -46,6 +47,11 @@ class Database:
                     await database.execute("ROLLBACK")
                 raise
             await database.execute("COMMIT")
+
+
+def taken(row: Record, kind: type[Any]) -> dict[str, Any]:
+    """Return of a row what a dataclass has fields for."""
+    return {each.name: row[each.name] for each in fields(kind)}
 
 
 async def rescope(database: Connection, scope: Scope) -> None:

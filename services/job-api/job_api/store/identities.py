@@ -6,11 +6,15 @@ from typing import Literal
 from uuid import UUID
 
 from job_api.errors import NotFound
-from job_api.store.database import SQL
+from job_api.store.database import SQL, taken
+from job_api.store.listing import Page, Wish
+from job_api.store.lists import KEYS, USERS
 from shared.auth import Identity
 from shared.events import IdentitySaved
 from shared.events.values import Role
 from shared.postgres import Connection, Record
+
+KeyState = Literal["active", "expired", "revoked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,12 @@ class Credential:
     expires_at: datetime | None
     revoked_at: datetime | None = None
     version: int = 1
+
+    def state_at(self, now: datetime) -> KeyState:
+        """Return whether it is good to ask with; the query `keys` says the same."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
 
     def to_event(self) -> IdentitySaved:
         """Return what tells the other services of this version."""
@@ -137,10 +147,9 @@ async def user(database: Connection, tenant_id: UUID, user_id: UUID) -> User:
     return _user(row)
 
 
-async def users(database: Connection, tenant_id: UUID, *, limit: int, after: tuple[str, UUID] | None) -> list[User]:
-    """Return a tenant's users, by name."""
-    name, user_id = after or (None, None)
-    return [_user(row) for row in await database.fetch(SQL["users"], tenant_id, name, user_id, limit)]
+async def users(database: Connection, tenant_id: UUID, wish: Wish) -> Page[User]:
+    """Return a page of a tenant's users."""
+    return (await USERS.page(database, tenant_id, wish)).of(_user)
 
 
 async def locked_users(database: Connection, tenant_id: UUID) -> list[User]:
@@ -194,12 +203,9 @@ async def find(database: Connection, identity_id: UUID) -> Credential | None:
     return _credential(row) if row is not None else None
 
 
-async def keys(
-    database: Connection, tenant_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None
-) -> list[Credential]:
-    """Return a tenant's API keys, newest first."""
-    at, identity_id = after or (None, None)
-    return [_credential(row) for row in await database.fetch(SQL["keys"], tenant_id, at, identity_id, limit)]
+async def keys(database: Connection, tenant_id: UUID, wish: Wish, now: datetime) -> Page[Credential]:
+    """Return a page of a tenant's API keys, which are in their state as of now."""
+    return (await KEYS.page(database, tenant_id, wish, now)).of(_credential)
 
 
 async def revoke(database: Connection, tenant_id: UUID, identity_id: UUID, at: datetime) -> Credential | None:
@@ -213,8 +219,8 @@ def _tenant(row: Record) -> Tenant:
 
 
 def _user(row: Record) -> User:
-    return User(**{**row, "roles": tuple(row["roles"])})
+    return User(**taken(row, User) | {"roles": tuple(row["roles"])})
 
 
 def _credential(row: Record) -> Credential:
-    return Credential(**{**row, "roles": tuple(row["roles"])})
+    return Credential(**taken(row, Credential) | {"roles": tuple(row["roles"])})

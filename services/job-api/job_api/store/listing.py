@@ -1,83 +1,83 @@
-"""The list of jobs: filter, sort and page by what it shows; a page costs the same at any depth."""
+"""How every list is filtered, sorted and paged by what it shows (J11); what that is, `lists` says for each."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from job_api.store.database import SQL
-from job_api.store.jobs import JobView, run_of
-from job_api.store.known import KnownJobs
-from shared.postgres import Connection
+from shared.postgres import Connection, Record
 
-# Column and the type that a cursor's text is read back as; each has an index (tenant_id, column, job_id).
-SORTS = {
-    "created_at": ("job.created_at", "timestamptz"),
-    "title": ("job.title_key", "text"),
-    "source": ("job.source", "text"),
-    "type": ("job.type", "text"),
-    "schedule": ("job.schedule_kind", "text"),
-    "state": ("job.state", "text"),
-    "status": ("job.status", "text"),
-    "last_run": ("job.last_run_key", "timestamptz"),
-    "next_run": ("job.next_run_key", "timestamptz"),
-}
-_FILTERS = {
-    "state": "job.state = {}",
-    "status": "job.status = {}",
-    "type": "job.type = {}",
-    "source": "job.source = {}",
-    "schedule": "job.schedule_kind = {}",
-    "last_run_from": "job.last_run_key >= ({})::timestamptz",
-    "next_run_until": "job.next_run_key < ({})::timestamptz",
-    "search": "position(lower({}) IN lower(job.title || ' ' || job.description)) > 0",
-}
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+Kind = Literal["text", "timestamptz", "integer", "bigint", "uuid"]
+Place = tuple[str, str]
+"""Where a page ends: what its last row is sorted by, and that row's id, both as PostgreSQL writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody wants to see of the jobs; `after` is the sort value and id that the page before ended with."""
+    """What somebody wants to see of a list; `after` is the place that the page before ended at."""
 
     sort: str
     descending: bool
-    filters: dict[str, str]
+    filters: Mapping[str, str]
     limit: int
-    after: tuple[str, UUID] | None = None
+    after: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page of jobs, and where the next begins, if there is one."""
+class Page(Generic[Item]):
+    """One page of a list, and the place that the next begins after, if there is one."""
 
-    views: list[JobView]
-    after: tuple[str, UUID] | None
+    items: list[Item]
+    after: Place | None
+
+    def of(self, read: Callable[[Item], Other]) -> "Page[Other]":
+        """Return the same page of what its items are read as."""
+        return Page([read(each) for each in self.items], self.after)
 
 
-async def page(database: Connection, tenant_id: UUID, wish: Wish, known: KnownJobs) -> Page:
-    """Return a page of a tenant's jobs, over a connection that has no scope yet."""
-    column, kind = SORTS[wish.sort]
-    values: list[Any] = [tenant_id]
-    conditions = []
-    for name, value in wish.filters.items():
-        values.append(value)
-        conditions.append(_FILTERS[name].format(f"${len(values)}::text"))
-    if wish.after is not None:
-        values += wish.after
-        where = f"(${len(values) - 1}::text::{kind}, ${len(values)}::uuid)"
-        conditions.append(f"({column}, job.job_id) {'<' if wish.descending else '>'} {where}")
-    statement = SQL["jobs"].format(
-        sort=column,
-        # In the text, so that a plan that is kept knows how few rows are wanted.
-        limit=int(wish.limit) + 1,
-        direction="DESC" if wish.descending else "ASC",
-        conditions="".join(f" AND {condition}" for condition in conditions),
-    )
-    rows = await database.fetch(statement, *values)
-    shown = rows[: wish.limit]
-    more = (shown[-1]["sorted_by"], shown[-1]["job_id"]) if len(rows) > len(shown) else None
-    jobs = await known.of(database, tenant_id, shown)
-    views = [
-        JobView(job, run_of(row), row["last_run_at"], row["next_run_at"])
-        for row in shown
-        if (job := jobs.get(row["job_id"])) is not None
-    ]
-    return Page(views, more)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A list: its query, the column that tells its rows apart, what it is sorted by, and what it is filtered by.
+
+    With a column to sort by comes the type that a cursor's text is read back as; in a filter, `{0}` stands for the text
+    that is asked for. All of it is SQL of ours, never anybody's input.
+    """
+
+    query: str
+    key: str
+    key_kind: Kind = "uuid"
+    sorts: Mapping[str, tuple[str, Kind]]
+    filters: Mapping[str, str]
+
+    async def page(self, database: Connection, tenant_id: UUID, wish: Wish, *more: Any) -> Page[Record]:
+        """Return a page of a tenant's rows, whatever its depth; `more` are the query's values from $2 on."""
+        statement, values = self.statement(tenant_id, wish, *more)
+        rows = await database.fetch(statement, *values)
+        shown = rows[: wish.limit]
+        if len(rows) == len(shown):
+            return Page(shown, None)
+        return Page(shown, (shown[-1]["sorted_by"], str(shown[-1][self.key.rpartition(".")[2]])))
+
+    def statement(self, tenant_id: UUID, wish: Wish, *more: Any) -> tuple[str, list[Any]]:
+        """Return what reads a page, and a row more where there is another, with its values."""
+        column, kind = self.sorts[wish.sort]
+        values: list[Any] = [tenant_id, *more]
+        conditions = []
+        for name, wanted in wish.filters.items():
+            values.append(wanted)
+            conditions.append(self.filters[name].format(f"${len(values)}::text"))
+        if wish.after is not None:
+            values += wish.after
+            place = f"(${len(values) - 1}::text::{kind}, ${len(values)}::text::{self.key_kind})"
+            conditions.append(f"({column}, {self.key}) {'<' if wish.descending else '>'} {place}")
+        statement = SQL[self.query].format(
+            sort=column,
+            # In the text, so that a plan that is kept knows how few rows are wanted.
+            limit=int(wish.limit) + 1,
+            direction="DESC" if wish.descending else "ASC",
+            conditions="".join(f" AND {condition}" for condition in conditions),
+        )
+        return statement, values

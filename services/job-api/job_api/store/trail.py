@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from job_api.store.database import SQL
+from job_api.store.database import taken
+from job_api.store.listing import Page, Wish
+from job_api.store.lists import AUDIT
 from shared.postgres import Connection
 
 
@@ -24,28 +26,6 @@ class Entry:
     after: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which entries to read; `before` is the number that the page before ended with."""
-
-    limit: int
-    before: int | None = None
-    action: str | None = None
-    object_kind: str | None = None
-    object_id: UUID | None = None
-    actor_id: UUID | None = None
-
-
-async def page(database: Connection, tenant_id: UUID, wanted: Wanted) -> list[Entry]:
-    """Return a tenant's entries, newest first."""
-    rows = await database.fetch(
-        SQL["audit"],
-        tenant_id,
-        wanted.before,
-        wanted.action,
-        wanted.object_kind,
-        wanted.object_id,
-        wanted.actor_id,
-        wanted.limit,
-    )
-    return [Entry(**row) for row in rows]
+async def page(database: Connection, tenant_id: UUID, wish: Wish) -> Page[Entry]:
+    """Return a page of a tenant's entries."""
+    return (await AUDIT.page(database, tenant_id, wish)).of(lambda row: Entry(**taken(row, Entry)))
