@@ -164,6 +164,39 @@ async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_ou
     await expect(page.locator("#fault-roles")).to_contain_text("This is the last administrator")
 
 
+async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_in_with_it(
+    site: Site, open_page: Door
+) -> None:
+    tenant = await site.tenant()
+    body = {"name": "ben", "password": PASSWORD, "roles": ["viewer"]}
+    assert (await tenant.client.post("/api/v1/users", json=body)).status_code == 201
+    ben, page = await open_page(None), await open_page(tenant)
+
+    async def log_in(password: str) -> None:
+        await ben.goto("/login?next=/preferences")
+        for label, words in (("User name", "ben"), ("Tenant", tenant.name), ("Password", password)):
+            await ben.get_by_label(label).fill(words)
+        await ben.keyboard.press("Enter")
+
+    await log_in(PASSWORD)
+    await expect(ben.get_by_role("heading", name="Preferences")).to_be_visible()
+    await page.goto("/users")
+    await page.get_by_role("link", name="Change ben").click()
+    await page.get_by_label("New password").fill("short")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#fault-password")).to_contain_text("10 characters or more")
+    await page.get_by_label("New password").fill("set by somebody else")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_contain_text("The user is saved.")
+    await expect(page.get_by_role("row").filter(has_text="ben")).to_contain_text("viewer")
+    await ben.reload()
+    await expect(ben.get_by_role("heading", name="Log in")).to_be_visible()
+    await log_in(PASSWORD)
+    await expect(ben.get_by_role("alert")).to_contain_text("wrong")
+    await log_in("set by somebody else")
+    await expect(ben.get_by_role("heading", name="Preferences")).to_be_visible()
+
+
 @pytest.mark.parametrize("role", ["operator", "downloader", "viewer"])
 async def test_U2_users_are_the_administrators_business(site: Site, open_page: Door, role: Role) -> None:
     tenant = await site.tenant()

@@ -1,7 +1,8 @@
 """History and the details of a run, as somebody reads and uses them in a browser."""
 
 from datetime import timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -199,6 +200,48 @@ async def test_H2_a_run_leads_to_its_files_and_its_settings_to_a_new_job(
     await page.get_by_role("checkbox", name="Choose the run of Contacts to CRM").check()
     await page.get_by_role("button", name="Clone settings").click()
     await page.wait_for_url(f"**/jobs/new?run={stories['contacts'].run_id}")
+
+
+async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_job(
+    open_page: Door, site: Site, tenant: Tenant
+) -> None:
+    settings: dict[str, Any] = {
+        "media_types": ("email", "chat"),
+        "timeframe": events.Timeframe(kind="last", count=7, unit="days"),
+        "split_size": 1 << 29,
+        "certificates": (UUID(tenant.certificate),),
+        "compression": "small",
+        "cipher": "aes-256-gcm",
+        "attempts": 3,
+    }
+    run = finished(story_of(tenant, "Frozen", **settings))
+    await told(site, tenant, run)
+    before = {job["id"] for job in (await tenant.client.get("/api/v1/jobs")).json()["items"]}
+    page = await open_page(tenant)
+    await page.goto(f"/runs/{run.run_id}")
+    await page.get_by_role("button", name="Clone settings").click()
+    await page.wait_for_url(f"**/jobs/new?run={run.run_id}")
+    await expect(page.get_by_label("Title")).to_have_value("Frozen")
+    for label in ("E-mail", "Chat", "Immediately", "Once", "The time before each slot", "Data protection officer"):
+        await expect(page.get_by_label(label, exact=False)).to_be_checked()
+    await expect(page.get_by_label("Voice")).not_to_be_checked()
+    for name, value in {"last_count": "7", "last_unit": "days", "split_number": "512", "split_unit": "MiB"}.items():
+        await expect(page.locator(f"#{name}")).to_have_value(value)
+    for name, value in {"compression": "small", "cipher": "aes-256-gcm", "attempts": "3"}.items():
+        await expect(page.locator(f"#{name}")).to_have_value(value)
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_have_text("The job is saved.")
+    jobs = (await tenant.client.get("/api/v1/jobs")).json()["items"]
+    (made,) = [job for job in jobs if job["id"] not in before]
+    assert made["id"] != str(run.job_id)
+    kept = {name: made[name] for name in settings if name not in {"timeframe", "media_types", "certificates"}}
+    assert kept == {name: settings[name] for name in kept}
+    assert (made["title"], made["media_types"], made["certificates"]) == (
+        "Frozen",
+        ["email", "chat"],
+        [tenant.certificate],
+    )
+    assert (made["timeframe"]["count"], made["timeframe"]["unit"], made["schedule"]["kind"]) == (7, "days", "once")
 
 
 async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
