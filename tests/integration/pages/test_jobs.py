@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +20,16 @@ from tests.support.wait import eventually
 async def running(site: Site, tenant: Tenant, job: dict[str, Any], *, progress: float = 0.4) -> UUID:
     """Have a run of a job in progress, as the other services would tell it."""
     story = Story(job, tenant.tenant_id, SystemClock().now() - timedelta(minutes=1))
-    await site.system.publish(story.triggered(), story.queued(), story.started(), story.estimated(progress))
 
-    async def shown() -> bool:
+    async def shown(name: str, value: object) -> bool:
         latest = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"]
-        return latest is not None and latest["progress"] == progress
+        return latest is not None and latest[name] == value
 
-    await eventually(shown)
+    await site.system.publish(story.triggered(), story.queued(), story.started())
+    # Estimates are another topic, and one that comes before the run waits loses its time left when it does.
+    await eventually(partial(shown, "state", "running"))
+    await site.system.publish(story.estimated(progress))
+    await eventually(partial(shown, "progress", progress))
     return story.run_id
 
 
