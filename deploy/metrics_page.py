@@ -28,7 +28,8 @@ No label ever holds the id of a job, a run, a tenant or a person: the number of 
 
 LABELS = {
     "class": "`transient` (another attempt may help) or `permanent`",
-    "code": "codes of a run's failure: those of the exporter's errors, listed in `exporter/errors.py`",
+    "code": "codes of a failed attempt: those of `exporter/export_errors.py` and `exporter/certificates.py`, "
+    "`worker-died`, `internal`",
     "days": "`0`, `1`, `7`, `30`",
     "difference": "how ledger and schedule differ: the auditor's fixed list",
     "fate": "`triggered`, `skipped`",
@@ -44,7 +45,6 @@ LABELS = {
     "state": "states in which a run ends",
     "status": "HTTP status codes",
     "topic": "the topics of `shared/topics.py`",
-    "type": "types of exports: `interaction`, `contact`",
     "way": "who makes the records' JSON: `native` (the exporter) or `server` (the source)",
     "what": "what was taken over: `run` or `slice`",
 }
