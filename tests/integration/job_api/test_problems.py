@@ -22,7 +22,9 @@ from tests.integration.job_api.world import HOURLY, NOW, ONCE_LATER, ONCE_NOW, T
 from tests.support.issuer import running_issuer
 
 PAGE = Path(__file__).parents[3] / "services" / "job-api" / "PROBLEMS.md"
-LISTED = {name: int(status) for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", PAGE.read_text(), re.M)}
+# What comes behind is history's, and its own test's.
+OURS = PAGE.read_text(encoding="utf-8").partition("\n## ")[0]
+LISTED = {name: int(status) for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", OURS, re.M)}
 Scenario = Callable[[World, Tenant], Awaitable[httpx.Response]]
 ANY = {"If-Match": "*"}
 

@@ -1,5 +1,7 @@
 """I1: history's OpenAPI document: an id, words, examples that fit, and errors for every operation."""
 
+import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -63,3 +65,19 @@ def test_I1_every_operation_has_words_errors_and_examples_that_fit(operation: di
 
 def test_I1_the_request_s_body_has_an_example() -> None:
     assert DOCUMENT["components"]["schemas"]["Retention"]["examples"] == [{"days": 30}]
+
+
+def test_I2_the_page_of_problems_lists_what_history_says_with_its_status() -> None:
+    services = Path(__file__).parents[3] / "services"
+    page = (services / "job-api/PROBLEMS.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (services / "history").rglob("*.py"))
+    written = set(re.findall(r"Problem\(\s*(\d{3}), f?\"([a-z-]+)", code)) - {("410", "artifact-")}
+    states = DOCUMENT["components"]["schemas"]["Artifact"]["properties"]["state"]["enum"]
+    written |= {("410", f"artifact-{state}") for state in states if state != "available"}
+    assert written <= listed(page)
+    assert listed(page.partition("## Of runs and files")[2]) <= written
+
+
+def listed(page: str) -> set[tuple[str, str]]:
+    """Return status and name of each problem that a page lists."""
+    return {(status, name) for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", page, re.MULTILINE)}
