@@ -9,7 +9,7 @@ import uvloop
 
 from shared.errors import SluiceError
 from shared.observe import set_up_logs
-from shared.postgres import migrate
+from shared.postgres import migrate, require_schema
 from shared.settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -32,11 +32,12 @@ def main(
         settings = settings_class.load()
         set_up_logs(level=settings.log_level, form=settings.log_format, service=f"{package}:{command}")
         uvloop.run(
-            _awaited(migrate(settings.postgres, package) if command == "migrate" else processes[command](settings))
+            migrate(settings.postgres, package) if command == "migrate" else _run(package, processes[command], settings)
         )
     except SluiceError as error:
         sys.exit(f"{parser.prog} {command}: {error}")
 
 
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
+async def _run(package: str, process: Callable[[S], Awaitable[None]], settings: S) -> None:
+    await require_schema(settings.postgres, package)
+    await process(settings)

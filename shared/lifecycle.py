@@ -21,9 +21,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from shared.errors import SluiceError
+from shared.errors import InvalidSettings, SluiceError
 from shared.observe import exposition, logger
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, variable_name
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
@@ -99,22 +99,13 @@ async def run(
 ) -> None:
     """Run all loops and the HTTP server until SIGTERM or SIGINT, then let each finish what it holds.
 
-    Raises LoopFailed when one ends by itself, after stopping the others.
+    Raises LoopFailed when one ends by itself, after stopping the others, and InvalidSettings for a port that is taken
+    or a certificate that is no use.
     """
     stopping = health.stopping
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=5,
-            ssl_certfile=settings.http_tls_cert_file,
-            ssl_keyfile=settings.http_tls_key_file,
-        )
-    )
-    listener = socket.create_server((settings.http_host, settings.http_port), reuse_port=False, backlog=512)
+    server, listener = _Server(_served(app, settings)), _listener(settings)
     log.info("started", host=settings.http_host, port=listener.getsockname()[1], loops=sorted(loops))
     tasks = [asyncio.create_task(_guarded(name, loop, stopping), name=name) for name, loop in loops.items()]
     web = asyncio.create_task(server.serve([listener]), name="http")
@@ -128,6 +119,38 @@ async def run(
     log.info("stopped", after_seconds=round(time.monotonic() - began, 1), failures=failures)
     if failures:
         raise LoopFailed("; ".join(failures))
+
+
+def _served(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=settings.http_tls_cert_file,
+        ssl_keyfile=settings.http_tls_key_file,
+        # Sessions' cookies and the limits of logins rest on what they say.
+        forwarded_allow_ips=settings.proxies,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        files = f"{settings.http_tls_cert_file}, {settings.http_tls_key_file}"
+        raise InvalidSettings(
+            f"{variable_name('http_tls_cert_file', settings.service)}, _KEY_FILE ({files}): {error}"
+        ) from None
+    return config
+
+
+def _listener(settings: ServiceSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.http_host, settings.http_port), reuse_port=False, backlog=512)
+    except OSError as error:
+        host, port = (variable_name(field, settings.service) for field in ("http_host", "http_port"))
+        raise InvalidSettings(
+            f"cannot serve on {settings.http_host}:{settings.http_port} ({error.strerror}); "
+            f"give another {port} (0 takes a free one) or {host}"
+        ) from None
 
 
 async def _guarded(name: str, loop: Loop, stopping: asyncio.Event) -> None:

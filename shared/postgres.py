@@ -12,8 +12,9 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pogo_core.util import migrate as pogo
+from pogo_core.util import sql as pogo_sql
 
-from shared.errors import TransientError
+from shared.errors import SluiceError, TransientError
 
 Record: TypeAlias = asyncpg.Record
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -33,7 +34,6 @@ _PASSING = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.QueryCanceledError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.LockNotAvailableError,
     asyncpg.InternalClientError,
 )
@@ -44,6 +44,10 @@ _MIGRATION_LOCK = 0x51_01_CE
 
 class PostgresUnavailable(TransientError):
     """PostgreSQL is away or gave up on this attempt."""
+
+
+class PostgresRefused(SluiceError):
+    """PostgreSQL is there and does not let us in, or is not prepared for us: the message says what mends it."""
 
 
 @contextmanager
@@ -59,16 +63,40 @@ def passing_errors() -> Iterator[None]:
         raise PostgresUnavailable(f"PostgreSQL: {error}") from error
 
 
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Turn what goes wrong with a connection that is opened into PostgresUnavailable or PostgresRefused."""
+    try:
+        with passing_errors():
+            yield
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InsufficientPrivilegeError,
+    ) as error:
+        raise PostgresRefused(
+            f"PostgreSQL refuses: {error}. Look at user, password and database in the address (DSN); "
+            "`python -m shared.provision` makes roles and sets passwords."
+        ) from error
+    except (asyncpg.ClientConfigurationError, ValueError):
+        # The driver's own words repeat parts of the address, and so perhaps the password.
+        raise PostgresRefused(
+            "PostgreSQL's address (DSN) is not understood; the form is postgresql://user:password@host:port/database."
+        ) from None
+
+
 @asynccontextmanager
 async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | None = None) -> AsyncIterator[Pool]:
-    """Open a pool of at most `size` connections that PostgreSQL shows as `name`. Raises PostgresUnavailable.
+    """Open a pool of at most `size` connections that PostgreSQL shows as `name`.
+
+    Raises PostgresUnavailable or PostgresRefused.
 
     A process that stalls or vanishes within a transaction keeps its locks; after `idle_limit` PostgreSQL ends that.
     """
     settings = {"application_name": name, "timezone": "UTC"}
     if idle_limit is not None:
         settings["idle_in_transaction_session_timeout"] = f"{idle_limit.total_seconds() * 1000:.0f}ms"
-    with passing_errors():
+    with connecting():
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -129,16 +157,43 @@ def parse_queries(text: str) -> dict[str, str]:
 
 
 async def migrate(dsn: str, package: str) -> None:
-    """Bring a service's schema up to date from its `sql/migrations`; safe when run twice at once."""
-    with passing_errors():
+    """Bring a service's schema up to date from its `sql/migrations`; safe when run twice at once.
+
+    Raises PostgresUnavailable or PostgresRefused.
+    """
+    with connecting():
         database = await asyncpg.connect(dsn)
+    with passing_errors():
         try:
             # A session lock, so that a second run waits for the first and then finds nothing to do.
             await database.execute("SELECT pg_advisory_lock($1, hashtext($2))", _MIGRATION_LOCK, package)
             with as_file(files(package).joinpath("sql", "migrations")) as folder:
                 await pogo.apply(database, folder, schema_name=package)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise PostgresRefused(
+                f"PostgreSQL refuses: {error}. Prepare the database first: python -m shared.provision"
+            ) from error
         finally:
             await database.close()
+
+
+async def require_schema(dsn: str, package: str) -> None:
+    """Raise PostgresRefused where a service's schema lacks migrations of this release; one that has more is no fault.
+
+    Raises PostgresUnavailable too.
+    """
+    with connecting():
+        database = await asyncpg.connect(dsn)
+        try:
+            applied = await pogo_sql.get_applied_migrations(database, schema_name=package)
+        except asyncpg.UndefinedTableError:
+            applied = set()
+        finally:
+            await database.close()
+    migrations = files(package).joinpath("sql", "migrations").iterdir()
+    known = {each.name.removesuffix(".sql") for each in migrations if each.name.endswith(".sql")}
+    if missing := sorted(known - applied):
+        raise PostgresRefused(f"the schema {package} lacks {', '.join(missing)}: run python -m {package} migrate")
 
 
 async def listen(dsn: str, channels: Mapping[str, Callable[[str], None]], stopping: asyncio.Event) -> None:

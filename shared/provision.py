@@ -12,7 +12,8 @@ import asyncpg
 from pogo_core.util import sql as pogo
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.errors import InvalidSettings
+from shared.errors import SluiceError
+from shared.postgres import PostgresRefused, connecting
 from shared.settings import load
 
 ROLES = ("job_api", "scheduler", "exporter", "history")
@@ -32,8 +33,12 @@ class ProvisionSettings(BaseModel):
 
 
 async def provision(settings: ProvisionSettings) -> None:
-    """Create what is missing: roles, schemas of the same names, and the table in which migrations are noted."""
-    database = await asyncpg.connect(settings.admin_dsn)
+    """Create what is missing: roles, schemas of the same names, and the table in which migrations are noted.
+
+    Raises PostgresUnavailable or PostgresRefused.
+    """
+    with connecting():
+        database = await asyncpg.connect(settings.admin_dsn)
     try:
         async with database.transaction():
             await database.execute("SELECT pg_advisory_xact_lock(hashtext('sluice provision'))")
@@ -43,6 +48,11 @@ async def provision(settings: ProvisionSettings) -> None:
             for role in ROLES:
                 await database.execute(f"GRANT SELECT, INSERT, DELETE ON public._pogo_migration TO {role}")
                 await database.execute(f"GRANT SELECT ON public._pogo_version TO {role}")
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise PostgresRefused(
+            f"PostgreSQL refuses: {error}. "
+            "SLUICE_PROVISION_ADMIN_DSN must name a role that may create roles and schemas."
+        ) from error
     finally:
         await database.close()
 
@@ -64,8 +74,8 @@ def main() -> None:
     """Provision from the environment's `SLUICE_PROVISION_*`."""
     try:
         asyncio.run(provision(load(ProvisionSettings, "PROVISION", os.environ)))
-    except InvalidSettings as error:
-        sys.exit(f"provision: {error}")
+    except SluiceError as error:
+        sys.exit(f"python -m shared.provision: {error}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Settings from the environment: one frozen class a service, anything unknown or bad refused with its name."""
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -18,6 +19,8 @@ from shared.oidc_access import OidcAccess, is_safe
 PREFIX = "SLUICE_"
 S = TypeVar("S", bound=BaseModel)
 SERVICES = ("JOB_API", "SCHEDULER", "EXPORTER", "HISTORY", "PROVISION")
+_COMMAND_LINE = {"SLUICE_URL", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE"}
+"""Those of the `sluice` command, which may stand in the shell that a process is started from."""
 
 
 class KafkaSettings(BaseModel):
@@ -146,11 +149,28 @@ class ServiceSettings(KafkaSettings):
         None, description="PEM file of the certificate to serve TLS with, and its chain"
     )
     http_tls_key_file: str | None = Field(None, description="PEM file of that certificate's key")
+    http_trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="addresses and networks of the proxies that are believed when they say where a request comes from "
+        "and that it came over TLS (X-Forwarded-For, X-Forwarded-Proto), separated by commas",
+    )
+
+    @property
+    def proxies(self) -> list[str]:
+        """The proxies that are believed, each an address or a network."""
+        return [each.strip() for each in self.http_trusted_proxies.split(",") if each.strip()]
 
     @model_validator(mode="after")
     def _http_settings_agree(self) -> Self:
         if bool(self.http_tls_cert_file) != bool(self.http_tls_key_file):
             raise ValueError("HTTP_TLS_CERT_FILE and HTTP_TLS_KEY_FILE belong together")
+        try:
+            for each in self.proxies:
+                ipaddress.ip_network(each)
+        except ValueError:
+            raise ValueError(
+                "HTTP_TRUSTED_PROXIES must be addresses and networks, as in 127.0.0.1,10.0.0.0/8"
+            ) from None
         return self
 
     @classmethod
@@ -180,7 +200,8 @@ def load(settings: type[S], service: str, environ: Mapping[str, str]) -> S:
         made = settings.model_validate(found)
     except ValidationError as error:
         variables = {field: variable for variable, field in names.items()}
-        faults += [_fault(variables, each["loc"], each["type"], each["msg"]) for each in error.errors()]
+        meanings = {field: found.description or "" for field, found in settings.model_fields.items()}
+        faults += [_fault(variables, meanings, each["loc"], each["type"], each["msg"]) for each in error.errors()]
         raise InvalidSettings("; ".join(faults)) from None
     if faults:
         raise InvalidSettings("; ".join(faults))
@@ -195,7 +216,7 @@ def variable_name(field: str, service: str) -> str:
 def _ours(environ: Mapping[str, str], service: str) -> Iterator[tuple[str, str]]:
     others = tuple(f"{PREFIX}{other}_" for other in SERVICES if other != service)
     for variable, text in sorted(environ.items()):
-        if variable.startswith(PREFIX) and not variable.startswith(others):
+        if variable.startswith(PREFIX) and not variable.startswith(others) and variable not in _COMMAND_LINE:
             yield variable, text
 
 
@@ -211,7 +232,14 @@ def _read_file(variable: str, path: str, field: str, found: dict[str, str], faul
         faults.append(f"{variable}: cannot read {path!r} ({type(error).__name__})")
 
 
-def _fault(variables: Mapping[str, str], location: tuple[int | str, ...], kind: str, message: str) -> str:
-    variable = variables.get(str(location[0]), str(location[0])) if location else "settings"
+def _fault(
+    variables: Mapping[str, str],
+    meanings: Mapping[str, str],
+    location: tuple[int | str, ...],
+    kind: str,
+    message: str,
+) -> str:
+    field = str(location[0]) if location else "settings"
+    variable = variables.get(field, field)
     # The value itself is left out: it may be a password.
-    return f"{variable} is required" if kind == "missing" else f"{variable}: {message}"
+    return f"{variable} is required ({meanings[field]})" if kind == "missing" else f"{variable}: {message}"

@@ -10,7 +10,7 @@ from shared.clock import SystemClock
 from shared.command import main
 from shared.errors import SluiceError
 from shared.lifecycle import run
-from shared.postgres import open_pool
+from shared.postgres import open_pool, require_schema
 
 
 async def serve(settings: Settings) -> None:
@@ -40,6 +40,7 @@ async def _bootstrap(settings: Settings, tenant: str, source_tenant: int, user: 
     from job_api.service import Access
     from job_api.store import Database
 
+    await require_schema(settings.postgres, "job_api")
     async with open_pool(settings.postgres, size=2, name="job-api bootstrap") as pool:
         access = Access(Database(pool), SystemClock(), Passwords())
         return await access.bootstrap(tenant=tenant, source_tenant=source_tenant, user=user)
@@ -60,6 +61,7 @@ async def _republish(settings: Settings) -> dict[str, int]:
     from job_api.republishing import republish_all
     from job_api.store import Database
 
+    await require_schema(settings.postgres, "job_api")
     async with open_pool(settings.postgres, size=2, name="job-api republish") as pool:
         return await republish_all(Database(pool), SystemClock())
 

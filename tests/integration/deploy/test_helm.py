@@ -134,6 +134,18 @@ def test_the_ingress_splits_paths_as_the_job_api_passes_them_on(values: str) -> 
 
 
 @pytest.mark.parametrize("values", SETS)
+def test_U4_the_apis_alone_believe_the_ingress_controller(values: str) -> None:
+    believing = {
+        name: environment(values, pod)[variable]
+        for name, pod in pods(values)
+        for variable in environment(values, pod)
+        if variable.endswith("_HTTP_TRUSTED_PROXIES") and "-migrate-" not in name  # which serve nothing
+    }
+    assert set(believing) == {"sluice-job-api", "sluice-history-api"}
+    assert {each.startswith("127.0.0.1,10.0.0.0/8,") for each in believing.values()} == {True}
+
+
+@pytest.mark.parametrize("values", SETS)
 def test_networks_are_closed_by_default(values: str) -> None:
     policies = {each["metadata"]["name"]: each["spec"] for each in of_kind(values, "NetworkPolicy")}
     deny = policies["sluice-deny"]

@@ -1,12 +1,17 @@
 """A process serves HTTPS with the certificate that its settings name, and HTTP no more."""
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from deploy.docker.healthcheck import address, is_alive
 from deploy.local.ports import LOOPBACK, free_port
@@ -69,3 +74,57 @@ def test_a_certificate_without_its_key_is_refused(authority: Authority) -> None:
     del given["SLUICE_SCHEDULER_HTTP_TLS_KEY_FILE"]
     with pytest.raises(InvalidSettings, match="HTTP_TLS_KEY_FILE"):
         Settings.load(given)
+
+
+async def test_a_port_that_is_taken_and_a_file_that_is_no_certificate_are_told_with_their_settings(
+    authority: Authority, tmp_path: Path
+) -> None:
+    health = Health()
+    with socket.create_server((LOOPBACK, 0)) as other:
+        given = environment(authority, other.getsockname()[1])
+        with pytest.raises(InvalidSettings, match=r"cannot serve on .*in use.*SLUICE_SCHEDULER_HTTP_PORT"):
+            await run({}, app=health_app(health), health=health, settings=Settings.load(given))
+    for bad in (tmp_path / "nowhere.pem", tmp_path / "empty.pem"):
+        (tmp_path / "empty.pem").touch()
+        given = environment(authority, 0) | {"SLUICE_SCHEDULER_HTTP_TLS_CERT_FILE": str(bad)}
+        with pytest.raises(InvalidSettings, match=f"SLUICE_SCHEDULER_HTTP_TLS_CERT_FILE, _KEY_FILE .*{bad.name}"):
+            await run({}, app=health_app(health), health=health, settings=Settings.load(given))
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"),
+    [
+        (None, {"scheme": "https", "from": "203.0.113.7"}),
+        ("10.0.0.0/8, 127.0.0.0/8", {"scheme": "https", "from": "203.0.113.7"}),
+        ("10.0.0.0/8", {"scheme": "http", "from": LOOPBACK}),
+    ],
+)
+async def test_U4_a_trusted_proxy_and_nobody_else_says_who_asks_and_that_it_was_over_tls(
+    trusted: str | None, seen: dict[str, str]
+) -> None:
+    async def told(request: Request) -> Response:
+        return JSONResponse({"scheme": request.url.scheme, "from": request.client.host if request.client else ""})
+
+    port, health = free_port(), Health()
+    given = {"SLUICE_KAFKA_BOOTSTRAP": "127.0.0.1:1", "SLUICE_SCHEDULER_POSTGRES": "postgresql://a@/b"}
+    given["SLUICE_SCHEDULER_HTTP_PORT"] = str(port)
+    if trusted is not None:
+        given["SLUICE_SCHEDULER_HTTP_TRUSTED_PROXIES"] = trusted
+    app = Starlette(routes=[Route("/", told)])
+    process = asyncio.create_task(run({}, app=app, health=health, settings=Settings.load(given)))
+    # The client's own claim stands first; the proxy adds the address that it sees.
+    forwarded = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7", "X-Forwarded-Proto": "https"}
+    try:
+        async with httpx.AsyncClient(headers=forwarded) as client:
+
+            async def answered() -> bool:
+                assert not process.done()
+                try:
+                    return bool((await client.get(f"http://{LOOPBACK}:{port}/")).json() == seen)
+                except httpx.ConnectError:
+                    return False
+
+            await eventually(answered)
+    finally:
+        health.stopping.set()
+        await process

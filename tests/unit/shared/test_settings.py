@@ -32,6 +32,7 @@ def test_reads_what_is_given_and_leaves_other_services_alone() -> None:
         ({"SLUICE_LOG_LEVEL": "loud"}, "SLUICE_LOG_LEVEL: "),
         ({"SLUICE_SCHEDULER_POSTGRES": "mysql://x"}, "SLUICE_SCHEDULER_POSTGRES: "),
         ({"SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "SLUICE_SCHEDULER_BATCH_FILE: cannot read"),
+        ({"SLUICE_SCHEDULER_HTTP_TRUSTED_PROXIES": "10.0.0.0/8,*"}, "HTTP_TRUSTED_PROXIES must be addresses"),
         ({"SLUICE_SCHEDULER_BATCH": "1", "SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "BATCH is given twice"),
     ],
 )
@@ -45,6 +46,16 @@ def test_names_every_fault_at_once() -> None:
         Settings.load({"SLUICE_SCHEDULER_BATCH": "x", "SLUICE_SCHEDULER_ODD": "1"})
     for name in ("_KAFKA_BOOTSTRAP is required", "_SCHEDULER_POSTGRES is required", "_BATCH: ", "_ODD is not"):
         assert name in str(caught.value)
+
+
+def test_what_is_required_is_named_with_its_meaning() -> None:
+    with pytest.raises(InvalidSettings, match=r"SLUICE_SCHEDULER_POSTGRES is required \(DSN of the service's own role"):
+        Settings.load({"SLUICE_KAFKA_BOOTSTRAP": "k:1"})
+
+
+def test_what_the_command_line_reads_may_stand_in_the_same_shell() -> None:
+    client = {"SLUICE_URL": "https://sluice.example", "SLUICE_TOKEN_FILE": "/key", "SLUICE_TOKEN": "slc_x"}
+    assert Settings.load({**GOOD, **client}) == Settings.load(GOOD)
 
 
 def test_a_secret_comes_from_a_file_and_never_into_an_error(tmp_path: Path) -> None:

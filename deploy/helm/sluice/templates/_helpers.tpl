@@ -90,6 +90,9 @@ SLUICE_LOG_FORMAT: {{ .root.Values.log.format | quote }}
 {{ $prefix }}HTTP_TLS_CERT_FILE: /tls/http/tls.crt
 {{ $prefix }}HTTP_TLS_KEY_FILE: /tls/http/tls.key
 {{- end }}
+{{- if and .process.api .root.Values.ingress.enabled }}
+{{ $prefix }}HTTP_TRUSTED_PROXIES: {{ prepend .root.Values.ingress.trustedProxies "127.0.0.1" | join "," | quote }}
+{{- end }}
 {{- if eq .process.package "job_api" }}
 SLUICE_JOB_API_HISTORY_URL: {{ include "sluice.scheme" .root }}://{{ include "sluice.name" .root }}-history-api:8080
 {{- if and .root.Values.tls.secret .root.Values.tls.caKey }}
