@@ -154,6 +154,12 @@ async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page:
     await page.get_by_label("Search in titles").fill("none of these")
     await page.keyboard.press("Enter")
     await page.get_by_role("link", name="Show all jobs").click()
+    for label, name in (("Last run on this day", "ran=2020-01-01"), ("Next run on this day", "due=2020-01-01")):
+        await page.get_by_label(label).fill("2020-01-01")
+        await page.wait_for_url(f"**{name}**")
+        await expect(page.get_by_text("No job fits this filter.")).to_be_visible()
+        await page.get_by_role("link", name="Show all jobs").click()
+        await expect(page.locator("tbody tr")).to_have_count(4)
     await page.goto("/jobs?sort=title&limit=3")
     await page.get_by_role("link", name="Next page").click()
     await page.wait_for_url("**cursor=**")
