@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -16,6 +18,7 @@ from job_api.errors import Invalid
 from job_api.store.listing import Kind
 
 LISTS = (JobQuery, UserQuery, KeyQuery, CertificateQuery, AuditQuery)
+README = Path(__file__).parents[3] / "services" / "job-api" / "README.md"
 ID = "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22"
 AT = "2026-11-24 10:00:00.310000+00:00"
 
@@ -26,6 +29,18 @@ def test_J11_a_list_may_be_asked_for_whatever_it_can_be_sorted_and_filtered_by(q
     columns = set(query.listing.sorts)
     assert offered == columns | {f"-{each}" for each in columns}
     assert set(query.model_fields) == set(query.listing.filters) | {"limit", "cursor", "sort"}
+
+
+@pytest.mark.parametrize("query", LISTS)
+def test_J11_the_readme_tells_all_that_a_list_is_sorted_and_filtered_by(query: type[ListQuery]) -> None:
+    row = re.search(
+        rf"^ *\| `{query.listing.query}` \|([^|]*)\|([^|]*)\|$", README.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert row is not None
+    sorts, filters = (set(re.findall(r"`([^`]+)`", cell)) for cell in row.groups())
+    both = {f"{each[:-1]}{end}" for each in filters if each.endswith("…") for end in ("from", "until")}
+    assert sorts == set(query.listing.sorts)
+    assert set(query.listing.filters) <= filters | both
 
 
 @pytest.mark.parametrize("text", ["", "plain", "no\u00a0break", "a line\u2028end", '"[\\', "\U0001f600" * 255])
