@@ -7,7 +7,7 @@ PARTS := shared services client deploy tests
 TYPED := shared services/job-api/job_api services/scheduler/scheduler services/exporter/exporter services/history/history client/sluice deploy tests
 
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 environment: ## Make .venv from requirements.lock (only when it changed)
 	@for python in python3 python3.13 python3.12 python3.11; do \
@@ -17,7 +17,7 @@ environment: ## Make .venv from requirements.lock (only when it changed)
 	done; \
 	echo "sluice: needs Python 3.11 or newer and found none; apt-get install python3.11 python3.11-venv" >&2; exit 1
 
-check: environment ## Format, lint, types, unit and contract tests: under a minute, needs nothing that runs
+check: environment ## Format, lint, types, unit and contract tests: a minute or two, needs nothing that runs
 	$(PYTHON) -m ruff format --check $(PARTS)
 	$(PYTHON) -m ruff check $(PARTS)
 	$(PYTHON) -m mypy --strict $(TYPED)

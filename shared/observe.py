@@ -39,7 +39,7 @@ AUDIT_DIFFERENCES = Counter(
 )
 RUNS_ENDED = Counter("sluice_runs_ended_total", "Runs that reached their end here, by state", ["state", "reason"])
 RUN_SECONDS = Histogram("sluice_run_seconds", "From a run's claim to its success", buckets=_LONG)
-RUNS_CLAIMED = Gauge("sluice_runs_claimed", "Runs that this exporter holds under a lease")
+RUNS_CLAIMED = Gauge("sluice_runs_claimed", "Runs and slices that this exporter holds under a lease")
 RUNS_WAITING = Gauge("sluice_runs_waiting", "Runs queued for any exporter")
 RUNS_OLDEST_WAIT = Gauge("sluice_runs_oldest_wait_seconds", "How long the oldest queued run has waited")
 RUN_SILENT_SECONDS = Gauge(
