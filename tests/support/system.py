@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.ports import free_port
 from deploy.local.processes import Command, Running, Warden, plain_environment
@@ -18,11 +19,13 @@ from shared.kafka.admin import create_topics
 from shared.postgres import migrate
 from shared.provision import ProvisionSettings, provision
 from shared.settings import KafkaSettings
+from shared.topics import Topic
 from tests.support.servers import Databases
 from tests.support.wait import eventually
 
 ROLES = ("job_api", "scheduler", "exporter", "history")
 PASSWORD = "test-password"
+PARTITIONS = 4
 
 
 @dataclass
@@ -44,7 +47,7 @@ class System:
         admin = await databases.fresh()
         passwords = {f"{role}_password": PASSWORD for role in ROLES}
         await provision(ProvisionSettings(admin_dsn=admin, **passwords))
-        await create_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_partitions=4))
+        await create_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_partitions=PARTITIONS))
         system = cls(folder, kafka, databases, admin.rpartition("/")[2], warden)
         for service in services:
             await migrate(system.dsn(service), service)
@@ -89,6 +92,16 @@ class System:
         """Put something on a topic that no service would send."""
         async with Producer.opened(self.kafka, name="test") as producer:
             await producer.send([codec.Record(topic, b"x", value, tuple(headers.items()))])
+
+    async def all_taken(self, group: str, *topics: Topic) -> bool:
+        """Return whether a group of consumers has taken in all that is on some topics."""
+        # It looks at the group's offsets without becoming one of its members.
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=group, enable_auto_commit=False) as looking:
+            places = [TopicPartition(topic.name, number) for topic in topics for number in range(PARTITIONS)]
+            looking.assign(places)
+            ends = await looking.end_offsets(places)
+            taken = {place: await looking.committed(place) or 0 for place in places}
+        return all(taken[place] >= end for place, end in ends.items())
 
     async def fetch(self, role: str, query: str, *values: object) -> list[asyncpg.Record]:
         """Ask the database in one service's role."""

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
-from scheduler.service import STALL
+from deploy.local.processes import Warden
+from scheduler.changes import Intake
+from scheduler.service import STALL, Scheduler
 from scheduler.store import Ledger
 from shared import events
 from shared.clock import SystemClock
@@ -16,6 +19,7 @@ from shared.postgres import PostgresUnavailable, migrate, open_pool
 from shared.timetable import run_id_of_request, whole_second
 from tests.contract.samples import SETTINGS, TENANT
 from tests.support.listener import Listener
+from tests.support.servers import Databases
 from tests.support.system import Service, System
 from tests.support.wait import eventually
 
@@ -229,6 +233,42 @@ async def test_the_ledger_forgets_what_is_older_than_the_setting_says(system: Sy
         return not await slots(system, saved.job_id)
 
     await eventually(forgotten, timeout=180)
+
+
+async def test_S7_old_versions_of_jobs_are_forgotten_when_nothing_is_decided_by_them_any_more(
+    own_kafka: str, postgres: Databases, warden: Warden, tmp_path: Path
+) -> None:
+    alone = await System.prepare(tmp_path, own_kafka, postgres, warden, services=("scheduler",))
+    now = SystemClock().now()
+    never = events.Schedule(kind="daily", start=now + 1000 * 24 * HOUR)
+    open_slots = job(schedule=events.Schedule(kind="hourly", start=now - 60 * HOUR), saved_at=now - 60 * HOUR)
+    old, young = job(schedule=never, saved_at=now - 60 * HOUR), job(schedule=never, saved_at=now - 60 * HOUR)
+
+    async def kept() -> set[tuple[UUID, int]]:
+        rows = await alone.fetch("scheduler", "SELECT job_id, version FROM past")
+        return {(row["job_id"], row["version"]) for row in rows}
+
+    async with open_pool(alone.dsn("scheduler"), size=2, name="test") as pool:
+        ledger = Ledger(pool)
+        changes = Intake(ledger, wake=lambda: None)
+        await changes.change([open_slots, old, young])
+        await changes.change(
+            [replace(each, version=2, schedule=never, saved_at=now - 50 * HOUR) for each in (open_slots, old)]
+        )
+        await changes.change(
+            [replace(each, version=3, schedule=never, saved_at=now - 40 * HOUR) for each in (open_slots, old)]
+        )
+        await changes.change([replace(young, version=2, saved_at=now - 20 * HOUR)])
+        waiting = {(open_slots.job_id, 1), (open_slots.job_id, 2)}
+        assert await kept() == {*waiting, (old.job_id, 1), (old.job_id, 2), (young.job_id, 1)}
+        await ledger.drop_old_versions(25 * HOUR)
+        assert await kept() == {*waiting, (young.job_id, 1)}, "what catches up is judged by the versions after it"
+        scheduler = Scheduler(ledger, missed_after=HOUR, batch=10)
+        while await scheduler.turn():
+            pass
+        await ledger.drop_old_versions(25 * HOUR)
+        assert await kept() == {(young.job_id, 1)}
+        assert len(await slots(alone, open_slots.job_id)) == 10, "one for each hour that the first version ruled"
 
 
 async def test_metrics_tell_of_jobs_and_the_next_slot(system: System, scheduler: Service) -> None:

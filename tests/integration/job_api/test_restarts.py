@@ -1,0 +1,113 @@
+"""job-api follows what happens to runs over kills and restarts, and what it has taken in once it can be told again."""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from shared import events
+from shared.postgres import migrate
+from shared.topics import ESTIMATES, RUNS, TRIGGERS
+from tests.integration.job_api.certs import make_certificate, pem
+from tests.integration.job_api.stories import Story
+from tests.integration.job_api.test_process import bootstrap
+from tests.integration.job_api.world import draft
+from tests.support.system import Service, System
+from tests.support.wait import eventually
+
+KILLS = 1
+ENDS = ("succeeded", "failed", "cancelled", "running")
+
+
+def told_of(story: Story, end: str) -> list[events.Event]:
+    """Return all that is told of a run, in its order."""
+    told: list[events.Event] = [story.triggered(), story.queued(), story.started()]
+    told += [story.estimated(part / 8) for part in range(1, 7)]
+    last: dict[str, Callable[[], events.Event]] = {
+        "succeeded": story.succeeded,
+        "failed": story.failed,
+        "cancelled": story.cancelled,
+    }
+    return [*told, last[end]()] if end in last else told
+
+
+async def jobs_of(service: Service, bearer: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the list of jobs as the API shows it."""
+    async with httpx.AsyncClient(base_url=service.url, headers=bearer, timeout=30) as client:
+        answer = await client.get("/api/v1/jobs", params={"limit": 100})
+        assert answer.status_code == 200, answer.text
+        return {job["id"]: job for job in answer.json()["items"]}
+
+
+async def with_certificate(service: Service, bearer: dict[str, str]) -> None:
+    """Give the tenant somebody to encrypt to."""
+    body = {"name": "officer", "pem": pem(make_certificate(now=datetime.now(UTC)))}
+    async with httpx.AsyncClient(base_url=service.url, headers=bearer, timeout=30) as client:
+        assert (await client.post("/api/v1/certificates", json=body)).status_code == 201
+
+
+async def made_jobs(service: Service, bearer: dict[str, str], schedule: dict[str, Any], count: int) -> list[Any]:
+    """Make some jobs over the API."""
+    async with httpx.AsyncClient(base_url=service.url, headers=bearer, timeout=30) as client:
+        answers = [await client.post("/api/v1/jobs", json=draft(schedule=schedule)) for _ in range(count)]
+    assert {answer.status_code for answer in answers} == {201}
+    return [answer.json() for answer in answers]
+
+
+async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_process_was_killed(system: System) -> None:
+    await migrate(system.dsn("job_api"), "job_api")
+    service = system.start("job_api", "api")
+    await service.ready()
+    made = await bootstrap(system, "Restarts")
+    bearer, tenant_id = {"Authorization": f"Bearer {made['api_key']}"}, UUID(made["tenant_id"])
+    await with_certificate(service, bearer)
+    slot = datetime.now(UTC).replace(microsecond=0)
+    repeated = await made_jobs(service, bearer, {"kind": "hourly", "immediately": True}, 4 * len(ENDS))
+    later = (slot + timedelta(days=1)).isoformat()
+    once = await made_jobs(service, bearer, {"kind": "once", "start": later}, len(ENDS))
+    ends = {job["id"]: ENDS[number % len(ENDS)] for number, job in enumerate(repeated + once)}
+    stories = [told_of(Story(job, tenant_id, slot), ends[job["id"]]) for job in repeated + once]
+
+    order = random.Random(7)
+    for number in range(1, KILLS + 1):
+        # Each time a part more of every story, what was told before once again, and the process dies in the midst.
+        parts = [story[: len(story) * number // (KILLS + 1)] for story in stories]
+        order.shuffle(parts)
+        await system.publish(*(event for part in parts for event in part))
+        service.running.kill()
+        await system.publish(*(event for part in parts for event in part))
+        service = system.start("job_api", "api")
+        await service.ready()
+    service.running.kill()
+    everything = [event for story in stories for event in story]
+    await system.publish(*everything)
+    service = system.start("job_api", "api")
+    await service.ready()
+
+    async def after_all_is_taken() -> dict[str, dict[str, Any]]:
+        await eventually(lambda: system.all_taken("sluice.job-api", TRIGGERS, RUNS, ESTIMATES), timeout=120)
+        return await jobs_of(service, bearer)
+
+    found = await after_all_is_taken()
+    assert {job_id: job["latest_run"]["state"] for job_id, job in found.items()} == ends
+    # Topics have no order among each other: an estimate may have come before its run was known to have started.
+    await system.publish(*everything)
+    found = await after_all_is_taken()
+    for job_id, job in found.items():
+        assert job["latest_run"]["state"] == ends[job_id]
+        assert job["latest_run"]["progress"] == {"succeeded": 1.0, "running": 0.75}.get(
+            ends[job_id], job["latest_run"]["progress"]
+        )
+    for job in once:
+        suspended = found[job["id"]]
+        assert (suspended["state"], suspended["state_reason"], suspended["version"]) == ("suspended", "one-time", 2)
+    await system.publish(*everything)
+    assert await after_all_is_taken() == found, "what is told again changes nothing"
+    (told,) = await system.fetch(
+        "job_api",
+        "SELECT count(*) FROM set_config('job_api.scope', 'all', false), job_api.audit WHERE action = 'job.suspend'",
+    )
+    assert told["count"] == len(once), "each one-time job was suspended once"
