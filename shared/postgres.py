@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from importlib.resources import as_file, files
 from typing import TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -64,11 +65,13 @@ def passing_errors() -> Iterator[None]:
 
 
 @contextmanager
-def connecting() -> Iterator[None]:
+def connecting(dsn: str) -> Iterator[None]:
     """Turn what goes wrong with a connection that is opened into PostgresUnavailable or PostgresRefused."""
     try:
         with passing_errors():
             yield
+    except PostgresUnavailable as error:
+        raise PostgresUnavailable(f"{error} (asked {_place(dsn)})") from error
     except (
         asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.InvalidCatalogNameError,
@@ -85,6 +88,13 @@ def connecting() -> Iterator[None]:
         ) from None
 
 
+def _place(dsn: str) -> str:
+    """Return where a DSN leads, without its login."""
+    found = urlsplit(dsn)
+    host = found.hostname or parse_qs(found.query).get("host", ["this machine"])[0]
+    return f"{host}:{found.port or 5432}"
+
+
 @asynccontextmanager
 async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | None = None) -> AsyncIterator[Pool]:
     """Open a pool of at most `size` connections that PostgreSQL shows as `name`.
@@ -96,7 +106,7 @@ async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | N
     settings = {"application_name": name, "timezone": "UTC"}
     if idle_limit is not None:
         settings["idle_in_transaction_session_timeout"] = f"{idle_limit.total_seconds() * 1000:.0f}ms"
-    with connecting():
+    with connecting(dsn):
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -161,7 +171,7 @@ async def migrate(dsn: str, package: str) -> None:
 
     Raises PostgresUnavailable or PostgresRefused.
     """
-    with connecting():
+    with connecting(dsn):
         database = await asyncpg.connect(dsn)
     with passing_errors():
         try:
@@ -182,7 +192,7 @@ async def require_schema(dsn: str, package: str) -> None:
 
     Raises PostgresUnavailable too.
     """
-    with connecting():
+    with connecting(dsn):
         database = await asyncpg.connect(dsn)
         try:
             applied = await pogo_sql.get_applied_migrations(database, schema_name=package)

@@ -37,7 +37,7 @@ async def provision(settings: ProvisionSettings) -> None:
 
     Raises PostgresUnavailable or PostgresRefused.
     """
-    with connecting():
+    with connecting(settings.admin_dsn):
         database = await asyncpg.connect(settings.admin_dsn)
     try:
         async with database.transaction():

@@ -36,7 +36,9 @@ class Api:
         try:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
         except httpx.InvalidURL:
-            raise SluiceError(f"{url} is no address; give one like https://sluice.example.") from None
+            raise _no_address(url) from None
+        if self._http.base_url.scheme not in {"http", "https"} or not self._http.base_url.host:
+            raise _no_address(url)
 
     def __enter__(self) -> "Api":
         return self
@@ -107,6 +109,10 @@ class Api:
         return found
 
 
+def _no_address(url: str) -> SluiceError:
+    return SluiceError(f"{url} is no address; give one like https://sluice.example.")
+
+
 def unreachable(url: object, error: httpx.TransportError) -> SluiceError:
     """Return what is said when an address does not answer."""
     return SluiceError(f"{url} cannot be reached ({type(error).__name__}); check the address and the network.")
@@ -124,6 +130,9 @@ def _given(query: dict[str, object]) -> dict[str, Any]:
 
 
 def _refusal(answer: httpx.Response) -> ApiRefused:
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        words = "Sluice does not take this API key: it is wrong, expired or revoked. Make one under Preferences."
+        return ApiRefused(answer.status_code, words)
     try:
         problem = json.loads(answer.content)
         words = str(problem["detail"])

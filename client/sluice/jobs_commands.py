@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -13,7 +14,7 @@ from sluice.runs_commands import minute, standing
 
 jobs = typer.Typer(name="jobs", no_args_is_help=True, help="Export jobs: list, show, run, suspend, resume, delete.")
 
-JobId = Annotated[str, typer.Argument(help="The job's id.", metavar="JOB")]
+JobId = Annotated[UUID, typer.Argument(help="The job's id.", metavar="JOB")]
 
 
 @jobs.command("list")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -35,15 +36,15 @@ class RunFile:
     sha256: str
 
 
-def files_of(api: Api, run_id: str) -> list[RunFile]:
+def files_of(api: Api, run_id: UUID | str) -> list[RunFile]:
     """Return the files of a run that has succeeded, in the manifest's order.
 
     Raises SluiceError when the run has not succeeded, or when a file of it is gone.
     """
     run = api.get(f"/runs/{run_id}")
     if run["state"] != "succeeded":
-        why = f": {run['message']}" if run.get("message") else ""
-        raise SluiceError(f"The run is {run['state']}{why}; only a run that has succeeded has files.")
+        why = f" {run['message']}" if run.get("message") else ""
+        raise SluiceError(f"The run is {run['state']}; only a run that has succeeded has files.{why}")
     manifest = api.get(f"/runs/{run_id}/manifest")
     artifacts = {each["name"]: each for each in api.items("/artifacts", run=run_id)}
     return [_file(entry, artifacts) for entry in manifest["files"]]

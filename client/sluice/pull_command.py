@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -17,7 +18,7 @@ _FILE = {"exists": True, "dir_okay": False, "readable": True}
 
 
 def pull(
-    run: Annotated[str, typer.Argument(help="The run's id.", metavar="RUN")],
+    run: Annotated[UUID, typer.Argument(help="The run's id.", metavar="RUN")],
     url: Url,
     key: Annotated[Path | None, typer.Option(help="Your RSA private key (PEM); decrypts what came.", **_FILE)] = None,
     cert: Annotated[Path | None, typer.Option(help="Its certificate; finds you among the recipients.", **_FILE)] = None,

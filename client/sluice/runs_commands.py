@@ -2,6 +2,7 @@
 
 import time
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -13,13 +14,13 @@ from sluice.follow import follow
 runs = typer.Typer(name="runs", no_args_is_help=True, help="The run log: list, show, cancel.")
 _ENDED = {"succeeded", "failed", "cancelled", "skipped"}
 
-RunId = Annotated[str, typer.Argument(help="The run's id.", metavar="RUN")]
+RunId = Annotated[UUID, typer.Argument(help="The run's id.", metavar="RUN")]
 
 
 @runs.command("list")
 def list_runs(
     url: Url,
-    job: Annotated[str | None, typer.Option(help="Only this job's runs.")] = None,
+    job: Annotated[UUID | None, typer.Option(help="Only this job's runs.")] = None,
     state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
     limit: Annotated[int, typer.Option(help="How many, the newest first.", min=1, max=200)] = 20,
     token_file: TokenFile = None,
@@ -68,7 +69,7 @@ def watch(run: RunId, url: Url, token_file: TokenFile = None, token: Token = Non
         raise typer.Exit(1)
 
 
-def _watched(api: Api, run_id: str) -> Json:
+def _watched(api: Api, run_id: UUID) -> Json:
     """Show a run's changes until it has ended; return it as it is then."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=errors, disable=not errors.is_terminal, redirect_stdout=False) as bar:

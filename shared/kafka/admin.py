@@ -39,7 +39,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPIC
             [ConfigResource(ConfigResourceType.TOPIC, name, config) for name, config in wanted.items()]
         )
     except KafkaError as error:
-        raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+        raise KafkaUnavailable(f"Kafka: {error}") from error
     finally:
         await admin.close()
     return missing
@@ -94,7 +94,7 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
                 )
                 count += len(records)
     except KafkaError as error:
-        raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+        raise KafkaUnavailable(f"Kafka: {error}") from error
     finally:
         await consumer.stop()
     return count

@@ -59,7 +59,7 @@ class Producer:
         except KafkaError as error:
             # An idempotent producer that failed may refuse everything after (its sequence is broken): begin afresh.
             await self._drop()
-            raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+            raise KafkaUnavailable(f"Kafka: {error}") from error
 
     async def _producer(self) -> AIOKafkaProducer:
         async with self._opening:
@@ -79,7 +79,7 @@ class Producer:
                     await producer.start()
                 except KafkaError as error:
                     await _stop(producer)
-                    raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+                    raise KafkaUnavailable(f"Kafka: {error}") from error
                 self._open = producer
             return self._open
 

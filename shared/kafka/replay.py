@@ -42,7 +42,7 @@ class Replay:
             await consumer.start()
             yield cls(consumer)
         except KafkaError as error:
-            raise KafkaUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+            raise KafkaUnavailable(f"Kafka: {error}") from error
         finally:
             await consumer.stop()
 

@@ -171,4 +171,5 @@ def test_a_wrong_key_a_wrong_address_and_none_are_said_in_a_line(shell: Shell) -
     keyless = runner.invoke(app, ["runs", "list", "--url", url])
     assert (refused.exit_code, keyless.exit_code) == (1, 1)
     assert refused.stderr.count("\n") == 1
+    assert "does not take this API key" in refused.stderr
     assert "SLUICE_TOKEN" in keyless.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.postgres import PostgresRefused, migrate, open_pool, require_schema
+from shared.postgres import PostgresRefused, PostgresUnavailable, migrate, open_pool, require_schema
 from shared.provision import ROLES, ProvisionSettings, provision
 from tests.support.servers import Databases
 
@@ -113,6 +113,9 @@ async def test_who_is_not_let_in_and_what_is_not_prepared_is_said_with_what_mend
     with pytest.raises(PostgresRefused, match=r'"no_such_database" does not exist'):
         async with open_pool(postgres.dsn("no_such_database"), size=2, name="test"):
             pass
+    with pytest.raises(PostgresUnavailable, match=r"asked 127\.0\.0\.1:1\)") as away:
+        await require_schema("postgresql://history:geheim@127.0.0.1:1/sluice", "history")
+    assert "geheim" not in str(away.value)
     with pytest.raises(PostgresRefused, match="not understood") as caught:
         await require_schema("postgresql://history:geheim@[/sluice", "history")
     assert "geheim" not in str(caught.value)
