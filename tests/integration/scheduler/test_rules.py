@@ -76,6 +76,11 @@ async def slots(system: System, job_id: UUID) -> Sequence[tuple[str, str, UUID]]
     return [(row["fate"], row["reason"], row["run_id"]) for row in rows]
 
 
+async def deleted(system: System, job_id: UUID) -> bool:
+    rows = await system.fetch("scheduler", "SELECT deleted FROM schedule WHERE job_id = $1", job_id)
+    return bool(rows and rows[0]["deleted"])
+
+
 async def test_S10_run_now_makes_one_run_of_each_request_and_leaves_the_schedule_alone(
     system: System, scheduler: Service
 ) -> None:
@@ -106,12 +111,7 @@ async def test_S10_a_request_for_a_job_that_is_known_to_be_deleted_ends_as_skipp
 ) -> None:
     saved = job()
     await system.publish(saved, events.JobDeleted(job_id=saved.job_id))
-
-    async def gone() -> bool:
-        rows = await system.fetch("scheduler", "SELECT deleted FROM schedule WHERE job_id = $1", saved.job_id)
-        return bool(rows and rows[0]["deleted"])
-
-    await eventually(gone)
+    await eventually(lambda: deleted(system, saved.job_id))
     asked = request(saved)
     async with Listener(system.kafka, "sluice.triggers") as triggers:
         await system.publish(asked)
@@ -192,12 +192,17 @@ async def behind(system: System, job_id: UUID) -> bool:
 async def test_S7_the_auditor_finds_nothing_but_what_is_wrong(system: System, scheduler: Service) -> None:
     hour = SystemClock().now().replace(minute=0, second=0, microsecond=0) - HOUR
     saved = job(schedule=events.Schedule(kind="hourly", start=hour - HOUR), saved_at=hour - HOUR)
-    await system.publish(saved)
+    gone = job(saved_at=hour - HOUR)
+    await system.publish(saved, gone, events.JobDeleted(job_id=gone.job_id))
+    await eventually(lambda: deleted(system, gone.job_id))
+    asked = [request(each, requested_at=hour + timedelta(seconds=1.5)) for each in (saved, gone)]
+    await system.publish(*asked)
 
     async def decided() -> bool:
-        return len(await slots(system, saved.job_id)) >= 3
+        return len(await slots(system, saved.job_id)) >= 4 and bool(await slots(system, gone.job_id))
 
     await eventually(decided)
+    assert [(fate, reason) for fate, reason, _ in await slots(system, gone.job_id)] == [("skipped", "ended")]
     await system.fetch("scheduler", "UPDATE audit SET slots_from = now() - interval '3 hours', due_at = now()")
 
     async def audited() -> bool:

@@ -110,10 +110,10 @@ SELECT * FROM schedule WHERE $1::uuid IS NULL OR job_id > $1 ORDER BY job_id LIM
 -- audited_past: the versions of some jobs that ruled after an instant and rule no longer
 SELECT * FROM past WHERE job_id = ANY ($1::uuid[]) AND until > $2;
 
--- audited_slots: the ledger of some jobs between two instants
+-- audited_slots: the ledger of some jobs between two instants; whole seconds are the schedule's, others are requests'
 SELECT slot.job_id, at, run_id, version, fate, reason
 FROM unnest($1::uuid[]) AS job (job_id) JOIN slot ON slot.job_id = job.job_id AND at >= $2 AND at < $3
-WHERE reason <> 'run-now';
+WHERE at = date_trunc('second', at);
 
 -- move_audit: go on in this round
 UPDATE audit SET after_job = $1;
