@@ -1,8 +1,10 @@
 """A process serves HTTPS with the certificate that its settings name, and HTTP no more."""
 
 import asyncio
+import signal
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,6 +37,14 @@ def environment(authority: Authority, port: int) -> dict[str, str]:
         "SLUICE_SCHEDULER_HTTP_TLS_CERT_FILE": str(certificate),
         "SLUICE_SCHEDULER_HTTP_TLS_KEY_FILE": str(key),
     }
+
+
+@pytest.fixture(autouse=True)
+async def signals_as_before() -> AsyncIterator[None]:
+    """Take back what a process does about signals: this one goes on, and would never be interrupted again."""
+    yield
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
 
 
 async def test_https_is_served_with_a_certificate_that_can_be_checked(authority: Authority, tmp_path: Path) -> None:
