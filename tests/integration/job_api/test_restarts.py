@@ -81,7 +81,7 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
         await system.publish(*(event for part in parts for event in part))
         service = system.start("job_api", "api")
         await service.ready()
-    service.running.kill()
+    service.running.stop()
     everything = [event for story in stories for event in story]
     await system.publish(*everything)
     service = system.start("job_api", "api")
