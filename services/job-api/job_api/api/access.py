@@ -207,7 +207,8 @@ def key_routes(access: Access) -> APIRouter:
     @routes.get("", operation_id="listKeys", summary="List API keys, a page at a time", responses=refused())
     async def index(who: Admin, query: Annotated[KeyQuery, Query()]) -> KeyPage:
         """Return a page of the tenant's API keys, without their tokens, filtered and sorted here."""
-        page, now = await access.keys(who, query.to_wish()), access.now()
+        now = access.now()
+        page = await access.keys(who, query.to_wish(), now)
         return KeyPage(items=[KeyOut.of(each, now) for each in page.items], next=query.next_of(page))
 
     @routes.delete(

@@ -95,7 +95,7 @@ async def keys_shown(access: Access, who: Identity, request: Request, now: datet
         expires_from=day(view.given("ends_since")),
         expires_until=day(view.given("ends_until"), after=True),
     )
-    page = await access.keys(who, query.to_wish())
+    page = await access.keys(who, query.to_wish(), now)
     fields = ("search", "state", "role", "since", "until", "ends_since", "ends_until")
     return view.shown(KEYS, query, page, fields) | {
         "rows": [(each, each.state_at(now)) for each in page.items],

@@ -70,10 +70,10 @@ class Access:
             answer = await change.once(once, make)
         return answer if issued is None else render(issued, str(issued.token))
 
-    async def keys(self, who: Identity, wish: Wish) -> Page[Credential]:
-        """Return a page of the tenant's API keys."""
+    async def keys(self, who: Identity, wish: Wish, now: datetime) -> Page[Credential]:
+        """Return a page of the tenant's API keys, whose states are judged at `now`."""
         async with self._database.looking(who.tenant_id) as database:
-            return await identities.keys(database, who.tenant_id, wish, self._clock.now())
+            return await identities.keys(database, who.tenant_id, wish, now)
 
     def now(self) -> datetime:
         """Return the instant that the states of keys are judged at."""
