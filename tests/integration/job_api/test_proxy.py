@@ -74,8 +74,10 @@ async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncC
         lower, lower_task, base = await serving(app)
         async with httpx.AsyncClient(base_url=base) as client:
             yield upstream, client
-        lower.should_exit = upper.should_exit = True
-        await asyncio.gather(lower_task, upper_task)
+        # The last to begin is the first to end: each puts the signal handlers back that it found.
+        for server, task in ((lower, lower_task), (upper, upper_task)):
+            server.should_exit = True
+            await task
 
 
 async def test_a_request_and_its_answer_are_passed_on(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:

@@ -13,6 +13,7 @@ from deploy.local.errors import LocalError
 from deploy.local.ownership import stop_orphans
 from deploy.local.ports import free_port
 from deploy.local.processes import KAFKA_RANK, SERVICE_RANK, Running, Warden
+from deploy.local.signals import termination_as_interrupt
 from deploy.local.supervisor import Supervisor, readiness
 from deploy.local.warden import born
 from tests.integration.local.conftest import StartOwner
@@ -76,7 +77,11 @@ def test_a_crash_interrupts_whatever_the_main_thread_does(supervisor: Supervisor
         part.kill()
         await asyncio.Event().wait()
 
-    with pytest.raises(LocalError, match=r"part has ended \(killed by SIGKILL\)"), supervisor.watching():
+    with (
+        pytest.raises(LocalError, match=r"part has ended \(killed by SIGKILL\)"),
+        termination_as_interrupt(),
+        supervisor.watching(),
+    ):
         asyncio.Runner().run(wait_for_ever())
 
 
