@@ -40,7 +40,7 @@ lock: environment ## Resolve requirements.in anew into requirements.lock
 
 schemas: environment ## Write the JSON Schemas of events and records anew; a breaking change is refused
 	$(PYTHON) -m shared.contract
-	$(PYTHON) -m exporter.recordschema
+	$(PYTHON) -m exporter.source.record_schema
 
 format: environment ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff format $(PARTS)

@@ -28,7 +28,7 @@ No label ever holds the id of a job, a run, a tenant or a person: the number of 
 
 LABELS = {
     "class": "`transient` (another attempt may help) or `permanent`",
-    "code": "codes of a failed attempt: those of `exporter/export_errors.py` and `exporter/certificates.py`, "
+    "code": "codes of a failed attempt: those of `exporter/errors.py` and `exporter/package/recipients.py`, "
     "`worker-died`, `internal`",
     "days": "`0`, `1`, `7`, `30`",
     "difference": "how ledger and schedule differ: the auditor's fixed list",

@@ -15,9 +15,9 @@ from shared.auth import Identity
 from shared.clock import Clock
 from shared.errors import SluiceError
 from shared.events.values import Role
+from shared.http.problems import Problem
 from shared.oidc_access import OidcAccess
 from shared.oidc_issuer import Issuer
-from shared.problems import Problem
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 """Signatures with a private key, and no others: neither `none` nor a secret that might be the public key."""

@@ -24,7 +24,7 @@ LOG = ENVIRONMENT / "bootstrap.log"
 UV_LOCK = Path(__file__).with_name("bootstrap.lock")
 LOCK = CHECKOUT / "requirements.lock"
 PARTS = ("shared", "services/job-api", "services/scheduler", "services/exporter", "services/history", "client")
-BUILT_FROM = CHECKOUT / "services/exporter/exporter/native"
+BUILT_FROM = CHECKOUT / "services/exporter/exporter/source/native"
 NEEDED_BYTES = 1_500_000_000
 
 # pip's settings, and what uv calls the same; uv reads neither pip's files nor its variables.
@@ -146,7 +146,7 @@ def install_packages(uv: Path) -> None:
 
 def build_native() -> None:
     """Compile the exporter's native part; without a compiler, say that it is missing and go on."""
-    say(run([str(PYTHON), "-m", "exporter.native.build"]).strip())
+    say(run([str(PYTHON), "-m", "exporter.source.native.build"]).strip())
 
 
 def bootstrap() -> None:

@@ -12,8 +12,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from exporter.native import library_file
-from exporter.native.build import NotBuilt, build
+from exporter.source.native import library_file
+from exporter.source.native.build import NotBuilt, build
 
 
 class TranscoderHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's own configuration is no matter here
@@ -32,4 +32,4 @@ class TranscoderHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"
         if version != "editable":
-            build_data["force_include"][str(library)] = f"exporter/native/{library.name}"
+            build_data["force_include"][str(library)] = f"exporter/source/native/{library.name}"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.native import NativeMissing, load
-from exporter.native.build import build, compiler
+from exporter.source.native import NativeMissing, load
+from exporter.source.native.build import build, compiler
 
 
 def native() -> ctypes.CDLL:

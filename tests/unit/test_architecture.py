@@ -20,22 +20,22 @@ HOMES = {
     "asyncpg": [
         "shared/postgres.py",
         "shared/provision.py",
-        "services/exporter/exporter/source.py",
-        "services/exporter/exporter/horizon.py",
+        "services/exporter/exporter/source/snapshot.py",
+        "services/exporter/exporter/source/watermark.py",
         "deploy/",
     ],
     "prometheus_client": ["shared/observe.py"],
-    "faust": ["services/history/history/app.py", "services/history/history/agents.py"],
+    "faust": ["services/history/history/app.py", "services/history/history/estimating/agents.py"],
     "structlog": ["shared/observe.py"],
     "obstore": [
         "shared/objectstore.py",
-        "services/exporter/exporter/objects.py",
-        "services/history/history/objects.py",
+        "services/exporter/exporter/package/objects.py",
+        "services/history/history/store/objects.py",
     ],
 }
 ENVIRONMENT_HOMES = ["shared/settings.py", "shared/provision.py", "shared/kafka_admin.py", "deploy/"]
 # The worker leaves SLUICE_* behind for its child, and settings name this process and host.
-ENVIRONMENT_HOMES += ["services/exporter/exporter/worker_process.py"]
+ENVIRONMENT_HOMES += ["services/exporter/exporter/worker/process.py"]
 CLOCK_HOMES = ["shared/clock.py", "deploy/"]
 
 

@@ -6,19 +6,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from exporter.admission import Admissions
 from exporter.consumer import admissions
-from exporter.helpwork import HelpWork
-from exporter.lease import Lease
-from exporter.native.choice import is_native
-from exporter.objects import ObjectStore, open_store
-from exporter.progress import ProgressTeller
-from exporter.runwork import RunWork
-from exporter.service import Exporter
+from exporter.package.objects import ObjectStore, open_store
+from exporter.runs.admission import Admissions
+from exporter.runs.claimer import Exporter
+from exporter.runs.coordinator import RunWork
+from exporter.runs.helper import HelpWork
+from exporter.runs.lease import Lease
+from exporter.runs.progress import ProgressTeller
+from exporter.runs.sweep import Sweeper
 from exporter.settings import Settings
-from exporter.slice_store import SliceStore
-from exporter.store import SOURCE, Claim, RunStore
-from exporter.sweep import Sweeper
+from exporter.source.native.choice import is_native
+from exporter.store.runs import SOURCE, Claim, RunStore
+from exporter.store.slices import SliceStore
 from shared.clock import SystemClock
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop

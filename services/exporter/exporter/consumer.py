@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from exporter.admission import Admissions
+from exporter.runs.admission import Admissions
 from shared.codec import Message
 from shared.kafka import Handler
 

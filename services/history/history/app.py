@@ -12,34 +12,34 @@ from history.api.documents import include
 from history.api.governance import governance_routes
 from history.api.live import event_routes
 from history.api.runs import run_routes
-from history.browsing import Browsing
-from history.consumer import LOG_TOPICS, TOPICS, record_events
-from history.downloads import Downloads
-from history.estimates import Estimates
-from history.filing import Filing
-from history.intake import Intake
-from history.live import Live
-from history.objects import open_objects
-from history.rebuild import Rebuilt, rebuild
-from history.recorder import Recorder
-from history.retention import Retention
+from history.estimating.estimates import Estimates
+from history.estimating.intake import Intake
+from history.recording.consumer import LOG_TOPICS, TOPICS, record_events
+from history.recording.rebuild import Rebuilt, rebuild
+from history.recording.recorder import Recorder
+from history.service.artifacts import Filing
+from history.service.downloads import Downloads
+from history.service.live import Live
+from history.service.retention import Retention
+from history.service.runs import Browsing
 from history.settings import Settings
 from history.store import SOURCE
 from history.store.estimates import EstimateStore
 from history.store.files import Files
 from history.store.log import RunLog
+from history.store.objects import open_objects
 from history.store.reading import Reading
 from history.store.rebuilding import RebuiltLog
 from history.store.subjects import Subjects
 from history.store.writing import Requests
 from shared.clock import SystemClock
+from shared.http.app import Recognise, new_api
 from shared.kafka import Consumer, Producer, Replay
 from shared.lifecycle import Health, Loop, health_app
 from shared.oidc import Verifier, bearing
 from shared.oidc_issuer import Issuer
 from shared.outbox import Relay
 from shared.postgres import Pool, check, open_pool
-from shared.web import Recognise, new_api
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,12 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
 @asynccontextmanager
 async def estimating(settings: Settings) -> AsyncIterator[Process]:
     """Put the estimates together. Raises PostgresUnavailable or KafkaUnavailable."""
-    from history.agents import GROUP, FaustLoop, attach_agents, new_faust_app  # only this process needs faust
+    from history.estimating.agents import (  # only this process needs faust
+        GROUP,
+        FaustLoop,
+        attach_agents,
+        new_faust_app,
+    )
 
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-estimates") as pool,

@@ -37,15 +37,15 @@ from job_api.store import Database
 from job_api.store.database import SOURCE
 from shared.auth import Identity
 from shared.clock import Clock, SystemClock
+from shared.http.app import new_api
+from shared.http.problems import Problem
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.oidc import Verifier, bearing
 from shared.oidc_issuer import Issuer
 from shared.outbox import Relay
 from shared.postgres import Pool, check, open_pool
-from shared.problems import Problem
 from shared.topics import ESTIMATES, RUNS, TRIGGERS
-from shared.web import new_api
 
 REQUESTS_PER_SECOND, REQUESTS_AT_ONCE = 200.0, 1000
 """What one token may ask of one process of this service."""

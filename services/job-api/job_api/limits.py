@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.problems import Problem
+from shared.http.problems import Problem
 
 BODY_MOST = 1 << 20
 _BUCKETS_MOST = 20_000

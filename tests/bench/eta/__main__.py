@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from history.estimator import Estimator
+from history.estimating.estimator import Estimator
 from tests.bench.eta.load import estimates_per_second
 from tests.bench.eta.measure import Result, follow, follow_ours
 from tests.bench.eta.peers import Rich, Tqdm

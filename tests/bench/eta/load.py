@@ -8,8 +8,8 @@ from itertools import islice
 from typing import cast
 from uuid import UUID, uuid4
 
-from history.estimates import Estimates
-from history.estimator import EarlierRun
+from history.estimating.estimates import Estimates
+from history.estimating.estimator import EarlierRun
 from history.store.estimates import EstimateStore, Known, Memory
 from shared import codec, events
 from shared.kafka import Producer

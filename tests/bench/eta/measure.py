@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from history.estimator import Estimator
+from history.estimating.estimator import Estimator
 from tests.bench.eta.peers import Foreteller
 from tests.bench.eta.traces import Trace
 

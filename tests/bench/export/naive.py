@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7EnvelopeBuilder, PKCS7Options
 
-from exporter.selection import RecordKind
-from exporter.source_query import INTERACTION_COLUMNS, record_keys
+from exporter.source.queries import INTERACTION_COLUMNS, record_keys
+from exporter.source.selection import RecordKind
 from tests.bench.export.table import TENANT
 
 PAGE = 5_000

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 import asyncpg
 from pydantic import TypeAdapter
 
-from exporter.native.choice import Wanted, is_native
-from exporter.planning import PlannedSlice
-from exporter.protocol import Opened, Order, PartStored, Planned, SliceDone, SliceOrder, SliceProgressed
-from exporter.worker_process import WorkerProcess
+from exporter.domain.slicing import PlannedSlice
+from exporter.source.native.choice import Wanted, is_native
+from exporter.worker.process import WorkerProcess
+from exporter.worker.protocol import Opened, Order, PartStored, Planned, SliceDone, SliceOrder, SliceProgressed
 from shared.events import JobSettings, Window
 from shared.events.values import FileKind, Timeframe
 from tests.bench.export.table import TENANT

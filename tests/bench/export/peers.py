@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.selection import RecordKind, Selection
-from exporter.source_query import records_query
+from exporter.source.queries import records_query
+from exporter.source.selection import RecordKind, Selection
 from tests.bench.export.table import TENANT
 
 RECORDS = records_query(Selection(RecordKind.INTERACTION, TENANT)).text.replace("$1::int", str(TENANT))

@@ -12,8 +12,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from history.app import look_for_circles_less, rebuilt_log
-from history.consumer import LOG_TOPICS, record_events
-from history.recorder import Recorder
+from history.recording.consumer import LOG_TOPICS, record_events
+from history.recording.recorder import Recorder
 from history.settings import Settings
 from history.store.log import RunLog
 from shared.codec import Message

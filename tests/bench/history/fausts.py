@@ -6,9 +6,9 @@ import sys
 import time
 from typing import Any
 
-from history.agents import FaustLoop, attach_agents, new_faust_app
-from history.estimates import Estimates
-from history.intake import Intake
+from history.estimating.agents import FaustLoop, attach_agents, new_faust_app
+from history.estimating.estimates import Estimates
+from history.estimating.intake import Intake
 from history.settings import Settings
 from history.store.estimates import EstimateStore
 from shared.codec import Received, decode

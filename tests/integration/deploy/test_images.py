@@ -98,7 +98,7 @@ def test_an_image_starts_under_its_restrictions_and_holds_no_compiler(image: str
     look = "import shutil; print([each for each in ('cc', 'gcc', 'g++', 'make', 'uv') if shutil.which(each)])"
     assert docker("run", "--rm", *RESTRICTIONS, "--entrypoint", "python", image, "-c", look) == "[]\n"
     if package == "exporter":
-        native = "from exporter.native import load; load(); print('native')"
+        native = "from exporter.source.native import load; load(); print('native')"
         assert docker("run", "--rm", *RESTRICTIONS, "--entrypoint", "python", image, "-c", native) == "native\n"
     config = json.loads(docker("image", "inspect", image))[0]["Config"]
     assert config["Labels"]["org.opencontainers.image.title"] == f"sluice-{image.partition('/')[2]}"

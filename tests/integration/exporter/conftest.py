@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.sample.load import load
-from exporter.admission import Admissions
-from exporter.store import RunStore
+from exporter.runs.admission import Admissions
+from exporter.store.runs import RunStore
 from shared import events
 from shared.clock import SystemClock
 from shared.postgres import migrate, open_pool

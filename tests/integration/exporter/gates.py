@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from exporter.selection import RecordKind
+from exporter.source.selection import RecordKind
 from tests.integration.stream.history import History
 from tests.support.servers import Databases
 from tests.support.wait import eventually

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from exporter.selection import RecordKind
+from exporter.source.selection import RecordKind
 from shared import events
 from tests.integration.exporter.conftest import Exports
 from tests.integration.exporter.gates import GatedHistory

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from exporter.store import SQL
+from exporter.store.runs import SQL
 from shared.postgres import migrate
 from shared.provision import ROLES, ProvisionSettings, provision
 from tests.support.servers import Databases

@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 from uuid import UUID
 
-from exporter.objects import open_store
-from exporter.store import RunStore
-from exporter.sweep import Sweeper, folder_of_run, folder_of_slice
+from exporter.package.objects import open_store
+from exporter.runs.sweep import Sweeper, folder_of_run, folder_of_slice
+from exporter.store.runs import RunStore
 from shared.postgres import open_pool
 from tests.integration.exporter.conftest import Exports
 from tests.support.wait import eventually

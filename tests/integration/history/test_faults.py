@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.processes import Warden
-from history.estimator import Progress, estimate
+from history.estimating.estimator import Progress, estimate
 from shared import events
 from shared.clock import SystemClock
 from tests.support.listener import Listener

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from history.views import facets
+from history.views.documents import facets
 from tests.integration.history.conftest import History
 from tests.integration.history.test_history import shown, story_of
 from tests.support.wait import eventually

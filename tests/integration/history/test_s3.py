@@ -12,7 +12,7 @@ import obstore
 import pytest
 
 from history.errors import StoreUnavailable
-from history.objects import open_objects
+from history.store.objects import open_objects
 from shared.objectstore import open_backend
 from tests.integration.history.conftest import History
 from tests.integration.history.test_files import files_of

@@ -7,7 +7,7 @@ import pytest
 
 from job_api.app import REQUESTS_AT_ONCE, REQUESTS_PER_SECOND
 from job_api.limits import BODY_MOST, Buckets
-from job_api.service.door import PER_ACCOUNT, PER_ADDRESS
+from job_api.service.login import PER_ACCOUNT, PER_ADDRESS
 from tests.integration.job_api.world import Tenant, World
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from job_api.app import web
-from job_api.service.door import PER_ADDRESS
+from job_api.service.login import PER_ADDRESS
 from job_api.sign_in import Client
 from shared.events import IdentitySaved
 from shared.lifecycle import Health

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from job_api.app import REQUESTS_AT_ONCE, web
-from job_api.service.door import PER_ACCOUNT
+from job_api.service.login import PER_ACCOUNT
+from shared.http.problems import TYPE_BASE
 from shared.lifecycle import Health
 from shared.oidc_issuer import Issuer
 from shared.postgres import open_pool
-from shared.problems import TYPE_BASE
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.stories import Story
 from tests.integration.job_api.test_oidc_tokens import access

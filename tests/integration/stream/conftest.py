@@ -9,11 +9,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from exporter.objects import open_store
-from exporter.packer import FileNames, Packer, Packing, Part
-from exporter.recordstream import export_attachments, export_records
-from exporter.selection import RecordKind, Selection
-from exporter.source import open_snapshot
+from exporter.package.objects import open_store
+from exporter.package.packer import FileNames, Packer, Packing, Part
+from exporter.source.selection import RecordKind, Selection
+from exporter.source.snapshot import open_snapshot
+from exporter.worker.record_stream import export_attachments, export_records
 from tests.integration.stream.history import History
 from tests.support.native import native
 from tests.support.servers import Databases

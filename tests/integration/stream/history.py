@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import asyncpg
 
-from exporter.selection import RecordKind
-from exporter.source_query import ATTACHMENT_COLUMNS, CONTACT_COLUMNS, INTERACTION_COLUMNS, record_keys
+from exporter.source.queries import ATTACHMENT_COLUMNS, CONTACT_COLUMNS, INTERACTION_COLUMNS, record_keys
+from exporter.source.selection import RecordKind
 
 Row = Mapping[str, object]
 VIEWS = {

@@ -4,7 +4,7 @@ import json
 
 from jsonschema import Draft202012Validator
 
-from exporter.selection import RecordKind
+from exporter.source.selection import RecordKind
 from shared.record_schemas import RecordType, record_schema_text
 
 TYPES: dict[RecordKind, RecordType] = {

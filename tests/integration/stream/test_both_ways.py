@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.copystream import CopyText
-from exporter.packer import Packing
-from exporter.selection import RecordKind, Selection
-from exporter.source import Snapshot, open_snapshot
-from exporter.source_query import columns_query, exported_columns, records_query
-from exporter.transcoder import LargeRecord, Transcoder
+from exporter.package.packer import Packing
+from exporter.source.copy_reader import CopyText
+from exporter.source.queries import columns_query, exported_columns, records_query
+from exporter.source.selection import RecordKind, Selection
+from exporter.source.snapshot import Snapshot, open_snapshot
+from exporter.source.transcoder import LargeRecord, Transcoder
 from tests.integration.stream.conftest import Export
 from tests.integration.stream.history import History
 from tests.integration.stream.test_content import NASTY_ROWS, THOROUGH, rows_of

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.cms import Sealing
-from exporter.packer import Packing
-from exporter.selection import RecordKind, Selection
-from exporter.source_query import CONTENT_CHUNK, LARGE_CONTENT, record_keys
+from exporter.package.cms import Sealing
+from exporter.package.packer import Packing
+from exporter.source.queries import CONTENT_CHUNK, LARGE_CONTENT, record_keys
+from exporter.source.selection import RecordKind, Selection
 from tests.integration.stream.conftest import Export
 from tests.integration.stream.history import VIEWS, History, Row, parsed
 from tests.integration.stream.schemas import validator

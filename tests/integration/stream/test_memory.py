@@ -11,11 +11,11 @@ from tests.integration.stream.history import History
 EXPORT = """
 import asyncio, sys
 from pathlib import Path
-from exporter.objects import open_store
-from exporter.packer import FileNames, Packer, Packing
-from exporter.recordstream import export_attachments, export_records
-from exporter.selection import RecordKind, Selection
-from exporter.source import open_snapshot
+from exporter.package.objects import open_store
+from exporter.package.packer import FileNames, Packer, Packing
+from exporter.worker.record_stream import export_attachments, export_records
+from exporter.source.selection import RecordKind, Selection
+from exporter.source.snapshot import open_snapshot
 from tests.support.native import native
 from tests.unit.stream.officers import NOW, officer
 

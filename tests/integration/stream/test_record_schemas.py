@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.sample.load import load
-from exporter.selection import RecordKind, Selection
+from exporter.source.selection import RecordKind, Selection
 from tests.integration.stream.conftest import Export
 from tests.integration.stream.history import History
 from tests.integration.stream.schemas import validator

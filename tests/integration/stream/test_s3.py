@@ -7,8 +7,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from exporter.export_errors import ExportError, ObjectNotFound, StoreRefused, StoreUnavailable
-from exporter.objects import ObjectStore, open_store
+from exporter.errors import ExportError, ObjectNotFound, StoreRefused, StoreUnavailable
+from exporter.package.objects import ObjectStore, open_store
 from shared.objectstore import link, open_backend
 from tests.support.s3 import S3, MakeS3
 from tests.support.wait import eventually

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.export_errors import AccessRefused, BadMapping, ExportError, SourceUnavailable
-from exporter.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
-from exporter.source import open_snapshot
-from exporter.source_query import columns_query, records_query
+from exporter.errors import AccessRefused, BadMapping, ExportError, SourceUnavailable
+from exporter.source.queries import columns_query, records_query
+from exporter.source.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
+from exporter.source.snapshot import open_snapshot
 from tests.integration.stream.conftest import Export
 from tests.integration.stream.history import BEFORE, History, Row, parsed
 from tests.support.servers import Databases, MakePostgres

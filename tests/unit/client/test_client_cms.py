@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.cms import Encoder, Sealing
+from exporter.package.cms import Encoder, Sealing
 from sluice.cms import decrypted
 from sluice.errors import DecryptionFailed
 from sluice.recipients import Identity, load_identity

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from exporter.cms import Encoder, Sealing
+from exporter.package.cms import Encoder, Sealing
 from sluice.main import app
 from tests.unit.stream.officers import officer
 

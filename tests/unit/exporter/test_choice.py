@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter import native
-from exporter.native.choice import is_native
+from exporter.source import native
+from exporter.source.native.choice import is_native
 from shared.errors import InvalidSettings
 from shared.observe import RECORDS_MADE_BY
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain import (
+from exporter.domain.runs import (
     FinishedPart,
     JobFacts,
     ManifestFacts,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exporter.errors import LeaseLost
-from exporter.lease import Lease
+from exporter.runs.lease import Lease
 from shared.errors import TransientError
 
 LENGTH = timedelta(seconds=15)

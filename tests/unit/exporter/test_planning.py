@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.domain import SliceStanding
-from exporter.planning import MOST_SLICES, cut, step_of, totals
+from exporter.domain.runs import SliceStanding
+from exporter.domain.slicing import MOST_SLICES, cut, step_of, totals
 
 MIB = 1024 * 1024
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.store import Standing
-from exporter.sweep import folder_of_run, folder_of_slice, is_garbage
+from exporter.runs.sweep import folder_of_run, folder_of_slice, is_garbage
+from exporter.store.runs import Standing
 
 RUN = uuid4()
 MANIFEST = folder_of_run(RUN, 2) + "/manifest.json"

@@ -5,8 +5,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from exporter.native import SOURCE, load
-from exporter.native.build import compiler
+from exporter.source.native import SOURCE, load
+from exporter.source.native.build import compiler
 
 EXPORTER = Path(__file__).parents[3] / "services/exporter"
 
@@ -17,7 +17,7 @@ def test_the_wheel_brings_the_native_transcoder_where_there_is_a_compiler(tmp_pa
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         libraries = [name for name in archive.namelist() if name.endswith(".so")]
-        assert f"exporter/native/{SOURCE.name}" in archive.namelist(), "its checksum is asked for at run time"
+        assert f"exporter/source/native/{SOURCE.name}" in archive.namelist(), "its checksum is asked for at run time"
         archive.extractall(tmp_path)
     if compiler() is None:
         assert (wheel.name.endswith("-py3-none-any.whl"), libraries) == (True, [])

@@ -14,8 +14,8 @@ from history.api.governance import governance_routes
 from history.api.live import event_routes
 from history.api.runs import run_routes
 from history.settings import Settings
+from shared.http.app import new_api
 from shared.lifecycle import Health
-from shared.web import new_api
 
 
 async def nobody(_: object) -> None:

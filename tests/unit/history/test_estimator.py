@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from history.estimator import Estimator, estimate
-from history.estimator.following import Following
-from history.estimator.observed import EarlierRun, Progress
+from history.estimating.estimator import Estimator, estimate
+from history.estimating.estimator.following import Following
+from history.estimating.estimator.observed import EarlierRun, Progress
 from tests.bench.eta.traces import KINDS, Event, Trace, traces, without_earlier
 
 LINE = [step / 20 for step in range(21)]

@@ -8,8 +8,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from history.projections import TERMINAL, Run, folded
-from history.recorder import applied
+from history.recording.projections import TERMINAL, Run, folded
+from history.recording.recorder import applied
 from shared import events
 from tests.unit.history.stories import SETTINGS, Story
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
+from history.estimating.tracking import About, Tracking
 from history.store.estimates import EstimateStore, Known, Memory
-from history.tracking import About, Tracking
 from shared import events
 from tests.unit.history.stories import Story
 

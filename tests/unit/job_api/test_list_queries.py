@@ -12,9 +12,9 @@ from job_api.api.access import KeyQuery
 from job_api.api.audit import AuditQuery
 from job_api.api.certificates import CertificateQuery
 from job_api.api.jobs import JobQuery
-from job_api.api.lists import CURSOR_MOST, ListQuery, cursor, place
 from job_api.api.users import UserQuery
 from job_api.errors import Invalid
+from job_api.list_query import CURSOR_MOST, ListQuery, cursor, place
 from job_api.store.listing import Kind
 
 LISTS = (JobQuery, UserQuery, KeyQuery, CertificateQuery, AuditQuery)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from job_api.pages.file_sets import rows_of, unfinished
-from job_api.pages.lists import day
-from job_api.pages.rendering import time_left
-from job_api.pages.run import throughput_of
-from job_api.pages.run_words import TO_DO, lasted, line, to_do, why, window
+from job_api.pages.kit.lists import day
+from job_api.pages.kit.rendering import time_left
+from job_api.pages.runs.descriptions import TO_DO, lasted, line, to_do, why, window
+from job_api.pages.runs.file_sets import rows_of, unfinished
+from job_api.pages.runs.run_details import throughput_of
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_api.pages.plots import HEIGHT, WIDTH, Foretold, Rate, brief, foretelling, short, throughput
+from job_api.pages.kit.plots import HEIGHT, WIDTH, Foretold, Rate, brief, foretelling, short, throughput
 
 SVG = "{http://www.w3.org/2000/svg}"
 RATES = [Rate(start=0, end=10, per_second=100), Rate(start=10, end=20, per_second=300)]

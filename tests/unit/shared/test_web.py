@@ -8,8 +8,8 @@ import pytest
 
 from shared import auth
 from shared.auth import Identity, Token
+from shared.http.app import SESSION_COOKIE, CurrentIdentity, new_api, require
 from shared.lifecycle import Health
-from shared.web import SESSION_COOKIE, CurrentIdentity, new_api, require
 
 OURS = auth.mint(uuid4())
 JWT = "aaa.bbb.ccc"

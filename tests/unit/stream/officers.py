@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from exporter.certificates import Recipient, accept_recipient
+from exporter.package.recipients import Recipient, accept_recipient
 from sluice.recipients import Identity, load_identity
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 
-from exporter.certificates import accept_recipient, accept_recipients
-from exporter.export_errors import CertificateRefused
+from exporter.errors import CertificateRefused
+from exporter.package.recipients import accept_recipient, accept_recipients
 from tests.unit.stream.officers import NOW, make_officer, officer
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.cms import CHUNK, GCM_LIMIT, Encoder, Sealing
-from exporter.export_errors import FileTooLarge
+from exporter.errors import FileTooLarge
+from exporter.package.cms import CHUNK, GCM_LIMIT, Encoder, Sealing
 from sluice.cms import decrypted
 from tests.unit.stream.officers import Officer, officer, openssl_decrypt
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.copystream import CopyFormatError, CopyRows, CopyText
+from exporter.source.copy_reader import CopyFormatError, CopyRows, CopyText
 
 Row = tuple[bytes | None, ...]
 

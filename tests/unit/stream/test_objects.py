@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.export_errors import FileTooLarge, ObjectNotFound, StoreRefused
-from exporter.objects import LARGEST, ObjectStore, open_store
+from exporter.errors import FileTooLarge, ObjectNotFound, StoreRefused
+from exporter.package.objects import LARGEST, ObjectStore, open_store
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.objects import ObjectStore, open_store
-from exporter.packer import FileNames, Packer, Packing, Part, key_of
-from exporter.zipstream import Compression
+from exporter.package.objects import ObjectStore, open_store
+from exporter.package.packer import FileNames, Packer, Packing, Part, key_of
+from exporter.package.zip_stream import Compression
 from sluice.cms import decrypted
 from tests.unit.stream.officers import officer
 

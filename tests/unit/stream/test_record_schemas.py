@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from exporter.domain import SCHEMA_VERSION
-from exporter.recordschema import documents, record_schema
-from exporter.recordwords import WORDS
-from exporter.selection import RecordKind
-from exporter.source_query import exported_columns, record_keys
+from exporter.domain.runs import SCHEMA_VERSION
+from exporter.source.queries import exported_columns, record_keys
+from exporter.source.record_descriptions import WORDS
+from exporter.source.record_schema import documents, record_schema
+from exporter.source.selection import RecordKind
 from shared.contract import text_of
 from shared.record_schemas import FOLDER, LATEST, RECORD_TYPES, record_schema_text, schema_file
 

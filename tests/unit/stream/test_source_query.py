@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
-from exporter.source_query import count_query, mend_of, record_keys, records_query
+from exporter.source.queries import count_query, mend_of, record_keys, records_query
+from exporter.source.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 INTERACTION_KEYS = (

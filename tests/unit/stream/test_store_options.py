@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
-from exporter.export_errors import StoreRefused, StoreUnavailable
-from exporter.objects import open_store
+from exporter.errors import StoreRefused, StoreUnavailable
+from exporter.package.objects import open_store
 from shared.errors import InvalidSettings
 from shared.objectstore import fault_of, link, open_backend
 from tests.unit.stream.officers import officer

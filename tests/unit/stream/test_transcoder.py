@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.copystream import CopyFormatError
-from exporter.native import SOURCE, NativeMissing, load, source_checksum
-from exporter.native.build import NotBuilt, build, compiler
-from exporter.transcoder import LargeRecord, Lines, Transcoder
+from exporter.source.copy_reader import CopyFormatError
+from exporter.source.native import SOURCE, NativeMissing, load, source_checksum
+from exporter.source.native.build import NotBuilt, build, compiler
+from exporter.source.transcoder import LargeRecord, Lines, Transcoder
 from tests.support.native import native, variant
 from tests.unit.stream.copies import COLUMNS, HEADER, TRAILER, Row, chunks, copy, line, rows
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.zipstream import Compression, ZipStream
+from exporter.package.zip_stream import Compression, ZipStream
 
 AT = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)
 NAMES = ["Contact-ä-1.jsonl", "Contact-ä-1_0002.jsonl", "Contact-ä-1_0003.jsonl"]

@@ -5,15 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import StreamingResponse
 
-from history.api import examples, models
+from history.api import examples
 from history.api.documents import answers, refused
 from history.api.parameters import ArtifactId, Chosen, Cursor, Limit, Sort, artifact_filter, once
 from history.api.runs import Operator, Reader
-from history.filing import Filing
-from history.once import Once
+from history.service.artifacts import Filing
+from history.service.once import Once
 from history.store.listing import ArtifactFilter
+from history.views import models
 from shared.auth import Identity
-from shared.web import require
+from shared.http.app import require
 
 LinkSecret = Annotated[
     str,

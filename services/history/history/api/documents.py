@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from shared.web import problem_responses
+from shared.http.app import problem_responses
 
 _JSON = "application/json"
 

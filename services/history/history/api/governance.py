@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from history.api import examples, models
+from history.api import examples
 from history.api.documents import answers
 from history.api.parameters import Limit
-from history.filing import Filing
+from history.service.artifacts import Filing
+from history.views import models
 from shared.auth import Identity
-from shared.web import require
+from shared.http.app import require
 
 Administrator = Annotated[Identity, require("admin")]
 

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from history.api import examples
 from history.api.documents import refused
 from history.api.runs import Reader
-from history.live import Change, Live
+from history.service.live import Change, Live
 from shared.observe import LIVE_DROPPED
 
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}}}

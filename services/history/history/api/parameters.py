@@ -7,11 +7,11 @@ from fastapi import Header, Path, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
 
 from history.api import examples
-from history.api.models import ArtifactState
-from history.once import Once
+from history.service.once import Once
 from history.store.listing import ArtifactFilter, RunFilter
+from history.views.models import ArtifactState
 from shared.events.values import RecordType, RunState
-from shared.web import SESSION_COOKIE
+from shared.http.app import SESSION_COOKIE
 
 
 def _written(text: object) -> object:

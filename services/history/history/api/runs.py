@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from history.api import examples, models
+from history.api import examples
 from history.api.documents import answers, refused
 from history.api.parameters import Cursor, Limit, RunId, Sort, run_filter
-from history.browsing import Browsing
+from history.service.runs import Browsing
 from history.store.listing import RunFilter
+from history.views import models
 from shared.auth import Identity
-from shared.web import require
+from shared.http.app import require
 
 Reader = Annotated[Identity, require("operator", "downloader", "viewer")]
 Operator = Annotated[Identity, require("operator")]

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from history.projections import Estimate, Fate, Life, Progress, Run
+from history.recording.projections import Estimate, Fate, Life, Progress, Run
 from shared.events import JobSettings, Window
 from shared.postgres import Record
 

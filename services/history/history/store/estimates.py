@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from history.estimator import EarlierRun
+from history.estimating.estimator import EarlierRun
 from history.store import SQL
 from shared.events.values import RunState
 from shared.postgres import Pool, Record, connection

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from history.projections import Artifact, Entry, Part, Run
+from history.recording.projections import Artifact, Entry, Part, Run
 from history.store import SQL
 from history.store.columns import row_of, run_of
 from shared.events import FilesExpired, IdentitySaved, JobDeleted, JobSaved

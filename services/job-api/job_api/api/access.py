@@ -9,21 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from job_api.api.drafts import Body
-from job_api.api.lists import SORT_WORDS, HeldRole, ListQuery, Text, When
 from job_api.api.problems import refused
 from job_api.api.requests import answered, once
-from job_api.api.roles import Admin
-from job_api.api.sessions import address_of, end_session, logged_in
 from job_api.api.views import UtcInstant
+from job_api.list_query import SORT_WORDS, HeldRole, ListQuery, Text, When
+from job_api.roles import Admin
 from job_api.service import Access, Door, Login
 from job_api.service.issuing import Issued
+from job_api.sessions import address_of, end_session, logged_in
 from job_api.store import Once
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, KeyState
 from job_api.store.lists import KEYS
 from shared.auth import Identity
 from shared.events.values import Role
-from shared.web import CurrentIdentity
+from shared.http.app import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-key"))]
 Sort = Literal["name", "state", "roles", "created_at", "expires_at", "revoked_at"]

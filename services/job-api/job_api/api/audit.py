@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from job_api.api.lists import SORT_WORDS, ListQuery, Text, When
 from job_api.api.problems import refused
-from job_api.api.roles import Admin
 from job_api.api.views import UtcInstant
+from job_api.list_query import SORT_WORDS, ListQuery, Text, When
+from job_api.roles import Admin
 from job_api.service import Trail
 from job_api.store.lists import AUDIT
 from job_api.store.trail import Entry

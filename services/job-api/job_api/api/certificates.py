@@ -8,17 +8,17 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
-from job_api.api.lists import SORT_WORDS, ListQuery, Text, When
 from job_api.api.problems import refused
 from job_api.api.requests import answered, once
-from job_api.api.roles import Reader, Writer
-from job_api.api.uploads import CertificateBody, upload
 from job_api.api.views import UtcInstant
+from job_api.list_query import SORT_WORDS, ListQuery, Text, When
+from job_api.roles import Reader, Writer
 from job_api.service import Certificates
 from job_api.store import Once
 from job_api.store.certificates import Certificate, State
 from job_api.store.change import Answer
 from job_api.store.lists import CERTIFICATES
+from job_api.uploads import CertificateBody, upload
 
 WARNING_DAYS = (30, 7, 1)
 Creating = Annotated[Once, Depends(once("upload-certificate"))]

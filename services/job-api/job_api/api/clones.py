@@ -12,13 +12,13 @@ from job_api.api.drafts import JobDraft, document_of, patched
 from job_api.api.jobs import made
 from job_api.api.problems import refused
 from job_api.api.requests import answered, once
-from job_api.api.roles import Writer
 from job_api.api.views import JobOut
 from job_api.domain import Draft, Job
+from job_api.roles import Writer
 from job_api.service import Jobs
 from job_api.store import Once
-from shared.problems import Problem
-from shared.web import not_found
+from shared.http.app import not_found
+from shared.http.problems import Problem
 
 Cloning = Annotated[Once, Depends(once("clone-job"))]
 Changes = Annotated[

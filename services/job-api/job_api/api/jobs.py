@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from job_api.api.documents import Shown, job_document, json_of
 from job_api.api.drafts import JobDraft, document_of, patched
-from job_api.api.lists import SORT_WORDS, ListQuery, Text, When
 from job_api.api.problems import refused
 from job_api.api.requests import (
     IfMatch,
@@ -22,8 +21,9 @@ from job_api.api.requests import (
     parameters_of,
     seen,
 )
-from job_api.api.roles import Reader, Writer
 from job_api.api.views import JobOut, JobPage
+from job_api.list_query import SORT_WORDS, ListQuery, Text, When
+from job_api.roles import Reader, Writer
 from job_api.service import Jobs
 from job_api.store import JobView, Once
 from job_api.store.change import Answer

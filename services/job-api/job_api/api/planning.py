@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from job_api.api.drafts import Body, JobDraft, ScheduleBody
 from job_api.api.problems import refused
-from job_api.api.roles import Reader
 from job_api.api.views import UtcInstant
 from job_api.domain import ScheduleDraft
 from job_api.domain.schedules import in_words
 from job_api.domain.sizes import size_warning
+from job_api.roles import Reader
 from job_api.service import Estimates, Jobs
 
 _PREVIEW: dict[str, Any] = {"schedule": {"kind": "hourly", "every": 4, "start": "2027-01-04T06:00:00Z"}, "count": 5}

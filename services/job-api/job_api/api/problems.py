@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from job_api.errors import IdempotencyConflict, Invalid, LoginFailed, LostUpdate, NotFound, Refused, TooManyAttempts
 from shared.errors import SluiceError
-from shared.problems import Problem
-from shared.web import not_found, problem_responses
+from shared.http.app import not_found, problem_responses
+from shared.http.problems import Problem
 
 
 def problem_of(error: SluiceError) -> Problem | None:

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from shared.http.problems import Problem
 from shared.observe import logger
-from shared.problems import Problem
 
 PATHS = ("/api/v1/runs", "/api/v1/artifacts", "/api/v1/events")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

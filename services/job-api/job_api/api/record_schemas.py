@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from job_api.api.problems import refused
-from job_api.api.roles import Anybody
+from job_api.roles import Anybody
+from shared.http.app import not_found
 from shared.record_schemas import LATEST, RECORD_TYPES, RecordType, record_schema_text
-from shared.web import not_found
 
 MEDIA_TYPE = "application/schema+json"
 Type = Annotated[

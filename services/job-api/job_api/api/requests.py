@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from job_api.store import Once
 from job_api.store.change import Answer
-from shared.problems import Problem
+from shared.http.problems import Problem
 
 Query = TypeVar("Query", bound=BaseModel)
 _VERSION = re.compile(r'"(\d{1,18})"')

@@ -6,16 +6,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from job_api.api.sessions import address_of, set_session
 from job_api.errors import LoginFailed, TooManyAttempts
-from job_api.pages.rendering import failed, local
+from job_api.pages.kit.rendering import failed, local
 from job_api.service import Door
-from job_api.service.door import SESSION
+from job_api.service.login import SESSION
+from job_api.sessions import address_of, set_session
 from job_api.sign_in import CALLBACK, Attempt, SignIn, SignInFailed
 from shared.errors import TransientError
+from shared.http.problems import Problem
 from shared.observe import logger
 from shared.oidc import TenantUnknown
-from shared.problems import Problem
 
 START = "/login/oidc"
 _COOKIE = "sluice_sign_in"

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from job_api.api.problems import refused
-from job_api.api.roles import Reader
 from job_api.domain.catalog import SOURCES, media_title
+from job_api.roles import Reader
 from job_api.service import Jobs
 from job_api.store.identities import Tenant
 

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from job_api.api.jobs import TAGGED, tagged
 from job_api.api.problems import refused
 from job_api.api.requests import IfMatch, answered, once, versions
-from job_api.api.roles import Writer
 from job_api.api.views import JobOut
 from job_api.domain import Command
+from job_api.roles import Writer
 from job_api.service import Jobs
 from job_api.store import Once
 from job_api.store.change import Answer

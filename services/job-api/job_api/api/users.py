@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from job_api.api.drafts import Body
-from job_api.api.lists import SORT_WORDS, HeldRole, ListQuery, Text, When
 from job_api.api.problems import refused
 from job_api.api.requests import answered, once
-from job_api.api.roles import Admin
 from job_api.api.views import UtcInstant
+from job_api.list_query import SORT_WORDS, HeldRole, ListQuery, Text, When
+from job_api.roles import Admin
 from job_api.service import Users
 from job_api.service.users import NAME_MOST, PASSWORD_LEAST, UserChange
 from job_api.store import Once
@@ -20,7 +20,7 @@ from job_api.store.change import Answer
 from job_api.store.identities import User
 from job_api.store.lists import USERS
 from shared.events.values import Role
-from shared.web import CurrentIdentity
+from shared.http.app import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-user"))]
 Sort = Literal["name", "roles", "disabled", "created_at", "issuer"]

@@ -17,21 +17,21 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from job_api.api.problems import problem_of
-from job_api.api.roles import READERS
-from job_api.pages.editor import Editor
-from job_api.pages.entry import logging_in, logging_out, login_form
-from job_api.pages.job_pages import job_pages
-from job_api.pages.log_pages import log_pages
-from job_api.pages.people_pages import people_pages
-from job_api.pages.preferences import Preferences
-from job_api.pages.rendering import ANYBODY, failed, recognised, to_login, visitor
-from job_api.pages.surroundings import Surroundings
-from job_api.pages.users import Users as UserPages
+from job_api.pages.account.login import logging_in, logging_out, login_form
+from job_api.pages.account.preferences import Preferences
+from job_api.pages.account.routes import people_pages
+from job_api.pages.account.users import Users as UserPages
+from job_api.pages.jobs.editor import Editor
+from job_api.pages.jobs.notices import Surroundings
+from job_api.pages.jobs.routes import job_pages
+from job_api.pages.kit.rendering import ANYBODY, failed, recognised, to_login, visitor
+from job_api.pages.runs.routes import log_pages
+from job_api.roles import READERS
 from job_api.service import Access, Certificates, Door, Estimates, Jobs, Users
 from shared.clock import Clock
 from shared.errors import SluiceError, TransientError
+from shared.http.problems import Problem
 from shared.observe import logger
-from shared.problems import Problem
 
 log = logger(__name__)
 Page = Callable[[Request], Awaitable[Response]]

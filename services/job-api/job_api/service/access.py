@@ -10,8 +10,8 @@ from job_api.domain.catalog import DEFAULT_MEDIA_TYPES
 from job_api.domain.drafts import TITLE_MOST
 from job_api.errors import Fault, Invalid, NotFound
 from job_api.passwords import Passwords
+from job_api.service.authentication import Recognition
 from job_api.service.issuing import Issued, issue, revoke
-from job_api.service.recognition import Recognition
 from job_api.store import EVERYBODY, Actor, Change, Database, Once, identities
 from job_api.store.change import Answer
 from job_api.store.identities import Credential, Tenant, User

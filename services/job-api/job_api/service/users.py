@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from job_api.errors import Fault, Invalid, NotFound, Refused
 from job_api.passwords import Passwords
-from job_api.service.recognition import Recognition
+from job_api.service.authentication import Recognition
 from job_api.service.subjects import standing
 from job_api.store import Actor, Change, Database, Once, identities
 from job_api.store.change import Answer

@@ -1,0 +1,1 @@
+"""The rules of runs, slices and manifests: pure; time is an argument."""

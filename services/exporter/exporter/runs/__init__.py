@@ -1,0 +1,1 @@
+"""Runs from admission to outcome: claimed under leases, coordinated, helped with, swept."""

@@ -1,0 +1,13 @@
+"""`python -m exporter.worker`: the worker process, started by the exporter."""
+
+import signal
+
+import uvloop
+
+from exporter.worker.work import main
+
+if __name__ == "__main__":
+    # A signal to the whole group is for the exporter, which decides what becomes of its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    uvloop.run(main())

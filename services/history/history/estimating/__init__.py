@@ -1,0 +1,1 @@
+"""Estimates of the time remaining: the faust app, the runs that it follows, and the estimator."""

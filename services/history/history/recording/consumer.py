@@ -1,0 +1,20 @@
+"""The recorder's edge to Kafka."""
+
+from collections.abc import Sequence
+
+from history.recording.recorder import Recorder
+from shared.codec import Message
+from shared.kafka import Handler
+from shared.topics import ESTIMATES, IDENTITIES, JOBS, PROGRESS, RUNS, TRIGGERS
+
+LOG_TOPICS = (TRIGGERS, RUNS, PROGRESS, ESTIMATES)
+TOPICS = (*LOG_TOPICS, IDENTITIES, JOBS)
+
+
+def record_events(recorder: Recorder) -> Handler:
+    """Return the handler of all topics that the log is made of."""
+
+    async def handle(messages: Sequence[Message]) -> None:
+        await recorder.record([message.event for message in messages])
+
+    return handle

@@ -1,0 +1,1 @@
+"""What the API can be asked: one class for runs, artifacts, live changes and retention."""

@@ -1,0 +1,1 @@
+"""Login, preferences, certificates, API keys and users."""

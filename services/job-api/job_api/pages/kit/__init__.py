@@ -1,0 +1,1 @@
+"""What every page is built from: templates, forms, lists, notices and plots."""

@@ -1,0 +1,1 @@
+"""What every HTTP service does: application, identity, problem documents."""
