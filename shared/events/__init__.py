@@ -23,6 +23,7 @@ from shared.events.runs import (
     RunSkipped,
     RunStarted,
     RunSucceeded,
+    state_after,
 )
 from shared.events.triggers import SlotSkipped, SlotTriggered
 from shared.events.values import ExportedFile, JobSettings, Schedule, Timeframe, Window
@@ -105,4 +106,5 @@ __all__ = [
     "SlotTriggered",
     "Timeframe",
     "Window",
+    "state_after",
 ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.events.values import ExportedFile, FileKind, JobSettings, SlotCause, Window
+from shared.events.values import ExportedFile, FileKind, JobSettings, RunState, SlotCause, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,3 +134,24 @@ class RunRemoved:
     run_id: UUID
     removed_by: UUID
     at: datetime
+
+
+_STATE_AFTER: dict[type[RunEvent], RunState] = {
+    RunQueued: "queued",
+    RunStarted: "running",
+    RunAttemptFailed: "queued",
+    RunHandedBack: "queued",
+    RunSucceeded: "succeeded",
+    RunFailed: "failed",
+    RunCancelled: "cancelled",
+    RunSkipped: "skipped",
+}
+
+
+def state_after(event: RunEvent) -> RunState | None:
+    """Return the state in which an event leaves its run, or None where the event does not change the state.
+
+    queued -> running -> succeeded | failed | cancelled; back to queued when an attempt failed or the run was handed
+    back; queued -> cancelled; and skipped, for a run that was never queued (rule R1).
+    """
+    return _STATE_AFTER.get(type(event))

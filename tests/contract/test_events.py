@@ -89,3 +89,18 @@ def test_asyncapi_tells_of_every_topic_and_message() -> None:
     document = contract.asyncapi()
     assert set(document["channels"]) == {topic.name for topic in TOPICS}
     assert set(document["components"]["messages"]) == {event.__name__ for event in TOPIC_OF}
+
+
+def test_R1_each_event_of_a_run_leaves_it_in_one_state() -> None:
+    states = {type(event): events.state_after(event) for event in WITH_VALUE if isinstance(event, events.RunEvent)}
+    assert states == {
+        events.RunQueued: "queued",
+        events.RunStarted: "running",
+        events.PartFinished: None,
+        events.RunAttemptFailed: "queued",
+        events.RunHandedBack: "queued",
+        events.RunSucceeded: "succeeded",
+        events.RunFailed: "failed",
+        events.RunCancelled: "cancelled",
+        events.RunSkipped: "skipped",
+    }

@@ -8,7 +8,6 @@ from uuid import UUID
 from history.estimating.estimator import Progress
 from history.estimating.tracking import About, Tracked, Tracking
 from history.recording.projections import TERMINAL
-from history.recording.projections.life import STATES
 from history.store import SOURCE
 from history.store.estimates import EstimateStore, Score
 from shared import codec, events
@@ -44,7 +43,7 @@ class Estimates:
                     _take(run, event)
                 elif self._tracking.put_off(event, partition):
                     await self._load()
-            case events.RunEvent() if STATES.get(type(event)) in TERMINAL:
+            case events.RunEvent() if events.state_after(event) in TERMINAL:
                 await self._ended(event, partition)
             case _:
                 return

@@ -14,34 +14,18 @@ from job_api.store.database import EVERYBODY, rescope
 from shared.clock import Clock
 from shared.events import (
     RunAttemptFailed,
-    RunCancelled,
     RunEstimated,
     RunEvent,
     RunFailed,
-    RunHandedBack,
     RunQueued,
     RunSkipped,
-    RunStarted,
-    RunSucceeded,
     SlotSkipped,
     SlotTriggered,
+    state_after,
 )
-from shared.events.values import RunState
 from shared.postgres import Connection
 
 ShownEvent = SlotTriggered | SlotSkipped | RunEvent | RunEstimated
-
-STATE_AFTER: dict[type[RunEvent], RunState] = {
-    RunQueued: "queued",
-    RunStarted: "running",
-    RunAttemptFailed: "queued",
-    RunHandedBack: "queued",
-    RunSucceeded: "succeeded",
-    RunFailed: "failed",
-    RunCancelled: "cancelled",
-    RunSkipped: "skipped",
-}
-"""The state that each event leaves a run in; events that are not here leave it as it was."""
 
 
 class Runs:
@@ -77,7 +61,7 @@ class Runs:
                 await self._moved(database, event)
 
     async def _moved(self, database: Connection, event: RunEvent) -> None:
-        state = STATE_AFTER.get(type(event))
+        state = state_after(event)
         if state is None:
             return
         if isinstance(event, RunQueued | RunSkipped):

@@ -9,24 +9,12 @@ from typing import Any
 
 from history.recording.projections.state import Life
 from shared import events
-from shared.events.values import RunState
-
-STATES: dict[type[events.RunEvent], RunState] = {
-    events.RunQueued: "queued",
-    events.RunStarted: "running",
-    events.RunAttemptFailed: "queued",
-    events.RunHandedBack: "queued",
-    events.RunSucceeded: "succeeded",
-    events.RunFailed: "failed",
-    events.RunCancelled: "cancelled",
-    events.RunSkipped: "skipped",
-}
 
 
 def lived(life: Life | None, event: events.RunEvent) -> Life:
     """Return the life with one more event, which is newer than the last."""
     before = life or Life(token=event.token, seq=event.seq, state="queued", first_at=event.at)
-    state = STATES.get(type(event), before.state)
+    state = events.state_after(event) or before.state
     return replace(before, token=event.token, seq=event.seq, state=state, **_told(before, event))
 
 
