@@ -1,8 +1,10 @@
-"""Who may import what, and how long a thing may grow: the rules that keep the parts apart."""
+"""The rules that keep packages apart: which may import which, and how long files and functions may grow."""
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,20 +35,78 @@ HOMES = {
         "services/history/history/store/objects.py",
     ],
 }
-ENVIRONMENT_HOMES = ["shared/settings.py", "shared/provision.py", "shared/kafka_admin.py", "deploy/"]
-# The worker leaves SLUICE_* behind for its child, and settings name this process and host.
-ENVIRONMENT_HOMES += ["services/exporter/exporter/worker/process.py"]
+ENVIRONMENT_HOMES = [
+    "shared/settings.py",
+    "shared/provision.py",
+    "shared/kafka_admin.py",
+    "services/exporter/exporter/worker/process.py",  # keeps SLUICE_* from its child process
+    "deploy/",
+]
 CLOCK_HOMES = ["shared/clock.py", "deploy/"]
 
+# The order inside a service: what the modules of a folder must not import, as the beginnings of module names.
+KAFKA = ("shared.kafka", "shared.codec", "shared.outbox", "shared.topics")
+TABLES = ("shared.postgres",)
+INNER_ORDER = {
+    # Reading a source and packing files know no run, no Kafka and no table of Sluice. shared.events is allowed: its
+    # value types (such as the timeframe) are the product's vocabulary and neither do I/O nor know a run's state.
+    "services/exporter/exporter/source": (
+        *("exporter.runs", "exporter.store", "exporter.worker", "exporter.package"),
+        *("shared.events.runs", *KAFKA, *TABLES),
+    ),
+    "services/exporter/exporter/package": (
+        *("exporter.runs", "exporter.store", "exporter.worker", "exporter.domain.runs"),
+        *("shared.events.runs", *KAFKA, *TABLES),
+    ),
+    "services/exporter/exporter/store": ("exporter.runs", "exporter.worker", "exporter.source", "exporter.package"),
+    "services/exporter/exporter/worker": ("exporter.runs", "exporter.store", *KAFKA, *TABLES),
+    "services/exporter/exporter/domain": ("exporter.runs", "exporter.store", "exporter.worker", "exporter.source"),
+    "services/history/history/recording": ("history.api", "history.service", "history.views", "history.estimating"),
+    "services/history/history/estimating": ("history.api", "history.service", "history.views"),
+    "services/history/history/store": ("history.api", "history.service", "history.views"),
+    "services/history/history/views": ("history.api", "history.service", "history.store"),
+    "services/history/history/service": ("history.api",),
+    "services/history/history/api": ("history.app",),
+    "services/job-api/job_api/domain": ("job_api.api", "job_api.pages", "job_api.service", "job_api.store"),
+    "services/job-api/job_api/store": ("job_api.api", "job_api.pages", "job_api.service"),
+    "services/job-api/job_api/service": ("job_api.api", "job_api.pages"),
+}
 
-def sources(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+
+@dataclass(frozen=True)
+class Source:
+    """One file, read and parsed once for all tests."""
+
+    path: str
+    text: str
+    nodes: tuple[ast.AST, ...]
+    imports: tuple[str, ...]
+
+    @property
+    def roots(self) -> set[str]:
+        """The top-level packages that it imports."""
+        return {name.partition(".")[0] for name in self.imports}
+
+    def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """Return every function, methods and nested ones included."""
+        return [node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def sources(*folders: str) -> Iterator[Source]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+            yield parse(path)
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def parse(path: Path) -> Source:
+    text = path.read_text(encoding="utf-8")
+    nodes = tuple(ast.walk(ast.parse(text)))
+    return Source(path.relative_to(ROOT).as_posix(), text, nodes, tuple(imports(nodes)))
+
+
+def imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -54,22 +114,30 @@ def imports(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def roots(tree: ast.Module) -> set[str]:
-    return {name.partition(".")[0] for name in imports(tree)}
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_services_never_import_each_other(service: str) -> None:
     others = (set(SERVICES) | {"sluice", "deploy", "tests"}) - {service}
-    faults = {path: found for path, tree in sources(SERVICES[service]) if (found := roots(tree) & others)}
+    faults = {each.path: found for each in sources(SERVICES[service]) if (found := each.roots & others)}
     assert faults == {}
 
 
 def test_shared_and_client_stand_alone() -> None:
     above = {*SERVICES, "deploy", "tests"}
-    faults = {path: found for path, tree in sources("shared") if (found := roots(tree) & (above | {"sluice"}))}
-    faults |= {path: found for path, tree in sources("client") if (found := roots(tree) & (above | {"shared"}))}
+    faults = {each.path: found for each in sources("shared") if (found := each.roots & (above | {"sluice"}))}
+    faults |= {each.path: found for each in sources("client") if (found := each.roots & (above | {"shared"}))}
     assert faults == {}
+
+
+@pytest.mark.parametrize("folder", INNER_ORDER)
+def test_packages_of_a_service_import_only_what_stands_below_them(folder: str) -> None:
+    assert list(sources(folder)), "the folder has moved: correct INNER_ORDER"
+    faults = [
+        f"{each.path} imports {name}"
+        for each in sources(folder)
+        for name in each.imports
+        if any(name == upper or name.startswith(f"{upper}.") for upper in INNER_ORDER[folder])
+    ]
+    assert faults == []
 
 
 def is_pure(path: str) -> bool:
@@ -79,11 +147,12 @@ def is_pure(path: str) -> bool:
 
 def test_pure_modules_know_no_clock_no_environment_and_do_not_wait() -> None:
     faults = []
-    for path, tree in sources("shared", *SERVICES.values()):
+    for source in sources("shared", *SERVICES.values()):
+        path = source.path
         if not is_pure(path):
             continue
         package = Path(path).parts[2] if path.startswith("services") else "shared"
-        for name in imports(tree):
+        for name in source.imports:
             root = name.partition(".")[0]
             own = root == package and is_pure(name.replace(".", "/").replace(package, f"services/x/{package}", 1))
             pure_shared = name.startswith(("shared.events", "shared.timetable", "shared.errors")) or name == "shared"
@@ -91,8 +160,10 @@ def test_pure_modules_know_no_clock_no_environment_and_do_not_wait() -> None:
                 faults.append(f"{path} imports {name}")
             elif root not in SERVICES and root != "shared" and not is_standard(root):
                 faults.append(f"{path} imports {name}, which is not the standard library")
-        faults += [f"{path}:{node.lineno} waits" for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
-        faults += [f"{path}:{line} asks the clock" for line in clock_calls(tree)]
+        faults += [
+            f"{path}:{each.lineno} waits" for each in source.functions() if isinstance(each, ast.AsyncFunctionDef)
+        ]
+        faults += [f"{path}:{line} reads the clock" for line in clock_calls(source)]
     assert faults == []
 
 
@@ -100,8 +171,8 @@ def is_standard(root: str) -> bool:
     return root in sys.stdlib_module_names
 
 
-def clock_calls(tree: ast.Module) -> Iterator[int]:
-    for node in ast.walk(tree):
+def clock_calls(source: Source) -> Iterator[int]:
+    for node in source.nodes:
         match node:
             case ast.Attribute(value=ast.Name(id="datetime" | "date"), attr="now" | "utcnow" | "today"):
                 yield node.lineno
@@ -111,51 +182,51 @@ def clock_calls(tree: ast.Module) -> Iterator[int]:
 def test_one_home_per_library(library: str) -> None:
     allowed = HOMES[library]
     faults = [
-        path
-        for path, tree in sources(*PRODUCT)
-        if library in roots(tree) and not path.startswith(tuple(allowed)) and "/store" not in path
+        each.path
+        for each in sources(*PRODUCT)
+        if library in each.roots and not each.path.startswith(tuple(allowed)) and "/store" not in each.path
     ]
     assert faults == []
 
 
 def test_the_environment_is_read_in_one_place() -> None:
     faults = []
-    for path, tree in sources(*PRODUCT):
+    for source in sources(*PRODUCT):
         reads = any(
             isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
             and (node.value.id, node.attr) in {("os", "environ"), ("os", "getenv")}
-            for node in ast.walk(tree)
-        ) or any(name in {"os.environ", "os.getenv"} for name in imports(tree))
-        if reads and not path.startswith(tuple(ENVIRONMENT_HOMES)):
-            faults.append(path)
+            for node in source.nodes
+        ) or any(name in {"os.environ", "os.getenv"} for name in source.imports)
+        if reads and not source.path.startswith(tuple(ENVIRONMENT_HOMES)):
+            faults.append(source.path)
     assert faults == []
 
 
-def test_the_system_clock_is_asked_in_one_place() -> None:
+def test_the_system_clock_is_read_in_one_place() -> None:
     faults = [
-        f"{path}:{line}"
-        for path, tree in sources("shared", *SERVICES.values())
-        for line in clock_calls(tree)
-        if not path.startswith(tuple(CLOCK_HOMES))
+        f"{each.path}:{line}"
+        for each in sources("shared", *SERVICES.values())
+        for line in clock_calls(each)
+        if not each.path.startswith(tuple(CLOCK_HOMES))
     ]
     assert faults == []
 
 
-def test_no_file_and_no_function_is_longer_than_one_reads_in_one_go() -> None:
+def test_files_and_functions_are_short() -> None:
     faults = []
-    for path, tree in sources(*PRODUCT, "tests"):
-        lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
+    for source in sources(*PRODUCT, "tests"):
+        path, lines = source.path, len(source.text.splitlines())
         if lines > 400:
             faults.append(f"{path}: {lines} lines")
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         if not path.startswith("tests/"):
-            faults += [f"{path}:{each.lineno} {each.name}: too long" for each in functions if own_lines(each) > 50]
+            long = [each for each in source.functions() if own_lines(each) > 50]
+            faults += [f"{path}:{each.lineno} {each.name}: too long" for each in long]
     assert faults == []
 
 
 def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The lines of a function's body, without its docstring and the functions within it, which count for themselves."""
+    """Return the lines of a function's body without its docstring and its nested functions, which are counted alone."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     within = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     first = {id(node): min([node.lineno, *(each.lineno for each in node.decorator_list)]) for node in within}
@@ -165,11 +236,11 @@ def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def test_tests_do_not_sleep() -> None:
     faults = [
-        f"{path}:{node.lineno}"
-        for path, tree in sources("tests")
-        # Benches keep a pace, which is no waiting for a fact.
-        if path != "tests/support/wait.py" and not path.startswith("tests/bench/")
-        for node in ast.walk(tree)
+        f"{each.path}:{node.lineno}"
+        for each in sources("tests")
+        # A benchmark sleeps to keep a pace, not to wait for something to become true.
+        if each.path != "tests/support/wait.py" and not each.path.startswith("tests/bench/")
+        for node in each.nodes
         if isinstance(node, ast.Attribute) and node.attr == "sleep" and isinstance(node.value, ast.Name)
         if node.value.id in {"time", "asyncio"}
     ]
