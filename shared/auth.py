@@ -44,16 +44,16 @@ class Token:
 
 
 def mint(identity_id: UUID) -> Token:
-    """Return a new token with 256 random bits; keep `secret_hash(token.secret)`, never the token."""
+    """Return a new token with 256 random bits; keep `hash_secret(token.secret)`, never the token."""
     return Token(identity_id, secrets.token_urlsafe(32))
 
 
-def secret_hash(secret: str) -> str:
+def hash_secret(secret: str) -> str:
     """Return the SHA-256 of a secret, hex; a plain hash suffices for 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def parse(text: str) -> Token | None:
+def parse_token(text: str) -> Token | None:
     """Return the token in a text, or None when it has not the form of one."""
     prefix, _, rest = text.partition("_")
     number, _, secret = rest.partition("_")
@@ -65,9 +65,9 @@ def parse(text: str) -> Token | None:
 
 def matches(token: Token, stored_hash: str) -> bool:
     """Compare in constant time."""
-    return hmac.compare_digest(secret_hash(token.secret), stored_hash)
+    return hmac.compare_digest(hash_secret(token.secret), stored_hash)
 
 
-def live(*, expires_at: datetime | None, revoked: bool, now: datetime) -> bool:
+def is_live(*, expires_at: datetime | None, revoked: bool, now: datetime) -> bool:
     """Return whether an identity is still good."""
     return not revoked and (expires_at is None or now < expires_at)

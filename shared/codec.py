@@ -109,7 +109,7 @@ def common_headers(event_type: type[events.Event], *, source: str, at: datetime)
 
 def own_headers() -> Headers:
     """Return the headers that each record has for itself: its id and its trace."""
-    return ("ce_id", str(uuid4()).encode()), ("traceparent", tracing.traceparent().encode())
+    return ("ce_id", str(uuid4()).encode()), ("traceparent", tracing.current_traceparent().encode())
 
 
 def decode(record: Received) -> Message:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import uvloop
 
 from shared.errors import SluiceError
-from shared.observe import set_up_logs
+from shared.observe import configure_logging
 from shared.postgres import migrate, require_schema
 from shared.settings import ServiceSettings
 
@@ -30,7 +30,7 @@ def main(
     command = parser.parse_args().command
     try:
         settings = settings_class.load()
-        set_up_logs(level=settings.log_level, form=settings.log_format, service=f"{package}:{command}")
+        configure_logging(level=settings.log_level, form=settings.log_format, service=f"{package}:{command}")
         uvloop.run(
             migrate(settings.postgres, package) if command == "migrate" else _run(package, processes[command], settings)
         )

@@ -37,7 +37,7 @@ def asyncapi() -> Schema:
     channels = {
         topic.name: {
             "address": topic.name,
-            "description": f"{topic.says}; key: {topic.key}; kept: {topic.kept or 'compacted'}",
+            "description": f"{topic.description}; key: {topic.key}; kept: {topic.retention or 'compacted'}",
             "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in topic.events},
         }
         for topic in TOPICS

@@ -13,7 +13,7 @@ class InvalidMessage(SluiceError):
     """A message cannot be read: its type, version or content is not what we know."""
 
 
-class MessageRefused(SluiceError):
+class MessageRejected(SluiceError):
     """A message was read but can never be handled; it belongs with the dead letters."""
 
 

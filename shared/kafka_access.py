@@ -24,12 +24,12 @@ class KafkaAccess:
     key_file: str | None = None
 
     @classmethod
-    def of(cls, kafka: "str | KafkaAccess") -> "KafkaAccess":
+    def parse(cls, kafka: "str | KafkaAccess") -> "KafkaAccess":
         """Return how to reach a Kafka of which perhaps only the addresses are given."""
         return cls(bootstrap=kafka) if isinstance(kafka, str) else kafka
 
     @property
-    def logs_in(self) -> bool:
+    def uses_sasl(self) -> bool:
         """Whether a name and a password are told to Kafka."""
         return self.protocol.startswith("SASL")
 
@@ -57,5 +57,5 @@ class KafkaAccess:
             "bootstrap_servers": self.bootstrap,
             "security_protocol": self.protocol,
             "ssl_context": self.tls(),
-            **(login if self.logs_in else {}),
+            **(login if self.uses_sasl else {}),
         }

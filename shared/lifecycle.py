@@ -22,12 +22,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from shared.errors import InvalidSettings, SluiceError
-from shared.observe import exposition, logger
-from shared.settings import ServiceSettings, variable_name
+from shared.observe import get_logger, render_metrics
+from shared.settings import ServiceSettings, to_variable_name
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
-log = logger(__name__)
+log = get_logger(__name__)
 
 _CHECK_LIMIT = 5.0
 
@@ -52,7 +52,7 @@ class Health:
 
         self.checks[name] = checked
 
-    async def faults(self) -> dict[str, str]:
+    async def find_faults(self) -> dict[str, str]:
         """Return what is wrong now, by check."""
         if self.stopping.is_set():
             return {"process": "stopping"}
@@ -73,12 +73,12 @@ def health_routes(health: Health) -> list[Route]:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        faults = await health.faults()
+        faults = await health.find_faults()
         body = {"status": "not ready", "faults": faults} if faults else {"status": "ready"}
         return JSONResponse(body, 503 if faults else 200, {"Retry-After": "1"} if faults else None)
 
     async def metrics(_: Request) -> Response:
-        text, content_type = exposition()
+        text, content_type = render_metrics()
         return Response(text, headers={"Content-Type": content_type})
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
@@ -137,7 +137,7 @@ def _served(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
     except OSError as error:
         files = f"{settings.http_tls_cert_file}, {settings.http_tls_key_file}"
         raise InvalidSettings(
-            f"{variable_name('http_tls_cert_file', settings.service)}, _KEY_FILE ({files}): {error}"
+            f"{to_variable_name('http_tls_cert_file', settings.service)}, _KEY_FILE ({files}): {error}"
         ) from None
     return config
 
@@ -146,7 +146,7 @@ def _listener(settings: ServiceSettings) -> socket.socket:
     try:
         return socket.create_server((settings.http_host, settings.http_port), reuse_port=False, backlog=512)
     except OSError as error:
-        host, port = (variable_name(field, settings.service) for field in ("http_host", "http_port"))
+        host, port = (to_variable_name(field, settings.service) for field in ("http_host", "http_port"))
         raise InvalidSettings(
             f"cannot serve on {settings.http_host}:{settings.http_port} ({error.strerror}); "
             f"give another {port} (0 takes a free one) or {host}"
@@ -174,7 +174,7 @@ async def _finish(tasks: Sequence[asyncio.Task[object]], grace: timedelta) -> li
     return failures
 
 
-async def first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
+async def wait_for_first(*events: asyncio.Event, seconds: float | None = None) -> None:
     """Wait until one of the events is set, or the seconds are over."""
     waits = [asyncio.create_task(event.wait()) for event in events]
     try:

@@ -81,7 +81,7 @@ def _folder(url: str) -> LocalStore:
     try:
         return LocalStore(Path(unquote(parts.path)), mkdir=True)
     except ERRORS as error:
-        raise InvalidSettings(f"the store's folder cannot be used: {fault_of(error).words}") from None
+        raise InvalidSettings(f"the store's folder cannot be used: {to_store_fault(error).words}") from None
 
 
 def _flag(name: str, text: str) -> str | bool:
@@ -135,7 +135,7 @@ _PASSING_CODES = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavail
 _PASSING_STATUS = {"408", "409", "425", "429"}
 
 
-def fault_of(error: BaseException) -> Fault:
+def to_store_fault(error: BaseException) -> Fault:
     """Return what one of ERRORS means. The library's own words quote requests, so only codes are taken from them."""
     text = str(error)
     status, code, system = (_found(pattern, text) for pattern in (_STATUS, _CODE, _OS_ERROR))

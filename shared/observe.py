@@ -91,12 +91,12 @@ def observe_many(histogram: Histogram, values: Sequence[float]) -> None:
     total.inc(sum(values))
 
 
-def exposition() -> tuple[bytes, str]:
+def render_metrics() -> tuple[bytes, str]:
     """Return this process's metrics in Prometheus' text format, and its content type."""
     return generate_latest(), CONTENT_TYPE_LATEST
 
 
-def set_up_logs(*, level: str, form: Literal["json", "console"], service: str) -> None:
+def configure_logging(*, level: str, form: Literal["json", "console"], service: str) -> None:
     """Send all logs, ours and the libraries', as one line an event to standard error."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -140,13 +140,13 @@ def _tracebacks() -> structlog.typing.Processor:
     return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
-def logger(name: str) -> structlog.stdlib.BoundLogger:
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return a logger; messages are constant, what varies goes into fields."""
     found: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return found
 
 
 def _add_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if (found := tracing.trace_id()) is not None:
+    if (found := tracing.current_trace_id()) is not None:
         event["trace_id"] = found
     return event

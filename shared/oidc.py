@@ -17,7 +17,7 @@ from shared.errors import SluiceError
 from shared.events.values import Role
 from shared.http.problems import Problem
 from shared.oidc_access import OidcAccess
-from shared.oidc_issuer import Issuer
+from shared.oidc_issuer import OidcIssuer
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 """Signatures with a private key, and no others: neither `none` nor a secret that might be the public key."""
@@ -26,11 +26,11 @@ _SUBJECT_MOST = 255
 _ROLES: tuple[Role, ...] = get_args(Role)
 
 
-class TokenRefused(SluiceError):
+class InvalidToken(SluiceError):
     """A token that is not good, with the reason; the token itself is nowhere repeated."""
 
 
-class TenantUnknown(SluiceError):
+class UnknownTenant(SluiceError):
     """A good token of somebody who belongs to no tenant here."""
 
 
@@ -53,32 +53,32 @@ class Subject:
         return Identity(self.user_id, self.tenant_id, self.user_id, self.subject, self.roles)
 
 
-class Verifier:
+class TokenVerifier:
     """Tokens in, subjects out."""
 
-    def __init__(self, issuer: Issuer, clock: Clock) -> None:
+    def __init__(self, issuer: OidcIssuer, clock: Clock) -> None:
         self._issuer = issuer
         self._clock = clock
 
-    async def subject(self, token: str) -> Subject:
-        """Return who bears a token. Raises TokenRefused, TenantUnknown or IssuerUnavailable."""
-        return subject_of(await self.claims(token, self._issuer.access.audiences), self._issuer.access)
+    async def verify(self, token: str) -> Subject:
+        """Return who bears a token. Raises InvalidToken, UnknownTenant or IssuerUnavailable."""
+        return to_subject(await self.verify_claims(token, self._issuer.access.audiences), self._issuer.access)
 
-    async def claims(self, token: str, audiences: tuple[str, ...]) -> dict[str, Any]:
+    async def verify_claims(self, token: str, audiences: tuple[str, ...]) -> dict[str, Any]:
         """Return what a token says, once it is known to be the issuer's, for one of the audiences, and of this time.
 
-        Raises TokenRefused or IssuerUnavailable.
+        Raises InvalidToken or IssuerUnavailable.
         """
         try:
             header = extract_compact(token.encode("ascii")).protected
         except (JoseError, ValueError) as error:
-            raise TokenRefused("it is not a signed token") from error
+            raise InvalidToken("it is not a signed token") from error
         name = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(name, str | None):
-            raise TokenRefused("it is signed in a way that is not taken")
-        key = await self._issuer.key(name)
+            raise InvalidToken("it is signed in a way that is not taken")
+        key = await self._issuer.find_key(name)
         if key is None:
-            raise TokenRefused("its key is not one of the issuer's")
+            raise InvalidToken("its key is not one of the issuer's")
         access = self._issuer.access
         expected = JWTClaimsRegistry(
             now=int(self._clock.now().timestamp()),
@@ -92,15 +92,15 @@ class Verifier:
             found = jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims
             expected.validate(found)
         except (JoseError, ValueError, TypeError) as error:
-            raise TokenRefused(f"{type(error).__name__}: {getattr(error, 'description', '')}") from error
+            raise InvalidToken(f"{type(error).__name__}: {getattr(error, 'description', '')}") from error
         return found
 
 
-def subject_of(claims: Mapping[str, Any], access: OidcAccess) -> Subject:
-    """Return whom verified claims speak of. Raises TokenRefused or TenantUnknown."""
+def to_subject(claims: Mapping[str, Any], access: OidcAccess) -> Subject:
+    """Return whom verified claims speak of. Raises InvalidToken or UnknownTenant."""
     subject = claims["sub"]
     if not isinstance(subject, str) or not 1 <= len(subject) <= _SUBJECT_MOST or not subject.isprintable():
-        raise TokenRefused("its subject cannot be a name here")
+        raise InvalidToken("its subject cannot be a name here")
     tenant = _tenant(claim(claims, access.tenant_claim), access.tenants)
     return Subject(access.issuer, subject, tenant, _roles(claim(claims, access.roles_claim), access.roles))
 
@@ -128,25 +128,27 @@ def _tenant(value: object, meanings: Mapping[str, UUID]) -> UUID:
         with suppress(ValueError):
             if not meanings:
                 return UUID(value)
-    raise TenantUnknown
+    raise UnknownTenant
 
 
-def bearing(verifier: Verifier, known: Callable[[Subject], Awaitable[Identity | None]]) -> "Bearing":
+def make_oidc_authenticator(
+    verifier: TokenVerifier, known: Callable[[Subject], Awaitable[Identity | None]]
+) -> "OidcAuthenticator":
     """Return what recognises the bearers of an issuer's tokens; `known` says None of who was shut out here.
 
-    It raises Problem 403 where the tenant is unknown, to the token or (TenantUnknown) to `known`.
+    It raises Problem 403 where the tenant is unknown, to the token or (UnknownTenant) to `known`.
     """
 
     async def recognised(token: str) -> Identity | None:
         try:
-            return await known(await verifier.subject(token))
-        except TokenRefused:
+            return await known(await verifier.verify(token))
+        except InvalidToken:
             return None
-        except TenantUnknown:
+        except UnknownTenant:
             detail = "Your token names no tenant of this Sluice; ask whoever set up the sign-in."
             raise Problem(403, "unknown-tenant", detail) from None
 
     return recognised
 
 
-Bearing = Callable[[str], Awaitable[Identity | None]]
+OidcAuthenticator = Callable[[str], Awaitable[Identity | None]]

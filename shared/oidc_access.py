@@ -28,7 +28,7 @@ class OidcAccess:
     ca_file: str | None
 
 
-def is_safe(url: str) -> bool:
+def is_safe_url(url: str) -> bool:
     """Return whether keys and codes may be fetched from an address: over TLS, or from this very machine."""
     try:
         found = urlsplit(url)

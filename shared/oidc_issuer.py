@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from shared.clock import Clock
 from shared.errors import TransientError
-from shared.observe import logger
-from shared.oidc_access import OidcAccess, is_safe
+from shared.observe import get_logger
+from shared.oidc_access import OidcAccess, is_safe_url
 
 FRESH = timedelta(minutes=10)
 """How long keys are used before they are read again."""
@@ -26,14 +26,14 @@ PAUSE = timedelta(seconds=10)
 _SECONDS = 5.0
 _CONFIGURATION = "/.well-known/openid-configuration"
 PublicKey = RSAKey | ECKey | OKPKey
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 class IssuerUnavailable(TransientError):
     """The issuer does not answer, or not as one does; nothing can be said of its tokens."""
 
 
-class Issuer:
+class OidcIssuer:
     """What an issuer publishes. Keys are kept: while it is away, tokens that they signed stay good."""
 
     def __init__(self, access: OidcAccess, client: httpx.AsyncClient, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Issuer:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, access: OidcAccess, clock: Clock) -> AsyncIterator["Issuer"]:
+    async def open(cls, access: OidcAccess, clock: Clock) -> AsyncIterator["OidcIssuer"]:
         """Give an issuer, which is not asked before it is needed."""
         trusted = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else True
         async with httpx.AsyncClient(
@@ -62,7 +62,7 @@ class Issuer:
                 if issuer._renewal is not None:
                     issuer._renewal.cancel()
 
-    async def key(self, name: str | None) -> PublicKey | None:
+    async def find_key(self, name: str | None) -> PublicKey | None:
         """Return the key of a name (`kid`), or the only one for a token that names none. Raises IssuerUnavailable."""
         await self._ready()
         found = self._named(name)
@@ -73,7 +73,7 @@ class Issuer:
             raise IssuerUnavailable("the issuer does not answer, and a token is signed with a key that is not known")
         return found
 
-    async def address(self, name: str) -> str:
+    async def find_address(self, name: str) -> str:
         """Return one of the issuer's addresses, as `token_endpoint`. Raises IssuerUnavailable."""
         await self._ready()
         if name not in self._addresses:
@@ -119,10 +119,10 @@ class Issuer:
         found = await self._get(issuer.rstrip("/") + _CONFIGURATION)
         if found.get("issuer") != issuer:
             raise IssuerUnavailable("the issuer calls itself something else than SLUICE_OIDC_ISSUER says")
-        addresses = {name: each for name, each in found.items() if isinstance(each, str) and is_safe(each)}
+        addresses = {name: each for name, each in found.items() if isinstance(each, str) and is_safe_url(each)}
         if "jwks_uri" not in addresses:
             raise IssuerUnavailable("the issuer names no safe jwks_uri")
-        return addresses, keys_of(await self._get(addresses["jwks_uri"]))
+        return addresses, parse_keys(await self._get(addresses["jwks_uri"]))
 
     async def _get(self, address: str) -> dict[str, Any]:
         return _document(await self._sent(self._client.build_request("GET", address), None))
@@ -138,7 +138,7 @@ class Issuer:
         return answer
 
 
-def keys_of(published: Mapping[str, Any]) -> dict[str | None, PublicKey]:
+def parse_keys(published: Mapping[str, Any]) -> dict[str | None, PublicKey]:
     """Return the public keys for signatures in a key set, by name; what is no such key is passed over."""
     listed = published.get("keys")
     found: dict[str | None, PublicKey] = {}

@@ -19,8 +19,8 @@ from shared import codec
 from shared.errors import TransientError
 from shared.events import Event
 from shared.kafka import Producer
-from shared.lifecycle import first_of
-from shared.observe import OUTBOX_AGE, OUTBOX_DELAY, OUTBOX_PUBLISHED, OUTBOX_ROWS, logger, observe_many
+from shared.lifecycle import wait_for_first
+from shared.observe import OUTBOX_AGE, OUTBOX_DELAY, OUTBOX_PUBLISHED, OUTBOX_ROWS, get_logger, observe_many
 from shared.postgres import Connection, Pool, Record, connection, listen, transaction
 from shared.topics import TOPIC_OF
 
@@ -32,7 +32,7 @@ BATCH = 1000
 _GATHER = 0.02
 """A busy relay that keeps up lets rows gather for so long (s): it costs nearly the same to take one as hundreds."""
 _HALVES = (tuple(range(0, SHARDS, 2)), tuple(range(1, SHARDS, 2)))
-log = logger(__name__)
+log = get_logger(__name__)
 
 _COLUMNS = ["shard", "topic", "key", "value", "headers"]
 # COPY costs two round trips more than a statement, and half of its time a row.
@@ -65,10 +65,10 @@ Row = tuple[int, str, bytes, bytes | None, bytes]
 
 async def write(database: Connection, events: Iterable[Event], *, source: str, at: datetime) -> None:
     """Write events into the outbox, within the caller's transaction; they are published in this order per key."""
-    await write_rows(database, rows_of(events, source=source, at=at))
+    await write_rows(database, to_rows(events, source=source, at=at))
 
 
-def rows_of(events: Iterable[Event], *, source: str, at: datetime) -> list[Row]:
+def to_rows(events: Iterable[Event], *, source: str, at: datetime) -> list[Row]:
     """Return the rows of events, for those who write them in a statement of their own."""
     records = [codec.encode(event, source=source, at=at) for event in events]
     return [
@@ -85,7 +85,7 @@ async def write_rows(database: Connection, rows: Sequence[Row]) -> None:
         await database.execute(_INSERT, *(list(column) for column in zip(*rows, strict=True)))
 
 
-class Stamp:
+class EventRowFactory:
     """Makes outbox rows of one kind of event, for those who write so many that they build the values themselves."""
 
     def __init__(self, event_type: type[Event], *, source: str, at: datetime) -> None:
@@ -155,9 +155,9 @@ class Relay:
                     log.warning("cannot publish, trying again", error=str(error))
                     busy, self._busy = 0, False
                 if not busy:
-                    await first_of(self._woken, stopping, seconds=1.0)
+                    await wait_for_first(self._woken, stopping, seconds=1.0)
                 elif busy < BATCH:
-                    await first_of(stopping, seconds=_GATHER)
+                    await wait_for_first(stopping, seconds=_GATHER)
         finally:
             listening.cancel()
             measuring.cancel()
@@ -205,4 +205,4 @@ class Relay:
                 OUTBOX_AGE.labels(self._service).set(max(0.0, age))
             except TransientError as error:
                 log.debug("outbox not measured", error=str(error))
-            await first_of(stopping, seconds=5.0)
+            await wait_for_first(stopping, seconds=5.0)

@@ -47,12 +47,12 @@ class PostgresUnavailable(TransientError):
     """PostgreSQL is away or gave up on this attempt."""
 
 
-class PostgresRefused(SluiceError):
+class PostgresMisconfigured(SluiceError):
     """PostgreSQL is there and does not let us in, or is not prepared for us: the message says what mends it."""
 
 
 @contextmanager
-def passing_errors() -> Iterator[None]:
+def wrap_transient_errors() -> Iterator[None]:
     """Turn the driver's errors that may pass into PostgresUnavailable; others go through as they are."""
     try:
         yield
@@ -65,10 +65,10 @@ def passing_errors() -> Iterator[None]:
 
 
 @contextmanager
-def connecting(dsn: str) -> Iterator[None]:
-    """Turn what goes wrong with a connection that is opened into PostgresUnavailable or PostgresRefused."""
+def wrap_connection_errors(dsn: str) -> Iterator[None]:
+    """Turn what goes wrong with a connection that is opened into PostgresUnavailable or PostgresMisconfigured."""
     try:
-        with passing_errors():
+        with wrap_transient_errors():
             yield
     except PostgresUnavailable as error:
         raise PostgresUnavailable(f"{error} (asked {_place(dsn)})") from error
@@ -77,13 +77,13 @@ def connecting(dsn: str) -> Iterator[None]:
         asyncpg.InvalidCatalogNameError,
         asyncpg.InsufficientPrivilegeError,
     ) as error:
-        raise PostgresRefused(
+        raise PostgresMisconfigured(
             f"PostgreSQL refuses: {error}. Look at user, password and database in the address (DSN); "
             "`python -m shared.provision` makes roles and sets passwords."
         ) from error
     except (asyncpg.ClientConfigurationError, ValueError):
         # The driver's own words repeat parts of the address, and so perhaps the password.
-        raise PostgresRefused(
+        raise PostgresMisconfigured(
             "PostgreSQL's address (DSN) is not understood; the form is postgresql://user:password@host:port/database."
         ) from None
 
@@ -99,14 +99,14 @@ def _place(dsn: str) -> str:
 async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | None = None) -> AsyncIterator[Pool]:
     """Open a pool of at most `size` connections that PostgreSQL shows as `name`.
 
-    Raises PostgresUnavailable or PostgresRefused.
+    Raises PostgresUnavailable or PostgresMisconfigured.
 
     A process that stalls or vanishes within a transaction keeps its locks; after `idle_limit` PostgreSQL ends that.
     """
     settings = {"application_name": name, "timezone": "UTC"}
     if idle_limit is not None:
         settings["idle_in_transaction_session_timeout"] = f"{idle_limit.total_seconds() * 1000:.0f}ms"
-    with connecting(dsn):
+    with wrap_connection_errors(dsn):
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -134,7 +134,7 @@ async def _prepare(connection: Connection) -> None:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Give a connection within one transaction; what may pass comes out as PostgresUnavailable."""
-    with passing_errors():
+    with wrap_transient_errors():
         async with pool.acquire() as connection, connection.transaction():
             yield connection
 
@@ -142,12 +142,12 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """Give a connection outside a transaction; what may pass comes out as PostgresUnavailable."""
-    with passing_errors():
+    with wrap_transient_errors():
         async with pool.acquire() as acquired:
             yield acquired
 
 
-def queries(package: str) -> Mapping[str, str]:
+def load_queries(package: str) -> Mapping[str, str]:
     """Read the named blocks of a package's `sql/queries.sql`. Raises ValueError for a name used twice.
 
     A block begins with `-- name: what it is for` and ends at the next.
@@ -169,18 +169,18 @@ def parse_queries(text: str) -> dict[str, str]:
 async def migrate(dsn: str, package: str) -> None:
     """Bring a service's schema up to date from its `sql/migrations`; safe when run twice at once.
 
-    Raises PostgresUnavailable or PostgresRefused.
+    Raises PostgresUnavailable or PostgresMisconfigured.
     """
-    with connecting(dsn):
+    with wrap_connection_errors(dsn):
         database = await asyncpg.connect(dsn)
-    with passing_errors():
+    with wrap_transient_errors():
         try:
             # A session lock, so that a second run waits for the first and then finds nothing to do.
             await database.execute("SELECT pg_advisory_lock($1, hashtext($2))", _MIGRATION_LOCK, package)
             with as_file(files(package).joinpath("sql", "migrations")) as folder:
                 await pogo.apply(database, folder, schema_name=package)
         except asyncpg.InsufficientPrivilegeError as error:
-            raise PostgresRefused(
+            raise PostgresMisconfigured(
                 f"PostgreSQL refuses: {error}. Prepare the database first: python -m shared.provision"
             ) from error
         finally:
@@ -188,11 +188,11 @@ async def migrate(dsn: str, package: str) -> None:
 
 
 async def require_schema(dsn: str, package: str) -> None:
-    """Raise PostgresRefused where a service's schema lacks migrations of this release; one that has more is no fault.
+    """Check that a service's schema has every migration of this release; a newer schema is accepted.
 
-    Raises PostgresUnavailable too.
+    Raises PostgresMisconfigured where a migration is missing, and PostgresUnavailable.
     """
-    with connecting(dsn):
+    with wrap_connection_errors(dsn):
         database = await asyncpg.connect(dsn)
         try:
             applied = await pogo_sql.get_applied_migrations(database, schema_name=package)
@@ -203,7 +203,7 @@ async def require_schema(dsn: str, package: str) -> None:
     migrations = files(package).joinpath("sql", "migrations").iterdir()
     known = {each.name.removesuffix(".sql") for each in migrations if each.name.endswith(".sql")}
     if missing := sorted(known - applied):
-        raise PostgresRefused(f"the schema {package} lacks {', '.join(missing)}: run python -m {package} migrate")
+        raise PostgresMisconfigured(f"the schema {package} lacks {', '.join(missing)}: run python -m {package} migrate")
 
 
 async def listen(dsn: str, channels: Mapping[str, Callable[[str], None]], stopping: asyncio.Event) -> None:
@@ -213,7 +213,7 @@ async def listen(dsn: str, channels: Mapping[str, Callable[[str], None]], stoppi
     """
     while not stopping.is_set():
         try:
-            with passing_errors():
+            with wrap_transient_errors():
                 database = await asyncpg.connect(dsn, server_settings={"application_name": "listener"})
                 try:
                     await _listen_on(database, channels, stopping)
@@ -242,7 +242,7 @@ async def _listen_on(
         cut.cancel()
 
 
-async def check(pool: Pool) -> str | None:
+async def check_connection(pool: Pool) -> str | None:
     """Return None when PostgreSQL answers, else what is wrong in a word or two (for readiness)."""
     try:
         async with connection(pool) as database:

@@ -13,7 +13,7 @@ from pogo_core.util import sql as pogo
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import SluiceError
-from shared.postgres import PostgresRefused, connecting
+from shared.postgres import PostgresMisconfigured, wrap_connection_errors
 from shared.settings import load
 
 ROLES = ("job_api", "scheduler", "exporter", "history")
@@ -35,9 +35,9 @@ class ProvisionSettings(BaseModel):
 async def provision(settings: ProvisionSettings) -> None:
     """Create what is missing: roles, schemas of the same names, and the table in which migrations are noted.
 
-    Raises PostgresUnavailable or PostgresRefused.
+    Raises PostgresUnavailable or PostgresMisconfigured.
     """
-    with connecting(settings.admin_dsn):
+    with wrap_connection_errors(settings.admin_dsn):
         database = await asyncpg.connect(settings.admin_dsn)
     try:
         async with database.transaction():
@@ -49,7 +49,7 @@ async def provision(settings: ProvisionSettings) -> None:
                 await database.execute(f"GRANT SELECT, INSERT, DELETE ON public._pogo_migration TO {role}")
                 await database.execute(f"GRANT SELECT ON public._pogo_version TO {role}")
     except asyncpg.InsufficientPrivilegeError as error:
-        raise PostgresRefused(
+        raise PostgresMisconfigured(
             f"PostgreSQL refuses: {error}. "
             "SLUICE_PROVISION_ADMIN_DSN must name a role that may create roles and schemas."
         ) from error

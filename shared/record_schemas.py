@@ -15,6 +15,6 @@ def schema_file(record_type: str, version: int = LATEST) -> str:
     return f"{record_type}.v{version}.schema.json"
 
 
-def record_schema_text(record_type: RecordType, version: int = LATEST) -> str:
+def read_record_schema(record_type: RecordType, version: int = LATEST) -> str:
     """Return a schema as JSON text. Raises FileNotFoundError for a version that does not exist."""
     return (FOLDER / schema_file(record_type, version)).read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from shared.errors import InvalidSettings
 from shared.events.values import Role
 from shared.kafka_access import KafkaAccess, Mechanism, Protocol
-from shared.oidc_access import OidcAccess, is_safe
+from shared.oidc_access import OidcAccess, is_safe_url
 
 PREFIX = "SLUICE_"
 S = TypeVar("S", bound=BaseModel)
@@ -64,7 +64,7 @@ class KafkaSettings(BaseModel):
     @model_validator(mode="after")
     def _kafka_settings_agree(self) -> Self:
         login = (self.kafka_sasl_username, self.kafka_sasl_password)
-        if self.kafka.logs_in != all(login) or any(login) != all(login):
+        if self.kafka.uses_sasl != all(login) or any(login) != all(login):
             raise ValueError("SLUICE_KAFKA_SASL_USERNAME and _PASSWORD belong to a security protocol with SASL, both")
         files = (self.kafka_ca_file, self.kafka_cert_file, self.kafka_key_file)
         if any(files) and not self.kafka_security_protocol.endswith("SSL"):
@@ -127,7 +127,7 @@ class OidcSettings(BaseModel):
                 raise ValueError("SLUICE_OIDC_ISSUER and SLUICE_OIDC_AUDIENCE belong together, and the others to them")
         elif not self.oidc.audiences:
             raise ValueError("SLUICE_OIDC_AUDIENCE names no audience")
-        elif not is_safe(self.oidc.issuer):
+        elif not is_safe_url(self.oidc.issuer):
             raise ValueError("SLUICE_OIDC_ISSUER must be an https address (http on this machine only)")
         return self
 
@@ -181,7 +181,7 @@ class ServiceSettings(KafkaSettings):
 
 def load(settings: type[S], service: str, environ: Mapping[str, str]) -> S:
     """Read `settings` for one service from an environment; `service` is the word in its variables' prefix."""
-    names = {variable_name(field, service): field for field in settings.model_fields}
+    names = {to_variable_name(field, service): field for field in settings.model_fields}
     found, faults = dict[str, str](), list[str]()
     for variable, text in _ours(environ, service):
         base = variable.removesuffix("_FILE")
@@ -208,7 +208,7 @@ def load(settings: type[S], service: str, environ: Mapping[str, str]) -> S:
     return made
 
 
-def variable_name(field: str, service: str) -> str:
+def to_variable_name(field: str, service: str) -> str:
     """Return the environment variable of a field: Kafka's, the log's and the issuer's are common to all services."""
     return PREFIX + (field if field in _SHARED_FIELDS else f"{service}_{field}").upper()
 

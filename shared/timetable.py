@@ -17,28 +17,28 @@ from shared.events.values import Schedule
 _DAY = timedelta(days=1)
 
 
-def due(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
+def iterate_slots(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
     """Yield each slot in (after, until], in order; both bounds are aware."""
-    slot = next_slot(schedule, after)
+    slot = find_next_slot(schedule, after)
     while slot is not None and slot <= until:
         yield slot
-        slot = next_slot(schedule, slot)
+        slot = find_next_slot(schedule, slot)
 
 
-def preview(schedule: Schedule, count: int, after: datetime) -> list[datetime]:
+def preview_slots(schedule: Schedule, count: int, after: datetime) -> list[datetime]:
     """Return the first `count` slots after an instant; fewer where the schedule ends."""
-    return list(islice(due(schedule, after, datetime.max.replace(tzinfo=UTC)), count))
+    return list(islice(iterate_slots(schedule, after, datetime.max.replace(tzinfo=UTC)), count))
 
 
-def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
+def find_next_slot(schedule: Schedule, after: datetime) -> datetime | None:
     """Return the first slot later than `after`, or None where there is none (also past the year 9999)."""
-    return _next_slot(schedule, after)
+    return _find_next_slot(schedule, after)
 
 
 # Many jobs are due at one instant on one grid: what is answered once costs a tenth the second time.
 @lru_cache(maxsize=8192)
-def _next_slot(schedule: Schedule, after: datetime) -> datetime | None:
-    start = whole_second(schedule.start)
+def _find_next_slot(schedule: Schedule, after: datetime) -> datetime | None:
+    start = truncate_to_second(schedule.start)
     after = after.astimezone(UTC)
     if schedule.kind == "once" or (schedule.immediately and after < start):
         return start if after < start else None
@@ -50,7 +50,7 @@ def _next_slot(schedule: Schedule, after: datetime) -> datetime | None:
         return None
 
 
-def whole_second(instant: datetime) -> datetime:
+def truncate_to_second(instant: datetime) -> datetime:
     """Return the instant in UTC, cut to the second."""
     return instant.astimezone(UTC).replace(microsecond=0)
 
@@ -91,23 +91,23 @@ _NAMESPACE = RUNS.bytes
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def run_id_of(job_id: UUID, slot: datetime) -> UUID:
+def derive_run_id(job_id: UUID, slot: datetime) -> UUID:
     """Return the id of the run of a job for a slot: derived, so that a slot decided twice is still one run (S7)."""
-    return UUID(run_id_text(str(job_id), slot_text(whole_second(slot))))
+    return UUID(derive_run_id_text(str(job_id), format_slot(truncate_to_second(slot))))
 
 
 @lru_cache(maxsize=8192)
-def slot_text(slot: datetime) -> str:
+def format_slot(slot: datetime) -> str:
     """Return a slot, which is a whole second in UTC, as RFC 3339 writes it."""
     return slot.isoformat()[:19] + "Z"
 
 
-def run_id_text(job_id: str, slot: str) -> str:
-    """Return `run_id_of` as text from texts: RFC 9562's UUID of version 5, in half of uuid5's time."""
+def derive_run_id_text(job_id: str, slot: str) -> str:
+    """Return `derive_run_id` as text from texts: RFC 9562's UUID of version 5, in half of uuid5's time."""
     digest = sha1(_NAMESPACE + f"{job_id}/{slot}".encode(), usedforsecurity=False).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
 
-def run_id_of_request(request_id: UUID) -> UUID:
+def derive_request_run_id(request_id: UUID) -> UUID:
     """Return the id of the run that a request to run now makes: asked twice with one id, it is one run (S10)."""
     return uuid5(RUNS, f"request/{request_id}")

@@ -6,78 +6,78 @@ from typing import Literal
 
 from shared import events
 
-DEAD_SUFFIX = ".dead"
+DEAD_LETTER_SUFFIX = ".dead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic: `key` names the event's field that is the record's key; `kept` None means compacted."""
+    """One topic: `key` names the event's field that is the record's key; `retention` None means compacted."""
 
     name: str
     key: Literal["job_id", "certificate_id", "identity_id"]
-    kept: timedelta | None
+    retention: timedelta | None
     events: tuple[type[events.Event], ...]
-    says: str
+    description: str
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
     dead_letters: bool = True
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
-    def dead(self) -> str:
+    def dead_letter_topic(self) -> str:
         """Return the name of this topic's dead-letter topic."""
-        return self.name + DEAD_SUFFIX
+        return self.name + DEAD_LETTER_SUFFIX
 
 
 JOBS = Topic(
     name="sluice.jobs",
     key="job_id",
-    kept=None,
+    retention=None,
     events=(events.JobSaved, events.JobDeleted),
-    says="the whole job after each change; a tombstone at delete",
+    description="the whole job after each change; a tombstone at delete",
     producers=("job-api",),
     consumers=("scheduler", "exporter", "history"),
 )
 CERTIFICATES = Topic(
     name="sluice.certificates",
     key="certificate_id",
-    kept=None,
+    retention=None,
     events=(events.CertificateSaved,),
-    says="a recipient's certificate, tenant and state",
+    description="a recipient's certificate, tenant and state",
     producers=("job-api",),
     consumers=("exporter",),
 )
 IDENTITIES = Topic(
     name="sluice.identities",
     key="identity_id",
-    kept=None,
+    retention=None,
     events=(events.IdentitySaved,),
-    says="hash, tenant, roles of a key or session; revoked or not",
+    description="hash, tenant, roles of a key or session; revoked or not",
     producers=("job-api",),
     consumers=("history",),
 )
 TRIGGERS = Topic(
     name="sluice.triggers",
     key="job_id",
-    kept=timedelta(days=30),
+    retention=timedelta(days=30),
     events=(events.SlotTriggered, events.SlotSkipped),
-    says="run this job for this slot, with frozen settings; or: slot skipped, and why",
+    description="run this job for this slot, with frozen settings; or: slot skipped, and why",
     producers=("scheduler",),
     consumers=("exporter", "history", "job-api"),
 )
 COMMANDS = Topic(
     name="sluice.commands",
     key="job_id",
-    kept=timedelta(days=7),
+    retention=timedelta(days=7),
     events=(events.CancelRun, events.RunNow),
-    says="cancel this run; run this job now",
+    description="cancel this run; run this job now",
     producers=("job-api", "history"),
     consumers=("exporter", "scheduler"),
 )
 RUNS = Topic(
     name="sluice.runs",
     key="job_id",
-    kept=timedelta(days=90),
+    retention=timedelta(days=90),
     events=(
         events.RunQueued,
         events.RunStarted,
@@ -91,31 +91,31 @@ RUNS = Topic(
         events.FilesExpired,
         events.RunRemoved,
     ),
-    says="the life of a run, the end of its files, and of its place in the log",
+    description="the life of a run, the end of its files, and of its place in the log",
     producers=("exporter", "history"),
     consumers=("history", "job-api"),
 )
 PROGRESS = Topic(
     name="sluice.progress",
     key="job_id",
-    kept=timedelta(days=2),
+    retention=timedelta(days=2),
     events=(events.RunProgressed,),
-    says="rows, bytes, phase and slices of a running run",
+    description="rows, bytes, phase and slices of a running run",
     producers=("exporter",),
     consumers=("history",),
 )
 ESTIMATES = Topic(
     name="sluice.estimates",
     key="job_id",
-    kept=None,
+    retention=None,
     events=(events.RunEstimated,),
-    says="progress and end of the latest run, with band",
+    description="progress and end of the latest run, with band",
     producers=("history",),
     consumers=("history", "job-api"),
 )
 
 TOPICS: tuple[Topic, ...] = (JOBS, CERTIFICATES, IDENTITIES, TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES)
-DEAD_LETTERS_KEPT = timedelta(days=30)
+DEAD_LETTER_RETENTION = timedelta(days=30)
 
 TOPIC_OF: dict[type[events.Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}
 """The one topic that each event travels on."""

@@ -10,7 +10,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 _propagator = TraceContextTextMapPropagator()
 
 
-def traceparent() -> str:
+def current_traceparent() -> str:
     """Return the present trace context as a `traceparent` value; a new trace where there is none."""
     if trace.get_current_span().get_span_context().is_valid:
         carrier: dict[str, str] = {}
@@ -21,23 +21,23 @@ def traceparent() -> str:
 
 
 @contextmanager
-def continued(parent: str | None) -> Iterator[None]:
+def continue_trace(parent: str | None) -> Iterator[None]:
     """Work within the trace that the `traceparent` value names; a bad or absent one begins a new trace."""
-    token = context.attach(_propagator.extract({"traceparent": parent}) if parent else _begun())
+    token = context.attach(_propagator.extract({"traceparent": parent}) if parent else _new_trace())
     try:
         yield
     finally:
         context.detach(token)
 
 
-def _begun() -> context.Context:
+def _new_trace() -> context.Context:
     """Return a context with a new trace, straight: most requests come without one."""
     flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
     drawn = trace.SpanContext(randbits(128) | 1, randbits(64) | 1, is_remote=True, trace_flags=flags)
     return trace.set_span_in_context(trace.NonRecordingSpan(drawn))
 
 
-def trace_id() -> str | None:
+def current_trace_id() -> str | None:
     """Return the present trace's id (32 hex digits), or None outside any trace."""
     found = trace.get_current_span().get_span_context().trace_id
     return f"{found:032x}" if found else None

@@ -23,7 +23,7 @@ class CancelRun:
 class RunNow:
     """Run this job at once, beside its schedule (S10), with the settings that it had when it was asked.
 
-    The run's id is derived from the request's (`shared.timetable.run_id_of_request`): asking twice with one
+    The run's id is derived from the request's (`shared.timetable.derive_request_run_id`): asking twice with one
     `request_id` makes one run.
     """
 

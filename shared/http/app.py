@@ -25,13 +25,13 @@ from shared.errors import TransientError
 from shared.events.values import Role
 from shared.http.problems import TYPE_BASE, Problem
 from shared.lifecycle import Health, health_routes
-from shared.observe import HTTP_SECONDS, logger
+from shared.observe import HTTP_SECONDS, get_logger
 
 Authenticate = Callable[[Token], Awaitable[Identity | None]]
 Recognise = Callable[[str], Awaitable[Identity | None]]
 """Who bears a token that is not ours: an identity provider's (`shared.oidc`)."""
 SESSION_COOKIE = "sluice_session"
-log = logger(__name__)
+log = get_logger(__name__)
 
 _BEARER, _SESSION = "HTTPBearer", "APIKeyCookie"
 _SCHEMES: dict[str, dict[str, str]] = {
@@ -141,7 +141,7 @@ async def identity(request: Request) -> Identity:
     """Return who asks. Raises Problem 401, and 403 where a browser's session is used from another site."""
     bearer = _bearer_of(request)
     text = bearer or request.cookies.get(SESSION_COOKIE, "")
-    if (token := auth.parse(text)) is not None:
+    if (token := auth.parse_token(text)) is not None:
         found = await request.app.state.authenticate(token)
     else:
         recognise = request.app.state.recognise if bearer else None
@@ -258,7 +258,7 @@ class _Measured:
 
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("ascii", "replace")
         try:
-            with tracing.continued(parent or None):
+            with tracing.continue_trace(parent or None):
                 await self._app(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", "none")

@@ -9,11 +9,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.codec import Received
-from shared.kafka.dead_letters import revived
+from shared.kafka.dead_letters import restore_record
 from shared.kafka.producer import LARGEST_MESSAGE, KafkaUnavailable, Producer
 from shared.kafka_access import KafkaAccess
 from shared.settings import KafkaSettings
-from shared.topics import DEAD_LETTERS_KEPT, TOPICS, Topic
+from shared.topics import DEAD_LETTER_RETENTION, TOPICS, Topic
 
 _REPLAY_GROUP = "sluice.dead-letter-replay"
 
@@ -24,7 +24,11 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPIC
     Raises KafkaUnavailable.
     """
     wanted = {topic.name: topic_config(topic, settings.kafka_replication) for topic in topics}
-    wanted |= {topic.dead: dead_config(settings.kafka_replication) for topic in topics if topic.dead_letters}
+    wanted |= {
+        topic.dead_letter_topic: dead_letter_config(settings.kafka_replication)
+        for topic in topics
+        if topic.dead_letters
+    }
     admin = AIOKafkaAdminClient(**settings.kafka.options(), client_id="sluice-admin")
     try:
         await admin.start()
@@ -49,15 +53,15 @@ def topic_config(topic: Topic, replication: int) -> dict[str, str]:
     """Return a topic's settings in Kafka's words."""
     kept = (
         {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2"}
-        if topic.kept is None
-        else {"cleanup.policy": "delete", "retention.ms": _milliseconds(topic.kept)}
+        if topic.retention is None
+        else {"cleanup.policy": "delete", "retention.ms": _milliseconds(topic.retention)}
     )
     return {**kept, **_safety(replication), **topic.settings}
 
 
-def dead_config(replication: int) -> dict[str, str]:
+def dead_letter_config(replication: int) -> dict[str, str]:
     """Return a dead-letter topic's settings."""
-    return {"cleanup.policy": "delete", "retention.ms": _milliseconds(DEAD_LETTERS_KEPT), **_safety(replication)}
+    return {"cleanup.policy": "delete", "retention.ms": _milliseconds(DEAD_LETTER_RETENTION), **_safety(replication)}
 
 
 async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: timedelta) -> int:
@@ -69,15 +73,15 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
     """
     count = 0
     consumer = AIOKafkaConsumer(
-        topic.dead,
-        **KafkaAccess.of(kafka).options(),
+        topic.dead_letter_topic,
+        **KafkaAccess.parse(kafka).options(),
         group_id=_REPLAY_GROUP,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
     try:
         await consumer.start()
-        async with Producer.opened(kafka, name="sluice-replay") as producer:
+        async with Producer.open(kafka, name="sluice-replay") as producer:
             # What a consumer refuses again while we work would be put back without end.
             ends = await consumer.end_offsets(consumer.assignment())
             while await _behind(consumer, ends):
@@ -86,7 +90,9 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
                     break
                 records = [each for where, records in found.items() for each in records if each.offset < ends[where]]
                 await producer.send(
-                    revived(Received(each.topic, each.partition, each.offset, each.key, each.value, each.headers))
+                    restore_record(
+                        Received(each.topic, each.partition, each.offset, each.key, each.value, each.headers)
+                    )
                     for each in records
                 )
                 await consumer.commit(

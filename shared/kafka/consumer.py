@@ -18,13 +18,13 @@ from shared.errors import InvalidMessage, SluiceError, TooManyDeadLetters, Trans
 from shared.kafka.dead_letters import DeadLetterLimit, dead_letter
 from shared.kafka.producer import Producer
 from shared.kafka_access import KafkaAccess
-from shared.lifecycle import first_of
-from shared.observe import CONSUMED, CONSUMER_LAG, CONSUMER_RETRIES, DEAD_LETTERS, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import CONSUMED, CONSUMER_LAG, CONSUMER_RETRIES, DEAD_LETTERS, get_logger
 from shared.topics import Topic
 
 Handler = Callable[[Sequence[Message]], Awaitable[None]]
 Batch = Mapping[TopicPartition, Sequence[ConsumerRecord]]
-log = logger(__name__)
+log = get_logger(__name__)
 
 _POLL_MS = 500
 _FIRST_BACKOFF, _LAST_BACKOFF = 0.2, 10.0
@@ -50,7 +50,7 @@ class Consumer(ConsumerRebalanceListener):
         limit: DeadLetterLimit | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._kafka = KafkaAccess.of(bootstrap)
+        self._kafka = KafkaAccess.parse(bootstrap)
         self._group = group
         self._topics = topics
         self._handle = handle
@@ -68,7 +68,7 @@ class Consumer(ConsumerRebalanceListener):
         self._failures = 0
         self._stopping = asyncio.Event()
 
-    def unready(self) -> str | None:
+    def find_fault(self) -> str | None:
         """Return why this member is not at work, or None when it is: ready means advancing or with nothing to do."""
         if not self._joined:
             return f"{self._group}: no partitions assigned yet"
@@ -187,7 +187,7 @@ class Consumer(ConsumerRebalanceListener):
 
     async def _bury(self, record: Received, reason: str) -> None:
         now = self._clock.now()
-        if self._limit.passed(now):
+        if self._limit.count(now):
             raise TooManyDeadLetters(f"{self._group}: too many messages refused, the latest because: {reason}")
         await self._producer.send([dead_letter(record, group=self._group, reason=reason, at=now)])
         DEAD_LETTERS.labels(self._group, record.topic).inc()
@@ -224,7 +224,7 @@ class Consumer(ConsumerRebalanceListener):
         seconds = min(_LAST_BACKOFF, _FIRST_BACKOFF * 2**self._failures)
         self._failures += 1
         log.warning(what, group=self._group, error=_words(error), retry_in_seconds=seconds)
-        await first_of(self._stopping, seconds=seconds)
+        await wait_for_first(self._stopping, seconds=seconds)
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         while True:

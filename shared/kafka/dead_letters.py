@@ -4,7 +4,7 @@ from collections import deque
 from datetime import datetime, timedelta
 
 from shared.codec import Headers, Received, Record
-from shared.topics import DEAD_SUFFIX
+from shared.topics import DEAD_LETTER_SUFFIX
 
 
 class DeadLetterLimit:
@@ -19,8 +19,8 @@ class DeadLetterLimit:
         self._within = within
         self._seen: deque[datetime] = deque()
 
-    def passed(self, now: datetime) -> bool:
-        """Count one more refused message; return whether that is one too many."""
+    def count(self, now: datetime) -> bool:
+        """Count one more refused message; return whether the limit is exceeded."""
         self._seen.append(now)
         while self._seen[0] <= now - self._within:
             self._seen.popleft()
@@ -38,14 +38,14 @@ def dead_letter(origin: Received, *, group: str, reason: str, at: datetime) -> R
         "dead_time": at.isoformat(),
     }
     return Record(
-        origin.topic + DEAD_SUFFIX,
+        origin.topic + DEAD_LETTER_SUFFIX,
         origin.key or b"",
         origin.value,
         origin.headers + tuple((name, text.encode("ascii", "backslashreplace")) for name, text in notes.items()),
     )
 
 
-def revived(dead: Received) -> Record:
+def restore_record(dead: Received) -> Record:
     """Return the record that puts a dead letter back on the topic it came from."""
     headers: Headers = tuple((name, value) for name, value in dead.headers if not name.startswith("dead_"))
-    return Record(dead.topic.removesuffix(DEAD_SUFFIX), dead.key or b"", dead.value, headers)
+    return Record(dead.topic.removesuffix(DEAD_LETTER_SUFFIX), dead.key or b"", dead.value, headers)

@@ -15,9 +15,9 @@ from shared.codec import Record
 from shared.errors import TransientError
 from shared.kafka.partition import partitions_of
 from shared.kafka_access import KafkaAccess
-from shared.observe import logger
+from shared.observe import get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
 """Bytes of the largest message: the end of a run with ten thousand files tells of each."""
@@ -32,14 +32,14 @@ class Producer:
     """Sends records in order, idempotently; opens its connection anew after a failure."""
 
     def __init__(self, kafka: str | KafkaAccess, *, name: str) -> None:
-        self._kafka = KafkaAccess.of(kafka)
+        self._kafka = KafkaAccess.parse(kafka)
         self._name = name
         self._open: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, kafka: str | KafkaAccess, *, name: str) -> AsyncIterator[Self]:
+    async def open(cls, kafka: str | KafkaAccess, *, name: str) -> AsyncIterator[Self]:
         """Give a producer that is connected. Raises KafkaUnavailable."""
         producer = cls(kafka, name=name)
         await producer._producer()

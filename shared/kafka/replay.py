@@ -11,10 +11,10 @@ from shared.codec import Message, Received, decode
 from shared.errors import InvalidMessage
 from shared.kafka.producer import KafkaUnavailable
 from shared.kafka_access import KafkaAccess
-from shared.observe import logger
+from shared.observe import get_logger
 from shared.topics import Topic
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 _BATCH = 20_000
 _POLL_MS = 500
@@ -29,11 +29,11 @@ class Replay:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, kafka: str | KafkaAccess, topics: Sequence[Topic]) -> AsyncIterator[Self]:
+    async def open(cls, kafka: str | KafkaAccess, topics: Sequence[Topic]) -> AsyncIterator[Self]:
         """Give a replay that stands at the beginning of the topics. Raises KafkaUnavailable."""
         consumer = AIOKafkaConsumer(
             *(topic.name for topic in topics),
-            **KafkaAccess.of(kafka).options(),
+            **KafkaAccess.parse(kafka).options(),
             client_id="sluice-replay",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

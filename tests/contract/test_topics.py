@@ -9,9 +9,9 @@ KEYS = {"job_id": "job id", "certificate_id": "certificate id", "identity_id": "
 
 
 def row(topic: Topic) -> str:
-    kept = f"{topic.kept.days} days" if topic.kept else "compacted"
+    kept = f"{topic.retention.days} days" if topic.retention else "compacted"
     ways = f"{', '.join(topic.producers)} -> {', '.join(topic.consumers)}"
-    return f"| `{topic.name}` | {KEYS[topic.key]} | {kept} | {topic.says} | {ways} |"
+    return f"| `{topic.name}` | {KEYS[topic.key]} | {kept} | {topic.description} | {ways} |"
 
 
 def test_every_topic_stands_in_the_architecture_as_it_is() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.postgres import PostgresRefused, PostgresUnavailable, migrate, open_pool, require_schema
+from shared.postgres import PostgresMisconfigured, PostgresUnavailable, migrate, open_pool, require_schema
 from shared.provision import ROLES, ProvisionSettings, provision
 from tests.support.servers import Databases
 
@@ -88,13 +88,13 @@ async def test_no_service_reads_another_s_schema(postgres: Databases) -> None:
 
 async def test_a_schema_that_lacks_a_migration_is_told_with_what_mends_it(postgres: Databases) -> None:
     dsn = await provisioned(postgres, "history")
-    with pytest.raises(PostgresRefused, match=r"lacks 0001_history_initial, .*run python -m history migrate"):
+    with pytest.raises(PostgresMisconfigured, match=r"lacks 0001_history_initial, .*run python -m history migrate"):
         await require_schema(dsn, "history")
     await migrate(dsn, "history")
     await require_schema(dsn, "history")
     connection = await asyncpg.connect(dsn)
     await connection.execute("DELETE FROM public._pogo_migration WHERE migration_id = '0004_history_link_keys'")
-    with pytest.raises(PostgresRefused, match=r"lacks 0004_history_link_keys: run"):
+    with pytest.raises(PostgresMisconfigured, match=r"lacks 0004_history_link_keys: run"):
         await require_schema(dsn, "history")
     # An older release over a newer schema, as after a step back.
     await connection.execute(
@@ -108,21 +108,21 @@ async def test_a_schema_that_lacks_a_migration_is_told_with_what_mends_it(postgr
 async def test_who_is_not_let_in_and_what_is_not_prepared_is_said_with_what_mends_it(postgres: Databases) -> None:
     admin = await postgres.fresh()
     name = admin.rpartition("/")[2]
-    with pytest.raises(PostgresRefused, match=r"password .*python -m shared.provision"):
+    with pytest.raises(PostgresMisconfigured, match=r"password .*python -m shared.provision"):
         await migrate(postgres.dsn(name, role="nobody_of_this_name", password="geheim"), "history")
-    with pytest.raises(PostgresRefused, match=r'"no_such_database" does not exist'):
+    with pytest.raises(PostgresMisconfigured, match=r'"no_such_database" does not exist'):
         async with open_pool(postgres.dsn("no_such_database"), size=2, name="test"):
             pass
     with pytest.raises(PostgresUnavailable, match=r"asked 127\.0\.0\.1:1\)") as away:
         await require_schema("postgresql://history:geheim@127.0.0.1:1/sluice", "history")
     assert "geheim" not in str(away.value)
-    with pytest.raises(PostgresRefused, match="not understood") as caught:
+    with pytest.raises(PostgresMisconfigured, match="not understood") as caught:
         await require_schema("postgresql://history:geheim@[/sluice", "history")
     assert "geheim" not in str(caught.value)
     dsn = await provisioned(postgres, "history")
     other = await postgres.fresh()
-    with pytest.raises(PostgresRefused, match=r"Prepare the database first: python -m shared\.provision"):
+    with pytest.raises(PostgresMisconfigured, match=r"Prepare the database first: python -m shared\.provision"):
         await migrate(postgres.dsn(other.rpartition("/")[2], role="history", password="test-password"), "history")
     passwords = {f"{role}_password": "test-password" for role in ROLES}
-    with pytest.raises(PostgresRefused, match="must name a role that may create roles and schemas"):
+    with pytest.raises(PostgresMisconfigured, match="must name a role that may create roles and schemas"):
         await provision(ProvisionSettings(admin_dsn=dsn, **passwords))

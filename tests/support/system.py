@@ -85,12 +85,12 @@ class System:
 
     async def publish(self, *told: events.Event) -> None:
         """Put events on their topics, as another service would."""
-        async with Producer.opened(self.kafka, name="test") as producer:
+        async with Producer.open(self.kafka, name="test") as producer:
             await producer.send(codec.encode(event, source="test", at=SystemClock().now()) for event in told)
 
     async def publish_raw(self, topic: str, value: bytes, headers: Mapping[str, bytes]) -> None:
         """Put something on a topic that no service would send."""
-        async with Producer.opened(self.kafka, name="test") as producer:
+        async with Producer.open(self.kafka, name="test") as producer:
             await producer.send([codec.Record(topic, b"x", value, tuple(headers.items()))])
 
     async def all_taken(self, group: str, *topics: Topic) -> bool:

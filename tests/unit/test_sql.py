@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.postgres import parse_queries, queries
+from shared.postgres import load_queries, parse_queries
 
 ROOT = Path(__file__).parents[2] / "services"
 PACKAGES = {"job_api": "job-api", "scheduler": "scheduler", "exporter": "exporter", "history": "history"}
@@ -20,7 +20,7 @@ def test_blocks_are_found_by_name_and_a_name_is_used_once() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_query_is_used_and_every_used_query_is_there(package: str) -> None:
-    named = set(queries(package))
+    named = set(load_queries(package))
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / PACKAGES[package] / package).rglob("*.py"))
     used = set(re.findall(r'(?:SQL|_SQL|sql)\["([a-z0-9_]+)"\]', code))
     assert used - named == set(), "used, but not in queries.sql"

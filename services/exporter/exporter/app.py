@@ -23,7 +23,7 @@ from shared.clock import SystemClock
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.outbox import Relay
-from shared.postgres import check, listen, open_pool
+from shared.postgres import check_connection, listen, open_pool
 from shared.topics import CERTIFICATES, COMMANDS, JOBS, TRIGGERS
 
 
@@ -41,7 +41,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
     async with (
         # An exporter that stalls within a transaction must not hold the run's row against whoever takes it over.
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE, idle_limit=settings.lease / 2) as pool,
-        Producer.opened(settings.kafka, name=SOURCE) as producer,
+        Producer.open(settings.kafka, name=SOURCE) as producer,
     ):
         store, objects = RunStore(pool), open_store(settings.store, settings.store_options)
         exporter = _exporter(settings, store, SliceStore(pool), objects=objects, producer=producer)
@@ -54,8 +54,8 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
         health = Health()
-        health.add("postgres", lambda: check(pool))
-        health.add("admission", consumer.unready)
+        health.add("postgres", lambda: check_connection(pool))
+        health.add("admission", consumer.find_fault)
         loops: dict[str, Loop] = {
             "export": exporter.run,
             "admission": consumer.run,

@@ -36,10 +36,10 @@ from shared.clock import SystemClock
 from shared.http.app import Recognise, new_api
 from shared.kafka import Consumer, Producer, Replay
 from shared.lifecycle import Health, Loop, health_app
-from shared.oidc import Verifier, bearing
-from shared.oidc_issuer import Issuer
+from shared.oidc import TokenVerifier, make_oidc_authenticator
+from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
-from shared.postgres import Pool, check, open_pool
+from shared.postgres import Pool, check_connection, open_pool
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
     look_for_circles_less()
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-recorder") as pool,
-        Producer.opened(settings.kafka, name="history-recorder") as producer,
+        Producer.open(settings.kafka, name="history-recorder") as producer,
     ):
         consumer = Consumer(
             bootstrap=settings.kafka,
@@ -74,8 +74,8 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
             batch=settings.batch,
         )
         health = Health()
-        health.add("postgres", lambda: check(pool))
-        health.add("events", consumer.unready)
+        health.add("postgres", lambda: check_connection(pool))
+        health.add("events", consumer.find_fault)
         yield Process({"recorder": consumer.run}, health_app(health), health)
 
 
@@ -91,7 +91,7 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
 
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-estimates") as pool,
-        Producer.opened(settings.kafka, name="history-estimates") as producer,
+        Producer.open(settings.kafka, name="history-estimates") as producer,
     ):
         health = Health()
         estimates = Estimates(EstimateStore(pool), producer)
@@ -99,7 +99,7 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         app = new_faust_app(settings.kafka)
         attach_agents(app, take=intake.take, assigned=estimates.keep_only)
         faust = FaustLoop(app, stalled_after=settings.stalled_after)
-        health.add("postgres", lambda: check(pool))
+        health.add("postgres", lambda: check_connection(pool))
         health.add("events", faust.unready)
         loops = {"agents": faust.run, "estimates": estimates.run, "intake": intake.run}
         yield Process(loops, health_app(health), health)
@@ -110,7 +110,7 @@ async def rebuilt_log(settings: Settings) -> Rebuilt:
     look_for_circles_less()
     async with (
         open_pool(settings.postgres, size=2, name="history-rebuild") as pool,
-        Replay.opened(settings.kafka, LOG_TOPICS) as replay,
+        Replay.open(settings.kafka, LOG_TOPICS) as replay,
         RebuiltLog.empty(pool) as log,
     ):
         return await rebuild(log, replay)
@@ -121,7 +121,7 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
     """Put the API together. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-api") as pool,
-        Producer.opened(settings.kafka, name="history-api") as producer,
+        Producer.open(settings.kafka, name="history-api") as producer,
         AsyncExitStack() as stack,
     ):
         health, reading = Health(), Reading(pool)
@@ -145,7 +145,7 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
             artifact_routes(filing),
             event_routes(live, heartbeat=settings.heartbeat, patience=settings.live_patience),
         )
-        health.add("postgres", lambda: check(pool))
+        health.add("postgres", lambda: check_connection(pool))
         yield Process({"live": live.run, "outbox": relay.run, "retention": retention.run}, api, health)
 
 
@@ -156,5 +156,5 @@ async def recognising(settings: Settings, pool: Pool) -> AsyncIterator[Recognise
         yield None
         return
     clock = SystemClock()
-    async with Issuer.opened(settings.oidc, clock) as issuer:
-        yield bearing(Verifier(issuer, clock), Subjects(pool).identity_of)
+    async with OidcIssuer.open(settings.oidc, clock) as issuer:
+        yield make_oidc_authenticator(TokenVerifier(issuer, clock), Subjects(pool).identity_of)

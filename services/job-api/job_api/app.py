@@ -41,10 +41,10 @@ from shared.http.app import new_api
 from shared.http.problems import Problem
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
-from shared.oidc import Verifier, bearing
-from shared.oidc_issuer import Issuer
+from shared.oidc import TokenVerifier, make_oidc_authenticator
+from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
-from shared.postgres import Pool, check, open_pool
+from shared.postgres import Pool, check_connection, open_pool
 from shared.topics import ESTIMATES, RUNS, TRIGGERS
 
 REQUESTS_PER_SECOND, REQUESTS_AT_ONCE = 200.0, 1000
@@ -67,7 +67,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE))
-        producer = await stack.enter_async_context(Producer.opened(settings.kafka, name=SOURCE))
+        producer = await stack.enter_async_context(Producer.open(settings.kafka, name=SOURCE))
         history = await stack.enter_async_context(history_client(settings.history_url, settings.history_ca_file))
         database, health = Database(pool), Health()
         consumer = Consumer(
@@ -78,11 +78,11 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             producer=producer,
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
-        health.add("postgres", lambda: check(pool))
-        health.add("runs", consumer.unready)
+        health.add("postgres", lambda: check_connection(pool))
+        health.add("runs", consumer.find_fault)
         loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
         source = Source(settings.source) if settings.source else None
-        issuer = await stack.enter_async_context(Issuer.opened(settings.oidc, clock)) if settings.oidc else None
+        issuer = await stack.enter_async_context(OidcIssuer.open(settings.oidc, clock)) if settings.oidc else None
         api = web(
             pool,
             clock=clock,
@@ -115,7 +115,7 @@ def web(
     health: Health,
     history: httpx.AsyncClient | None = None,
     source: Source | None = None,
-    issuer: Issuer | None = None,
+    issuer: OidcIssuer | None = None,
     client: Client | None = None,
     requests_per_second: float = REQUESTS_PER_SECOND,
 ) -> FastAPI:
@@ -125,8 +125,8 @@ def web(
     access, door = Access(database, clock, passwords, recognition), Door(database, clock, passwords)
     jobs, certificates = Jobs(database, clock), Certificates(database, clock)
     users, estimates = Users(database, clock, passwords, recognition), Estimates(source)
-    verifier = Verifier(issuer, clock) if issuer is not None else None
-    recognise = bearing(verifier, recognition.identity_of_subject) if verifier is not None else None
+    verifier = TokenVerifier(issuer, clock) if issuer is not None else None
+    recognise = make_oidc_authenticator(verifier, recognition.identity_of_subject) if verifier is not None else None
     buckets = Buckets(per_second=requests_per_second, burst=REQUESTS_AT_ONCE)
     app = new_api(
         title="Sluice",

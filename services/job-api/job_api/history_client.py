@@ -10,14 +10,14 @@ from starlette.requests import Request
 from shared.clock import Clock
 from shared.http.app import SESSION_COOKIE
 from shared.http.problems import TYPE_BASE, Problem
-from shared.observe import logger
+from shared.observe import get_logger
 
 Query = Sequence[tuple[str, str]]
 RETRY_AFTER = 5
 _SECONDS = httpx.Timeout(8.0, connect=2.0)
 # A session is told to history over Kafka: somebody who has just logged in may be here first.
 _NEWCOMER_TURNS, _NEWCOMER_PAUSE = 20, 0.25
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 class Log:

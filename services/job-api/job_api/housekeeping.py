@@ -10,13 +10,13 @@ from job_api.store import EVERYBODY, Database
 from job_api.store.database import SQL
 from shared.clock import Clock
 from shared.errors import TransientError
-from shared.lifecycle import first_of
-from shared.observe import CERTIFICATES_EXPIRING, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import CERTIFICATES_EXPIRING, get_logger
 
 KEYS_KEPT = timedelta(hours=24)
 ENDED_KEPT = timedelta(days=1)
 _EVERY_SECONDS = 600.0
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 class Housekeeping:
@@ -33,7 +33,7 @@ class Housekeeping:
                 await self.turn()
             except TransientError as error:
                 log.warning("not tidied up, trying again later", error=str(error))
-            await first_of(stopping, seconds=_EVERY_SECONDS)
+            await wait_for_first(stopping, seconds=_EVERY_SECONDS)
 
     async def turn(self) -> None:
         """Tidy up once, and count what will expire."""

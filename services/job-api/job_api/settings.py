@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from shared.oidc_access import is_safe
+from shared.oidc_access import is_safe_url
 from shared.settings import OidcSettings, ServiceSettings
 
 
@@ -36,7 +36,7 @@ class Settings(OidcSettings, ServiceSettings):
             raise ValueError("OIDC_CLIENT_ID needs SLUICE_OIDC_ISSUER and SLUICE_OIDC_AUDIENCE")
         if self.oidc_client_secret and not self.oidc_client_id:
             raise ValueError("OIDC_CLIENT_SECRET needs OIDC_CLIENT_ID")
-        if self.oidc_public_url and not is_safe(self.oidc_public_url):
+        if self.oidc_public_url and not is_safe_url(self.oidc_public_url):
             raise ValueError("OIDC_PUBLIC_URL must be an https address (http on this machine only)")
         if "openid" not in self.oidc_scopes.split():
             raise ValueError("OIDC_SCOPES must have the word openid among them")

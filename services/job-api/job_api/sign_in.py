@@ -11,8 +11,8 @@ from dataclasses import astuple, dataclass
 from urllib.parse import urlencode
 
 from shared.errors import SluiceError
-from shared.oidc import Subject, TokenRefused, Verifier, subject_of
-from shared.oidc_issuer import Issuer
+from shared.oidc import InvalidToken, Subject, TokenVerifier, to_subject
+from shared.oidc_issuer import OidcIssuer
 
 CALLBACK = "/login/oidc/callback"
 
@@ -64,7 +64,7 @@ class Attempt:
 class SignIn:
     """Leads browsers to the identity provider, and says who comes back."""
 
-    def __init__(self, issuer: Issuer, verifier: Verifier, client: Client) -> None:
+    def __init__(self, issuer: OidcIssuer, verifier: TokenVerifier, client: Client) -> None:
         self._issuer = issuer
         self._verifier = verifier
         self.client = client
@@ -73,7 +73,7 @@ class SignIn:
         """Return where to send a browser, and what it must bring back. Raises IssuerUnavailable."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         digest = hashlib.sha256(verifier.encode()).digest()
-        address = await self._issuer.address("authorization_endpoint")
+        address = await self._issuer.find_address("authorization_endpoint")
         asked = {
             "response_type": "code",
             "client_id": self.client.client_id,
@@ -87,7 +87,7 @@ class SignIn:
         return address + ("&" if "?" in address else "?") + urlencode(asked), Attempt(state, nonce, verifier, next_page)
 
     async def finish(self, attempt: Attempt | None, brought: Mapping[str, str]) -> Subject:
-        """Return who comes back. Raises SignInFailed, TenantUnknown or IssuerUnavailable."""
+        """Return who comes back. Raises SignInFailed, UnknownTenant or IssuerUnavailable."""
         access = self._issuer.access
         if attempt is None or not hmac.compare_digest(attempt.state.encode(), brought.get("state", "").encode()):
             raise SignInFailed("This sign-in was not begun in this browser, or too long ago: begin again.")
@@ -103,11 +103,11 @@ class SignIn:
             "code_verifier": attempt.verifier,
         }
         login = (self.client.client_id, self.client.secret) if self.client.secret else None
-        answer = await self._issuer.post(await self._issuer.address("token_endpoint"), form, login)
+        answer = await self._issuer.post(await self._issuer.find_address("token_endpoint"), form, login)
         try:
-            claims = await self._verifier.claims(str(answer.get("id_token", "")), (self.client.client_id,))
-            subject = subject_of(claims, access)
-        except TokenRefused as error:
+            claims = await self._verifier.verify_claims(str(answer.get("id_token", "")), (self.client.client_id,))
+            subject = to_subject(claims, access)
+        except InvalidToken as error:
             raise SignInFailed("The identity provider's answer is not good: begin again.") from error
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), attempt.nonce.encode()):
             raise SignInFailed("The identity provider's answer is of another sign-in: begin again.")

@@ -16,7 +16,7 @@ from scheduler.upkeep import Upkeep
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.outbox import Relay
-from shared.postgres import check, open_pool
+from shared.postgres import check_connection, open_pool
 from shared.topics import COMMANDS, JOBS
 
 
@@ -33,7 +33,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
     """Open what the scheduler needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
-        Producer.opened(settings.kafka, name=SOURCE) as producer,
+        Producer.open(settings.kafka, name=SOURCE) as producer,
     ):
         ledger = Ledger(pool)
         scheduler = Scheduler(ledger, missed_after=settings.missed_after, batch=settings.batch)
@@ -45,8 +45,8 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
             producer=producer,
         )
         health = Health()
-        health.add("postgres", lambda: check(pool))
-        health.add("jobs", consumer.unready)
+        health.add("postgres", lambda: check_connection(pool))
+        health.add("jobs", consumer.find_fault)
         loops = {
             "slots": scheduler.run,
             "jobs": consumer.run,

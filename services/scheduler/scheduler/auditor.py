@@ -14,11 +14,11 @@ from typing import Literal
 from scheduler.domain import INSTANT, Version, immediate_slot
 from scheduler.store_audit import AuditLog, Piece, Recorded
 from shared.errors import TransientError
-from shared.lifecycle import first_of
-from shared.observe import AUDIT_DIFFERENCES, AUDITED_SLOTS, logger
-from shared.timetable import due, run_id_of
+from shared.lifecycle import wait_for_first
+from shared.observe import AUDIT_DIFFERENCES, AUDITED_SLOTS, get_logger
+from shared.timetable import derive_run_id, iterate_slots
 
-log = logger(__name__)
+log = get_logger(__name__)
 Difference = Literal["missing", "unexpected", "wrong"]
 _JOBS_AT_ONCE = 500
 _SHARE = 250
@@ -33,7 +33,7 @@ def differences(
     recorded = {each.at: each for each in ledger if begin <= each.at < end}
     if version.next_slot is not None:
         end = min(end, version.next_slot)
-    for slot in due(version.schedule, begin - INSTANT, end - INSTANT):
+    for slot in iterate_slots(version.schedule, begin - INSTANT, end - INSTANT):
         found = recorded.pop(slot, None)
         if found is None:
             # A deleted job's last version stands among the past ones too, with its end: there it is said what it lacks.
@@ -45,7 +45,7 @@ def differences(
 
 
 def _is_right(version: Version, found: Recorded) -> bool:
-    if found.run_id != run_id_of(version.job_id, found.at):
+    if found.run_id != derive_run_id(version.job_id, found.at):
         return False
     if found.version != version.number:
         return found.version < version.number  # decided before this version had come
@@ -73,7 +73,9 @@ class Auditor:
                 log.debug("audit put off", error=str(error))
                 jobs = 0
             took = time.monotonic() - began
-            await first_of(stopping, seconds=_SHARE * took if jobs == _JOBS_AT_ONCE else self._every.total_seconds())
+            await wait_for_first(
+                stopping, seconds=_SHARE * took if jobs == _JOBS_AT_ONCE else self._every.total_seconds()
+            )
 
     async def turn(self) -> int:
         """Audit the next piece; return the number of its jobs."""

@@ -15,7 +15,7 @@ from shared import outbox
 from shared.events import JobDeleted, JobSaved, JobSettings, RunNow
 from shared.observe import SLOTS
 from shared.postgres import Connection
-from shared.timetable import run_id_of_request, whole_second
+from shared.timetable import derive_request_run_id, truncate_to_second
 
 _SETTINGS = TypeAdapter(JobSettings)
 
@@ -78,7 +78,7 @@ class Intake:
                 SLOTS.labels(*fate).inc()
 
     async def _answer(self, database: Connection, request: RunNow, now: datetime) -> tuple[str, str] | None:
-        run_id = run_id_of_request(request.request_id)
+        run_id = derive_request_run_id(request.request_id)
         gone = await self._ledger.is_deleted(database, request.job_id)
         fate = ("skipped", "ended") if gone else ("triggered", "run-now")
         slot = await self._free_instant(database, request, run_id)
@@ -93,7 +93,7 @@ class Intake:
 
     async def _free_instant(self, database: Connection, request: RunNow, run_id: UUID) -> datetime | None:
         """Return the request's slot; None when it has one. Whole seconds are the schedule's, others one request's."""
-        first = max(request.requested_at, whole_second(request.requested_at) + INSTANT)
+        first = max(request.requested_at, truncate_to_second(request.requested_at) + INSTANT)
         taken = await self._ledger.taken_near(database, request.job_id, first)
         if run_id in taken.values():
             return None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from shared.events import JobSaved, Schedule
 from shared.events.values import CatchUp, JobState, Overlap, SlotCause, SlotSkipReason
-from shared.timetable import next_slot, preview, whole_second
+from shared.timetable import find_next_slot, preview_slots, truncate_to_second
 
 CATCH_UP_MOST = 100
 """The most missed slots that `catch_up: all` runs (S8)."""
@@ -82,7 +82,7 @@ def decide(
     slot, end = version.next_slot, _end(version, now)
     while slot is not None and slot <= end and len(slots) < most:
         slots.append(slot)
-        slot = next_slot(version.schedule, slot)
+        slot = find_next_slot(version.schedule, slot)
     if slot is not None and version.until is not None and slot >= version.until:
         slot = None
     return _fates(version, slots, now, missed_after, heirs), slot
@@ -128,7 +128,7 @@ def _is_caught_up(version: Version, slot: datetime, now: datetime, heirs: Sequen
     for each in (version, *heirs):
         if each.state == "active":
             after = max(slot, each.since - INSTANT)
-            room -= sum(following <= _end(each, now) for following in preview(each.schedule, room, after))
+            room -= sum(following <= _end(each, now) for following in preview_slots(each.schedule, room, after))
         if room <= 0:
             return False
     return True
@@ -136,7 +136,7 @@ def _is_caught_up(version: Version, slot: datetime, now: datetime, heirs: Sequen
 
 def immediate_slot(schedule: Schedule) -> datetime | None:
     """Return the slot that starting immediately makes (S4), None for a schedule that does not."""
-    return whole_second(schedule.start) if schedule.immediately else None
+    return truncate_to_second(schedule.start) if schedule.immediately else None
 
 
 def begun(job: JobSaved, settings: str, before: Version | None) -> Version:
@@ -154,7 +154,7 @@ def begun(job: JobSaved, settings: str, before: Version | None) -> Version:
         since,
         None,
         False,
-        next_slot(job.schedule, since - INSTANT),
+        find_next_slot(job.schedule, since - INSTANT),
     )
 
 
@@ -163,7 +163,7 @@ def _since(job: JobSaved, before: Version | None) -> datetime:
     at_once = immediate_slot(job.schedule)
     fresh = (
         at_once is not None
-        and at_once >= whole_second(job.saved_at)
+        and at_once >= truncate_to_second(job.saved_at)
         and (before is None or immediate_slot(before.schedule) != at_once)
     )
     since = min(at_once, job.saved_at) if fresh and at_once is not None else job.saved_at

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from scheduler.domain import Decision, Run, Version
 from shared.events import RunNow, SlotSkipped, SlotTriggered
-from shared.outbox import Row, Stamp
-from shared.timetable import slot_text
+from shared.outbox import EventRowFactory, Row
+from shared.timetable import format_slot
 
 SOURCE = "scheduler"
 
@@ -20,12 +20,12 @@ class Emitter:
 
     def __init__(self, now: datetime) -> None:
         self._now = now.isoformat()[:-6] + "Z"
-        self._triggered = Stamp(SlotTriggered, source=SOURCE, at=now)
-        self._skipped = Stamp(SlotSkipped, source=SOURCE, at=now)
+        self._triggered = EventRowFactory(SlotTriggered, source=SOURCE, at=now)
+        self._skipped = EventRowFactory(SlotSkipped, source=SOURCE, at=now)
 
     def row(self, version: Version, decision: Decision, run_id: str) -> Row:
         """Return the row that tells of a slot's fate; a slot has one, so the run's id is the event's too."""
-        job, slot = str(version.job_id), slot_text(decision.slot)
+        job, slot = str(version.job_id), format_slot(decision.slot)
         if isinstance(decision, Run):
             value = (
                 f'{{"job_id":"{job}","tenant_id":"{version.tenant_id}","run_id":"{run_id}","slot":"{slot}",'

@@ -11,12 +11,12 @@ from scheduler.emitter import Emitter
 from scheduler.store import Fate, Ledger
 from shared import outbox
 from shared.errors import TransientError
-from shared.lifecycle import first_of
-from shared.observe import NEXT_SLOT, SLOT_LATENESS, SLOTS, logger, observe_many
+from shared.lifecycle import wait_for_first
+from shared.observe import NEXT_SLOT, SLOT_LATENESS, SLOTS, get_logger, observe_many
 from shared.postgres import Connection
-from shared.timetable import run_id_text, slot_text
+from shared.timetable import derive_run_id_text, format_slot
 
-log = logger(__name__)
+log = get_logger(__name__)
 _LONGEST_SLEEP, _SHORTEST_SLEEP = 1.0, 0.02
 SLOTS_AT_ONCE = 2000
 """Slots decided in one transaction, about: jobs with years of missed slots must not keep the others waiting."""
@@ -48,7 +48,7 @@ class Scheduler:
                 log.warning("cannot decide slots, trying again", error=str(error))
                 pause = _LONGEST_SLEEP / 4
             if pause:
-                await first_of(self._woken, stopping, seconds=pause)
+                await wait_for_first(self._woken, stopping, seconds=pause)
 
     async def turn(self) -> int:
         """Decide the slots that are due of one batch of jobs; return how much there was to do."""
@@ -75,7 +75,7 @@ class Scheduler:
         for version in ruling:
             decisions, slot = decide(version, now, missed_after=self._missed_after, most=most)
             job = str(version.job_id)
-            fates += [Fate(version, each, run_id_text(job, slot_text(each.slot))) for each in decisions]
+            fates += [Fate(version, each, derive_run_id_text(job, format_slot(each.slot))) for each in decisions]
             following.append(slot)
         return fates, following
 
@@ -91,7 +91,10 @@ class Scheduler:
                 continue  # in turn: which missed slots of the later ones run is judged after their elders'
             heirs = [each for each in versions if each.number > version.number]
             decisions, slot = decide(version, now, missed_after=self._missed_after, most=most, heirs=heirs)
-            fates += [Fate(version, each, run_id_text(str(version.job_id), slot_text(each.slot))) for each in decisions]
+            fates += [
+                Fate(version, each, derive_run_id_text(str(version.job_id), format_slot(each.slot)))
+                for each in decisions
+            ]
             moved.append((version.job_id, version.number, slot))
         await self._ledger.settle(database, moved)
         return fates

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from scheduler.domain import Version
 from scheduler.store import SQL, to_version
-from shared.postgres import Connection, Pool, passing_errors
+from shared.postgres import Connection, Pool, wrap_transient_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class AuditLog:
 
         None when another scheduler is at it, or a round was done less than `rest` ago.
         """
-        with passing_errors():
+        with wrap_transient_errors():
             async with self._pool.acquire() as database:
                 await database.execute(SQL["begin_audit"])
                 async with database.transaction(isolation="repeatable_read"):

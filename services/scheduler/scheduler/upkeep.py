@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from scheduler.store import Ledger
 from shared.errors import TransientError
-from shared.lifecycle import first_of
-from shared.observe import SCHEDULED_JOBS, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import SCHEDULED_JOBS, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 _DROP_AT_ONCE = 5000
 _EVERY = 10.0
 _VERSIONS_KEPT = timedelta(days=1, hours=1)
@@ -41,7 +41,7 @@ class Upkeep:
                     count_at = began + _rest(time.monotonic() - began)
             except TransientError as error:
                 log.debug("upkeep put off", error=str(error))
-            await first_of(stopping, seconds=rest)
+            await wait_for_first(stopping, seconds=rest)
 
 
 def _rest(took: float) -> float:

@@ -50,7 +50,7 @@ async def recorder(system: System, events: int) -> float:
     look_for_circles_less()
     async with (
         open_pool(system.dsn("history"), size=4, name="bench") as pool,
-        Producer.opened(system.kafka, name="bench") as producer,
+        Producer.open(system.kafka, name="bench") as producer,
     ):
         record = record_events(Recorder(RunLog(pool)))
 

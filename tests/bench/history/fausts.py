@@ -23,7 +23,7 @@ async def main(which: str, events: int) -> None:
     watch, stopping = Stopwatch(events), asyncio.Event()
     async with (
         open_pool(settings.postgres, size=4, name="bench") as pool,
-        Producer.opened(settings.kafka, name="bench") as producer,
+        Producer.open(settings.kafka, name="bench") as producer,
     ):
         app: Any = new_faust_app(settings.kafka)
         app.conf.id = f"bench-{which}-{time.time_ns()}"

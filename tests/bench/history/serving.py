@@ -31,7 +31,7 @@ async def client_of(system: System, api: Service) -> tuple[httpx.AsyncClient, st
             user_id=uuid4(),
             name="bench",
             roles=("operator",),
-            secret_hash=auth.secret_hash(token.secret),
+            secret_hash=auth.hash_secret(token.secret),
             expires_at=None,
             revoked=False,
             version=1,
@@ -49,7 +49,7 @@ async def client_of(system: System, api: Service) -> tuple[httpx.AsyncClient, st
 async def visible_p99(system: System, client: httpx.AsyncClient, *, seconds: int = 10) -> float:
     """Return the 99th percentile of seconds from an event's sending to its being seen, at 1,000 events a second."""
     looks: list[asyncio.Task[float]] = []
-    async with Producer.opened(system.kafka, name="bench") as producer:
+    async with Producer.open(system.kafka, name="bench") as producer:
         for number in range(seconds * 20):
             until = time.perf_counter() + 0.05
             stories = [Story(tenant_id=TENANT).triggered().queued() for _ in range(25)]
@@ -122,7 +122,7 @@ async def sse_p99(system: System, api: Service, token: str, *, clients: int = 10
         return await api.metric("sluice_live_clients") >= clients
 
     await eventually(all_there, timeout=120)
-    async with Producer.opened(system.kafka, name="bench") as producer:
+    async with Producer.open(system.kafka, name="bench") as producer:
         for number in range(1, updates + 1):
             story.progressed(number, total=1000)
             sent[number] = time.perf_counter()

@@ -28,7 +28,7 @@ def told(count: int, tenant_id: UUID) -> Iterator[list[Event]]:
 async def publish(kafka: str, count: int, tenant_id: UUID) -> int:
     """Put events on their topics; return how many."""
     sent = 0
-    async with Producer.opened(kafka, name="bench") as producer:
+    async with Producer.open(kafka, name="bench") as producer:
         for events in told(count, tenant_id):
             now = SystemClock().now()
             await producer.send(codec.encode(event, source="bench", at=now) for event in events)

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared import events
-from shared.timetable import run_id_of, run_id_of_request
+from shared.timetable import derive_request_run_id, derive_run_id
 from tests.unit.scheduler.memory import grid
 
 Fate = events.SlotTriggered | events.SlotSkipped
@@ -66,7 +66,7 @@ def _judge_job(story: Story, rows: Mapping[datetime, Row], until: datetime, verd
             verdict.lost.append(f"{owner.job_id} v{owner.version} {slot}")
         elif row.version > owner.version:
             verdict.wrong.append(f"{row} belongs to v{owner.version}")
-    requests = {run_id_of_request(each.request_id) for each in story.requests}
+    requests = {derive_request_run_id(each.request_id) for each in story.requests}
     for row in rows.values():
         if row.run_id in requests:
             requests.discard(row.run_id)
@@ -76,7 +76,7 @@ def _judge_job(story: Story, rows: Mapping[datetime, Row], until: datetime, verd
         if row.at not in owned or owned[row.at].version != row.version:
             # Decided by a version while the next one was still on its way.
             verdict.early += 1
-        if row.run_id != run_id_of(row.job_id, row.at) or not _fits(version, row, story):
+        if row.run_id != derive_run_id(row.job_id, row.at) or not _fits(version, row, story):
             verdict.wrong.append(str(row))
     verdict.lost += [f"request {each}" for each in requests]
 

@@ -164,5 +164,5 @@ def test_trouble_is_shown(stack: Stack, prometheus: httpx.Client) -> None:
 
 async def garble(kafka: str) -> None:
     """Send what nobody can read."""
-    async with Producer.opened(kafka, name="test") as producer:
+    async with Producer.open(kafka, name="test") as producer:
         await producer.send([codec.Record(RUNS.name, b"x", b"{", ())])

@@ -51,14 +51,14 @@ async def test_everything_we_do_with_kafka_works_over_tls_with_a_login(
     async def handle(_: object) -> None:
         raise AssertionError("nothing here can be read")
 
-    async with Producer.opened(settings.kafka, name="test") as producer:
+    async with Producer.open(settings.kafka, name="test") as producer:
         consumer = Consumer(
             bootstrap=settings.kafka, group=f"test-{mechanism}", topics=[topic], handle=handle, producer=producer
         )
         running = asyncio.create_task(consumer.run(stopping))
         # What cannot be read goes to the dead letters: then the consumer has read, and its producer has written.
         await producer.send([codec.Record(topic.name, b"x", b"not an event", ())])
-        await first_record(settings.kafka, topic.dead)
+        await first_record(settings.kafka, topic.dead_letter_topic)
         # Refused again at once, and not put back a second time.
         assert await replay_dead_letters(settings.kafka, topic, quiet=timedelta(seconds=1)) == 1
         stopping.set()
@@ -83,10 +83,10 @@ async def test_a_client_s_certificate_is_shown_where_kafka_wants_one(secure_kafk
         cert_file=str(certificate),
         key_file=str(key),
     )
-    async with Producer.opened(access, name="test"):
+    async with Producer.open(access, name="test"):
         pass
     with pytest.raises(KafkaUnavailable):
-        async with Producer.opened(replace(access, cert_file=None, key_file=None), name="test"):
+        async with Producer.open(replace(access, cert_file=None, key_file=None), name="test"):
             pass
 
 
@@ -100,12 +100,12 @@ async def test_a_wrong_password_and_a_server_that_is_not_trusted_are_refused(
         password=secure_kafka.password,
         ca_file=str(secure_kafka.authority.ca),
     )
-    async with Producer.opened(good, name="test"):
+    async with Producer.open(good, name="test"):
         pass
     other = Authority(tmp_path, "another authority")
     for bad in (replace(good, password="wrong"), replace(good, ca_file=str(other.ca))):
         with pytest.raises(KafkaUnavailable):
-            async with Producer.opened(bad, name="test"):
+            async with Producer.open(bad, name="test"):
                 pass
 
 

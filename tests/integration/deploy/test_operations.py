@@ -161,8 +161,8 @@ async def test_a_role_s_password_is_changed(installed: tuple[dict[str, str], str
 
 async def test_dead_letters_are_put_back(own_kafka: str, installed: tuple[dict[str, str], str]) -> None:
     given, _ = installed
-    async with Producer.opened(own_kafka, name="test") as producer:
-        await producer.send([codec.Record(COMMANDS.dead, b"x", b"{}", (("dead_reason", b"test"),))])
+    async with Producer.open(own_kafka, name="test") as producer:
+        await producer.send([codec.Record(COMMANDS.dead_letter_topic, b"x", b"{}", (("dead_reason", b"test"),))])
     told = await asyncio.to_thread(run, commands("Replay dead letters"), given)
     assert told == f"dead letters put back on {COMMANDS.name}: 1\n"
 

@@ -9,7 +9,7 @@ from history.store.files import Files
 from job_api.housekeeping import Housekeeping
 from job_api.store import Database
 from shared.clock import SystemClock
-from shared.observe import exposition
+from shared.observe import render_metrics
 from shared.postgres import migrate, open_pool
 from shared.provision import ProvisionSettings, provision
 from tests.support.servers import Databases
@@ -57,7 +57,7 @@ async def test_C2_certificates_are_counted_before_they_expire(postgres: Database
         await connection.close()
     async with open_pool(dsn, size=2, name="test") as pool:
         await Housekeeping(Database(pool), SystemClock()).turn()
-    told = exposition()[0].decode()
+    told = render_metrics()[0].decode()
     for within, count in (("0", 1), ("1", 2), ("7", 3), ("30", 4)):
         assert f'sluice_certificates_expiring{{days="{within}"}} {count}.0' in told
 

@@ -16,7 +16,7 @@ from exporter.store.runs import RunStore
 from shared import events
 from shared.clock import SystemClock
 from shared.postgres import migrate, open_pool
-from shared.timetable import run_id_of, whole_second
+from shared.timetable import derive_run_id, truncate_to_second
 from tests.contract.samples import SETTINGS
 from tests.support.system import Service, System
 from tests.support.wait import eventually
@@ -90,8 +90,8 @@ class Exports:
         return events.SlotTriggered(
             job_id=job_id,
             tenant_id=tenant or self.tenant,
-            run_id=run_id_of(job_id, now),
-            slot=whole_second(now),
+            run_id=derive_run_id(job_id, now),
+            slot=truncate_to_second(now),
             cause="immediate",
             job_version=1,
             settings=replace(plain, **changes),  # type: ignore[arg-type]  # names of its fields

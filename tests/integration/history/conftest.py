@@ -39,7 +39,7 @@ class History:
             user_id=uuid4(),
             name="test",
             roles=roles,
-            secret_hash=auth.secret_hash(identity_id.hex),
+            secret_hash=auth.hash_secret(identity_id.hex),
             expires_at=None,
             revoked=False,
             version=1,

@@ -21,7 +21,7 @@ from shared.events import (
     Timeframe,
     Window,
 )
-from shared.timetable import run_id_of
+from shared.timetable import derive_run_id
 
 SLOT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SETTINGS = JobSettings(title="t", source="contact_history", type="interaction", source_tenant=7, timeframe=Timeframe())
@@ -33,7 +33,7 @@ class Story:
     def __init__(self, job: dict[str, Any], tenant_id: UUID, slot: datetime = SLOT) -> None:
         self.slot = slot
         self.job_id, self.tenant_id = UUID(job["id"]), tenant_id
-        self.run_id = run_id_of(self.job_id, slot)
+        self.run_id = derive_run_id(self.job_id, slot)
         self._seq = count()
 
     def _who(self, token: int = 1) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from job_api.service.login import PER_ADDRESS
 from job_api.sign_in import Client
 from shared.events import IdentitySaved
 from shared.lifecycle import Health
-from shared.oidc_issuer import Issuer
+from shared.oidc_issuer import OidcIssuer
 from tests.integration.job_api.test_oidc_tokens import access
 from tests.integration.job_api.world import Tenant, World
 from tests.support.issuer import CLIENT, SECRET, TestIssuer, running_issuer
@@ -67,7 +67,7 @@ async def browser(world: World, tenant: Tenant, issuer: TestIssuer) -> AsyncIter
         "realm": {"roles": ["sluice-operators"]},
     }
     client = Client(client_id=CLIENT, secret=SECRET, public_url=PAGES, scopes="openid profile", title="Acme <login>")
-    async with Issuer.opened(access(issuer), world.clock) as opened:
+    async with OidcIssuer.open(access(issuer), world.clock) as opened:
         app = web(world.pool, clock=world.clock, health=Health(), issuer=opened, client=client)
         made = Browser(world, tenant, issuer, app)
         yield made

@@ -15,7 +15,7 @@ from shared.events import IdentitySaved
 from shared.events.values import Role
 from shared.lifecycle import Health
 from shared.oidc_access import OidcAccess
-from shared.oidc_issuer import FRESH, KEPT, PAUSE, Issuer
+from shared.oidc_issuer import FRESH, KEPT, PAUSE, OidcIssuer
 from tests.integration.job_api.world import NOW, Tenant, World, draft
 from tests.support.forging import REFUSED, saying
 from tests.support.issuer import AUDIENCE, TestIssuer, running_issuer
@@ -69,7 +69,7 @@ def issuer(world: World) -> Iterator[TestIssuer]:
 
 @pytest.fixture
 async def door(world: World, tenant: Tenant, issuer: TestIssuer) -> AsyncIterator[Door]:
-    async with Issuer.opened(access(issuer), world.clock) as opened:
+    async with OidcIssuer.open(access(issuer), world.clock) as opened:
         app = web(world.pool, clock=world.clock, health=Health(), issuer=opened)
         claims = {"https://acme.test/tenant": str(tenant.tenant_id), "realm": {"roles": ["sluice-operators", "x"]}}
         yield Door(world, tenant, issuer, app, claims)
@@ -134,7 +134,7 @@ async def test_U3_a_token_of_another_tenant_sees_that_tenants_things_only(door: 
 
 async def test_U1_claim_values_can_be_translated_to_tenants(world: World, tenant: Tenant, issuer: TestIssuer) -> None:
     meant = access(issuer, tenant_claim="org", tenants={"acme": tenant.tenant_id}, roles_claim="roles", roles={})
-    async with Issuer.opened(meant, world.clock) as opened:
+    async with OidcIssuer.open(meant, world.clock) as opened:
         app = web(world.pool, clock=world.clock, health=Health(), issuer=opened)
         door = Door(world, tenant, issuer, app, {"org": "acme", "roles": ["viewer"]})
         assert (await door.get()).status_code == 200
@@ -254,7 +254,7 @@ async def test_U1_while_the_issuer_is_away_known_keys_stay_good_and_unknown_ones
 async def test_U1_an_issuer_that_calls_itself_otherwise_is_not_believed(
     world: World, tenant: Tenant, issuer: TestIssuer
 ) -> None:
-    async with Issuer.opened(access(issuer, issuer=f"{issuer.url}/"), world.clock) as opened:
+    async with OidcIssuer.open(access(issuer, issuer=f"{issuer.url}/"), world.clock) as opened:
         app = web(world.pool, clock=world.clock, health=Health(), issuer=opened)
         door = Door(world, tenant, issuer, app, {})
         assert (await door.get()).status_code == 503

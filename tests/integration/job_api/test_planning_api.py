@@ -14,7 +14,7 @@ from job_api.app import web
 from job_api.source import Source
 from shared.events import JobSaved, RunNow
 from shared.lifecycle import Health
-from shared.timetable import run_id_of_request
+from shared.timetable import derive_request_run_id
 from tests.integration.job_api.world import HOURLY, ONCE_LATER, ONCE_NOW, Tenant, World, draft
 from tests.support.servers import Databases
 
@@ -181,7 +181,7 @@ async def test_S10_run_now_asks_once_and_leaves_the_schedule_alone(world: World,
     first, again = [await tenant.client.post(f"{JOBS}/{job['id']}/run", headers=headers) for _ in range(2)]
     assert (first.status_code, again.json()) == (202, first.json())
     commands = [event for event in await world.events() if isinstance(event, RunNow)]
-    assert [str(run_id_of_request(each.request_id)) for each in commands] == [first.json()["run_id"]]
+    assert [str(derive_request_run_id(each.request_id)) for each in commands] == [first.json()["run_id"]]
     assert (commands[0].settings.title, commands[0].job_version, str(commands[0].job_id)) == ("Nightly", 2, job["id"])
     after = (await tenant.client.get(f"{JOBS}/{job['id']}")).json()
     assert (after["state"], after["version"], after["next_run_at"]) == ("suspended", 2, None)

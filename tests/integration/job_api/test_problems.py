@@ -12,7 +12,7 @@ from job_api.app import REQUESTS_AT_ONCE, web
 from job_api.service.login import PER_ACCOUNT
 from shared.http.problems import TYPE_BASE
 from shared.lifecycle import Health
-from shared.oidc_issuer import Issuer
+from shared.oidc_issuer import OidcIssuer
 from shared.postgres import open_pool
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.stories import Story
@@ -31,7 +31,7 @@ ANY = {"If-Match": "*"}
 
 async def unknown_tenant(world: World, tenant: Tenant) -> httpx.Response:
     with running_issuer(lambda: world.clock.at) as provider:
-        async with Issuer.opened(access(provider), world.clock) as issuer:
+        async with OidcIssuer.open(access(provider), world.clock) as issuer:
             app = web(world.pool, clock=world.clock, health=Health(), issuer=issuer)
             bearer = {"Authorization": f"Bearer {provider.token(world.clock.at)}"}
             transport = httpx.ASGITransport(app)

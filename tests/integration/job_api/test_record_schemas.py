@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from shared.record_schemas import LATEST, RECORD_TYPES, record_schema_text
+from shared.record_schemas import LATEST, RECORD_TYPES, read_record_schema
 from tests.integration.job_api.world import Tenant, World
 
 SCHEMAS = "/api/v1/record-schemas"
@@ -24,7 +24,7 @@ async def test_E4_a_schema_is_served_as_it_is_kept_and_is_one(tenant: Tenant, re
     answer = await tenant.client.get(f"{SCHEMAS}/{record_type}")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/schema+json"
-    assert answer.text == record_schema_text(next(each for each in RECORD_TYPES if each == record_type))
+    assert answer.text == read_record_schema(next(each for each in RECORD_TYPES if each == record_type))
     jsonschema.Draft202012Validator.check_schema(json.loads(answer.text))
 
 

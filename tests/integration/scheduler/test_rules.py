@@ -16,7 +16,7 @@ from scheduler.store import Ledger
 from shared import events
 from shared.clock import SystemClock
 from shared.postgres import PostgresUnavailable, migrate, open_pool
-from shared.timetable import run_id_of_request, whole_second
+from shared.timetable import derive_request_run_id, truncate_to_second
 from tests.contract.samples import SETTINGS, TENANT
 from tests.support.listener import Listener
 from tests.support.servers import Databases
@@ -85,7 +85,7 @@ async def test_S10_run_now_makes_one_run_of_each_request_and_leaves_the_schedule
     system: System, scheduler: Service
 ) -> None:
     saved = job(state="suspended")
-    first = request(saved, requested_at=whole_second(SystemClock().now()))
+    first = request(saved, requested_at=truncate_to_second(SystemClock().now()))
     second = replace(first, request_id=uuid4())  # in the same microsecond
     async with Listener(system.kafka, "sluice.triggers") as triggers:
         await system.publish(saved, first, first, second)
@@ -94,7 +94,7 @@ async def test_S10_run_now_makes_one_run_of_each_request_and_leaves_the_schedule
     marker = request(job())
     await system.publish(marker)
     await eventually(lambda: slots(system, marker.job_id))
-    runs = {run_id_of_request(each.request_id) for each in (first, second)}
+    runs = {derive_request_run_id(each.request_id) for each in (first, second)}
     assert set(await slots(system, saved.job_id)) == {("triggered", "run-now", run) for run in runs}
     told = [event for event in found if isinstance(event, events.SlotTriggered)]
     assert {event.run_id for event in told} == runs
@@ -117,7 +117,7 @@ async def test_S10_a_request_for_a_job_that_is_known_to_be_deleted_ends_as_skipp
         await system.publish(asked)
         told = await triggers.find(lambda event: getattr(event, "job_id", None) == saved.job_id)
     assert isinstance(told, events.SlotSkipped)
-    assert (told.reason, told.run_id) == ("ended", run_id_of_request(asked.request_id))
+    assert (told.reason, told.run_id) == ("ended", derive_request_run_id(asked.request_id))
 
 
 async def test_S7_a_hundred_thousand_missed_slots_of_one_job_delay_the_others_by_less_than_a_second(
@@ -157,7 +157,7 @@ async def test_S7_a_hundred_thousand_missed_slots_of_one_job_delay_the_others_by
 async def test_S7_what_a_stalled_scheduler_holds_is_decided_by_another_within_two_seconds(
     system: System, scheduler: Service
 ) -> None:
-    due = whole_second(SystemClock().now()) + timedelta(seconds=3)
+    due = truncate_to_second(SystemClock().now()) + timedelta(seconds=3)
     saved = job("once", schedule=events.Schedule(kind="once", start=due))
     await system.publish(saved)
     async with open_pool(system.dsn("scheduler"), size=2, name="stalled") as pool:

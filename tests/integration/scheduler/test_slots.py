@@ -10,7 +10,7 @@ import pytest
 from shared import events
 from shared.clock import SystemClock
 from shared.postgres import migrate
-from shared.timetable import run_id_of, whole_second
+from shared.timetable import derive_run_id, truncate_to_second
 from tests.contract.samples import SETTINGS, TENANT
 from tests.support.listener import Listener
 from tests.support.system import Service, System
@@ -27,7 +27,7 @@ def job(kind: str = "once", **changes: object) -> events.JobSaved:
         state_reason=None,
         description="",
         settings=SETTINGS,
-        schedule=events.Schedule(kind=kind, start=whole_second(now), immediately=True),  # type: ignore[arg-type]
+        schedule=events.Schedule(kind=kind, start=truncate_to_second(now), immediately=True),  # type: ignore[arg-type]
         catch_up="last",
         overlap="skip",
         saved_at=now,
@@ -59,7 +59,7 @@ async def test_S1_J6_a_one_time_job_that_starts_at_once_is_triggered_though_susp
     assert trigger.slot == saved.schedule.start
     assert trigger.cause == "immediate"
     assert trigger.settings == saved.settings
-    assert trigger.run_id == run_id_of(saved.job_id, saved.schedule.start)
+    assert trigger.run_id == derive_run_id(saved.job_id, saved.schedule.start)
     assert await slots(system, saved.job_id) == [(saved.schedule.start, "triggered", "immediate")]
 
 

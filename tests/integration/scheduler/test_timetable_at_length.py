@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from shared.timetable import due, next_slot
+from shared.timetable import find_next_slot, iterate_slots
 from tests.unit.shared.timescan import DAY, FIRST, LAST, MINUTE, scanned, some_schedule
 
 ZONES = ("America/New_York", "Europe/Berlin", "Pacific/Chatham", "UTC")
@@ -38,10 +38,10 @@ def disagreements(seed: int, count: int) -> list[str]:
             # Up to 88,000 slots in ten years; 100 days from anywhere in them, and over both changes of clock, will do.
             begin = FIRST + dice.randrange(3553) * DAY
             end = begin + 100 * DAY
-        slots = list(due(schedule, begin - MINUTE, end))
+        slots = list(iterate_slots(schedule, begin - MINUTE, end))
         if slots != scanned(schedule, begin, end):
             found.append(repr(schedule))
-        if not all(next_slot(schedule, before) == after for before, after in pairs(dice, slots)):
+        if not all(find_next_slot(schedule, before) == after for before, after in pairs(dice, slots)):
             found.append(f"not alone: {schedule!r}")
     return found
 

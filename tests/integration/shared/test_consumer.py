@@ -12,7 +12,7 @@ import pytest
 
 from shared import codec, events
 from shared.codec import Message
-from shared.errors import MessageRefused, TooManyDeadLetters, TransientError
+from shared.errors import MessageRejected, TooManyDeadLetters, TransientError
 from shared.kafka import Consumer, Producer
 from shared.kafka.admin import create_topics, replay_dead_letters
 from shared.kafka.dead_letters import DeadLetterLimit
@@ -39,7 +39,7 @@ class Handler:
             raise TransientError("the database is away")
         found = [message.event for message in messages if isinstance(message.event, events.RunFailed)]
         if any(event.seq in self.poison for event in found):
-            raise MessageRefused("this one can never be handled")
+            raise MessageRejected("this one can never be handled")
         self.seen += [(event.job_id, event.seq) for event in found]
 
 
@@ -51,7 +51,7 @@ async def kafka_address(own_kafka: str) -> str:
 
 @pytest.fixture
 async def producer(kafka_address: str) -> AsyncIterator[Producer]:
-    async with Producer.opened(kafka_address, name="test") as opened:
+    async with Producer.open(kafka_address, name="test") as opened:
         yield opened
 
 
@@ -90,7 +90,7 @@ async def test_an_effect_that_fails_for_now_is_tried_again_in_order(kafka_addres
     await producer.send(some(job, range(100)))
     async with consuming(kafka_address, producer, handler, group=f"g-{job}", batch=30) as (consumer, _):
         await eventually(lambda: of(handler, job) == list(range(100)))
-        assert consumer.unready() is None
+        assert consumer.find_fault() is None
     again = Handler()
     async with consuming(kafka_address, producer, again, group=f"g-{job}"):
         await producer.send(some(job, [100]))
@@ -100,14 +100,14 @@ async def test_an_effect_that_fails_for_now_is_tried_again_in_order(kafka_addres
 
 async def test_poison_goes_to_the_dead_letters_and_the_rest_is_handled(kafka_address: str, producer: Producer) -> None:
     handler, job = Handler(poison={7}), uuid4()
-    async with Listener(kafka_address, RUNS.dead) as dead:
+    async with Listener(kafka_address, RUNS.dead_letter_topic) as dead:
         await producer.send(some(job, range(20)))
         async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
             await eventually(lambda: of(handler, job) == [number for number in range(20) if number != 7])
             record = await dead.record()
     notes = dict(record.headers)
     assert notes["dead_group"].decode() == f"g-{job}"
-    assert notes["dead_reason"] == b"MessageRefused: this one can never be handled"
+    assert notes["dead_reason"] == b"MessageRejected: this one can never be handled"
 
 
 async def test_dead_letters_can_be_put_back_once(kafka_address: str, producer: Producer) -> None:
@@ -142,7 +142,7 @@ async def test_members_that_come_and_go_lose_nothing(kafka_address: str, produce
     async with consuming(kafka_address, producer, first, group=group, batch=20) as (_, one):
         await producer.send([record for job in jobs for record in some(job, range(50))])
         async with consuming(kafka_address, producer, second, group=group, batch=20) as (member, _):
-            await eventually(lambda: member.unready() is None)
+            await eventually(lambda: member.find_fault() is None)
             await producer.send([record for job in jobs for record in some(job, range(50, 100))])
             await eventually(lambda: bool(second.seen))
         async with consuming(kafka_address, producer, third, group=group, batch=20):
@@ -173,7 +173,7 @@ async def test_topics_are_made_as_the_table_says_and_again_without_harm(kafka_ad
         answers = await admin.describe_configs(resources)
     finally:
         await admin.close()
-    assert {topic.name for topic in TOPICS} | {topic.dead for topic in TOPICS} <= names
+    assert {topic.name for topic in TOPICS} | {topic.dead_letter_topic for topic in TOPICS} <= names
     found = {
         resource[3]: {entry[0]: entry[1] for entry in resource[4]}
         for answer in answers
@@ -181,6 +181,6 @@ async def test_topics_are_made_as_the_table_says_and_again_without_harm(kafka_ad
     }
     for topic in TOPICS:
         config = found[topic.name]
-        assert config["cleanup.policy"] == ("compact" if topic.kept is None else "delete")
-        if topic.kept is not None:
-            assert int(config["retention.ms"]) == topic.kept.total_seconds() * 1000
+        assert config["cleanup.policy"] == ("compact" if topic.retention is None else "delete")
+        if topic.retention is not None:
+            assert int(config["retention.ms"]) == topic.retention.total_seconds() * 1000

@@ -11,7 +11,7 @@ import pytest
 from shared import events, outbox
 from shared.codec import decode
 from shared.kafka import KafkaUnavailable, Producer
-from shared.lifecycle import first_of
+from shared.lifecycle import wait_for_first
 from shared.outbox import Relay
 from shared.postgres import Pool, connection, migrate, open_pool, transaction
 from tests.contract.samples import AT, samples
@@ -31,7 +31,7 @@ async def pool(system: System) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def producer(system: System) -> AsyncIterator[Producer]:
-    async with Producer.opened(system.kafka, name="test-relay") as opened:
+    async with Producer.open(system.kafka, name="test-relay") as opened:
         yield opened
 
 
@@ -103,7 +103,7 @@ async def test_a_relay_that_dies_after_sending_loses_nothing(system: System, poo
     job = uuid4()
     await write(pool, job, 0, 5)
     async with Listener(system.kafka, "sluice.runs") as listener:
-        async with DyingProducer.opened(system.kafka, name="dying") as dying:
+        async with DyingProducer.open(system.kafka, name="dying") as dying:
             with pytest.raises(KafkaUnavailable):
                 await Relay(pool, dying, dsn=system.dsn("exporter"), service="exporter").turn()
         assert await rows(pool) == 5
@@ -128,5 +128,5 @@ async def test_a_relay_is_woken_by_the_commit(system: System, pool: Pool, produc
             assert (await collected(listener, [job], 1))[job] == [0]
     finally:
         stopping.set()
-        await first_of(stopping)
+        await wait_for_first(stopping)
         await listening

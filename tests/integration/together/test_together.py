@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from shared.clock import SystemClock
-from shared.timetable import run_id_of, whole_second
+from shared.timetable import derive_run_id, truncate_to_second
 from tests.integration.together.conftest import Together
 from tests.support.wait import eventually
 
@@ -111,7 +111,7 @@ async def test_S10_a_one_time_job_is_never_run_now(together: Together) -> None:
 
 
 async def test_J7_a_start_is_one_run_and_a_suspension_whoever_is_killed_at_that_moment(together: Together) -> None:
-    soon = whole_second(SystemClock().now()) + timedelta(seconds=3)
+    soon = truncate_to_second(SystemClock().now()) + timedelta(seconds=3)
     decided = [await together.job(kind="once", start=soon.isoformat()) for _ in range(3)]
     late = await together.job(kind="once", start=(soon + timedelta(seconds=4)).isoformat())
     async with together.nothing_told():
@@ -122,7 +122,7 @@ async def test_J7_a_start_is_one_run_and_a_suspension_whoever_is_killed_at_that_
         await eventually(lambda: SystemClock().now() > soon + timedelta(seconds=4))
     await together.start("scheduler", "job_api")
     for job, start in [*((job, soon) for job in decided), (late, soon + timedelta(seconds=4))]:
-        run = run_id_of(UUID(job["id"]), start)
+        run = derive_run_id(UUID(job["id"]), start)
         assert await together.ended(run) == ("succeeded", None)
         found = await suspended(together, job)
         assert (found["state_reason"], found["next_run_at"]) == ("one-time", None)

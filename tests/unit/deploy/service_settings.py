@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from deploy.docker.runtime_lock import ROOT
 from shared.provision import ProvisionSettings
-from shared.settings import KafkaSettings, load, variable_name
+from shared.settings import KafkaSettings, load, to_variable_name
 
 SECRETS = Path("/run/secrets")
 
@@ -27,7 +27,7 @@ def known_variables() -> set[str]:
         package.upper(): importlib.import_module(f"{package}.settings").Settings for package in packages
     }
     classes["PROVISION"] = ProvisionSettings
-    return {variable_name(field, name) for name, settings in classes.items() for field in settings.model_fields}
+    return {to_variable_name(field, name) for name, settings in classes.items() for field in settings.model_fields}
 
 
 def load_settings(words: Sequence[str], environment: Mapping[str, str], folder: Path) -> BaseModel:

@@ -16,7 +16,7 @@ def access(**variables: str) -> KafkaAccess:
 
 
 def test_an_address_alone_means_no_tls_and_no_login() -> None:
-    assert access() == KafkaAccess.of("a:1")
+    assert access() == KafkaAccess.parse("a:1")
     options = access().options()
     assert options == {"bootstrap_servers": "a:1", "security_protocol": "PLAINTEXT", "ssl_context": None}
 

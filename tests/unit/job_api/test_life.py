@@ -27,7 +27,7 @@ from job_api.domain import (
 )
 from job_api.errors import Refused
 from shared.events.values import ScheduleKind
-from shared.timetable import next_slot
+from shared.timetable import find_next_slot
 
 BEGIN = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -153,7 +153,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def scheduler_decides(self) -> None:
         """The scheduler takes the next slot that is due, and says whether it runs."""
-        slot = next_slot(self.job.schedule, self.decided)
+        slot = find_next_slot(self.job.schedule, self.decided)
         if slot is None or slot > self.now:
             return
         self.decided = slot

@@ -9,7 +9,7 @@ from scheduler.auditor import differences
 from scheduler.domain import Version, begun
 from scheduler.store_audit import Recorded
 from shared.events.values import Schedule
-from shared.timetable import run_id_of
+from shared.timetable import derive_run_id
 from tests.unit.scheduler.memory import HOUR, JOB, SECOND, at, job
 
 NOON = at("2026-11-24T12:00")
@@ -19,7 +19,7 @@ DECIDED = replace(begun(job(HOURLY, NOON - SECOND), "{}", None), next_slot=NOON 
 
 def recorded(slot: datetime, *, version: int = 1, reason: str = "schedule") -> Recorded:
     fate = "triggered" if reason in {"schedule", "immediate", "catch-up"} else "skipped"
-    return Recorded(slot, run_id_of(JOB, slot), version, fate, reason)
+    return Recorded(slot, derive_run_id(JOB, slot), version, fate, reason)
 
 
 LEDGER = [recorded(NOON + number * HOUR) for number in range(3)]

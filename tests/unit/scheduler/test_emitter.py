@@ -12,7 +12,7 @@ from scheduler.emitter import SOURCE, Emitter
 from shared import codec, events
 from shared.events.values import Schedule, Timeframe
 from shared.outbox import shard_of, unpack_headers
-from shared.timetable import run_id_of
+from shared.timetable import derive_run_id
 from tests.unit.scheduler.memory import job
 
 instants = some.integers(0, 10**15).map(lambda number: datetime(1990, 1, 1, tzinfo=UTC) + number * INSTANT)
@@ -41,7 +41,7 @@ def test_S11_rows_are_what_the_codec_writes(
     saved = job(
         Schedule(kind="daily", start=now), now, job_id=job_id, version=version, overlap=overlap, settings=settings
     )
-    run_id = run_id_of(job_id, decision.slot)
+    run_id = derive_run_id(job_id, decision.slot)
     row = Emitter(now).row(begun(saved, _SETTINGS.dump_json(settings).decode(), None), decision, str(run_id))
     record = codec.encode(told(saved, decision, run_id, now), source=SOURCE, at=now)
     assert row[:4] == (shard_of(record.key), record.topic, record.key, record.value)

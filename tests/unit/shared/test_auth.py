@@ -13,23 +13,23 @@ ID = "0192f0c17b1e70008000000000000001"
 
 def test_U4_a_token_is_found_again_by_its_hash() -> None:
     token = auth.mint(uuid4())
-    parsed = auth.parse(str(token))
+    parsed = auth.parse_token(str(token))
     assert parsed == token
-    assert auth.matches(parsed, auth.secret_hash(token.secret))
-    assert not auth.matches(auth.mint(token.identity_id), auth.secret_hash(token.secret))
+    assert auth.matches(parsed, auth.hash_secret(token.secret))
+    assert not auth.matches(auth.mint(token.identity_id), auth.hash_secret(token.secret))
     assert token.secret not in repr(token)
 
 
 @pytest.mark.parametrize("text", ["", "slc", "slc__x", "slc_zz_x", f"abc_{ID}_x", f"slc_{ID}_"])
 def test_U1_what_is_no_token_is_none(text: str) -> None:
-    assert auth.parse(text) is None
+    assert auth.parse_token(text) is None
 
 
 def test_U4_revoked_and_expired_are_dead() -> None:
-    assert auth.live(expires_at=None, revoked=False, now=NOW)
-    assert not auth.live(expires_at=None, revoked=True, now=NOW)
-    assert not auth.live(expires_at=NOW, revoked=False, now=NOW)
-    assert auth.live(expires_at=NOW + timedelta(seconds=1), revoked=False, now=NOW)
+    assert auth.is_live(expires_at=None, revoked=False, now=NOW)
+    assert not auth.is_live(expires_at=None, revoked=True, now=NOW)
+    assert not auth.is_live(expires_at=NOW, revoked=False, now=NOW)
+    assert auth.is_live(expires_at=NOW + timedelta(seconds=1), revoked=False, now=NOW)
 
 
 def test_U2_an_admin_may_what_others_may() -> None:

@@ -42,13 +42,13 @@ def test_cloudevents_attributes_travel_in_the_headers() -> None:
 
 def test_a_trace_goes_on_from_message_to_message() -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    with tracing.continued(parent):
+    with tracing.continue_trace(parent):
         record = encode(EVENT, source="exporter", at=AT)
-        assert tracing.trace_id() == "0af7651916cd43dd8448eb211c80319c"
+        assert tracing.current_trace_id() == "0af7651916cd43dd8448eb211c80319c"
     told = decode(received(record)).traceparent
     assert told is not None
     assert told.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
-    assert tracing.trace_id() is None
+    assert tracing.current_trace_id() is None
 
 
 @pytest.mark.parametrize(

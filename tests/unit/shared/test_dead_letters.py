@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from shared.codec import Received
-from shared.kafka.dead_letters import DeadLetterLimit, dead_letter, revived
+from shared.kafka.dead_letters import DeadLetterLimit, dead_letter, restore_record
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ORIGIN = Received("sluice.runs", 3, 7, b"key", b"value", (("ce_type", b"x"),))
@@ -15,13 +15,13 @@ def test_a_dead_letter_can_be_revived_as_it_was() -> None:
     notes = dict(dead.headers)
     assert (notes["dead_topic"], notes["dead_partition"], notes["dead_offset"]) == (b"sluice.runs", b"3", b"7")
     assert notes["dead_reason"] == b"gr\\xfcn"
-    back = revived(Received(dead.topic, 0, 0, dead.key, dead.value, dead.headers))
+    back = restore_record(Received(dead.topic, 0, 0, dead.key, dead.value, dead.headers))
     assert (back.topic, back.key, back.value, back.headers) == ("sluice.runs", b"key", b"value", ORIGIN.headers)
 
 
 def test_the_limit_counts_within_its_window_only() -> None:
     limit = DeadLetterLimit(most=2, within=timedelta(minutes=10))
-    assert not limit.passed(NOW)
-    assert not limit.passed(NOW)
-    assert limit.passed(NOW + timedelta(minutes=9))
-    assert not limit.passed(NOW + timedelta(minutes=30))
+    assert not limit.count(NOW)
+    assert not limit.count(NOW)
+    assert limit.count(NOW + timedelta(minutes=9))
+    assert not limit.count(NOW + timedelta(minutes=30))

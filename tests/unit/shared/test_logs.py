@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 import structlog
 
-from shared.observe import logger, set_up_logs
+from shared.observe import configure_logging, get_logger
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +31,11 @@ def test_a_traceback_has_no_local_variables(
     capsys: pytest.CaptureFixture[str], form: Literal["json", "console"]
 ) -> None:
     password = secrets.token_hex(14)
-    set_up_logs(level="info", form=form, service="test")
+    configure_logging(level="info", form=form, service="test")
     try:
         fail(password)
     except ValueError:
-        logger("test").exception("unforeseen error")
+        get_logger("test").exception("unforeseen error")
     shown = capsys.readouterr().err
     assert "unforeseen error" in shown
     assert "failed with 28 characters" in shown

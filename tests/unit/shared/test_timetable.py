@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from shared.events import Schedule
-from shared.timetable import RUNS, due, next_slot, preview, run_id_of
+from shared.timetable import RUNS, derive_run_id, find_next_slot, iterate_slots, preview_slots
 from tests.unit.shared.timescan import DAY, FIRST, KINDS, LAST, MINUTE, scanned, some_schedule
 
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Pacific/Chatham")
@@ -57,7 +57,9 @@ def test_S1_S2_S3_S4_every_minute_agrees_with_the_definition(seed: int) -> None:
         schedule = some_schedule(dice)
         begin = schedule.start + dice.randrange(-DAY // MINUTE, 7 * 365 * DAY // MINUTE) * MINUTE
         minutes = [begin + number * MINUTE for number in range(1, 1 + 2 * 1440)]
-        assert list(due(schedule, begin, minutes[-1])) == [each for each in minutes if fires(schedule, each)], schedule
+        assert list(iterate_slots(schedule, begin, minutes[-1])) == [
+            each for each in minutes if fires(schedule, each)
+        ], schedule
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -66,20 +68,20 @@ def test_S1_S2_S3_S4_ten_years_agree_with_the_definition(seed: int) -> None:
     for _ in range(25):
         schedule = some_schedule(dice)
         end = LAST if schedule.kind != "hourly" else FIRST + 700 * DAY
-        assert list(due(schedule, FIRST - MINUTE, end)) == scanned(schedule, FIRST, end), schedule
+        assert list(iterate_slots(schedule, FIRST - MINUTE, end)) == scanned(schedule, FIRST, end), schedule
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 7, 9, 13, 23, 24])
 def test_S2_every_count_of_hours_agrees_with_the_definition_over_ten_years(every: int) -> None:
     schedule = Schedule(kind="hourly", start=at("2024-02-28T17:31"), every=every)
-    assert list(due(schedule, FIRST - MINUTE, LAST)) == scanned(schedule, FIRST, LAST)
+    assert list(iterate_slots(schedule, FIRST - MINUTE, LAST)) == scanned(schedule, FIRST, LAST)
 
 
 @pytest.mark.parametrize("day", [28, 29, 30, 31])
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 12])
 def test_S3_month_ends_agree_with_the_definition_over_leap_years(day: int, every: int) -> None:
     schedule = Schedule(kind="monthly", start=at(f"2023-01-{day}T23:59"), every=every)
-    slots = list(due(schedule, FIRST - MINUTE, LAST))
+    slots = list(iterate_slots(schedule, FIRST - MINUTE, LAST))
     assert slots == scanned(schedule, FIRST, LAST)
     assert len(slots) == -(-120 // every)
 
@@ -89,7 +91,7 @@ def test_S1_nothing_moves_with_a_local_clock(zone: str) -> None:
     for kind in KINDS:
         schedule = Schedule(kind=kind, start=at("2026-01-30T01:30"), every=1)
         for begin in around_changes:
-            slots = list(due(schedule, begin, begin + 4 * DAY))
+            slots = list(iterate_slots(schedule, begin, begin + 4 * DAY))
             assert all(fires(schedule, slot) and slot.tzinfo is UTC for slot in slots), (zone, kind)
             if kind == "hourly":
                 assert len(slots) == 96
@@ -102,21 +104,21 @@ def test_S1_nothing_moves_with_a_local_clock(zone: str) -> None:
 )
 def test_S2_each_day_begins_again_at_midnight(every: int, hours: list[int]) -> None:
     schedule = Schedule(kind="hourly", start=at("2026-11-24T03:20"), every=every)
-    slots = preview(schedule, 2 * len(hours), at("2026-11-24T23:59:59"))
+    slots = preview_slots(schedule, 2 * len(hours), at("2026-11-24T23:59:59"))
     assert [slot.hour for slot in slots] == hours * 2
     assert all(slot.minute == slot.second == 0 for slot in slots)
 
 
 def test_S2_with_a_start_the_first_slot_is_the_first_on_the_grid_at_or_after_it() -> None:
     on_grid = Schedule(kind="hourly", start=at("2026-11-24T08:00"), every=4)
-    assert next_slot(on_grid, at("2026-11-01")) == at("2026-11-24T08:00")
+    assert find_next_slot(on_grid, at("2026-11-01")) == at("2026-11-24T08:00")
     off_grid = Schedule(kind="hourly", start=at("2026-11-24T08:00:01"), every=4)
-    assert next_slot(off_grid, at("2026-11-01")) == at("2026-11-24T12:00")
+    assert find_next_slot(off_grid, at("2026-11-01")) == at("2026-11-24T12:00")
 
 
 def test_S3_the_last_day_stands_in_for_a_missing_one() -> None:
     schedule = Schedule(kind="monthly", start=at("2027-12-31T06:00"), every=1)
-    assert [f"{slot:%m-%d}" for slot in preview(schedule, 5, at("2027-12-01"))] == [
+    assert [f"{slot:%m-%d}" for slot in preview_slots(schedule, 5, at("2027-12-01"))] == [
         "12-31",
         "01-31",
         "02-29",
@@ -127,7 +129,7 @@ def test_S3_the_last_day_stands_in_for_a_missing_one() -> None:
 
 def test_S3_two_weeks_run_over_the_end_of_a_year() -> None:
     schedule = Schedule(kind="weekly", start=at("2026-12-21T06:00"), every=2)
-    assert [f"{slot:%Y-%m-%d}" for slot in preview(schedule, 3, at("2026-12-01"))] == [
+    assert [f"{slot:%Y-%m-%d}" for slot in preview_slots(schedule, 3, at("2026-12-01"))] == [
         "2026-12-21",
         "2027-01-04",
         "2027-01-18",
@@ -136,7 +138,7 @@ def test_S3_two_weeks_run_over_the_end_of_a_year() -> None:
 
 def test_S4_starting_at_once_makes_one_slot_now_and_then_the_grid_holds() -> None:
     schedule = Schedule(kind="hourly", start=at("2026-11-24T10:17:42"), every=4, immediately=True)
-    assert preview(schedule, 3, at("2026-11-24T10:17:41")) == [
+    assert preview_slots(schedule, 3, at("2026-11-24T10:17:41")) == [
         at("2026-11-24T10:17:42"),
         at("2026-11-24T12:00"),
         at("2026-11-24T16:00"),
@@ -145,13 +147,13 @@ def test_S4_starting_at_once_makes_one_slot_now_and_then_the_grid_holds() -> Non
 
 def test_S5_a_start_in_the_past_is_only_the_anchor() -> None:
     schedule = Schedule(kind="daily", start=at("1990-01-01T05:00"), every=1)
-    assert next_slot(schedule, at("2026-11-24T10:00")) == at("2026-11-25T05:00")
+    assert find_next_slot(schedule, at("2026-11-24T10:00")) == at("2026-11-25T05:00")
 
 
 def test_S1_once_is_due_once() -> None:
     schedule = Schedule(kind="once", start=at("2026-11-24T10:00"))
-    assert preview(schedule, 5, at("2026-11-01")) == [at("2026-11-24T10:00")]
-    assert next_slot(schedule, at("2026-11-24T10:00")) is None
+    assert preview_slots(schedule, 5, at("2026-11-01")) == [at("2026-11-24T10:00")]
+    assert find_next_slot(schedule, at("2026-11-24T10:00")) is None
 
 
 def test_S5_a_start_long_ago_costs_no_more_than_one_of_today() -> None:
@@ -166,20 +168,20 @@ def test_S5_a_start_long_ago_costs_no_more_than_one_of_today() -> None:
 
     start = Counting(1990, 1, 1, tzinfo=UTC)
     for kind in KINDS:
-        assert next_slot(Schedule(kind=kind, start=start, every=1), at("2026-11-24")) is not None
+        assert find_next_slot(Schedule(kind=kind, start=start, every=1), at("2026-11-24")) is not None
     assert 0 < counted <= 12
 
 
 def test_schedules_end_where_the_calendar_ends() -> None:
     schedule = Schedule(kind="monthly", start=at("9999-06-30"), every=9)
-    assert next_slot(schedule, at("9999-07-01")) is None
+    assert find_next_slot(schedule, at("9999-07-01")) is None
 
 
 def test_S7_run_ids_are_derived_and_stay_for_ever() -> None:
     job = UUID("0192f0c1-7b1e-7000-8000-000000000001")
     expected = UUID("0dd9e490-ae71-572c-bd14-ee1a831109fa")
-    derived = run_id_of(job, at("2026-11-24T10:00"))
-    assert derived == run_id_of(job, datetime.fromisoformat("2026-11-24T12:00:00.9+02:00"))
+    derived = derive_run_id(job, at("2026-11-24T10:00"))
+    assert derived == derive_run_id(job, datetime.fromisoformat("2026-11-24T12:00:00.9+02:00"))
     assert derived.version == 5
     assert derived == expected
 
@@ -188,4 +190,4 @@ def test_S7_run_ids_are_derived_and_stay_for_ever() -> None:
 def test_S7_run_ids_are_what_the_standard_library_derives(number: int) -> None:
     job = UUID(int=random.Random(number).getrandbits(128))
     slot = FIRST + number * 977 * MINUTE
-    assert run_id_of(job, slot) == uuid5(RUNS, f"{job}/{slot:%Y-%m-%dT%H:%M:%SZ}")
+    assert derive_run_id(job, slot) == uuid5(RUNS, f"{job}/{slot:%Y-%m-%dT%H:%M:%SZ}")

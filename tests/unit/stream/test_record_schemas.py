@@ -12,7 +12,7 @@ from exporter.source.record_descriptions import WORDS
 from exporter.source.record_schema import documents, record_schema
 from exporter.source.selection import RecordKind
 from shared.contract import text_of
-from shared.record_schemas import FOLDER, LATEST, RECORD_TYPES, record_schema_text, schema_file
+from shared.record_schemas import FOLDER, LATEST, RECORD_TYPES, read_record_schema, schema_file
 
 KEYS = {
     RecordKind.INTERACTION: "id, status, entityTypeId, mediaTypeId, typeId, subtypeId, externalId, ownerId, contactId, "
@@ -48,7 +48,7 @@ def test_E4_committed_schemas_are_those_of_the_columns() -> None:
     assert {name: committed.get(name) for name in ours} == ours, "run `make schemas`"
     assert LATEST == SCHEMA_VERSION, "whoever serves the schemas must know the version that manifests name"
     assert set(ours) == {schema_file(each) for each in RECORD_TYPES}
-    assert [json.loads(record_schema_text(each))["$id"] for each in RECORD_TYPES] == [*map(schema_file, RECORD_TYPES)]
+    assert [json.loads(read_record_schema(each))["$id"] for each in RECORD_TYPES] == [*map(schema_file, RECORD_TYPES)]
 
 
 @pytest.mark.parametrize("kind", RecordKind)

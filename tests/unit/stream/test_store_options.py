@@ -12,7 +12,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 from exporter.errors import StoreRefused, StoreUnavailable
 from exporter.package.objects import open_store
 from shared.errors import InvalidSettings
-from shared.objectstore import fault_of, link, open_backend
+from shared.objectstore import link, open_backend, to_store_fault
 from tests.unit.stream.officers import officer
 
 S3_KEYS = {"access_key_id": "key", "secret_access_key": "very secret", "region": "eu-central-1"}
@@ -124,7 +124,7 @@ def answer(status: int, code: str = "") -> exceptions.GenericError:
     ],
 )
 def test_R5_a_fault_is_named_in_words_and_classed(error: Exception, kind: str, words: str) -> None:
-    fault = fault_of(error)
+    fault = to_store_fault(error)
     assert fault.kind == kind
     assert words in fault.words
     assert "private" not in fault.words

@@ -15,7 +15,7 @@ from obstore.store import LocalStore
 
 from exporter.errors import FileTooLarge, ObjectNotFound, StoreRefused, StoreUnavailable
 from shared.errors import InvalidSettings
-from shared.objectstore import ERRORS, fault_of, open_backend
+from shared.objectstore import ERRORS, open_backend, to_store_fault
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -206,7 +206,7 @@ def _clear_errors(key: str, *, writing: bool = False) -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        fault = fault_of(error)
+        fault = to_store_fault(error)
         # Whoever writes does not look for an object: what is missing is something of the store's own.
         if fault.kind == "missing" and not writing:
             raise ObjectNotFound(f"The store has no object {key}.") from None

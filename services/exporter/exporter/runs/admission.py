@@ -8,7 +8,7 @@ from datetime import datetime
 
 from exporter.domain.runs import JobFacts, admit
 from exporter.store.runs import SETTINGS, SQL, RunStore
-from shared.errors import MessageRefused
+from shared.errors import MessageRejected
 from shared.events import (
     CancelRun,
     CertificateSaved,
@@ -56,7 +56,7 @@ class Admissions:
     async def _trigger(self, database: Connection, trigger: SlotTriggered, now: datetime) -> None:
         row = await database.fetchrow(SQL["lock_job"], trigger.job_id)
         if row is None:
-            raise MessageRefused("the trigger's job has no row")
+            raise MessageRejected("the trigger's job has no row")
         verdict = admit(trigger, JobFacts(row["deleted"], row["queued"], row["running"]))
         new = await database.fetchval(
             SQL["insert_run"],

@@ -20,7 +20,7 @@ from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
 from shared.errors import TransientError
 from shared.events import RunCancelled
-from shared.lifecycle import first_of
+from shared.lifecycle import wait_for_first
 from shared.observe import (
     LEASES_LOST,
     RUN_SILENT_SECONDS,
@@ -29,10 +29,10 @@ from shared.observe import (
     RUNS_OLDEST_WAIT,
     RUNS_WAITING,
     TAKEOVERS,
-    logger,
+    get_logger,
 )
 
-log = logger(__name__)
+log = get_logger(__name__)
 _LONGEST_PAUSE = 2.0
 _HELP_AGAIN_SECONDS = 5.0
 
@@ -105,7 +105,7 @@ class Exporter:
                 except TransientError as error:
                     log.warning("cannot look for work, trying again", error=str(error))
                     pause = _LONGEST_PAUSE
-                await first_of(self._woken, stopping, seconds=pause)
+                await wait_for_first(self._woken, stopping, seconds=pause)
             await self._drain()
         finally:
             if self._spare is not None:
@@ -172,7 +172,7 @@ class Exporter:
     async def _carry_out(self, work: Work, worker: WorkerProcess) -> None:
         keeping = asyncio.create_task(work.lease.keep(), name="lease")
         exporting = asyncio.create_task(work.export(worker), name="export")
-        interrupted = asyncio.create_task(first_of(work.lease.over, self._handing_back), name="interruption")
+        interrupted = asyncio.create_task(wait_for_first(work.lease.over, self._handing_back), name="interruption")
         try:
             await asyncio.wait([exporting, interrupted], return_when=asyncio.FIRST_COMPLETED)
             if not exporting.done():

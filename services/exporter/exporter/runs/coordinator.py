@@ -26,7 +26,7 @@ from exporter.worker.process import WorkerProcess
 from exporter.worker.protocol import Counted, Opened, Order, Planned, Said
 from shared.clock import Clock
 from shared.events import ExportedFile, RunStarted, RunSucceeded, Window
-from shared.lifecycle import first_of
+from shared.lifecycle import wait_for_first
 from shared.observe import PHASE_SECONDS, RUN_SECONDS, RUNS_ENDED
 
 _LOOK_AGAIN = 1.0
@@ -188,7 +188,7 @@ class RunWork:
             elif all(each.state == "done" for each in await self.lease.insist(self._standing)):
                 return
             else:
-                await first_of(self._woken, self._stopping, seconds=_LOOK_AGAIN)
+                await wait_for_first(self._woken, self._stopping, seconds=_LOOK_AGAIN)
                 if self._stopping.is_set():
                     raise GiveBack
 

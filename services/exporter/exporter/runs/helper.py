@@ -14,9 +14,9 @@ from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
 from exporter.worker.protocol import Opened, Order
 from shared.clock import Clock
-from shared.observe import SLICES_HELPED, logger
+from shared.observe import SLICES_HELPED, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 class HelpWork:

@@ -9,11 +9,11 @@ from typing import TypeVar
 from exporter.errors import LeaseLost
 from shared.clock import Clock
 from shared.errors import TransientError
-from shared.lifecycle import first_of
-from shared.observe import logger
+from shared.lifecycle import wait_for_first
+from shared.observe import get_logger
 
 T = TypeVar("T")
-log = logger(__name__)
+log = get_logger(__name__)
 _RETRY_SECONDS = 0.5
 
 
@@ -50,7 +50,7 @@ class Lease:
         """Renew every third of the lease until it is over."""
         pause = self._length.total_seconds() / 3
         while not self.over.is_set():
-            await first_of(self._look, self.over, seconds=pause)
+            await wait_for_first(self._look, self.over, seconds=pause)
             self._look.clear()
             await self.renew()
 

@@ -10,9 +10,9 @@ from exporter.errors import CancelAsked, ExportError, GiveBack, LeaseLost, Worke
 from exporter.runs.lease import Lease
 from exporter.store.runs import Claim, Held, RunStore
 from shared.events import RunAttemptFailed, RunCancelled, RunFailed, RunHandedBack
-from shared.observe import EXPORT_ERRORS, RUNS_ENDED, logger
+from shared.observe import EXPORT_ERRORS, RUNS_ENDED, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 class Facts(TypedDict):

@@ -17,10 +17,10 @@ from shared.errors import TransientError
 from shared.events import RunProgressed
 from shared.events.values import FileKind, Phase
 from shared.kafka import Producer
-from shared.lifecycle import first_of
-from shared.observe import FIRST_PROGRESS_SECONDS, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import FIRST_PROGRESS_SECONDS, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 _AT_MOST, _AT_LEAST = 1.0, 5.0
 
 
@@ -63,7 +63,7 @@ class ProgressTeller:
             self._fresh.clear()
             await self._send()
             await self._clock.sleep(_AT_MOST)
-            await first_of(self._fresh, seconds=_AT_LEAST - _AT_MOST)
+            await wait_for_first(self._fresh, seconds=_AT_LEAST - _AT_MOST)
 
     async def last(self, phase: Phase) -> None:
         """Send the newest word now, if Kafka takes it at once."""

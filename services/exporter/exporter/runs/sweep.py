@@ -8,10 +8,10 @@ from exporter.package.objects import ObjectStore
 from exporter.store.runs import RunStore, Standing
 from shared.errors import TransientError
 from shared.events.values import FileKind
-from shared.lifecycle import first_of
-from shared.observe import SWEPT_OBJECTS, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import SWEPT_OBJECTS, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 _EVERY_SECONDS = 15.0
 _RUNS_AT_ONCE = 20
 
@@ -82,4 +82,4 @@ class Sweeper:
                     await sweep(run_id, self._store, self._objects)
             except TransientError as error:
                 log.warning("cannot look for what is to be swept", error=str(error))
-            await first_of(stopping, seconds=self._every)
+            await wait_for_first(stopping, seconds=self._every)

@@ -17,10 +17,10 @@ from typing import TypeAlias
 import asyncpg
 
 from exporter.source.snapshot import CONNECT_SECONDS, clear_errors
-from shared.observe import logger
+from shared.observe import get_logger
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-log = logger(__name__)
+log = get_logger(__name__)
 
 APPLICATION = "sluice-exporter"
 """The name under which exporters read; they never write, so their own transactions hold nothing back."""

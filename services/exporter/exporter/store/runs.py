@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 from exporter.errors import LeaseLost
 from shared import outbox
 from shared.events import Event, JobSettings, Window
-from shared.postgres import Connection, Pool, Record, connection, queries, transaction
+from shared.postgres import Connection, Pool, Record, connection, load_queries, transaction
 
-SQL = queries("exporter")
+SQL = load_queries("exporter")
 SOURCE = "exporter"
 SETTINGS = TypeAdapter(JobSettings)
 

@@ -16,13 +16,13 @@ import faust
 from history.errors import EstimatesStalled
 from shared.codec import Received
 from shared.kafka_access import KafkaAccess
-from shared.lifecycle import first_of
-from shared.observe import CONSUMER_LAG, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import CONSUMER_LAG, get_logger
 from shared.topics import PROGRESS, RUNS, TRIGGERS
 
 GROUP = "sluice.history.estimates"
 TOPICS = (TRIGGERS, RUNS, PROGRESS)
-log = logger(__name__)
+log = get_logger(__name__)
 
 _LOOK_EVERY, _STOP_WITHIN = 2.0, 10.0
 # It fetches in a thread of its own; with Python's usual 5 ms each answer of the database waits that long for its turn.
@@ -31,7 +31,7 @@ _SWITCH_SECONDS = 0.0005
 
 def new_faust_app(kafka: str | KafkaAccess) -> Any:
     """Return an app that is not started yet; settings are those that lost nothing in trials with kills."""
-    access = KafkaAccess.of(kafka)
+    access = KafkaAccess.parse(kafka)
     app: Any = faust.App(
         GROUP,
         broker=";".join(f"kafka://{address.strip()}" for address in access.bootstrap.split(",")),
@@ -54,7 +54,7 @@ def new_faust_app(kafka: str | KafkaAccess) -> Any:
 
 def _credentials(access: KafkaAccess) -> Any:
     tls = access.tls()
-    if access.logs_in:
+    if access.uses_sasl:
         return faust.SASLCredentials(
             username=access.username, password=access.password, mechanism=access.mechanism, ssl_context=tls
         )
@@ -111,7 +111,7 @@ class FaustLoop:
                 if self._app.crashed:
                     raise EstimatesStalled(f"{GROUP}: the app crashed: {type(self._app.crash_reason).__name__}")
                 await self._look()
-                await first_of(stopping, seconds=_LOOK_EVERY)
+                await wait_for_first(stopping, seconds=_LOOK_EVERY)
         finally:
             await self._stop()
 

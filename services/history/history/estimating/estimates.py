@@ -14,10 +14,10 @@ from shared import codec, events
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
 from shared.kafka import Producer
-from shared.lifecycle import first_of
-from shared.observe import ESTIMATES_SENT, ETA_BAND_COVERAGE, ETA_ERROR_RATIO, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import ESTIMATES_SENT, ETA_BAND_COVERAGE, ETA_ERROR_RATIO, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 _EVERY, _ANYWAY_EVERY = 1.0, 5.0
 _STORE_EVERY, _DROP_EVERY = 3.0, 60.0
@@ -60,7 +60,7 @@ class Estimates:
                 await self._keep()
             except TransientError as error:
                 log.warning("estimates not sent or stored, trying again", error=str(error))
-            await first_of(stopping, seconds=_EVERY)
+            await wait_for_first(stopping, seconds=_EVERY)
         await self.store()
 
     async def send(self) -> None:

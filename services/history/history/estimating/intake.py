@@ -8,11 +8,11 @@ from shared.codec import Received, decode
 from shared.errors import InvalidMessage, TooManyDeadLetters, TransientError
 from shared.kafka import Producer
 from shared.kafka.dead_letters import DeadLetterLimit, dead_letter
-from shared.lifecycle import first_of
-from shared.observe import CONSUMED, CONSUMER_RETRIES, DEAD_LETTERS, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import CONSUMED, CONSUMER_RETRIES, DEAD_LETTERS, get_logger
 from shared.topics import TOPICS
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 _FIRST_BACKOFF, _LAST_BACKOFF = 0.2, 10.0
 
@@ -47,7 +47,7 @@ class Intake:
             except TransientError as error:
                 CONSUMER_RETRIES.labels(self._group).inc()
                 log.warning("record put off", group=self._group, error=str(error), retry_in_seconds=backoff)
-                await first_of(self._stopping, seconds=backoff)
+                await wait_for_first(self._stopping, seconds=backoff)
                 backoff = min(_LAST_BACKOFF, backoff * 2)
             else:
                 self._counted[record.topic].inc()
@@ -57,7 +57,7 @@ class Intake:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Watch until `stopping` is set. Raises TooManyDeadLetters."""
-        await first_of(self._too_many, stopping)
+        await wait_for_first(self._too_many, stopping)
         if self._too_many.is_set():
             raise TooManyDeadLetters(f"{self._group}: too many messages refused")
 
@@ -74,7 +74,7 @@ class Intake:
 
     async def _bury(self, record: Received, reason: str) -> None:
         now = self._clock.now()
-        if self._limit.passed(now):
+        if self._limit.count(now):
             self._too_many.set()
             await asyncio.Event().wait()
         await self._producer.send([dead_letter(record, group=self._group, reason=reason, at=now)])

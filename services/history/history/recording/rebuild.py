@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from history.recording.recorder import Recorder
 from history.store.rebuilding import RebuiltLog
 from shared.kafka import Replay
-from shared.observe import logger
+from shared.observe import get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from history.store.objects import Objects
 from history.store.reading import Reading
 from history.views import models
 from history.views.documents import artifact_view, audit_view, facets, set_view
-from shared.auth import Identity, secret_hash
+from shared.auth import Identity, hash_secret
 from shared.clock import Clock, SystemClock
 from shared.http.app import not_found
 from shared.http.problems import Problem
@@ -124,7 +124,7 @@ class Filing:
         await self._there(who, [artifact_id])
         secret = once.secret(artifact_id) if once else secrets.token_urlsafe(32)
         until, key = self._clock.now() + LINK_LASTS, once.key if once else None
-        ends = await self._files.add_link(who, artifact_id, secret_hash(secret), until, key=key)
+        ends = await self._files.add_link(who, artifact_id, hash_secret(secret), until, key=key)
         if ends is None:
             raise Problem(
                 409, "idempotency-conflict", "This Idempotency-Key was used for another link: take a new one."
@@ -133,7 +133,7 @@ class Filing:
 
     async def linked(self, secret: str, asked: Headers) -> Download:
         """Return the file that a link leads to. Raises Problem 404 for one that does not work (any more)."""
-        row = await self._files.link(secret_hash(secret), self._clock.now())
+        row = await self._files.link(hash_secret(secret), self._clock.now())
         if row is None:
             raise Problem(404, "not-found", "This link does not work, or not any more.")
         owner = Identity(row["user_id"], row["tenant_id"], row["user_id"], row["name"], frozenset())

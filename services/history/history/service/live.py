@@ -10,11 +10,11 @@ from history.views.documents import run_view
 from shared.auth import Identity
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
-from shared.lifecycle import first_of
-from shared.observe import LIVE_CLIENTS, LIVE_DROPPED, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import LIVE_CLIENTS, LIVE_DROPPED, get_logger
 from shared.postgres import Record, listen
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 _PAGE = 500
 _MOST_PENDING = 5000
@@ -88,7 +88,7 @@ class Live:
                     await self._end_those_shut_out()
                 except TransientError as error:
                     log.warning("changes not read, trying again", error=str(error))
-                await first_of(self._woken, stopping, seconds=_LOOK_ANYWAY)
+                await wait_for_first(self._woken, stopping, seconds=_LOOK_ANYWAY)
         finally:
             for follower in [each for group in self._followers.values() for each in group]:
                 follower.woken.set()
@@ -128,7 +128,7 @@ class Live:
 
     async def _coming(self, follower: Follower, sent: int) -> AsyncIterator[Change]:
         while not self._stopping.is_set():
-            await first_of(follower.woken, self._stopping)
+            await wait_for_first(follower.woken, self._stopping)
             follower.woken.clear()
             if follower.over:
                 return

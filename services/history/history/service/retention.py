@@ -8,10 +8,10 @@ from history.store.files import Files, Removing
 from history.store.objects import Objects
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
-from shared.lifecycle import first_of
-from shared.observe import FILES_OVERDUE, FILES_REMOVED, logger
+from shared.lifecycle import wait_for_first
+from shared.observe import FILES_OVERDUE, FILES_REMOVED, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 
 _AT_ONCE = 16
 _OVERDUE = timedelta(hours=1)
@@ -39,7 +39,7 @@ class Retention:
                 log.warning("files not removed, trying again", error=str(error))
                 busy = 0
             if not busy:
-                await first_of(stopping, seconds=self._every.total_seconds())
+                await wait_for_first(stopping, seconds=self._every.total_seconds())
 
     async def turn(self, limit: int = 200) -> int:
         """Remove some of what is due; return how many files. Raises PostgresUnavailable or StoreUnavailable."""

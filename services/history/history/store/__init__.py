@@ -1,6 +1,6 @@
 """History's tables: rows to what the services speak of and back, nothing decided here."""
 
-from shared.postgres import queries
+from shared.postgres import load_queries
 
-SQL = queries("history")
+SQL = load_queries("history")
 SOURCE = "history"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import obstore
 
 from history.errors import ObjectMissing, StoreUnavailable
-from shared.objectstore import ERRORS, Options, fault_of, open_backend
+from shared.objectstore import ERRORS, Options, open_backend, to_store_fault
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -60,7 +60,7 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        fault = fault_of(error)
+        fault = to_store_fault(error)
         if fault.kind == "missing":
             raise ObjectMissing("the store does not have this object") from None
         raise StoreUnavailable(f"the store failed: {fault.words}") from error

@@ -16,7 +16,7 @@ from history.store.listing import (
     run_counts,
     run_page,
 )
-from shared.auth import Identity, Token, live, matches
+from shared.auth import Identity, Token, is_live, matches
 from shared.clock import Clock, SystemClock
 from shared.postgres import Pool, Record, connection
 
@@ -42,7 +42,7 @@ class Reading:
             row = await database.fetchrow(SQL["identity_of"], token.identity_id)
         if row is None or not matches(token, row["secret_hash"]):
             return None
-        if not live(expires_at=row["expires_at"], revoked=row["revoked"], now=self._clock.now()):
+        if not is_live(expires_at=row["expires_at"], revoked=row["revoked"], now=self._clock.now()):
             return None
         return Identity(row["identity_id"], row["tenant_id"], row["user_id"], row["name"], frozenset(row["roles"]))
 

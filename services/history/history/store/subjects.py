@@ -2,7 +2,7 @@
 
 from history.store import SQL
 from shared.auth import Identity
-from shared.oidc import Subject, TenantUnknown
+from shared.oidc import Subject, UnknownTenant
 from shared.postgres import Pool, connection
 
 
@@ -13,9 +13,9 @@ class Subjects:
         self._pool = pool
 
     async def identity_of(self, subject: Subject) -> Identity | None:
-        """Return who a subject is, None for one who was shut out. Raises TenantUnknown."""
+        """Return who a subject is, None for one who was shut out. Raises UnknownTenant."""
         async with connection(self._pool) as database:
             row = await database.fetchrow(SQL["subject_standing"], subject.user_id, subject.tenant_id)
         if row is None or not row["tenant_known"]:
-            raise TenantUnknown
+            raise UnknownTenant
         return None if row["shut_out"] else subject.to_identity()

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from shared.http.problems import Problem
-from shared.observe import logger
+from shared.observe import get_logger
 
 PATHS = ("/api/v1/runs", "/api/v1/artifacts", "/api/v1/events")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -33,7 +33,7 @@ _HOP_BY_HOP = frozenset(
 # An answer may take as long as it likes once begun: downloads and live updates are long.
 TIMEOUT = httpx.Timeout(connect=3.0, read=None, write=60.0, pool=5.0)
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 def proxy_routes(client: httpx.AsyncClient | None) -> list[Route]:

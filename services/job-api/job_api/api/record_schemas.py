@@ -9,7 +9,7 @@ from starlette.responses import Response
 from job_api.api.problems import refused
 from job_api.roles import Anybody
 from shared.http.app import not_found
-from shared.record_schemas import LATEST, RECORD_TYPES, RecordType, record_schema_text
+from shared.record_schemas import LATEST, RECORD_TYPES, RecordType, read_record_schema
 
 MEDIA_TYPE = "application/schema+json"
 Type = Annotated[
@@ -73,6 +73,6 @@ def record_schema_routes() -> APIRouter:
         known = next((each for each in RECORD_TYPES if each == record_type), None)
         if known is None:
             raise not_found("record type")
-        return Response(record_schema_text(known), media_type=MEDIA_TYPE)
+        return Response(read_record_schema(known), media_type=MEDIA_TYPE)
 
     return routes

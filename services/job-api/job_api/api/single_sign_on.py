@@ -14,13 +14,13 @@ from job_api.sessions import address_of, set_session
 from job_api.sign_in import CALLBACK, Attempt, SignIn, SignInFailed
 from shared.errors import TransientError
 from shared.http.problems import Problem
-from shared.observe import logger
-from shared.oidc import TenantUnknown
+from shared.observe import get_logger
+from shared.oidc import UnknownTenant
 
 START = "/login/oidc"
 _COOKIE = "sluice_sign_in"
 _SECONDS = 600
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 def single_sign_on_routes(sign_in: SignIn | None, door: Door) -> list[Route]:
@@ -67,7 +67,7 @@ async def _guarded(request: Request, answer: Awaitable[Response]) -> Response:
         problem = Problem(401, "login-failed", str(error))
     except LoginFailed:
         problem = Problem(401, "login-failed", "You are shut out of this Sluice: ask an administrator of your tenant.")
-    except TenantUnknown:
+    except UnknownTenant:
         detail = "The identity provider names no tenant of this Sluice for you: ask whoever set up the sign-in."
         problem = Problem(403, "unknown-tenant", detail)
     except TooManyAttempts as error:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from job_api.errors import Fault
 from shared.events import Schedule
 from shared.events.values import ScheduleKind
-from shared.timetable import whole_second
+from shared.timetable import truncate_to_second
 
 EVERY_MOST = {"hourly": 24, "daily": 10_000, "weekly": 10_000, "monthly": 10_000}
 _UNIT = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
@@ -43,7 +43,7 @@ def _start_faults(draft: ScheduleDraft, now: datetime, previous: Schedule | None
     elif start.tzinfo is None:
         yield Fault("schedule.start", "say the offset from UTC, as in 2026-11-24T10:00:00Z")
     elif draft.immediately:
-        if not (_kept(draft, previous) and previous is not None and whole_second(start) == previous.start):
+        if not (_kept(draft, previous) and previous is not None and truncate_to_second(start) == previous.start):
             yield Fault("schedule.start", "leave it out when the job starts immediately")
     elif draft.kind == "once" and start <= now:
         yield Fault(
@@ -59,7 +59,7 @@ def settled_schedule(draft: ScheduleDraft, *, now: datetime, previous: Schedule 
     An edit that leaves "immediately" as it was keeps the instant it meant, so that it fires nothing again (J10).
     """
     kept = previous.start if previous is not None and _kept(draft, previous) else None
-    start = kept or whole_second(draft.start or now)
+    start = kept or truncate_to_second(draft.start or now)
     return Schedule(kind=draft.kind, start=start, immediately=draft.immediately, every=draft.every or 1)
 
 

@@ -31,9 +31,9 @@ from job_api.service import Access, Certificates, Door, Estimates, Jobs, Users
 from shared.clock import Clock
 from shared.errors import SluiceError, TransientError
 from shared.http.problems import Problem
-from shared.observe import logger
+from shared.observe import get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 Page = Callable[[Request], Awaitable[Response]]
 HEADERS = (
     (

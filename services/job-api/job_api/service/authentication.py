@@ -32,11 +32,11 @@ class Recognition:
         found = await self._credential(token.identity_id, now)
         if found is None or not auth.matches(token, found.secret_hash):
             return None
-        good = auth.live(expires_at=found.expires_at, revoked=found.revoked_at is not None, now=now)
+        good = auth.is_live(expires_at=found.expires_at, revoked=found.revoked_at is not None, now=now)
         return found.to_identity() if good else None
 
     async def identity_of_subject(self, subject: Subject) -> Identity | None:
-        """Return somebody that an identity provider vouches for, None where shut out here. Raises TenantUnknown."""
+        """Return somebody that an identity provider vouches for, None where shut out here. Raises UnknownTenant."""
         now = self._clock.now()
         known = self._users.get(subject.user_id)
         if known is None or not _fresh(known[1], now):

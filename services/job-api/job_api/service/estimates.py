@@ -7,10 +7,10 @@ from datetime import timedelta
 from job_api.source import Source
 from shared.errors import TransientError
 from shared.events import JobSettings
-from shared.observe import logger
+from shared.observe import get_logger
 
 LIMIT = timedelta(seconds=2)
-log = logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

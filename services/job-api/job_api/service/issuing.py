@@ -38,7 +38,7 @@ async def issue(
         kind=kind,
         name=name,
         roles=roles,
-        secret_hash=auth.secret_hash(token.secret),
+        secret_hash=auth.hash_secret(token.secret),
         created_at=change.at,
         expires_at=change.at + lasting if lasting is not None else None,
     )

@@ -20,7 +20,7 @@ from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
 from shared.events import JobDeleted, JobSaved, RunNow, Schedule
-from shared.timetable import run_id_of_request, whole_second
+from shared.timetable import derive_request_run_id, truncate_to_second
 
 _SAVED = TypeAdapter(JobSaved)
 Redraft = Callable[[Job], Draft]
@@ -79,8 +79,8 @@ class Jobs:
                     requested_at=change.at,
                 )
                 change.tell(asked)
-                change.note("job.run", job_id, after={"run": str(run_id_of_request(asked.request_id))})
-                return render(run_id_of_request(asked.request_id))
+                change.note("job.run", job_id, after={"run": str(derive_request_run_id(asked.request_id))})
+                return render(derive_request_run_id(asked.request_id))
 
             return await change.once(once, ask)
 
@@ -142,8 +142,8 @@ class Jobs:
         if faults := tuple(schedule_faults(draft, now=now, previous=previous)):
             raise Invalid(*faults)
         schedule = settled_schedule(draft, now=now, previous=previous)
-        since = schedule.start if schedule.immediately and schedule.start >= whole_second(now) else now
-        return schedule, timetable.preview(schedule, count, since - timedelta(microseconds=1))
+        since = schedule.start if schedule.immediately and schedule.start >= truncate_to_second(now) else now
+        return schedule, timetable.preview_slots(schedule, count, since - timedelta(microseconds=1))
 
     async def tenant(self, who: Identity) -> Tenant:
         """Return the tenant of whoever asks."""

@@ -60,7 +60,7 @@ class Door:
     async def sign_in(self, address: str, proven: Callable[[], Awaitable[Subject]]) -> Issued:
         """Begin a session of somebody that an identity provider vouches for.
 
-        Raises what `proven` does, LoginFailed for who is shut out here, TooManyAttempts, or TenantUnknown.
+        Raises what `proven` does, LoginFailed for who is shut out here, TooManyAttempts, or UnknownTenant.
         """
         limits = {f"address {address}": PER_ADDRESS}
         await self._count(limits)

@@ -8,11 +8,11 @@ from job_api.store import Change, identities
 from job_api.store.identities import User
 from shared import auth
 from shared.events import IdentitySaved
-from shared.oidc import Subject, TenantUnknown
+from shared.oidc import Subject, UnknownTenant
 
 
 async def welcomed(change: Change, subject: Subject) -> User:
-    """Return the user that a subject is here, made when new. Raises TenantUnknown."""
+    """Return the user that a subject is here, made when new. Raises UnknownTenant."""
     try:
         return await identities.user(change.database, subject.tenant_id, subject.user_id)
     except NotFound:
@@ -20,7 +20,7 @@ async def welcomed(change: Change, subject: Subject) -> User:
     try:
         await identities.tenant(change.database, subject.tenant_id)
     except NotFound:
-        raise TenantUnknown from None
+        raise UnknownTenant from None
     roles = tuple(sorted(subject.roles))
     # No password fits an empty hash.
     new = User(subject.user_id, subject.tenant_id, subject.subject, "", roles, issuer=subject.issuer)
@@ -54,7 +54,7 @@ def standing(user: User) -> IdentitySaved:
         user_id=user.user_id,
         name=user.name,
         roles=(),
-        secret_hash=auth.secret_hash(secrets.token_urlsafe(32)),
+        secret_hash=auth.hash_secret(secrets.token_urlsafe(32)),
         expires_at=None,
         revoked=user.disabled,
         version=user.version,

@@ -111,7 +111,7 @@ class Change:
         pending = self._pending
         if not (pending.events or pending.notes or pending.answer):
             return
-        rows = outbox.rows_of(pending.events, source=SOURCE, at=self.at)
+        rows = outbox.to_rows(pending.events, source=SOURCE, at=self.at)
         once, answer = pending.answer or (Once("", None, ""), None)
         # One statement: each round trip costs a command more than the rows do.
         await self.database.execute(

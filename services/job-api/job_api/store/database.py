@@ -6,9 +6,9 @@ from dataclasses import fields
 from typing import Any, Literal
 from uuid import UUID
 
-from shared.postgres import Connection, Pool, Record, connection, queries
+from shared.postgres import Connection, Pool, Record, connection, load_queries
 
-SQL = queries("job_api")
+SQL = load_queries("job_api")
 SOURCE = "job-api"
 EVERYBODY: Literal["all"] = "all"
 """The scope of what belongs to no tenant's request: login, tokens, events, housekeeping."""

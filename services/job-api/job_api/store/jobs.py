@@ -13,7 +13,7 @@ from job_api.store.database import SQL
 from shared.events import JobSettings, Schedule
 from shared.events.values import RunState
 from shared.postgres import Connection, Record
-from shared.timetable import next_slot
+from shared.timetable import find_next_slot
 
 SETTINGS = TypeAdapter(JobSettings)
 
@@ -135,7 +135,7 @@ def run_of(row: Record) -> RunSummary | None:
 
 def next_run(job: Job, now: datetime) -> datetime | None:
     """Return when an active job is due next."""
-    return next_slot(job.schedule, now) if job.state == "active" else None
+    return find_next_slot(job.schedule, now) if job.state == "active" else None
 
 
 def _columns(job: Job) -> tuple[Any, ...]:

@@ -4,9 +4,9 @@ from typing import Literal
 
 from exporter.source.native import NativeMissing, load
 from shared.errors import InvalidSettings
-from shared.observe import RECORDS_MADE_BY, logger
+from shared.observe import RECORDS_MADE_BY, get_logger
 
-log = logger(__name__)
+log = get_logger(__name__)
 Wanted = Literal["auto", "native", "server"]
 
 

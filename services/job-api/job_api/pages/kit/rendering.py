@@ -165,7 +165,7 @@ async def visitor(access: Access, request: Request, *roles: Role) -> Identity:
 
 async def recognised(access: Access, request: Request) -> Identity | None:
     """Return whose session it is, if anybody's."""
-    token = auth.parse(request.cookies.get(SESSION_COOKIE, ""))
+    token = auth.parse_token(request.cookies.get(SESSION_COOKIE, ""))
     who = await access.identity_of(token) if token else None
     request.state.who = who
     return who
