@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.local.bootstrap_words import CLOSED, NO_SPACE, Words, explain, no_venv
+from deploy.local.bootstrap_failures import CLOSED, NO_SPACE, Words, explain, no_venv
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = CHECKOUT / ".venv"
@@ -71,10 +71,10 @@ def check_machine() -> None:
         raise BootstrapError(no_venv(f"{sys.version_info.major}.{sys.version_info.minor}"))
 
 
-def run(words: list[str], environment: dict[str, str] | None = None) -> str:
+def run(argv: list[str], environment: dict[str, str] | None = None) -> str:
     """Run an installer, keep what it prints in the log, and return it; raises BootstrapError in its place."""
     done = subprocess.run(
-        words,
+        argv,
         env=environment,
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,
@@ -85,11 +85,11 @@ def run(words: list[str], environment: dict[str, str] | None = None) -> str:
     )
     if ENVIRONMENT.exists():
         with LOG.open("a") as log:
-            log.write(f"$ {' '.join(words)}\n{done.stdout}\n")
+            log.write(f"$ {' '.join(argv)}\n{done.stdout}\n")
     if done.returncode != 0:
         words_of_failure = explain(done.stdout)
         where = f" (all that was said is in {LOG.relative_to(CHECKOUT)})"
-        raise BootstrapError(Words(words_of_failure.problem + where, words_of_failure.mend))
+        raise BootstrapError(Words(words_of_failure.problem + where, words_of_failure.hint))
     return done.stdout
 
 
@@ -108,9 +108,9 @@ def make_environment() -> None:
 def install_uv() -> Path:
     """Install the pinned uv in a folder of its own, out of its own reach, and return its program."""
     program = UV_FOLDER / "bin" / "uv"
-    words = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    words += ["--require-hashes", "--only-binary", ":all:", "--upgrade", "--target", str(UV_FOLDER), "-r", str(UV_LOCK)]
-    run(words)
+    argv = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    argv += ["--require-hashes", "--only-binary", ":all:", "--upgrade", "--target", str(UV_FOLDER), "-r", str(UV_LOCK)]
+    run(argv)
     return program
 
 
@@ -125,11 +125,11 @@ def uv_environment(pip_config: str, inherited: dict[str, str]) -> dict[str, str]
         ours = SETTINGS.get(name.rpartition(".")[2])
         if not separator or ours is None or ours in inherited:
             continue
-        words = str(ast.literal_eval(value)).split()
+        values = str(ast.literal_eval(value)).split()
         if ours == "UV_FIND_LINKS":
-            words = [word for word in words if "://" in word or Path(word).exists()]
-        if words:
-            environment[ours] = " ".join(words)
+            values = [each for each in values if "://" in each or Path(each).exists()]
+        if values:
+            environment[ours] = " ".join(values)
     return environment
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from deploy.local.errors import LocalError
-from deploy.local.parts import SOURCE_TENANT
+from deploy.local.services import SOURCE_TENANT
 
 # Attachments do not tell the tenant, and their content is fetched as it is: base64 is made here.
 _QUERIES = {

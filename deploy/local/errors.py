@@ -1,20 +1,20 @@
-"""What can be wrong with a machine, said so that a person can mend it."""
+"""What can be wrong with a machine, said so that a person can hint it."""
 
 from pathlib import Path
 
 
 class LocalError(Exception):
-    """The local stack cannot do what was asked; the text is one line, and `mend` the command that helps."""
+    """The local stack cannot do what was asked; the text is one line, and `hint` the command that helps."""
 
-    def __init__(self, problem: str, *, mend: str = "", log: Path | None = None) -> None:
+    def __init__(self, problem: str, *, hint: str = "", log: Path | None = None) -> None:
         super().__init__(problem)
         self.problem = problem
-        self.mend = mend
+        self.hint = hint
         # Read at once: a stack in a temporary folder is gone before its error is shown.
         self._last_lines = "" if log is None else f"\nlast lines of {log}:\n{tail(log)}"
 
     def __str__(self) -> str:
-        return (f"{self.problem}; {self.mend}" if self.mend else self.problem) + self._last_lines
+        return (f"{self.problem}; {self.hint}" if self.hint else self.problem) + self._last_lines
 
 
 def tail(log: Path, *, lines: int = 20) -> str:

@@ -34,7 +34,7 @@ def root_folder() -> Path:
     folder = make_folder(Path("/var/tmp/sluice-0"))  # noqa: S108 - checked below
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != 0:
-        raise LocalError(f"{folder} does not belong to root", mend=f"remove it with: rm -r {folder}")
+        raise LocalError(f"{folder} does not belong to root", hint=f"remove it with: rm -r {folder}")
     folder.chmod(0o755)
     return folder
 

@@ -54,7 +54,7 @@ def read_lock(text: str) -> list[Jar]:
             continue
         fields = line.split()
         if len(fields) != 3 or len(fields[0]) != 64 or not fields[1].isdigit() or fields[2].count(":") != 2:
-            raise LocalError(f"line {number} of {LOCK.name} is damaged", mend=f"git checkout {LOCK.name}")
+            raise LocalError(f"line {number} of {LOCK.name} is damaged", hint=f"git checkout {LOCK.name}")
         jars.append(Jar(fields[0], int(fields[1]), fields[2]))
     return jars
 
@@ -79,7 +79,7 @@ def verify(jar: Jar, file: Path) -> None:
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != jar.sha256:
-        raise LocalError(f"{file} is not the {jar.coordinates} of the lock (sha256 {found})", mend=f"rm {file}")
+        raise LocalError(f"{file} is not the {jar.coordinates} of the lock (sha256 {found})", hint=f"rm {file}")
 
 
 def _fetch(missing: list[Jar], folder: Path) -> None:
@@ -125,7 +125,7 @@ def _chunks(jar: Jar) -> Iterable[bytes]:
         reason = str(error) or type(error).__name__
         raise LocalError(
             f"cannot download {jar.name}: {reason.splitlines()[0]}",
-            mend="check the network, or name a mirror with: export SLUICE_MAVEN_REPOSITORY=...",
+            hint="check the network, or name a mirror with: export SLUICE_MAVEN_REPOSITORY=...",
         ) from error
 
 

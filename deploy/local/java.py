@@ -58,7 +58,7 @@ def find_java() -> Java:
         version = java_version(program)
         if version is not None and version >= OLDEST:
             return Java(program, version)
-    raise LocalError(f"no Java {OLDEST} or newer runs here", mend="apt-get install default-jre-headless")
+    raise LocalError(f"no Java {OLDEST} or newer runs here", hint="apt-get install default-jre-headless")
 
 
 def _bundled() -> list[Path]:

@@ -12,7 +12,7 @@ from deploy.local.java import find_java
 from deploy.local.kafka_wire import lists_topics
 from deploy.local.ownership import Ownership
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import KAFKA_RANK, Command, Running, Warden, plain_environment, wait_until
+from deploy.local.processes import KAFKA_RANK, ChildProcess, Command, Reaper, plain_environment, wait_until
 
 # What a small machine needs otherwise than a cluster: quick elections and rebalances (a broker that was killed serves
 # again after 3.5 s instead of 11.7 s), few internal partitions, small files that are not allocated ahead.
@@ -59,17 +59,17 @@ class Kafka:
     """A Kafka node over one folder; it can be stopped, killed and started again, and keeps its port."""
 
     def __init__(
-        self, folder: Path, warden: Warden, *, port: int | None = None, log: Path | None = None, extra: str = ""
+        self, folder: Path, reaper: Reaper, *, port: int | None = None, log: Path | None = None, extra: str = ""
     ) -> None:
         """`extra` is further lines of server.properties, which win; `{port}` and such stand in them as in SETTINGS."""
         self._settings = SETTINGS + extra
         self.folder = folder
         self.log = log or folder / "kafka.log"
         self._data = folder / "data"
-        self._warden = warden
+        self._reaper = reaper
         self._port = port
         self._ownership = Ownership(folder, "Kafka")
-        self.process: Running | None = None
+        self.process: ChildProcess | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -107,7 +107,7 @@ class Kafka:
             settings = self._settings.format(host=LOOPBACK, port=self._port, controller=free_port(), data=self._data)
             properties.write_text(settings)
             self._format(properties)
-            process = Running(self._command(properties, lock), self._warden)
+            process = ChildProcess(self._command(properties, lock), self._reaper)
             self.process = process
             self._ownership.note(process.pid)
             began = self.log.stat().st_size
@@ -128,7 +128,7 @@ class Kafka:
         java = find_java()
         return Command(
             name="Kafka",
-            words=[str(java.program), *java.flags, *QUIET, "-cp", _class_path(), "kafka.Kafka", str(properties)],
+            argv=[str(java.program), *java.flags, *QUIET, "-cp", _class_path(), "kafka.Kafka", str(properties)],
             environment=plain_environment(),
             log=self.log,
             folder=self.folder,
@@ -152,9 +152,9 @@ def _format_once(template: Path, properties: Path, log: Path) -> None:
     settings = properties.with_name("format.properties")
     settings.write_text(properties.read_text().replace("log.dirs=", f"log.dirs={scratch}\n# "))
     tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "c2x1aWNlLWxvY2FsLWthZg"]
-    words = [str(java.program), *java.flags, *QUIET, "-cp", _class_path(), *tool, "--config", str(settings)]
+    argv = [str(java.program), *java.flags, *QUIET, "-cp", _class_path(), *tool, "--config", str(settings)]
     with log.open("ab") as out:
-        done = subprocess.run(words, env=plain_environment(), stdout=out, stderr=out, check=False)
+        done = subprocess.run(argv, env=plain_environment(), stdout=out, stderr=out, check=False)
     if done.returncode != 0:
         raise LocalError("Kafka's folder could not be formatted", log=log)
     try:

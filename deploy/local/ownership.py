@@ -12,7 +12,7 @@ from typing import IO
 from deploy.local.errors import LocalError
 from deploy.local.folders import make_folder
 from deploy.local.processes import command_line, stop_process
-from deploy.local.warden import born
+from deploy.local.reaper import start_time
 
 
 class Ownership:
@@ -39,7 +39,7 @@ class Ownership:
                 until = time.monotonic() + limit
                 while not _locked(lock):
                     if time.monotonic() > until:
-                        raise LocalError(f"another {self._what} works over {self._folder}", mend="stop it first")
+                        raise LocalError(f"another {self._what} works over {self._folder}", hint="stop it first")
                     time.sleep(0.1)
             yield lock.fileno()
 
@@ -47,7 +47,7 @@ class Ownership:
         """Write down the server just started, and that we own it."""
         owner = os.getpid()
         make_folder(self._folder)
-        note = {"pid": pid, "born": born(pid), "owner": owner, "owner_born": born(owner)}
+        note = {"pid": pid, "start_time": start_time(pid), "owner": owner, "owner_start_time": start_time(owner)}
         self._note.write_text(json.dumps(note))
 
     def forget(self) -> None:
@@ -64,10 +64,10 @@ class Ownership:
             pid, owner = int(note["pid"]), int(note["owner"])
         except (OSError, ValueError, KeyError):
             return None
-        running = born(pid)
-        if running is None or running != note.get("born") or not command_line(pid):
+        running = start_time(pid)
+        if running is None or running != note.get("start_time") or not command_line(pid):
             return None
-        if born(owner) is not None and born(owner) == note.get("owner_born"):
+        if start_time(owner) is not None and start_time(owner) == note.get("owner_start_time"):
             raise LocalError(f"{self._what} runs over {self._folder} already, started by process {owner}")
         return pid
 

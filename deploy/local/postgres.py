@@ -13,7 +13,7 @@ from deploy.local.folders import make_folder
 from deploy.local.ownership import Ownership
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres_account import Account, reachable_programs, working_account
-from deploy.local.processes import POSTGRES_RANK, Command, Running, Warden, plain_environment, wait_until
+from deploy.local.processes import POSTGRES_RANK, ChildProcess, Command, Reaper, plain_environment, wait_until
 
 ADMIN = "postgres"
 MAJOR = "18"
@@ -43,7 +43,7 @@ class Postgres:
     def __init__(
         self,
         folder: Path,
-        warden: Warden,
+        reaper: Reaper,
         *,
         port: int | None = None,
         log: Path | None = None,
@@ -54,11 +54,11 @@ class Postgres:
         self.folder = folder
         self.log = log or folder / "postgres.log"
         self._data = folder / "data"
-        self._warden = warden
+        self._reaper = reaper
         self._port = port
         self._settings = SETTINGS | ({} if durable else UNSAFE) | dict(settings or {})
         self._ownership = Ownership(folder, "PostgreSQL")
-        self.process: Running | None = None
+        self.process: ChildProcess | None = None
 
     @property
     def port(self) -> int:
@@ -151,11 +151,11 @@ class Postgres:
         account.give(self.folder / "password")
         # What an initdb that was broken off has left is of no use, and keeps the next one from working.
         shutil.rmtree(self._data, ignore_errors=True)
-        words = [str(programs / "bin" / "initdb"), "--pgdata", str(self._data), "--username", ADMIN]
-        words += ["--pwfile", str(self.folder / "password"), "--auth", "scram-sha-256", "--encoding", "UTF8"]
-        words += ["--locale-provider", "builtin", "--locale", "C.UTF-8", "--no-sync"]
+        argv = [str(programs / "bin" / "initdb"), "--pgdata", str(self._data), "--username", ADMIN]
+        argv += ["--pwfile", str(self.folder / "password"), "--auth", "scram-sha-256", "--encoding", "UTF8"]
+        argv += ["--locale-provider", "builtin", "--locale", "C.UTF-8", "--no-sync"]
         done = subprocess.run(
-            words,
+            argv,
             env=plain_environment(),
             cwd=self.folder,
             capture_output=True,
@@ -174,13 +174,13 @@ class Postgres:
         if found != MAJOR:
             raise LocalError(
                 f"{self._data} was made by PostgreSQL {found}, and this is {MAJOR}",
-                mend="remove it with: make clean-local",
+                hint="remove it with: make clean-local",
             )
 
     def _start_process(self, programs: Path, account: Account, lock: int) -> None:
         for attempt in range(3):
             self._port = free_port(preferred=self._port)
-            process = Running(self._command(programs, account, lock), self._warden)
+            process = ChildProcess(self._command(programs, account, lock), self._reaper)
             self.process = process
             self._ownership.note(process.pid)
             began = self.log.stat().st_size
@@ -197,11 +197,11 @@ class Postgres:
     def _command(self, programs: Path, account: Account, lock: int) -> Command:
         settings = self._settings | {"listen_addresses": LOOPBACK, "port": str(self._port)}
         settings["unix_socket_directories"] = str(self.socket_folder or "")
-        words = [str(programs / "bin" / "postgres"), "-D", str(self._data)]
-        words += [f"--{name}={value}" for name, value in settings.items()]
+        argv = [str(programs / "bin" / "postgres"), "-D", str(self._data)]
+        argv += [f"--{name}={value}" for name, value in settings.items()]
         return Command(
             name="PostgreSQL",
-            words=words,
+            argv=argv,
             environment=plain_environment(),
             log=self.log,
             folder=self.folder,

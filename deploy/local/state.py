@@ -64,7 +64,7 @@ class State:
                     f" at {found.address} (process {found.process})" if found else ", and is just starting or stopping"
                 )
                 raise LocalError(
-                    f"Sluice runs already{where}", mend="stop it with Ctrl-C where it runs, or with: make clean-local"
+                    f"Sluice runs already{where}", hint="stop it with Ctrl-C where it runs, or with: make clean-local"
                 ) from None
             try:
                 yield
@@ -120,4 +120,4 @@ class State:
         """Remove the folder with all in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.folder.exists():
-            raise LocalError(f"{self.folder} cannot be removed", mend=f"sudo rm -r {self.folder}")
+            raise LocalError(f"{self.folder} cannot be removed", hint=f"sudo rm -r {self.folder}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from deploy.local.errors import LocalError
 from deploy.local.ownership import Ownership
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import Command, Running, Warden, ending
+from deploy.local.processes import ChildProcess, Command, Reaper, ending
 
 PAUSE = 0.1
 _WAKE = signal.SIGURG
@@ -21,21 +21,21 @@ _WAKE = signal.SIGURG
 class Supervisor:
     """The parts of one stack. A part that ends by itself ends the stack."""
 
-    def __init__(self, warden: Warden, notes: Path | None = None) -> None:
-        self._warden = warden
+    def __init__(self, reaper: Reaper, notes: Path | None = None) -> None:
+        self._reaper = reaper
         self._notes = notes
-        self._parts: list[Running] = []
+        self._parts: list[ChildProcess] = []
         self._stopping = threading.Event()
         self.crash: LocalError | None = None
 
-    def start(self, command: Command) -> Running:
-        """Start a part, and note it down so that a later stack finds it if we and the warden are killed together."""
-        part = self.adopt(Running(command, self._warden))
+    def start(self, command: Command) -> ChildProcess:
+        """Start a part, and note it down so that a later stack finds it if we and the reaper are killed together."""
+        part = self.adopt(ChildProcess(command, self._reaper))
         if self._notes is not None:
             Ownership(self._notes / command.name, command.name).note(part.pid)
         return part
 
-    def adopt(self, part: Running) -> Running:
+    def adopt(self, part: ChildProcess) -> ChildProcess:
         """Watch over a part that was started elsewhere."""
         self._parts.append(part)
         return part
@@ -48,11 +48,11 @@ class Supervisor:
         """
         self.finish([self.begin(command) for command in commands], limit=limit)
 
-    def begin(self, command: Command) -> Running:
+    def begin(self, command: Command) -> ChildProcess:
         """Start a command that is to end by itself, for `finish` to wait for."""
-        return Running(command, self._warden)
+        return ChildProcess(command, self._reaper)
 
-    def finish(self, steps: list[Running], *, limit: float = 600) -> None:
+    def finish(self, steps: list[ChildProcess], *, limit: float = 600) -> None:
         """Wait for commands that were begun; raises LocalError as `run` does."""
         until = time.monotonic() + limit
         try:
@@ -124,7 +124,7 @@ class Supervisor:
             for part in parts:
                 part.stop(grace=max(0.0, until - time.monotonic()))
 
-    def _goes_on(self, step: Running) -> bool:
+    def _goes_on(self, step: ChildProcess) -> bool:
         code = step.exit_code()
         if code:
             raise LocalError(f"{step.command.name} failed ({ending(code)})", log=step.command.log)

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.local.ports import free_port
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from deploy.local.stack import Stack, running_stack, temporary_folder
 from deploy.local.state import State
 from sluice.main import app
@@ -55,8 +55,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     folder = tmp_path_factory.mktemp("shell")
     officer = make_officer("client")
     key, _ = officer.write_to(folder / "officer")
-    with Warden() as warden:
-        state = State(temporary_folder(warden, "sluice-client-"))
+    with Reaper() as reaper:
+        state = State(temporary_folder(reaper, "sluice-client-"))
         with running_stack(state, interactions=4000, port=free_port(), report=lambda text: None) as stack:
             answer = httpx.post(
                 f"{stack.api_url}/api/v1/certificates",

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from deploy.local.ports import LOOPBACK, free_port, is_free
-from deploy.local.processes import SERVICE_RANK, Command, Running, Warden, plain_environment, wait_until
+from deploy.local.processes import SERVICE_RANK, ChildProcess, Command, Reaper, plain_environment, wait_until
 
 REGION = "us-east-1"
 MakeS3 = Callable[[], "S3"]
@@ -27,12 +27,12 @@ class S3:
     """One server; it can be killed and started again, and keeps its ports and its data."""
 
     folder: Path
-    warden: Warden
+    reaper: Reaper
     access_key: str = field(default_factory=lambda: f"key{secrets.token_hex(8)}")
     secret_key: str = field(default_factory=lambda: secrets.token_hex(20))
     reader_key: str = field(default_factory=lambda: f"reader{secrets.token_hex(8)}")
     reader_secret: str = field(default_factory=lambda: secrets.token_hex(20))
-    process: Running | None = None
+    process: ChildProcess | None = None
     _ports: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -51,22 +51,22 @@ class S3:
         if not self._ports:
             self._ports = {name: _pair() for name in ("master", "volume", "filer", "s3")}
         self._write_keys()
-        words = [str(Path(sys.executable).with_name("weed")), "server", f"-dir={self.folder}", *_FLAGS]
-        words += [f"-{name}.port={self._ports[name]}" for name in ("master", "volume", "filer", "s3")]
+        argv = [str(Path(sys.executable).with_name("weed")), "server", f"-dir={self.folder}", *_FLAGS]
+        argv += [f"-{name}.port={self._ports[name]}" for name in ("master", "volume", "filer", "s3")]
         # Each would otherwise take a port or a socket at a fixed place, which a second server does too.
-        words += [f"-{name}.port.grpc={self._ports[name] + 1}" for name in ("master", "volume", "filer", "s3")]
-        words += [f"-filer.localSocket={self.folder}/filer.sock", f"-s3.localSocket={self.folder}/s3.sock"]
-        words += [f"-s3.config={self._keys}"]
+        argv += [f"-{name}.port.grpc={self._ports[name] + 1}" for name in ("master", "volume", "filer", "s3")]
+        argv += [f"-filer.localSocket={self.folder}/filer.sock", f"-s3.localSocket={self.folder}/s3.sock"]
+        argv += [f"-s3.config={self._keys}"]
         command = Command(
             name="S3",
-            words=words,
+            argv=argv,
             environment=plain_environment(self._surroundings),
             log=self.folder / "s3.log",
             folder=self.folder,
             rank=SERVICE_RANK,
             grace=5,
         )
-        self.process = Running(command, self.warden)
+        self.process = ChildProcess(command, self.reaper)
         wait_until(self._answers, self.process, limit=60)
 
     def kill(self) -> None:
@@ -138,10 +138,10 @@ class S3:
 
     def _shell(self, *commands: str) -> None:
         master = f"{LOOPBACK}:{self._ports['master']}.{self._ports['master'] + 1}"
-        words = [str(Path(sys.executable).with_name("weed")), "shell", f"-master={master}"]
+        argv = [str(Path(sys.executable).with_name("weed")), "shell", f"-master={master}"]
         said = "\n".join(("lock", *commands, "unlock", ""))
         environment = plain_environment(self._surroundings)
-        subprocess.run(words, input=said, text=True, check=True, capture_output=True, timeout=60, env=environment)
+        subprocess.run(argv, input=said, text=True, check=True, capture_output=True, timeout=60, env=environment)
 
 
 _FLAGS = [
@@ -171,21 +171,21 @@ def _pair() -> int:
 
 
 @pytest.fixture(scope="session")
-def s3(warden: Warden, servers_folder: Path) -> Iterator[S3]:
+def s3(reaper: Reaper, servers_folder: Path) -> Iterator[S3]:
     """Return an S3 server that all tests share: make a bucket in it for each test."""
-    server = S3(servers_folder / "s3", warden)
+    server = S3(servers_folder / "s3", reaper)
     server.start()
     yield server
     server.kill()
 
 
 @pytest.fixture
-def make_s3(warden: Warden, servers_folder: Path) -> Iterator[MakeS3]:
+def make_s3(reaper: Reaper, servers_folder: Path) -> Iterator[MakeS3]:
     """Return a function that gives the test an S3 server of its own, to start, kill and start again."""
     made: list[S3] = []
 
     def make() -> S3:
-        made.append(S3(servers_folder / f"s3-{secrets.token_hex(4)}", warden))
+        made.append(S3(servers_folder / f"s3-{secrets.token_hex(4)}", reaper))
         return made[-1]
 
     yield make

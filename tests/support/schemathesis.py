@@ -11,14 +11,14 @@ async def try_everything(url: str, token: str, *, config: Path, but: str, folder
     `config` is a schemathesis.toml, `but` the path that is left out, `folder` where it may keep notes. Raises
     AssertionError with what was found.
     """
-    words = ["--config-file", str(config), "run", f"{url}/api/v1/openapi.json"]
-    words += ["-H", f"Authorization: Bearer {token}", "--checks", "all", "--max-examples", "12"]
-    words += ["--generation-deterministic", "--no-color", "--continue-on-failure", "--exclude-path", but]
+    argv = ["--config-file", str(config), "run", f"{url}/api/v1/openapi.json"]
+    argv += ["-H", f"Authorization: Bearer {token}", "--checks", "all", "--max-examples", "12"]
+    argv += ["--generation-deterministic", "--no-color", "--continue-on-failure", "--exclude-path", but]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "schemathesis.cli",
-        *words,
+        *argv,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

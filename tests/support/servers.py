@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from tests.support.containers import docker_answers, kafka_container, postgres_container
 
 MakeKafka = Callable[[], Kafka]
@@ -57,16 +57,16 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def warden() -> Iterator[Warden]:
+def reaper() -> Iterator[Reaper]:
     """Stops every server that the tests started, even when the test run is killed."""
-    with Warden() as warden:
-        yield warden
+    with Reaper() as reaper:
+        yield reaper
 
 
 @pytest.fixture(scope="session")
-def servers_folder(warden: Warden) -> Path:
+def servers_folder(reaper: Reaper) -> Path:
     """Return a folder for servers' data that, unlike `tmp_path`, PostgreSQL can enter when root runs the tests."""
-    return warden.temporary_folder("sluice-test-")
+    return reaper.temporary_folder("sluice-test-")
 
 
 @pytest.fixture(scope="session")
@@ -106,10 +106,10 @@ def contained(stack: ExitStack, container: Callable[[], AbstractContextManager[s
         return None
 
 
-def _place(request: pytest.FixtureRequest, name: str) -> tuple[Path, Warden]:
+def _place(request: pytest.FixtureRequest, name: str) -> tuple[Path, Reaper]:
     # Asked for by name only here, so that nothing is started when the server was given.
     folder: Path = request.getfixturevalue("servers_folder")
-    return folder / name, request.getfixturevalue("warden")
+    return folder / name, request.getfixturevalue("reaper")
 
 
 @pytest.fixture
@@ -119,12 +119,12 @@ async def database(postgres: Databases) -> str:
 
 
 @pytest.fixture
-def make_kafka(warden: Warden, servers_folder: Path) -> Iterator[MakeKafka]:
+def make_kafka(reaper: Reaper, servers_folder: Path) -> Iterator[MakeKafka]:
     """Return a function that gives the test a Kafka of its own, to start, stop, kill and start again."""
     made: list[Kafka] = []
 
     def make() -> Kafka:
-        made.append(Kafka(servers_folder / f"kafka-{secrets.token_hex(4)}", warden))
+        made.append(Kafka(servers_folder / f"kafka-{secrets.token_hex(4)}", reaper))
         return made[-1]
 
     yield make
@@ -133,12 +133,12 @@ def make_kafka(warden: Warden, servers_folder: Path) -> Iterator[MakeKafka]:
 
 
 @pytest.fixture
-def make_postgres(warden: Warden, servers_folder: Path) -> Iterator[MakePostgres]:
+def make_postgres(reaper: Reaper, servers_folder: Path) -> Iterator[MakePostgres]:
     """Return a function that gives the test a PostgreSQL of its own, to start, stop, kill and start again."""
     made: list[Postgres] = []
 
     def make() -> Postgres:
-        made.append(Postgres(servers_folder / f"postgres-{secrets.token_hex(4)}", warden, durable=False))
+        made.append(Postgres(servers_folder / f"postgres-{secrets.token_hex(4)}", reaper, durable=False))
         return made[-1]
 
     yield make

@@ -11,7 +11,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.ports import free_port
-from deploy.local.processes import Command, Running, Warden, plain_environment
+from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
 from shared import codec, events
 from shared.clock import SystemClock
 from shared.kafka import Producer
@@ -36,19 +36,19 @@ class System:
     kafka: str
     databases: Databases
     database: str
-    warden: Warden
+    reaper: Reaper
     _running: list["Service"] = field(default_factory=list)
 
     @classmethod
     async def prepare(
-        cls, folder: Path, kafka: str, databases: Databases, warden: Warden, services: Sequence[str] = ROLES
+        cls, folder: Path, kafka: str, databases: Databases, reaper: Reaper, services: Sequence[str] = ROLES
     ) -> "System":
         """Make a database with roles, schemas and tables, and the topics."""
         admin = await databases.fresh()
         passwords = {f"{role}_password": PASSWORD for role in ROLES}
         await provision(ProvisionSettings(admin_dsn=admin, **passwords))
         await create_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_partitions=PARTITIONS))
-        system = cls(folder, kafka, databases, admin.rpartition("/")[2], warden)
+        system = cls(folder, kafka, databases, admin.rpartition("/")[2], reaper)
         for service in services:
             await migrate(system.dsn(service), service)
         return system
@@ -69,17 +69,17 @@ class System:
             **{name if name.startswith("SLUICE_") else prefix + name: value for name, value in (extra or {}).items()},
         }
         name = f"{package}-{command}-{secrets.token_hex(3)}"
-        running = Running(
+        process = ChildProcess(
             Command(
                 name=name,
-                words=[sys.executable, "-m", package, command],
+                argv=[sys.executable, "-m", package, command],
                 environment=plain_environment(environment),
                 log=self.folder / f"{name}.log",
                 folder=self.folder,
             ),
-            self.warden,
+            self.reaper,
         )
-        service = Service(running, f"http://127.0.0.1:{port}")
+        service = Service(process, f"http://127.0.0.1:{port}")
         self._running.append(service)
         return service
 
@@ -132,23 +132,23 @@ class System:
     def stop(self) -> None:
         """Stop what still runs."""
         for service in self._running:
-            service.running.stop()
+            service.process.stop()
 
 
 @dataclass
 class Service:
     """One started process."""
 
-    running: Running
+    process: ChildProcess
     url: str
 
     async def ready(self) -> None:
         """Wait until it answers that it is ready; an end by itself fails at once, with the end of its log."""
 
         async def check() -> bool:
-            code = self.running.exit_code()
+            code = self.process.exit_code()
             if code is not None:
-                raise RuntimeError(f"{self.running.command.name} ended with {code}:\n{self.log()[-4000:]}")
+                raise RuntimeError(f"{self.process.command.name} ended with {code}:\n{self.log()[-4000:]}")
             async with httpx.AsyncClient() as client:
                 try:
                     return (await client.get(f"{self.url}/readyz", timeout=10)).status_code == 200
@@ -159,7 +159,7 @@ class Service:
 
     def log(self) -> str:
         """Return what it has logged so far."""
-        return self.running.command.log.read_text(errors="replace")
+        return self.process.command.log.read_text(errors="replace")
 
     async def metric(self, name: str, **labels: str) -> float:
         """Return one sample of its metrics; 0.0 where there is none."""

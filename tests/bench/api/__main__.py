@@ -14,7 +14,7 @@ import asyncpg
 import uvloop
 
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from job_api.passwords import Passwords
 from job_api.service import Access
 from job_api.store import Database
@@ -170,9 +170,9 @@ async def main() -> None:
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
     given = parser.parse_args()
-    with Warden() as warden:
-        folder: Path = warden.temporary_folder("sluice-bench-")
-        server = Postgres(folder / "postgres", warden)
+    with Reaper() as reaper:
+        folder: Path = reaper.temporary_folder("sluice-bench-")
+        server = Postgres(folder / "postgres", reaper)
         dsn, token = await prepared(
             Databases(server.start()), given.jobs, given.tenants, largest=(given.depth + 2) * PAGE
         )

@@ -14,8 +14,8 @@ from tests.support.wait import eventually
 async def serving(dsn: str) -> AsyncIterator[tuple[int, int]]:
     """Serve the job API and the bare route over a database; give the port of each."""
     api, plain = free_port(), free_port()
-    words = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
-    server = await asyncio.create_subprocess_exec(*words)
+    argv = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
+    server = await asyncio.create_subprocess_exec(*argv)
     try:
 
         async def up() -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from shared.events.values import FileKind
 from tests.bench.export import ours
 from tests.bench.export.ours import Measured
@@ -125,12 +125,12 @@ def table(bench: Bench) -> None:
 
 async def measure(arguments: argparse.Namespace) -> dict[str, float]:
     """Measure everything in a folder of its own."""
-    with Warden() as warden:
-        folder = warden.temporary_folder("sluice-bench-")
+    with Reaper() as reaper:
+        folder = reaper.temporary_folder("sluice-bench-")
         files = folder / "files"
         files.mkdir()
         key, certificate = officer().write_to(folder / "officer")
-        async with source(warden, folder, arguments.rows) as made:
+        async with source(reaper, folder, arguments.rows) as made:
             bench = Bench(made, files, Shell(made.dsn, files, key, certificate))
             say(f"{made.rows:,} interactions; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
             await bench.prepare()

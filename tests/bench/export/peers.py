@@ -92,8 +92,8 @@ class Shell:
             "KEY": str(self.key),
             "CERTIFICATE": str(self.certificate),
         }
-        words = ["bash", "-o", "pipefail", "-c", command]
-        done = subprocess.run(words, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        argv = ["bash", "-o", "pipefail", "-c", command]
+        done = subprocess.run(argv, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout
 
 

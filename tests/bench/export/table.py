@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.local.postgres import ADMIN, Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from deploy.sample.load import load
 from deploy.sample.rows import FIRST_TENANT
 
@@ -52,9 +52,9 @@ class Source:
 
 
 @asynccontextmanager
-async def source(warden: Warden, folder: Path, rows: int) -> AsyncIterator[Source]:
+async def source(reaper: Reaper, folder: Path, rows: int) -> AsyncIterator[Source]:
     """Start a server with a table of about `rows` interactions, and stop it at the end."""
-    server = Postgres(folder / "postgres", warden, durable=False)
+    server = Postgres(folder / "postgres", reaper, durable=False)
     admin_dsn = server.start()
     try:
         password = secrets.token_hex(12)

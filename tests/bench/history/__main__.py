@@ -67,8 +67,8 @@ async def _served(system: System) -> AsyncIterator[tuple[Service, httpx.AsyncCli
     client, token = await serving.client_of(system, api)
     yield api, client, token
     await client.aclose()
-    recorder.running.stop()
-    api.running.stop()
+    recorder.process.stop()
+    api.process.stop()
 
 
 async def _living(system: System, note: Note, size: argparse.Namespace) -> None:

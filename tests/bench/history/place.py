@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from tests.support.servers import Databases
 from tests.support.system import System
 
@@ -13,13 +13,13 @@ from tests.support.system import System
 @asynccontextmanager
 async def place() -> AsyncIterator[System]:
     """Give a system with topics and an empty history schema, no process started."""
-    with Warden() as warden:
-        folder = warden.temporary_folder("sluice-bench-")
-        kafka, postgres = Kafka(folder / "kafka", warden), Postgres(folder / "postgres", warden)
+    with Reaper() as reaper:
+        folder = reaper.temporary_folder("sluice-bench-")
+        kafka, postgres = Kafka(folder / "kafka", reaper), Postgres(folder / "postgres", reaper)
         bootstrap, admin = kafka.start(), postgres.start()
         logs = folder / "logs"
         logs.mkdir()
-        system = await System.prepare(logs, bootstrap, Databases(admin), warden, services=("history",))
+        system = await System.prepare(logs, bootstrap, Databases(admin), reaper, services=("history",))
         try:
             yield system
         finally:

@@ -18,7 +18,7 @@ import uvloop
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from shared.http.app import SESSION_COOKIE
 from tests.bench.api.__main__ import prepared, say
 from tests.bench.api.serving import serving
@@ -130,9 +130,9 @@ async def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=300)
     given = parser.parse_args()
-    with Warden() as warden:
-        folder: Path = warden.temporary_folder("sluice-bench-")
-        server = Postgres(folder / "postgres", warden)
+    with Reaper() as reaper:
+        folder: Path = reaper.temporary_folder("sluice-bench-")
+        server = Postgres(folder / "postgres", reaper)
         dsn, key = await prepared(Databases(server.start()), given.jobs, 1)
         found = await measured(given, dsn, key)
         server.stop()

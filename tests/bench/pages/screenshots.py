@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from deploy.local.kafka import Kafka
 from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from shared.clock import SystemClock
 from shared.http.app import SESSION_COOKIE
 from tests.bench.pages.scenes import busy_day
@@ -35,12 +35,12 @@ WIDTH, HEIGHT = 1280, 800
 
 
 @asynccontextmanager
-async def site(folder: Path, warden: Warden) -> AsyncIterator[Site]:
+async def site(folder: Path, reaper: Reaper) -> AsyncIterator[Site]:
     """Run the job API and history, which serve the pages."""
-    kafka, postgres = Kafka(folder / "kafka", warden), Postgres(folder / "postgres", warden, durable=False)
+    kafka, postgres = Kafka(folder / "kafka", reaper), Postgres(folder / "postgres", reaper, durable=False)
     where, dsn = kafka.start(), postgres.start()
     (folder / "logs").mkdir()
-    system = await System.prepare(folder / "logs", where, Databases(dsn), warden, services=("job_api", "history"))
+    system = await System.prepare(folder / "logs", where, Databases(dsn), reaper, services=("job_api", "history"))
     store, port = folder / "store", free_port()
     store.mkdir()
     settings = {"STORE": store.as_uri()}
@@ -123,9 +123,9 @@ async def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with Warden() as warden:
+    with Reaper() as reaper:
         async with (
-            site(warden.temporary_folder("sluice-screenshots-"), warden) as running,
+            site(reaper.temporary_folder("sluice-screenshots-"), reaper) as running,
             async_playwright() as playwright,
         ):
             browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])

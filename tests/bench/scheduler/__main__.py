@@ -69,8 +69,8 @@ def arguments() -> argparse.Namespace:
 
 def peer(dsn: str, jobs: int) -> float:
     """Return how many slots a second APScheduler manages."""
-    words = [sys.executable, "-m", "tests.bench.scheduler.apscheduler_peer", dsn, str(jobs)]
-    return jobs / float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    argv = [sys.executable, "-m", "tests.bench.scheduler.apscheduler_peer", dsn, str(jobs)]
+    return jobs / float(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
 async def trials(made: Stack, given: argparse.Namespace, console: Console) -> dict[str, list[float]]:

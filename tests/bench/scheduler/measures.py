@@ -51,7 +51,7 @@ async def steady(stack: Stack, jobs: int, a_second: int, seconds: int) -> tuple[
         async with read_triggers(stack) as delays:
             ahead = await stack.set_clock(first - LEAD)
             await until(at + ahead)
-            running[0].running.kill()
+            running[0].process.kill()
             await until(end + ahead)
             waiting = "SELECT count(*) FROM schedule WHERE next_slot < $1"
 
@@ -113,10 +113,10 @@ async def idle(stack: Stack, jobs: int, seconds: int) -> tuple[float, float]:
         await stack.set_clock(SystemClock().now())
         await until(second_from_now(10))
         pids = [int(row["pid"]) for row in await stack.system.fetch("scheduler", BACKENDS)]
-        began, own, served = SystemClock().now(), cpu_seconds(running[0].running.pid), sum(map(cpu_seconds, pids))
+        began, own, served = SystemClock().now(), cpu_seconds(running[0].process.pid), sum(map(cpu_seconds, pids))
         await until(second_from_now(seconds))
         took = (SystemClock().now() - began).total_seconds()
-        own, served = cpu_seconds(running[0].running.pid) - own, sum(map(cpu_seconds, pids)) - served
+        own, served = cpu_seconds(running[0].process.pid) - own, sum(map(cpu_seconds, pids)) - served
         return own / took, served / took
     finally:
         stop(running)

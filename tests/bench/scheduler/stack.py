@@ -13,7 +13,7 @@ import asyncpg
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from scheduler.changes import _SETTINGS
 from shared import events
 from shared.clock import SystemClock
@@ -122,13 +122,13 @@ class Stack:
 @asynccontextmanager
 async def stack() -> AsyncIterator[Stack]:
     """Start what the bench needs, and stop it again."""
-    with Warden() as warden:
-        folder = warden.temporary_folder("sluice-bench-", parent=Path("/var/tmp"))
-        kafka, postgres = Kafka(folder / "kafka", warden), Postgres(folder / "postgres", warden, settings=TUNED)
+    with Reaper() as reaper:
+        folder = reaper.temporary_folder("sluice-bench-", parent=Path("/var/tmp"))
+        kafka, postgres = Kafka(folder / "kafka", reaper), Postgres(folder / "postgres", reaper, settings=TUNED)
         bootstrap, admin = kafka.start(), postgres.start()
         try:
             databases = Databases(admin)
-            system = await System.prepare(folder / "logs", bootstrap, databases, warden, services=("scheduler",))
+            system = await System.prepare(folder / "logs", bootstrap, databases, reaper, services=("scheduler",))
             yield Stack(system, system.dsn("scheduler"), databases.dsn(system.database))
             system.stop()
         finally:
@@ -139,7 +139,7 @@ async def stack() -> AsyncIterator[Stack]:
 def stop(services: Sequence[Service]) -> None:
     """Stop schedulers, in peace."""
     for each in services:
-        each.running.stop()
+        each.process.stop()
 
 
 def second_from_now(seconds: float) -> datetime:

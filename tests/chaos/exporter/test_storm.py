@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from deploy.local.kafka import Kafka
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from shared import events
 from shared.postgres import migrate
 from tests.integration.exporter.conftest import Exports
@@ -49,28 +49,28 @@ class Crew:
         """Kill one, or freeze one and let the last frozen one go on."""
         victim = random.choice(self.members)
         if self.frozen is not None:
-            self.frozen.running.pause(paused=False)
+            self.frozen.process.pause(paused=False)
             self.frozen = None
         if random.random() < 0.7:
             self.members.remove(victim)
-            victim.running.kill()
+            victim.process.kill()
         else:
-            victim.running.pause(paused=True)
+            victim.process.pause(paused=True)
             self.frozen = victim
         self.fill_up()
 
     def calm(self) -> None:
         """Let everybody go on."""
         if self.frozen is not None:
-            self.frozen.running.pause(paused=False)
+            self.frozen.process.pause(paused=False)
 
 
 @pytest.fixture
 async def exports(
-    warden: Warden, servers_folder: Path, postgres: Databases, tmp_path_factory: pytest.TempPathFactory
+    reaper: Reaper, servers_folder: Path, postgres: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Exports:
-    kafka = Kafka(servers_folder / "kafka-storm", warden)
-    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), postgres, warden, services=())
+    kafka = Kafka(servers_folder / "kafka-storm", reaper)
+    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), postgres, reaper, services=())
     await migrate(system.dsn("exporter"), "exporter")
     return Exports(system, "", tmp_path_factory.mktemp("store"))
 

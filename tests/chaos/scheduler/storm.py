@@ -162,14 +162,14 @@ class Storm:
         self.broken[what] = self.broken.get(what, 0) + 1
         if what == "scheduler":
             victim = self.schedulers.pop(self.dice.randrange(len(self.schedulers)))
-            victim.running.kill()
+            victim.process.kill()
             self.schedulers.append(self.system.start("scheduler", "run"))
         elif what == "stalled":
-            self.schedulers[0].running.pause(paused=True)
+            self.schedulers[0].process.pause(paused=True)
             await self.step(2 * HOUR)
             count = await self.slots()
             await self.grown(count)
-            self.schedulers[0].running.pause(paused=False)
+            self.schedulers[0].process.pause(paused=False)
         elif what == "postgres":
             await asyncio.to_thread(self.postgres.kill if self.dice.random() < 0.5 else self.postgres.stop)
             await asyncio.to_thread(self.postgres.start)
@@ -180,7 +180,7 @@ class Storm:
     async def keep_running(self) -> None:
         """Start again what ended by itself, as a supervisor does."""
         for service in list(self.schedulers):
-            if service.running.exit_code() is not None:
+            if service.process.exit_code() is not None:
                 self.schedulers.remove(service)
                 self.schedulers.append(self.system.start("scheduler", "run"))
                 self.broken["ended by itself"] = self.broken.get("ended by itself", 0) + 1

@@ -13,7 +13,7 @@ from deploy.local.jars import kafka_jars
 from deploy.local.java import find_java
 from deploy.local.kafka import SETTINGS, Kafka
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import Warden, plain_environment
+from deploy.local.processes import Reaper, plain_environment
 from tests.integration.deploy.authority import Authority
 
 PROPERTIES = """\
@@ -49,7 +49,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def secure_kafka(authority: Authority, warden: Warden, servers_folder: Path) -> Iterator[SecureKafka]:
+def secure_kafka(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterator[SecureKafka]:
     """Give a Kafka whose open listener only this fixture uses."""
     certificate, key = authority.sign("kafka", LOOPBACK)
     keystore = certificate.with_name("kafka-keystore.pem")
@@ -66,7 +66,7 @@ def secure_kafka(authority: Authority, warden: Warden, servers_folder: Path) -> 
     # Each file of tests that asks gets its own: a worker may run several of them in the same folder.
     folder = Path(tempfile.mkdtemp(prefix="kafka-secure-", dir=servers_folder))
     format_with_login(folder, given.password)
-    server = Kafka(folder, warden, extra=extra)
+    server = Kafka(folder, reaper, extra=extra)
     server.start()
     yield given
     server.stop()
@@ -77,8 +77,8 @@ def format_with_login(folder: Path, password: str) -> None:
     properties = folder / "format.properties"
     properties.write_text(SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=folder / "data"))
     java = find_java()
-    words = [str(java.program), *java.flags, "-cp", ":".join(str(jar) for jar in kafka_jars())]
-    words += ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "c2x1aWNlLXNlY3VyZS1rYQ"]
-    words += ["--config", str(properties), "--add-scram", f"SCRAM-SHA-512=[name=sluice,password={password}]"]
-    done = subprocess.run(words, env=plain_environment(), check=False, capture_output=True, text=True)
+    argv = [str(java.program), *java.flags, "-cp", ":".join(str(jar) for jar in kafka_jars())]
+    argv += ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "c2x1aWNlLXNlY3VyZS1rYQ"]
+    argv += ["--config", str(properties), "--add-scram", f"SCRAM-SHA-512=[name=sluice,password={password}]"]
+    done = subprocess.run(argv, env=plain_environment(), check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,10 +18,10 @@ NOWHERE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy
 
 def failed(folder: Path) -> set[tuple[str, str]]:
     """Run checkov over a folder, offline; return the checks that failed, and for what."""
-    words = [str(tools() / "python"), str(tools() / "checkov"), "--framework", "kubernetes", "--skip-download"]
-    words += ["--config-file", str(EXCEPTIONS), "--directory", str(folder), "--quiet", "--compact", "--output", "json"]
+    argv = [str(tools() / "python"), str(tools() / "checkov"), "--framework", "kubernetes", "--skip-download"]
+    argv += ["--config-file", str(EXCEPTIONS), "--directory", str(folder), "--quiet", "--compact", "--output", "json"]
     environment = plain_environment({"HOME": str(folder), "PATH": "/usr/bin:/bin", **NOWHERE})
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["summary"]["passed"] > 1000, done.stderr
     assert report["summary"]["parsing_errors"] == 0

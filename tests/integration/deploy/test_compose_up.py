@@ -45,8 +45,8 @@ def address(name: str) -> str:
 
 def test_an_export_goes_from_order_to_decrypted_records(compose: DockerCompose, tmp_path: Path) -> None:
     sample = Path(__file__).with_name("container_sample.sql").read_text(encoding="utf-8")
-    words = ["psql", "-U", "postgres", "-d", "contact_history", "-v", "ON_ERROR_STOP=1", "-c", sample]
-    _, complaint, status = compose.exec_in_container(words, "postgres")
+    argv = ["psql", "-U", "postgres", "-d", "contact_history", "-v", "ON_ERROR_STOP=1", "-c", sample]
+    _, complaint, status = compose.exec_in_container(argv, "postgres")
     assert status == 0, complaint
     bootstrap = [
         "python",

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from deploy.grafana.dashboards import DASHBOARDS
-from deploy.local.parts import PARTS
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import Command, Running, Warden, plain_environment
+from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
+from deploy.local.services import SERVICE_PROCESSES
 from deploy.local.stack import Stack, running_stack
 from deploy.metrics_page import metrics
 from shared import codec
@@ -44,14 +44,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def ports(stack: Stack) -> dict[str, str]:
     """Return each process' HTTP port, as it told when it started."""
     found = {}
-    for part in PARTS:
+    for part in SERVICE_PROCESSES:
         told = re.findall(r"started .*?\bport=(\d+)", (stack.logs / f"{part.name}.log").read_text(errors="replace"))
         found[part.name] = told[-1]
     return found
 
 
 @pytest.fixture(scope="module")
-def prometheus(stack: Stack, warden: Warden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def prometheus(stack: Stack, reaper: Reaper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Run Prometheus over the system with our rules, quicker than in production; give a client of it."""
     assert PROMETHEUS is not None
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
@@ -64,9 +64,9 @@ def prometheus(stack: Stack, warden: Warden, tmp_path_factory: pytest.TempPathFa
         "scrape_configs": [{"job_name": job, "static_configs": [{"targets": each}]} for job, each in jobs.items()],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML too
-    words = [PROMETHEUS, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    argv = [PROMETHEUS, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     with (
-        started([*words, f"--web.listen-address={LOOPBACK}:{port}"], folder, warden),
+        started([*argv, f"--web.listen-address={LOOPBACK}:{port}"], folder, reaper),
         httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=30) as client,
     ):
         eventually_now(lambda: everything_is_scraped(client), timeout=60)
@@ -74,10 +74,10 @@ def prometheus(stack: Stack, warden: Warden, tmp_path_factory: pytest.TempPathFa
 
 
 @contextmanager
-def started(words: list[str], folder: Path, warden: Warden) -> Iterator[None]:
+def started(argv: list[str], folder: Path, reaper: Reaper) -> Iterator[None]:
     log = folder / "prometheus.log"
-    command = Command(name="Prometheus", words=words, environment=plain_environment(), log=log, folder=folder)
-    running = Running(command, warden)
+    command = Command(name="Prometheus", argv=argv, environment=plain_environment(), log=log, folder=folder)
+    running = ChildProcess(command, reaper)
     try:
         yield
     finally:
@@ -90,7 +90,7 @@ def everything_is_scraped(client: httpx.Client) -> bool:
             return False
     except httpx.TransportError:
         return False
-    return len(ask(client, "up == 1")) == len(PARTS) and bool(ask(client, "sluice:slo_errors:ratio_1h"))
+    return len(ask(client, "up == 1")) == len(SERVICE_PROCESSES) and bool(ask(client, "sluice:slo_errors:ratio_1h"))
 
 
 def ask(client: httpx.Client, expression: str) -> list[Any]:

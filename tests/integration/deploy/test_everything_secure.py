@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local.parts import PARTS, Part
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import Command, Running, Warden, plain_environment
+from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
+from deploy.local.services import SERVICE_PROCESSES, ServiceProcess
 from shared.kafka.admin import create_topics
 from shared.postgres import migrate
 from shared.provision import ProvisionSettings, provision
@@ -36,36 +36,40 @@ def common(kafka: SecureKafka, folder: Path) -> dict[str, str]:
     }
 
 
-def own(part: Part, databases: Databases, database: str, authority: Authority, folder: Path) -> dict[str, str]:
-    certificate, key = authority.sign(f"process-{part.name}", LOOPBACK)
+def own(
+    process: ServiceProcess, databases: Databases, database: str, authority: Authority, folder: Path
+) -> dict[str, str]:
+    certificate, key = authority.sign(f"process-{process.name}", LOOPBACK)
     settings = {
-        "POSTGRES": databases.dsn(database, role=part.package, password=PASSWORD),
+        "POSTGRES": databases.dsn(database, role=process.package, password=PASSWORD),
         "HTTP_PORT": str(free_port()),
         "HTTP_TLS_CERT_FILE": str(certificate),
         "HTTP_TLS_KEY_FILE": str(key),
     }
-    if part.package in {"exporter", "history"}:
+    if process.package in {"exporter", "history"}:
         settings["STORE"] = folder.as_uri()
-    if part.package == "exporter":
+    if process.package == "exporter":
         settings["SOURCE"] = databases.dsn(database)
-    return {f"SLUICE_{part.package.upper()}_{name}": value for name, value in settings.items()}
+    return {f"SLUICE_{process.package.upper()}_{name}": value for name, value in settings.items()}
 
 
-def start(part: Part, environment: Mapping[str, str], folder: Path, warden: Warden, python: str) -> Running:
-    return Running(
+def start(
+    process: ServiceProcess, environment: Mapping[str, str], folder: Path, reaper: Reaper, python: str
+) -> ChildProcess:
+    return ChildProcess(
         Command(
-            name=part.name,
-            words=[python, "-m", part.package, part.command],
+            name=process.name,
+            argv=[python, "-m", process.package, process.command],
             environment=plain_environment(dict(environment)),
-            log=folder / f"{part.name}.log",
+            log=folder / f"{process.name}.log",
             folder=Path(__file__).parents[3],
         ),
-        warden,
+        reaper,
     )
 
 
 async def test_every_process_works_with_tls_and_a_login(
-    secure_kafka: SecureKafka, postgres: Databases, warden: Warden, tmp_path: Path
+    secure_kafka: SecureKafka, postgres: Databases, reaper: Reaper, tmp_path: Path
 ) -> None:
 
     admin = await postgres.fresh()
@@ -75,21 +79,21 @@ async def test_every_process_works_with_tls_and_a_login(
     await create_topics(load(KafkaSettings, "KAFKA", shared))
     for service in SERVICES:
         await migrate(postgres.dsn(database, role=service, password=PASSWORD), service)
-    running: dict[str, Running] = {}
+    running: dict[str, ChildProcess] = {}
     addresses: dict[str, str] = {}
-    for part in reversed(PARTS):  # job-api last: it has to know where history-api is
-        if part.package == "job_api":
+    for process in reversed(SERVICE_PROCESSES):  # job-api last: it has to know where history-api is
+        if process.package == "job_api":
             shared["SLUICE_JOB_API_HISTORY_URL"] = f"https://{LOOPBACK}:{addresses['history-api']}"
             shared["SLUICE_JOB_API_HISTORY_CA_FILE"] = str(secure_kafka.authority.ca)
-        environment = shared | own(part, postgres, database, secure_kafka.authority, tmp_path)
-        addresses[part.name] = environment[f"SLUICE_{part.package.upper()}_HTTP_PORT"]
-        running[part.name] = start(part, environment, tmp_path, warden, sys.executable)
+        environment = shared | own(process, postgres, database, secure_kafka.authority, tmp_path)
+        addresses[process.name] = environment[f"SLUICE_{process.package.upper()}_HTTP_PORT"]
+        running[process.name] = start(process, environment, tmp_path, reaper, sys.executable)
     trusting = ssl.create_default_context(cafile=str(secure_kafka.authority.ca))
     async with httpx.AsyncClient(verify=trusting) as client:
 
         async def ready() -> bool:
-            for name, process in running.items():
-                assert process.exit_code() is None, (tmp_path / f"{name}.log").read_text()[-2000:]
+            for name, child in running.items():
+                assert child.exit_code() is None, (tmp_path / f"{name}.log").read_text()[-2000:]
                 try:
                     answer = await client.get(f"https://{LOOPBACK}:{addresses[name]}/readyz", timeout=10)
                 except httpx.TransportError:
@@ -102,8 +106,8 @@ async def test_every_process_works_with_tls_and_a_login(
         # History's own answer, passed on by job-api: had it not trusted the certificate, it would have said 503.
         answer = await client.get(f"https://{LOOPBACK}:{addresses['job-api']}/api/v1/runs")
         assert answer.status_code == 401
-    for process in running.values():
-        process.stop()
-    assert {name: process.exit_code() for name, process in running.items()} == dict.fromkeys(running, 0)
-    logs = [process.command.log.read_bytes() for process in running.values()]
+    for child in running.values():
+        child.stop()
+    assert {name: child.exit_code() for name, child in running.items()} == dict.fromkeys(running, 0)
+    logs = [child.command.log.read_bytes() for child in running.values()]
     assert secure_kafka.password.encode() not in b"".join(logs)

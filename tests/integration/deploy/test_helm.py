@@ -10,7 +10,7 @@ import pytest
 
 from deploy.helm.crds import SCHEMAS, SOURCES
 from deploy.helm.rendering import CHART, KUBERNETES, Refused, linted, rendered, templated, value_set
-from deploy.local.parts import PARTS
+from deploy.local.services import SERVICE_PROCESSES
 from tests.unit.deploy.service_settings import load_settings
 
 SETS = ("minimal", "full", "operators")
@@ -88,7 +88,7 @@ def test_pods_are_restricted(values: str) -> None:
 def test_every_process_is_there_with_what_belongs_to_it(values: str) -> None:
     deployments = {each["metadata"]["name"]: each for each in of_kind(values, "Deployment")}
     run = {tuple(each["spec"]["template"]["spec"]["containers"][0]["args"]) for each in deployments.values()}
-    assert run == {(part.package, part.command) for part in PARTS}
+    assert run == {(part.package, part.command) for part in SERVICE_PROCESSES}
     for kind in ("Service", "PodDisruptionBudget", "ServiceAccount", "ConfigMap"):
         assert {each["metadata"]["name"] for each in of_kind(values, kind)} >= set(deployments), kind
     for name, each in deployments.items():
@@ -112,7 +112,7 @@ def test_topics_and_tables_are_made_before_an_upgrade_s_processes(values: str) -
     hooks = {each["metadata"]["annotations"]["helm.sh/hook"] for each in jobs}
     assert hooks == ({"post-install,pre-upgrade"} if values == "operators" else {"pre-install,pre-upgrade"})
     steps = {tuple(each["spec"]["template"]["spec"]["containers"][0]["args"]) for each in jobs}
-    expected = {(part.package, "migrate") for part in PARTS} | {("shared.kafka_admin", "create-topics")}
+    expected = {(part.package, "migrate") for part in SERVICE_PROCESSES} | {("shared.kafka_admin", "create-topics")}
     assert steps == expected | (set() if values == "minimal" else {("shared.provision",)})
 
 

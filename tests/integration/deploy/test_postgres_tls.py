@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres_account import Account, working_account
-from deploy.local.processes import POSTGRES_RANK, Command, Running, Warden, plain_environment
+from deploy.local.processes import POSTGRES_RANK, ChildProcess, Command, Reaper, plain_environment
 from shared.errors import SluiceError
 from shared.postgres import migrate, open_pool
 from shared.provision import ProvisionSettings, provision
@@ -24,7 +24,7 @@ PASSWORD = "test-password"
 
 
 @pytest.fixture(scope="module")
-def server(authority: Authority, warden: Warden, servers_folder: Path) -> Iterator[str]:
+def server(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterator[str]:
     """Give the address (host:port) of a server that lets nobody in without TLS."""
     folder = servers_folder / "postgres-tls"
     folder.mkdir()
@@ -32,10 +32,10 @@ def server(authority: Authority, warden: Warden, servers_folder: Path) -> Iterat
     account.give(folder)
     port = free_port()
     make_cluster(folder, account, authority)
-    running = Running(
+    running = ChildProcess(
         Command(
             name="PostgreSQL with TLS",
-            words=[str(PROGRAMS[-1]), "-D", str(folder / "data"), f"--port={port}", "--fsync=off"],
+            argv=[str(PROGRAMS[-1]), "-D", str(folder / "data"), f"--port={port}", "--fsync=off"],
             environment=plain_environment(),
             log=folder / "postgres.log",
             folder=folder,
@@ -44,7 +44,7 @@ def server(authority: Authority, warden: Warden, servers_folder: Path) -> Iterat
             user=account.user,
             group=account.group,
         ),
-        warden,
+        reaper,
     )
     eventually_now(lambda: b"ready to accept connections" in (folder / "postgres.log").read_bytes(), timeout=60)
     yield f"{LOOPBACK}:{port}"
@@ -54,10 +54,10 @@ def server(authority: Authority, warden: Warden, servers_folder: Path) -> Iterat
 def make_cluster(folder: Path, account: Account, authority: Authority) -> None:
     (folder / "password").write_text(PASSWORD)
     account.give(folder / "password")
-    words = [str(PROGRAMS[-1].with_name("initdb")), "-D", str(folder / "data"), "-U", "postgres", "--no-sync"]
-    words += ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--encoding=UTF8", "--locale=C.UTF-8"]
+    argv = [str(PROGRAMS[-1].with_name("initdb")), "-D", str(folder / "data"), "-U", "postgres", "--no-sync"]
+    argv += ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--encoding=UTF8", "--locale=C.UTF-8"]
     subprocess.run(
-        words,
+        argv,
         cwd=folder,
         check=True,
         capture_output=True,

@@ -95,12 +95,12 @@ async def known(system: System) -> tuple[str, str, str]:
             return set(await scheduled(system)) == {UUID(kept), UUID(gone)}
 
         await eventually(both_are_scheduled, timeout=60)
-        scheduler.running.stop()
+        scheduler.process.stop()
         anything = {"If-Match": "*"}
         (await client.post(f"/api/v1/jobs/{kept}/suspend", headers=anything)).raise_for_status()
         (await client.delete(f"/api/v1/jobs/{gone}", headers=anything)).raise_for_status()
     await published(system)
-    api.running.stop()
+    api.process.stop()
     await lose_topics(system)
     await create_topics(KafkaSettings(kafka_bootstrap=system.kafka, kafka_partitions=4))
     return certificate, kept, key

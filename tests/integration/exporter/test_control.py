@@ -37,7 +37,7 @@ async def history(exports: Exports) -> GatedHistory:
 async def exporter(exports: Exports, history: GatedHistory) -> AsyncIterator[Service]:
     service = exports.exporter("exporter", SOURCE=history.reader, SLICE_ROWS="1000")
     yield service
-    service.running.stop()
+    service.process.stop()
 
 
 def small(exports: Exports) -> events.SlotTriggered:
@@ -131,11 +131,11 @@ async def test_R7_SIGTERM_hands_a_split_run_back_at_the_next_part(exports: Expor
             await exports.admit(trigger)
             await gate.reached()
             await exports.finished(trigger.run_id, 4)
-            leaver.running.ask_to_stop()
+            leaver.process.ask_to_stop()
             await eventually(lambda: stopping(leaver))
             await gate.open()
-            await eventually(lambda: leaver.running.exit_code() is not None)
-            assert leaver.running.exit_code() == 0
+            await eventually(lambda: leaver.process.exit_code() is not None)
+            assert leaver.process.exit_code() == 0
             rows = await exports.system.fetch(
                 "exporter", "SELECT state, attempt FROM run WHERE run_id = $1", trigger.run_id
             )
@@ -147,7 +147,7 @@ async def test_R7_SIGTERM_hands_a_split_run_back_at_the_next_part(exports: Expor
     await prove(exports, history, found)
     assert [type(event).__name__ for event in found.told].count("RunHandedBack") == 1
     assert {row["object"] for row in kept} <= {file.object for file in found.succeeded.files}
-    assert heir.running.stop() == 0
+    assert heir.process.stop() == 0
 
 
 async def stopping(service: Service) -> bool:
@@ -177,7 +177,7 @@ async def test_R5_a_permanent_error_fails_at_once_in_words(exports: Exports, his
     assert words in failed.message
     assert "wrong-p" not in exporter.log()
     assert exports.objects(trigger.run_id) == []
-    exporter.running.stop()
+    exporter.process.stop()
 
 
 async def test_R4_a_huge_run_does_not_hold_up_small_ones(exports: Exports, history: GatedHistory) -> None:
@@ -201,7 +201,7 @@ async def test_R4_a_huge_run_does_not_hold_up_small_ones(exports: Exports, histo
     assert told_first >= SMALL_RUNS
     assert await second.metric("sluice_first_progress_seconds_sum") / told_first < 1.5
     for each in (first, second):
-        assert each.running.stop() == 0
+        assert each.process.stop() == 0
 
 
 async def test_R4_a_tenant_s_limit_holds_while_others_go_on(exports: Exports, history: GatedHistory) -> None:
@@ -231,4 +231,4 @@ async def test_R4_a_tenant_s_limit_holds_while_others_go_on(exports: Exports, hi
             (ended if isinstance(event, events.RunSucceeded) else started)[event.run_id] = event.at
     mine = sorted((started[each.run_id], ended[each.run_id]) for each in triggers[:3])
     assert all(one[1] < other[0] for one, other in pairwise(mine)), "one run of the tenant at a time"
-    assert exporter.running.stop() == 0
+    assert exporter.process.stop() == 0

@@ -73,13 +73,13 @@ class Line:
         found = await self.exports.finished(trigger.run_id, parts)
         self.present = None
         self.exporter()
-        victim.running.kill()
+        victim.process.kill()
         return found
 
     def stop(self) -> None:
         """Stop the present exporter, if there is one."""
         if self.present is not None:
-            self.present.running.stop()
+            self.present.process.stop()
             self.present = None
 
 
@@ -132,17 +132,17 @@ async def test_R2_a_zombie_publishes_nothing_and_its_objects_are_swept(
         async with closed(exports, history) as gate:
             await exports.admit(trigger)
             await gate.reached()
-            zombie.running.pause(paused=True)
+            zombie.process.pause(paused=True)
         # Its worker is not stopped and goes on writing: parts that nobody will note. In the second case the exporter
         # stands within a transaction, which holds the run's row.
         heir = line.exporter()
         found = await story()
-        zombie.running.pause(paused=False)
+        zombie.process.pause(paused=False)
         await eventually(lambda: "lease lost" in zombie.log())
 
     await prove(exports, history, found)
     assert {event.exporter for event in found.told if isinstance(event, events.RunStarted)} == {"heir"}
-    assert zombie.running.stop() == 0
+    assert zombie.process.stop() == 0
     assert await heir.metric("sluice_lease_takeovers_total", what="run") == 1
 
 
@@ -164,13 +164,13 @@ async def test_R4_a_helper_dies_and_its_slice_is_gone_on_with(
                     "exporter", "SELECT true FROM slice WHERE run_id = $1 AND exporter = 'helper'", trigger.run_id
                 )
             )
-            second.running.kill()
+            second.process.kill()
         found = await story()
     await prove(exports, history, found)
     assert len(found.of(events.RunStarted)) == 1
     assert await first.metric("sluice_lease_takeovers_total", what="slice") == 1
     assert await first.metric("sluice_lease_takeovers_total", what="run") == 0
-    assert first.running.stop() == 0
+    assert first.process.stop() == 0
 
 
 async def test_R2_R3_the_coordinator_dies_and_a_helper_takes_the_run_over(
@@ -191,7 +191,7 @@ async def test_R2_R3_the_coordinator_dies_and_a_helper_takes_the_run_over(
                 return bool((await exports.system.fetch("exporter", done, trigger.run_id))[0][0])
 
             await eventually(helped)
-            first.running.kill()
+            first.process.kill()
             before = await exports.finished(trigger.run_id, 2)
         found = await story()
     manifest = await prove(exports, history, found)
@@ -199,7 +199,7 @@ async def test_R2_R3_the_coordinator_dies_and_a_helper_takes_the_run_over(
     assert before <= {file.object for file in found.succeeded.files}
     assert len(manifest["snapshots"]) == 2
     assert [event.exporter for event in found.told if isinstance(event, events.RunStarted)] == ["coordinator", "helper"]
-    assert second.running.stop() == 0
+    assert second.process.stop() == 0
 
 
 async def test_R2_takeover_within_30_s_under_the_lease_of_production(

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from shared import events
 from shared.postgres import migrate
 from tests.integration.exporter.conftest import Exports
@@ -42,16 +42,16 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-async def stage(warden: Warden, servers_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    kafka = Kafka(servers_folder / "kafka-outages", warden)
-    postgres = Postgres(servers_folder / "postgres-outages", warden, durable=False)
-    source = Postgres(servers_folder / "source-outages", warden, durable=False)
+async def stage(reaper: Reaper, servers_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    kafka = Kafka(servers_folder / "kafka-outages", reaper)
+    postgres = Postgres(servers_folder / "postgres-outages", reaper, durable=False)
+    source = Postgres(servers_folder / "source-outages", reaper, durable=False)
     databases = Databases(postgres.start())
     source.start()
     source.create_database("history")
     reader = source.dsn("gated_reader", PASSWORD, "history")
     history = await GatedHistory.fill(source.admin_dsn_of("history"), reader, rows=ROWS, attachments=200)
-    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), databases, warden, services=())
+    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), databases, reaper, services=())
     await migrate(system.dsn("exporter"), "exporter")
     exports = Exports(system, "history", tmp_path_factory.mktemp("outages") / "store")
     await exports.certificate_admitted()

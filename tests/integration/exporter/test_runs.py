@@ -134,15 +134,15 @@ async def test_J9_a_trigger_that_crosses_a_deletion_leaves_no_run_behind(exports
 async def test_R2_a_dead_exporter_s_run_is_taken_over_and_seen_once(exports: Exports, exporter: Service) -> None:
     victim = exports.exporter("victim", SLOTS="4")
     await victim.ready()
-    exporter.running.pause(paused=True)
+    exporter.process.pause(paused=True)
     try:
         triggers = [exports.trigger() for _ in range(4)]
         await exports.system.publish(*triggers)
         held = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'victim' AND state = 'running'"
         await eventually(lambda: exports.system.fetch("exporter", held, [each.run_id for each in triggers]))
-        victim.running.kill()
+        victim.process.kill()
     finally:
-        exporter.running.pause(paused=False)
+        exporter.process.pause(paused=False)
     for trigger in triggers:
         assert await exports.ended(trigger.run_id) == "succeeded"
         objects = exports.objects(trigger.run_id)
@@ -156,13 +156,13 @@ async def test_R2_a_dead_exporter_s_run_is_taken_over_and_seen_once(exports: Exp
 async def test_R7_SIGTERM_hands_runs_back_as_no_attempt(exports: Exports, exporter: Service) -> None:
     leaver = exports.exporter("leaver", SLOTS="4", DRAIN="PT0S")
     await leaver.ready()
-    exporter.running.pause(paused=True)
+    exporter.process.pause(paused=True)
     try:
         triggers = [exports.trigger() for _ in range(4)]
         await exports.system.publish(*triggers)
         held = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'leaver' AND state = 'running'"
         await eventually(lambda: exports.system.fetch("exporter", held, [each.run_id for each in triggers]))
-        assert leaver.running.stop() == 0
+        assert leaver.process.stop() == 0
         left = await exports.system.fetch(
             "exporter",
             "SELECT state, attempt FROM run WHERE run_id = ANY ($1) AND state NOT IN ('succeeded')",
@@ -170,6 +170,6 @@ async def test_R7_SIGTERM_hands_runs_back_as_no_attempt(exports: Exports, export
         )
         assert {(row["state"], row["attempt"]) for row in left} <= {("queued", 0)}
     finally:
-        exporter.running.pause(paused=False)
+        exporter.process.pause(paused=False)
     for trigger in triggers:
         assert await exports.ended(trigger.run_id) == "succeeded"

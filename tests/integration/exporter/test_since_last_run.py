@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from shared import events
 from tests.integration.exporter.conftest import Exports
 from tests.integration.exporter.gates import PASSWORD, GatedHistory
@@ -26,9 +26,9 @@ Version = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
-async def source(warden: Warden, servers_folder: Path) -> AsyncIterator[Postgres]:
+async def source(reaper: Reaper, servers_folder: Path) -> AsyncIterator[Postgres]:
     """A PostgreSQL that takes prepared transactions."""
-    server = Postgres(servers_folder / "source-since", warden, durable=False)
+    server = Postgres(servers_folder / "source-since", reaper, durable=False)
     server.start()
     server.execute("ALTER SYSTEM SET max_prepared_transactions = 10")
     server.stop()
@@ -127,7 +127,7 @@ class Diary:
 async def exporter(exports: Exports, history: GatedHistory) -> AsyncIterator[Service]:
     service = exports.exporter("exporter", SOURCE=history.reader)
     yield service
-    service.running.stop()
+    service.process.stop()
 
 
 async def test_T4_late_commits_are_never_lost(exports: Exports, history: GatedHistory, exporter: Service) -> None:
@@ -235,4 +235,4 @@ async def test_T4_who_may_not_see_others_says_so_and_holds_back(
     assert through is not None
     assert began - timedelta(hours=1) <= through <= ended - timedelta(hours=1)
     assert "grant pg_read_all_stats" in exporter.log()
-    exporter.running.stop()
+    exporter.process.stop()

@@ -45,4 +45,4 @@ async def test_R4_two_exporters_share_a_run_and_give_the_records_of_one(
     assert min(helped) == 0 < max(helped), "one coordinates, the other helps"
     assert len([file for file in found.succeeded.files if file.kind == "interaction"]) > 4
     for each in (first, second):
-        assert each.running.stop() == 0
+        assert each.process.stop() == 0

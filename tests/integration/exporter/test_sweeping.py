@@ -21,7 +21,7 @@ async def test_R2_what_is_written_after_a_run_s_end_is_swept_again_and_again(exp
     exporter = exports.exporter("exporter")
     await exports.admit(trigger)
     assert await exports.ended(trigger.run_id) == "succeeded"
-    assert exporter.running.stop() == 0
+    assert exporter.process.stop() == 0
     shown = exports.objects(trigger.run_id)
     assert len(shown) == 3, "two files and the manifest"
 

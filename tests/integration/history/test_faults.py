@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from deploy.local.kafka import Kafka
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from history.estimating.estimator import Progress, estimate
 from shared import events
 from shared.clock import SystemClock
@@ -36,10 +36,10 @@ class Stage:
 
 @pytest.fixture
 async def stage(
-    warden: Warden, servers_folder: Path, postgres: Databases, tmp_path: Path, request: pytest.FixtureRequest
+    reaper: Reaper, servers_folder: Path, postgres: Databases, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Stage]:
-    kafka = Kafka(servers_folder / f"kafka-{request.node.name[:40]}", warden)
-    system = await System.prepare(tmp_path, kafka.start(), postgres, warden, services=("history",))
+    kafka = Kafka(servers_folder / f"kafka-{request.node.name[:40]}", reaper)
+    system = await System.prepare(tmp_path, kafka.start(), postgres, reaper, services=("history",))
     yield Stage(system, kafka, tmp_path)
     system.stop()
     kafka.stop()
@@ -91,23 +91,23 @@ async def test_H8_R2_no_event_is_lost_or_counted_twice_when_recorders_are_killed
     await first.ready()
     telling = asyncio.create_task(told(system, stories[0]))
     await eventually(lambda: any_run(system))
-    first.running.kill()
+    first.process.kill()
     second = stage.start("recorder")
     await telling
     await second.ready()
     await eventually(lambda: recorded(system, stories[0]))
 
     telling = asyncio.create_task(told(system, stories[1]))
-    second.running.pause(paused=True)
+    second.process.pause(paused=True)
     third = stage.start("recorder")
     await telling
     await eventually(lambda: recorded(system, stories[0] + stories[1]))
-    second.running.pause(paused=False)
+    second.process.pause(paused=False)
 
     telling = asyncio.create_task(told(system, stories[2]))
     fourth = stage.start("recorder")
     await fourth.ready()
-    assert third.running.stop() == 0
+    assert third.process.stop() == 0
     await telling
     await eventually(lambda: recorded(system, stories[0] + stories[1] + stories[2]))
 
@@ -157,16 +157,16 @@ async def test_H3_estimates_go_on_from_the_stored_state_after_a_kill_and_a_freez
         return bool(await system.fetch("history", query, story.run_id, len(story.progress)))
 
     await eventually(stored)
-    first.running.kill()
+    first.process.kill()
     second = stage.start("estimates")
     await second.ready()
     await next_estimate_agrees(system, story)
     await eventually(stored)
-    second.running.pause(paused=True)
+    second.process.pause(paused=True)
     third = stage.start("estimates")
     await third.ready()
     await next_estimate_agrees(system, story)
-    second.running.pause(paused=False)
+    second.process.pause(paused=False)
     await eventually(lambda: alive_and_well(second))
 
 
@@ -194,7 +194,7 @@ def seen(event: events.Event) -> Progress:
 
 async def alive_and_well(service: Service) -> bool:
     """Return whether a process that was frozen has come back, or has ended for its supervisor to start it again."""
-    if service.running.exit_code() is not None:
+    if service.process.exit_code() is not None:
         return True
     await service.ready()
     return True
@@ -208,7 +208,7 @@ async def test_H3_the_watchdog_ends_estimates_that_stand_still(stage: Stage) -> 
         async with connection.transaction():
             await connection.execute("LOCK TABLE estimate_state IN ACCESS EXCLUSIVE MODE")
             await stage.system.publish(*under_way(5).succeeded().everything)
-            code = await eventually(lambda: estimates.running.exit_code() or 0)
+            code = await eventually(lambda: estimates.process.exit_code() or 0)
     finally:
         await connection.close()
     assert code == 1

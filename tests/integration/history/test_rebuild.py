@@ -60,7 +60,7 @@ async def test_H7_the_log_is_rebuilt_from_the_events_row_by_row(history: History
     last = story_of(history).triggered()
     await history.system.publish(*last.everything)
     await shown(operator, last, "queued")
-    history.estimates.running.stop()  # it would go on estimating the run that is open, and the log with it
+    history.estimates.process.stop()  # it would go on estimating the run that is open, and the log with it
     barrier = story_of(history).triggered()
     await history.system.publish(*barrier.everything)
     await shown(operator, barrier, "queued")

@@ -56,7 +56,7 @@ async def over_s3(history: History, operator: httpx.AsyncClient, s3: S3) -> Asyn
     await api.ready()
     async with httpx.AsyncClient(base_url=api.url, headers=operator.headers, timeout=30) as client:
         yield OverS3(history, client, url, s3.options())
-    api.running.stop()
+    api.process.stop()
 
 
 async def test_P6_A3_a_file_in_a_bucket_is_downloaded_whole_in_ranges_and_by_a_link(over_s3: OverS3) -> None:

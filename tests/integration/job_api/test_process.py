@@ -92,8 +92,8 @@ async def test_it_stops_on_request_and_serves_again_with_what_it_held(system: Sy
     bearer = {"Authorization": f"Bearer {made['api_key']}"}
     second = system.start("job_api", "api")
     await second.ready()
-    second.running.stop()
-    assert second.running.exit_code() == 0
+    second.process.stop()
+    assert second.process.exit_code() == 0
     third = system.start("job_api", "api")
     await third.ready()
     async with httpx.AsyncClient(headers=bearer) as client:

@@ -77,11 +77,11 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
         parts = [story[: len(story) * number // (KILLS + 1)] for story in stories]
         order.shuffle(parts)
         await system.publish(*(event for part in parts for event in part))
-        service.running.kill()
+        service.process.kill()
         await system.publish(*(event for part in parts for event in part))
         service = system.start("job_api", "api")
         await service.ready()
-    service.running.stop()
+    service.process.stop()
     everything = [event for story in stories for event in story]
     await system.publish(*everything)
     service = system.start("job_api", "api")

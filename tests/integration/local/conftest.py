@@ -14,11 +14,11 @@ from tests.integration.local.programs import OWNER
 
 @dataclass
 class Owner:
-    """A program that owns one server: itself, the server's process and its warden's."""
+    """A program that owns one server: itself, the server's process and its reaper's."""
 
     process: subprocess.Popen[str]
     server: int
-    warden: int
+    reaper: int
 
 
 StartOwner = Callable[[str, Path], Owner]
@@ -30,13 +30,13 @@ def start_owner() -> Iterator[StartOwner]:
     started: list[subprocess.Popen[str]] = []
 
     def start(what: str, folder: Path) -> Owner:
-        words = [sys.executable, "-c", OWNER, what, str(folder)]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, start_new_session=True)
+        argv = [sys.executable, "-c", OWNER, what, str(folder)]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, start_new_session=True)
         started.append(process)
         assert process.stdout is not None
         # Before its answer it may say that it downloads Kafka.
-        server, warden = next(line for line in process.stdout if line[0].isdigit()).split()
-        return Owner(process, int(server), int(warden))
+        server, reaper = next(line for line in process.stdout if line[0].isdigit()).split()
+        return Owner(process, int(server), int(reaper))
 
     yield start
     for process in started:

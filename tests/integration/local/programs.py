@@ -43,27 +43,27 @@ import sys, time
 from pathlib import Path
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Command, Running, Warden, plain_environment
+from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
 from deploy.local.supervisor import Supervisor
 process = None
 what, folder = sys.argv[1], Path(sys.argv[2])
-warden = Warden()
+reaper = Reaper()
 if what == "kafka":
-    server = Kafka(folder, warden)
+    server = Kafka(folder, reaper)
     server.start()
 elif what == "postgres":
-    server = Postgres(folder, warden, durable=False)
+    server = Postgres(folder, reaper, durable=False)
     server.start()
 else:
-    words = [sys.executable, "-c", "import time; time.sleep(3600)"]
-    command = Command(name="part", words=words, environment=plain_environment(), log=folder / "x.log", folder=folder)
+    argv = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    command = Command(name="part", argv=argv, environment=plain_environment(), log=folder / "x.log", folder=folder)
     if what == "program":
-        (folder / "temporary").write_text(str(warden.temporary_folder("sluice-test-")))
-        process = Running(command, warden)
+        (folder / "temporary").write_text(str(reaper.temporary_folder("sluice-test-")))
+        process = ChildProcess(command, reaper)
     else:
-        process = Supervisor(warden, folder / "notes").start(command)
+        process = Supervisor(reaper, folder / "notes").start(command)
 process = process or server.process
-print(process.pid, warden._process.pid, flush=True)
+print(process.pid, reaper._process.pid, flush=True)
 time.sleep(3600)
 """
 
@@ -72,7 +72,7 @@ def server(name: str, port: int, folder: Path, *, rank: int = 2) -> Command:
     """Return a program that serves `/readyz` (ready once `<name>.ready` is in the folder) and `/crash`."""
     return Command(
         name=name,
-        words=[sys.executable, "-c", SERVER, str(port), str(folder), name],
+        argv=[sys.executable, "-c", SERVER, str(port), str(folder), name],
         environment=plain_environment(),
         log=folder / f"{name}.log",
         folder=folder,
@@ -85,7 +85,7 @@ def script(name: str, text: str, folder: Path, *, grace: float = 10) -> Command:
     """Return a program of a few lines."""
     return Command(
         name=name,
-        words=[sys.executable, "-c", text],
+        argv=[sys.executable, "-c", text],
         environment=plain_environment(),
         log=folder / f"{name}.log",
         folder=folder,

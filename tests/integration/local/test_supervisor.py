@@ -12,23 +12,23 @@ import pytest
 from deploy.local.errors import LocalError
 from deploy.local.ownership import stop_orphans
 from deploy.local.ports import free_port
-from deploy.local.processes import KAFKA_RANK, SERVICE_RANK, Running, Warden
+from deploy.local.processes import KAFKA_RANK, SERVICE_RANK, ChildProcess, Reaper
+from deploy.local.reaper import start_time
 from deploy.local.signals import termination_as_interrupt
 from deploy.local.supervisor import Supervisor, readiness
-from deploy.local.warden import born
 from tests.integration.local.conftest import StartOwner
 from tests.integration.local.programs import STUBBORN, script, server
 from tests.support.wait import eventually_now
 
 
 @pytest.fixture
-def supervisor(warden: Warden) -> Iterator[Supervisor]:
-    supervisor = Supervisor(warden)
+def supervisor(reaper: Reaper) -> Iterator[Supervisor]:
+    supervisor = Supervisor(reaper)
     yield supervisor
     supervisor.stop()
 
 
-def started(supervisor: Supervisor, name: str, folder: Path, *, rank: int = SERVICE_RANK) -> tuple[Running, int]:
+def started(supervisor: Supervisor, name: str, folder: Path, *, rank: int = SERVICE_RANK) -> tuple[ChildProcess, int]:
     port = free_port()
     (folder / f"{name}.ready").touch()
     part = supervisor.start(server(name, port, folder, rank=rank))
@@ -96,16 +96,16 @@ def test_a_part_left_by_a_killed_owner_is_stopped_by_the_next_stack(start_owner:
     owner = start_owner("supervised", tmp_path)
     with pytest.raises(LocalError, match=r"part runs over .* already, started by process"):
         stop_orphans(tmp_path / "notes")
-    os.kill(owner.warden, signal.SIGKILL)
+    os.kill(owner.reaper, signal.SIGKILL)
     owner.process.kill()
     owner.process.wait()
-    assert born(owner.server) is not None
+    assert start_time(owner.server) is not None
     stop_orphans(tmp_path / "notes")
-    assert born(owner.server) is None
+    assert start_time(owner.server) is None
 
 
-def test_a_part_that_does_not_stop_is_killed_after_its_grace(warden: Warden, tmp_path: Path) -> None:
-    part = Running(script("stubborn", STUBBORN, tmp_path, grace=0.3), warden)
+def test_a_part_that_does_not_stop_is_killed_after_its_grace(reaper: Reaper, tmp_path: Path) -> None:
+    part = ChildProcess(script("stubborn", STUBBORN, tmp_path, grace=0.3), reaper)
     eventually_now(lambda: "up" in part.command.log.read_text())
     assert part.stop() == -signal.SIGKILL
 
@@ -122,7 +122,7 @@ def test_a_step_that_takes_too_long_is_told(supervisor: Supervisor, tmp_path: Pa
         supervisor.run(script("sample", "import time; time.sleep(3600)", tmp_path), limit=0.2)
 
 
-def test_a_program_that_is_not_there_is_told(warden: Warden, tmp_path: Path) -> None:
+def test_a_program_that_is_not_there_is_told(reaper: Reaper, tmp_path: Path) -> None:
     absent = script("absent", "", tmp_path)
     with pytest.raises(LocalError, match="absent cannot be started"):
-        Running(type(absent)(**(vars(absent) | {"words": [str(tmp_path / "none")]})), warden)
+        ChildProcess(type(absent)(**(vars(absent) | {"words": [str(tmp_path / "none")]})), reaper)

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local.folders import CHECKOUT
 from deploy.local.processes import command_line
-from deploy.local.warden import born
+from deploy.local.reaper import start_time
 from tests.support.wait import eventually_now
 
 START_LIMIT = 180
@@ -24,9 +24,9 @@ class Up:
 
     def __init__(self, state: Path, number: int) -> None:
         self.output = state.parent / f"up-{number}.log"
-        words = [sys.executable, "-m", "deploy.local", "--state", str(state), "up", "--interactions", "300"]
+        argv = [sys.executable, "-m", "deploy.local", "--state", str(state), "up", "--interactions", "300"]
         with self.output.open("w") as out:
-            self.process = subprocess.Popen(words, stdout=out, stderr=out, cwd=CHECKOUT, start_new_session=True)
+            self.process = subprocess.Popen(argv, stdout=out, stderr=out, cwd=CHECKOUT, start_new_session=True)
 
     @property
     def said(self) -> str:
@@ -89,17 +89,17 @@ def test_up_from_the_first_start_to_the_last_stop(start: Callable[[], Up], serve
     assert f"Sluice runs already at {address} (process {first.process.pid})" in second.said
 
     first.process.kill()
-    eventually_now(lambda: not any(map(born, children)), timeout=60)
+    eventually_now(lambda: not any(map(start_time, children)), timeout=60)
 
     third = start()
     assert third.address() == address
     assert "Log in with the password that was printed at the first start." in third.said
     children = third.children()
-    exporter = next(pid for pid, words in children.items() if " -m exporter run" in words)
+    exporter = next(pid for pid, argv in children.items() if " -m exporter run" in argv)
     os.kill(exporter, signal.SIGKILL)
     assert third.ended() == 1
     assert re.search(r"exporter-[12] has ended \(killed by SIGKILL\)\nlast lines of ", third.said)
-    assert not any(map(born, children))
+    assert not any(map(start_time, children))
 
     fourth = start()
     fourth.address()
@@ -107,8 +107,8 @@ def test_up_from_the_first_start_to_the_last_stop(start: Callable[[], Up], serve
     fourth.process.send_signal(signal.SIGINT)
     assert fourth.ended() == 0
     assert "Stopped." in fourth.said
-    assert not any(map(born, children))
+    assert not any(map(start_time, children))
 
-    words = [sys.executable, "-m", "deploy.local", "--state", str(servers_folder / "up"), "clean"]
-    subprocess.run(words, check=True, cwd=CHECKOUT)
+    argv = [sys.executable, "-m", "deploy.local", "--state", str(servers_folder / "up"), "clean"]
+    subprocess.run(argv, check=True, cwd=CHECKOUT)
     assert not (servers_folder / "up").exists()

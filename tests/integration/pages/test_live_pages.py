@@ -153,7 +153,7 @@ async def test_H6_history_goes_and_comes_and_the_pages_say_so_and_catch_up(
     await page.goto("/runs?q=Interrupted")
     await at_share(page, 0.2)
     await marked(page)
-    history.running.stop()
+    history.process.stop()
     stale = page.locator(".stale")
     await expect(stale).to_contain_text("Live updates have stopped", timeout=30_000)
     other = await open_page(tenant)

@@ -114,14 +114,14 @@ async def test_the_command_loads_and_gives_the_reader_a_password(make_postgres: 
     server = make_postgres()
     dsn = server.start()
     (tmp_path / "password").write_text("it's \\secret\n")
-    words = ["load", "--dsn", dsn, "--interactions", "300", "--reader-password-file", str(tmp_path / "password")]
-    code, out, err = await _command(*words)
+    argv = ["load", "--dsn", dsn, "--interactions", "300", "--reader-password-file", str(tmp_path / "password")]
+    code, out, err = await _command(*argv)
     assert (code, err) == (0, "300 of 300 interactions (100 %), 0 s left\n")
     assert out.startswith("Loaded 300 interactions, 38 contacts, ")
-    code, out, err = await _command(*words)
+    code, out, err = await _command(*argv)
     assert (code, err) == (0, "")
     assert out.startswith("Already loaded: 300 interactions, 38 contacts, ")
-    code, out, err = await _command(*words, "--seed", "2")
+    code, out, err = await _command(*argv, "--seed", "2")
     assert (code, out) == (2, "")
     assert err.startswith("error: another sample is loaded")
     reader = await asyncpg.connect(server.dsn("sluice_reader", "it's \\secret", "postgres"))
@@ -131,9 +131,9 @@ async def test_the_command_loads_and_gives_the_reader_a_password(make_postgres: 
     await reader.close()
 
 
-async def _command(*words: str) -> tuple[int | None, str, str]:
+async def _command(*argv: str) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "deploy.sample", *words, cwd=ROOT, stdout=PIPE, stderr=PIPE
+        sys.executable, "-m", "deploy.sample", *argv, cwd=ROOT, stdout=PIPE, stderr=PIPE
     )
     out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from scheduler.changes import Intake
 from scheduler.service import STALL, Scheduler
 from scheduler.store import Ledger
@@ -241,9 +241,9 @@ async def test_the_ledger_forgets_what_is_older_than_the_setting_says(system: Sy
 
 
 async def test_S7_old_versions_of_jobs_are_forgotten_when_nothing_is_decided_by_them_any_more(
-    own_kafka: str, postgres: Databases, warden: Warden, tmp_path: Path
+    own_kafka: str, postgres: Databases, reaper: Reaper, tmp_path: Path
 ) -> None:
-    alone = await System.prepare(tmp_path, own_kafka, postgres, warden, services=("scheduler",))
+    alone = await System.prepare(tmp_path, own_kafka, postgres, reaper, services=("scheduler",))
     now = SystemClock().now()
     never = events.Schedule(kind="daily", start=now + 1000 * 24 * HOUR)
     open_slots = job(schedule=events.Schedule(kind="hourly", start=now - 60 * HOUR), saved_at=now - 60 * HOUR)

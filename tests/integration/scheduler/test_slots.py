@@ -149,5 +149,5 @@ async def test_metrics_tell_of_slots_and_lag(scheduler: Service) -> None:
 async def test_SIGTERM_ends_the_process_cleanly(system: System) -> None:
     service = system.start("scheduler", "run")
     await service.ready()
-    assert service.running.stop() == 0
+    assert service.process.stop() == 0
     assert "stopped" in service.log()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from deploy.local.processes import Warden
+from deploy.local.processes import Reaper
 from scheduler.auditor import _in_piece
 from scheduler.store_audit import AuditLog
 from shared import events
@@ -30,11 +30,11 @@ JOBS = 400
 
 @pytest.fixture
 async def storm(
-    make_kafka: MakeKafka, make_postgres: MakePostgres, warden: Warden, tmp_path: Path
+    make_kafka: MakeKafka, make_postgres: MakePostgres, reaper: Reaper, tmp_path: Path
 ) -> AsyncIterator[Storm]:
     kafka, postgres = make_kafka(), make_postgres()
     bootstrap, admin = kafka.start(), postgres.start()
-    system = await System.prepare(tmp_path, bootstrap, Databases(admin), warden, services=("scheduler",))
+    system = await System.prepare(tmp_path, bootstrap, Databases(admin), reaper, services=("scheduler",))
     # Tests' servers may forget what they acknowledged when they are killed; nothing can be exact on such a one.
     await system.fetch("scheduler", "ALTER ROLE scheduler SET synchronous_commit = on")
     made = Storm(system, kafka, postgres, random.Random(SEED))
@@ -79,7 +79,7 @@ async def audited_differences(storm: Storm) -> tuple[int, list[str]]:
 async def check(storm: Storm, request: pytest.FixtureRequest) -> None:
     await storm.settle()
     for each in storm.schedulers:
-        each.running.stop()
+        each.process.stop()
     ledger = await storm.ledger()
     verdict = judge(storm.stories.values(), ledger, await told(storm, len(ledger)), storm.latest)
     audited, differences = await audited_differences(storm)

@@ -117,8 +117,8 @@ async def test_J7_a_start_is_one_run_and_a_suspension_whoever_is_killed_at_that_
     async with together.nothing_told():
         for job in decided:
             await eventually(partial(together.slots, job))
-        together.parts["scheduler"].running.kill()
-        together.parts["job_api"].running.kill()
+        together.parts["scheduler"].process.kill()
+        together.parts["job_api"].process.kill()
         await eventually(lambda: SystemClock().now() > soon + timedelta(seconds=4))
     await together.start("scheduler", "job_api")
     for job, start in [*((job, soon) for job in decided), (late, soon + timedelta(seconds=4))]:

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.compose.make_secrets import make_secrets
 from deploy.local.jars import KAFKA_VERSION
-from deploy.local.parts import PARTS
+from deploy.local.services import SERVICE_PROCESSES
 from tests.unit.deploy.documents import DEPLOY, load
 from tests.unit.deploy.service_settings import load_settings
 
@@ -39,9 +39,9 @@ def test_every_process_accepts_its_settings(name: str, tmp_path: Path) -> None:
 
 def test_every_process_of_the_product_runs_and_is_prepared() -> None:
     run = {tuple(each["command"]) for name, each in OURS.items() if name not in STEPS}
-    assert run == {(part.package, part.command) for part in PARTS}
+    assert run == {(part.package, part.command) for part in SERVICE_PROCESSES}
     steps = {tuple(OURS[name]["command"]) for name in STEPS}
-    migrations = {(part.package, "migrate") for part in PARTS}
+    migrations = {(part.package, "migrate") for part in SERVICE_PROCESSES}
     assert steps == {("shared.provision",), ("shared.kafka_admin", "create-topics")} | migrations
     for name, each in OURS.items():
         args = BUILT[each["image"]]["args"]

@@ -12,8 +12,8 @@ EXPORTER = Path(__file__).parents[3] / "services/exporter"
 
 
 def test_the_wheel_brings_the_native_transcoder_where_there_is_a_compiler(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(words, cwd=EXPORTER, check=True, capture_output=True)
+    argv = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(argv, cwd=EXPORTER, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         libraries = [name for name in archive.namelist() if name.endswith(".so")]

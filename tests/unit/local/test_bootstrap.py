@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import bootstrap
-from deploy.local.bootstrap_words import explain, no_venv
+from deploy.local.bootstrap_failures import explain, no_venv
 
 
 @pytest.mark.parametrize(

@@ -201,8 +201,8 @@ def test_E7_no_input_makes_it_touch_memory_that_is_not_its_own(tmp_path: Path) -
     (tmp_path / "seed").write_bytes(seed.removeprefix(HEADER))
     watched = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1", "-std=c11"]
     for options in VARIANTS.values():
-        words = [program, *watched, *options, f"-I{SOURCE.parent}", "-o", str(tmp_path / "fuzz"), str(FUZZER)]
-        compiled = subprocess.run(words, capture_output=True, text=True, check=False)
+        argv = [program, *watched, *options, f"-I{SOURCE.parent}", "-o", str(tmp_path / "fuzz"), str(FUZZER)]
+        compiled = subprocess.run(argv, capture_output=True, text=True, check=False)
         if "asan" in compiled.stderr:
             pytest.skip("the compiler comes without its sanitizers")
         assert compiled.returncode == 0, compiled.stderr

@@ -25,7 +25,7 @@ class Addresses:
 
 
 @dataclass(frozen=True)
-class Part:
+class ServiceProcess:
     """One process: its name, its package and command, and variables beyond those of all."""
 
     name: str
@@ -33,14 +33,14 @@ class Part:
     command: str
 
 
-PARTS = (
-    Part("job-api", "job_api", "api"),
-    Part("scheduler", "scheduler", "run"),
-    Part("exporter-1", "exporter", "run"),
-    Part("exporter-2", "exporter", "run"),
-    Part("history-recorder", "history", "recorder"),
-    Part("history-estimates", "history", "estimates"),
-    Part("history-api", "history", "api"),
+SERVICE_PROCESSES = (
+    ServiceProcess("job-api", "job_api", "api"),
+    ServiceProcess("scheduler", "scheduler", "run"),
+    ServiceProcess("exporter-1", "exporter", "run"),
+    ServiceProcess("exporter-2", "exporter", "run"),
+    ServiceProcess("history-recorder", "history", "recorder"),
+    ServiceProcess("history-estimates", "history", "estimates"),
+    ServiceProcess("history-api", "history", "api"),
 )
 
 
@@ -61,12 +61,12 @@ def service_environment(package: str, addresses: Addresses, extra: dict[str, str
     return plain_environment(variables | {f"{prefix}{name}": value for name, value in (extra or {}).items()})
 
 
-def part_command(part: Part, addresses: Addresses, port: int) -> Command:
+def service_command(part: ServiceProcess, addresses: Addresses, port: int) -> Command:
     """Return how a process is started so that it serves on a port."""
     extra = {"HTTP_PORT": str(port)} | ({"NAME": part.name} if part.package == "exporter" else {})
     return Command(
         name=part.name,
-        words=[sys.executable, "-m", part.package, part.command],
+        argv=[sys.executable, "-m", part.package, part.command],
         environment=service_environment(part.package, addresses, extra),
         log=addresses.logs / f"{part.name}.log",
         folder=addresses.work,
@@ -74,11 +74,11 @@ def part_command(part: Part, addresses: Addresses, port: int) -> Command:
     )
 
 
-def step(name: str, words: list[str], environment: dict[str, str], logs: Path) -> Command:
+def step(name: str, argv: list[str], environment: dict[str, str], logs: Path) -> Command:
     """Return a Python command that sets something up and ends."""
     return Command(
         name=name,
-        words=[sys.executable, "-m", *words],
+        argv=[sys.executable, "-m", *argv],
         environment=environment,
         log=logs / f"{name}.log",
         folder=CHECKOUT,

@@ -9,10 +9,10 @@ class Words:
     """What went wrong, and what helps; both one line, the second may be empty."""
 
     problem: str
-    mend: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.problem}; {self.mend}" if self.mend else self.problem
+        return f"{self.problem}; {self.hint}" if self.hint else self.problem
 
 
 NO_SPACE = Words("the disk is full", "free 2 GB and run make again")

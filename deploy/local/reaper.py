@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 
-def born(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """Return when a process began, in the system's own unit; None when it has ended (a zombie has), "" when untold."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - starts quicker
@@ -48,11 +48,13 @@ def stop_all(charges: dict[int, dict[str, Any]]) -> None:
     """Stop the charges, the highest rank first."""
     for rank in sorted({charge["rank"] for charge in charges.values()}, reverse=True):
         mine = {pid: charge for pid, charge in charges.items() if charge["rank"] == rank}
-        running = {pid: charge for pid, charge in mine.items() if charge["born"] == born(pid)}
+        running = {pid: charge for pid, charge in mine.items() if charge["start_time"] == start_time(pid)}
         for pid, charge in running.items():
             end(pid, charge["signal"], group=False)
         limit = time.monotonic() + max((charge["grace"] for charge in running.values()), default=0)
-        while time.monotonic() < limit and any(charge["born"] == born(pid) for pid, charge in running.items()):
+        while time.monotonic() < limit and any(
+            charge["start_time"] == start_time(pid) for pid, charge in running.items()
+        ):
             time.sleep(0.05)
         for pid in running:
             end(pid, signal.SIGKILL, group=True)
@@ -70,7 +72,7 @@ def main() -> None:
         except ValueError:
             continue  # the owner was killed in the middle of a line
         if "add" in order:
-            charges[order["add"]] = order | {"born": born(order["add"])}
+            charges[order["add"]] = order | {"start_time": start_time(order["add"])}
         elif "forget" in order:
             charges.pop(order["forget"], None)
         elif "folder" in order:
