@@ -85,6 +85,7 @@ RUNS = Topic(
         events.RunAttemptFailed,
         events.RunHandedBack,
         events.RunSucceeded,
+        events.RunSucceededV1,
         events.RunFailed,
         events.RunCancelled,
         events.RunSkipped,

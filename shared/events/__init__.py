@@ -23,6 +23,7 @@ from shared.events.runs import (
     RunSkipped,
     RunStarted,
     RunSucceeded,
+    RunSucceededV1,
     state_after,
 )
 from shared.events.triggers import SlotSkipped, SlotTriggered
@@ -43,6 +44,7 @@ Event = (
     | RunAttemptFailed
     | RunHandedBack
     | RunSucceeded
+    | RunSucceededV1
     | RunFailed
     | RunCancelled
     | RunSkipped
@@ -66,7 +68,8 @@ REGISTRY: dict[tuple[str, int], type[Event]] = {
     ("run.part-finished", 1): PartFinished,
     ("run.attempt-failed", 1): RunAttemptFailed,
     ("run.handed-back", 1): RunHandedBack,
-    ("run.succeeded", 1): RunSucceeded,
+    ("run.succeeded", 1): RunSucceededV1,
+    ("run.succeeded", 2): RunSucceeded,
     ("run.failed", 1): RunFailed,
     ("run.cancelled", 1): RunCancelled,
     ("run.skipped", 1): RunSkipped,
@@ -101,6 +104,7 @@ __all__ = [
     "RunSkipped",
     "RunStarted",
     "RunSucceeded",
+    "RunSucceededV1",
     "Schedule",
     "SlotSkipped",
     "SlotTriggered",

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.events.values import ExportedFile, FileKind, JobSettings, RunState, SlotCause, Window
+from shared.events.values import ExportedFile, FileKind, JobSettings, RecordType, RunState, SlotCause, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +74,8 @@ class RunHandedBack(RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSucceeded(RunEvent):
-    """The manifest is written and the files are there to download."""
+class _Success(RunEvent):
+    """The fields that every version of `run.succeeded` has."""
 
     rows: int
     bytes_raw: int
@@ -83,6 +83,25 @@ class RunSucceeded(RunEvent):
     files: tuple[ExportedFile, ...]
     manifest: str
     data_complete_through: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSucceededV1(_Success):
+    """The run's manifest is written and its files can be downloaded.
+
+    Version 1: the run's title, type, slot and cause are in its `run.queued` event only. Still published for a run that
+    was queued before an exporter recorded the cause.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSucceeded(_Success):
+    """The run's manifest is written and its files can be downloaded; `slot` is the instant at which the run was due."""
+
+    title: str
+    type: RecordType
+    slot: datetime
+    cause: SlotCause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +161,7 @@ _STATE_AFTER: dict[type[RunEvent], RunState] = {
     RunAttemptFailed: "queued",
     RunHandedBack: "queued",
     RunSucceeded: "succeeded",
+    RunSucceededV1: "succeeded",
     RunFailed: "failed",
     RunCancelled: "cancelled",
     RunSkipped: "skipped",

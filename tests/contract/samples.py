@@ -39,6 +39,15 @@ FILE = ExportedFile(
 def samples() -> list[events.Event]:
     """Return one event of each kind."""
     life: Any = {"job_id": JOB, "tenant_id": TENANT, "run_id": RUN, "token": 1, "seq": 2, "at": AT}
+    success: Any = {
+        **life,
+        "rows": 200_000,
+        "bytes_raw": 270_000_000,
+        "bytes_packed": 75_000_000,
+        "files": (FILE,),
+        "manifest": f"runs/{RUN}/1/manifest.json",
+        "data_complete_through": SLOT,
+    }
     return [
         events.JobSaved(
             job_id=JOB,
@@ -118,15 +127,8 @@ def samples() -> list[events.Event]:
             **life, attempt=1, code="source-unavailable", message="The source is away.", retry_at=AT
         ),
         events.RunHandedBack(**life, exporter="exporter-1"),
-        events.RunSucceeded(
-            **life,
-            rows=200_000,
-            bytes_raw=270_000_000,
-            bytes_packed=75_000_000,
-            files=(FILE,),
-            manifest=f"runs/{RUN}/1/manifest.json",
-            data_complete_through=SLOT,
-        ),
+        events.RunSucceededV1(**success),
+        events.RunSucceeded(**success, title=SETTINGS.title, type=SETTINGS.type, slot=SLOT, cause="schedule"),
         events.RunFailed(**life, attempt=5, code="source-bad-mapping", message="A view lacks a column."),
         events.RunCancelled(**life, reason="requested", requested_by=USER),
         events.RunSkipped(**life, slot=SLOT, cause="schedule", reason="overlap", settings=SETTINGS),

@@ -100,6 +100,7 @@ def test_R1_each_event_of_a_run_leaves_it_in_one_state() -> None:
         events.RunAttemptFailed: "queued",
         events.RunHandedBack: "queued",
         events.RunSucceeded: "succeeded",
+        events.RunSucceededV1: "succeeded",
         events.RunFailed: "failed",
         events.RunCancelled: "cancelled",
         events.RunSkipped: "skipped",

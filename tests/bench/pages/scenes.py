@@ -76,7 +76,16 @@ def _ended(story: Story) -> Story:
     sizes = {name: sum(getattr(file, name) for file in files) for name in ("bytes_raw", "bytes_packed")}
     manifest = f"runs/{story.run_id}/1/manifest.json"
     return story._lived(
-        RunSucceeded, rows=ROWS, files=files, manifest=manifest, data_complete_through=story.at, **sizes
+        RunSucceeded,
+        rows=ROWS,
+        files=files,
+        manifest=manifest,
+        data_complete_through=story.at,
+        title=story.settings.title,
+        type=story.settings.type,
+        slot=story.at,
+        cause="schedule",
+        **sizes,
     )
 
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from exporter.store.runs import SETTINGS as SETTINGS_JSON
 from shared import events
 from tests.contract.samples import USER
 from tests.integration.exporter.conftest import INTERACTIONS, Exports
@@ -38,6 +39,8 @@ async def test_E3_E7_P5_a_trigger_becomes_files_that_openssl_opens(exports: Expo
     numbers = [(event.token, event.seq) for event in life if isinstance(event, events.RunEvent)]
     assert numbers == sorted(set(numbers))
     succeeded = life[-1]
+    facts = succeeded.title, succeeded.type, succeeded.slot, succeeded.cause
+    assert facts == (trigger.settings.title, trigger.settings.type, trigger.slot, trigger.cause)
     manifest = exports.manifest(trigger.run_id)
     assert manifest["snapshot_rows"] == {file.kind: file.rows for file in succeeded.files}
     interactions, attachments = (
@@ -62,6 +65,27 @@ async def count(dsn: str, view: str) -> int:
         return int(await connection.fetchval(f"SELECT count(*) FROM contact_history.{view} WHERE tenant_id = 101"))
     finally:
         await connection.close()
+
+
+async def test_a_run_admitted_before_causes_were_recorded_succeeds_in_version_1(
+    exports: Exports, exporter: Service
+) -> None:
+    trigger = exports.trigger()
+    await exports.system.fetch("exporter", "INSERT INTO job (job_id) VALUES ($1)", trigger.job_id)
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+        await exports.system.fetch(
+            "exporter",
+            "INSERT INTO run (run_id, job_id, tenant_id, slot, settings, state, queued_at, not_before) "
+            "VALUES ($1, $2, $3, $4, $5::text::jsonb, 'queued', now(), now())",
+            trigger.run_id,
+            trigger.job_id,
+            trigger.tenant_id,
+            trigger.slot,
+            SETTINGS_JSON.dump_json(trigger.settings).decode(),
+        )
+        success = await runs.find(lambda event: isinstance(event, events.RunSucceeded | events.RunSucceededV1))
+    assert isinstance(success, events.RunSucceededV1)
+    assert success.run_id == trigger.run_id
 
 
 async def test_H3_progress_is_told_and_ends_complete(exports: Exports, exporter: Service) -> None:

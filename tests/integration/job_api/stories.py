@@ -82,7 +82,17 @@ class Story:
 
     def succeeded(self, token: int = 1) -> RunSucceeded:
         return RunSucceeded(
-            **self._who(token), rows=1, bytes_raw=1, bytes_packed=1, files=(), manifest="m", data_complete_through=None
+            **self._who(token),
+            rows=1,
+            bytes_raw=1,
+            bytes_packed=1,
+            files=(),
+            manifest="m",
+            data_complete_through=None,
+            title=SETTINGS.title,
+            type=SETTINGS.type,
+            slot=self.slot,
+            cause="schedule",
         )
 
     def failed(self, token: int = 1) -> RunFailed:

@@ -130,6 +130,10 @@ class Story:
             files=made,
             manifest=f"runs/{self.run_id}/{self.token}/manifest.json",
             data_complete_through=BEGAN,
+            title=self.settings.title,
+            type=self.settings.type,
+            slot=BEGAN,
+            cause="schedule",
         )
 
     def failed(self, attempt: int = 1) -> "Story":

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -143,6 +143,16 @@ def test_R1_states_follow_the_events() -> None:
     assert (story.started(2), state())[1] == "running"
     assert (story.handed_back(), state())[1] == "queued"
     assert (story.started(2).part(1).succeeded(), state())[1] == "succeeded"
+
+
+def test_H7_version_1_of_a_success_gives_the_same_log() -> None:
+    story = Story().triggered().queued().started().part(1).succeeded(2)
+    success = story.runs[-1]
+    assert isinstance(success, events.RunSucceeded)
+    added = {"title", "type", "slot", "cause"}
+    kept = {each.name: getattr(success, each.name) for each in fields(success) if each.name not in added}
+    older = replace(story, runs=[*story.runs[:-1], events.RunSucceededV1(**kept)])
+    assert log_of(older.everything) == log_of(story.everything)
 
 
 def test_S7_a_skipped_slot_is_a_run_in_the_log_with_its_reason() -> None:

@@ -68,6 +68,7 @@ class Admissions:
             verdict,
             now,
             "job-deleted" if verdict == "cancelled" else None,
+            trigger.cause,
         )
         if new is None:
             return

@@ -7,6 +7,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from exporter.domain.runs import ManifestFacts, SliceStanding, files_of, manifest, missing_rows, rows_by_kind, window_of
 from exporter.errors import CancelAsked, GiveBack, RowsMissing
@@ -20,12 +21,12 @@ from exporter.runs.slices import export_slice
 from exporter.runs.sweep import folder_of_run
 from exporter.settings import Settings
 from exporter.source.watermark import complete_through
-from exporter.store.runs import Claim, RunStore
+from exporter.store.runs import Claim, Held, RunStore
 from exporter.store.slices import SliceStore
 from exporter.worker.process import WorkerProcess
 from exporter.worker.protocol import Counted, Opened, Order, Planned, Said
 from shared.clock import Clock
-from shared.events import ExportedFile, RunStarted, RunSucceeded, Window
+from shared.events import ExportedFile, RunStarted, RunSucceeded, RunSucceededV1, Window
 from shared.lifecycle import wait_for_first
 from shared.observe import PHASE_SECONDS, RUN_SECONDS, RUNS_ENDED
 
@@ -227,6 +228,25 @@ class RunWork:
         await self._objects.put(where, content.encode())
         return files, where
 
+    def _success(
+        self, prepared: Prepared, files: tuple[ExportedFile, ...], where: str, held: Held
+    ) -> RunSucceeded | RunSucceededV1:
+        claim = self._claim
+        facts: dict[str, Any] = {
+            **self._end.facts(held),
+            "rows": sum(file.rows for file in files),
+            "bytes_raw": sum(file.bytes_raw for file in files),
+            "bytes_packed": sum(file.bytes_packed for file in files),
+            "files": files,
+            "manifest": where,
+            "data_complete_through": prepared.data_complete_through,
+        }
+        if claim.cause is None:
+            return RunSucceededV1(**facts)
+        return RunSucceeded(
+            **facts, title=claim.settings.title, type=claim.settings.type, slot=claim.slot, cause=claim.cause
+        )
+
     async def _commit(self, prepared: Prepared, files: tuple[ExportedFile, ...], where: str) -> None:
         """Make the files visible, all at once."""
         claim = self._claim
@@ -235,15 +255,7 @@ class RunWork:
             async with self._store.held(claim) as (database, held):
                 if held.cancel_reason is not None:
                     raise CancelAsked
-                event = RunSucceeded(
-                    **self._end.facts(held),
-                    rows=sum(file.rows for file in files),
-                    bytes_raw=sum(file.bytes_raw for file in files),
-                    bytes_packed=sum(file.bytes_packed for file in files),
-                    files=files,
-                    manifest=where,
-                    data_complete_through=prepared.data_complete_through,
-                )
+                event = self._success(prepared, files, where, held)
                 await self._store.end(database, claim, "succeeded")
                 if prepared.data_complete_through is not None:
                     await self._store.set_complete_through(database, claim.job_id, prepared.data_complete_through)

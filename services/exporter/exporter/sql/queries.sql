@@ -11,8 +11,8 @@ WHERE job_id = $1
 FOR UPDATE;
 
 -- insert_run: admit a run; returns nothing when it is known already
-INSERT INTO run (run_id, job_id, tenant_id, slot, settings, state, queued_at, not_before, cancel_reason, ended_at)
-SELECT $1, $2, $3, $4, $5::text::jsonb, $6, $7, $7, $8, CASE WHEN $6 = 'queued' THEN NULL ELSE $7::timestamptz END
+INSERT INTO run (run_id, job_id, tenant_id, slot, settings, state, queued_at, not_before, cancel_reason, ended_at, cause)
+SELECT $1, $2, $3, $4, $5::text::jsonb, $6, $7, $7, $8, CASE WHEN $6 = 'queued' THEN NULL ELSE $7::timestamptz END, $9
 ON CONFLICT DO NOTHING
 RETURNING run_id;
 
@@ -99,7 +99,7 @@ SET state = 'running',
 FROM next
 WHERE run.run_id = next.run_id
 RETURNING
-    run.run_id, job_id, tenant_id, slot, settings::text AS settings, attempt, token, window_start, window_end, was,
+    run.run_id, job_id, tenant_id, slot, cause, settings::text AS settings, attempt, token, window_start, window_end, was,
     (SELECT complete_through FROM job WHERE job.job_id = run.job_id) AS complete_through;
 
 -- runs_wait: whether there is a run that an exporter with a free slot would take; $1 limits a tenant's running

@@ -28,7 +28,7 @@ CREATE INDEX certificate_tenant ON certificate (tenant_id) WHERE active;
 -- token rises at each claim and is checked by every write of a claim's holder; seq numbers a token's events.
 -- Its holder is the run's coordinator. certificates are the recipients' (PEM) that its parts are made for; snapshot is the
 -- name under which others can join the coordinator's, while the run is shared; sweep_at is when its objects are next
--- looked through for what nobody will ever see.
+-- looked through for what nobody will ever see. cause is why the slot was due, NULL for runs admitted before it was recorded.
 CREATE TABLE run (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL REFERENCES job,
@@ -51,6 +51,7 @@ CREATE TABLE run (
     certificates text[],
     snapshot text,
     sweep_at timestamptz,
+    cause text,
     CHECK ((state = 'running') = (lease_until IS NOT NULL)),
     CHECK ((state IN ('queued', 'running')) = (ended_at IS NULL))
 );

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from exporter.errors import LeaseLost
 from shared import outbox
 from shared.events import Event, JobSettings, Window
+from shared.events.values import SlotCause
 from shared.postgres import Connection, Pool, Record, connection, load_queries, transaction
 
 SQL = load_queries("exporter")
@@ -22,12 +23,17 @@ SETTINGS = TypeAdapter(JobSettings)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A run that is ours while its lease lasts; `window` is that of an earlier attempt, if there was one."""
+    """A run that is ours while its lease lasts.
+
+    `window` is that of an earlier attempt, if there was one; `cause` is None for a run admitted by a release that
+    did not record it.
+    """
 
     run_id: UUID
     job_id: UUID
     tenant_id: UUID
     slot: datetime
+    cause: SlotCause | None
     settings: JobSettings
     attempt: int
     token: int
@@ -177,6 +183,7 @@ def _claim(row: Record) -> Claim:
         job_id=row["job_id"],
         tenant_id=row["tenant_id"],
         slot=row["slot"],
+        cause=row["cause"],
         settings=SETTINGS.validate_json(row["settings"]),
         attempt=row["attempt"],
         token=row["token"],

@@ -116,7 +116,7 @@ class Estimates:
 
     async def _score(self, run: Tracked, event: events.RunEvent) -> None:
         following, ended = run.following, event.at.timestamp()
-        done = event if isinstance(event, events.RunSucceeded) else None
+        done = event if isinstance(event, events.RunSucceeded | events.RunSucceededV1) else None
         # What was said of the end of a run that has failed or was cancelled is kept, but neither right nor wrong.
         found = following.score(following.began_at or ended, ended) if done else None
         error, coverage = found or (None, None)

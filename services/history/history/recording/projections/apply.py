@@ -40,6 +40,7 @@ _KINDS: dict[type[events.RunEvent], str] = {
     events.RunAttemptFailed: "attempt-failed",
     events.RunHandedBack: "handed-back",
     events.RunSucceeded: "succeeded",
+    events.RunSucceededV1: "succeeded",
     events.RunFailed: "failed",
     events.RunCancelled: "cancelled",
     events.RunSkipped: "skipped",
@@ -120,7 +121,7 @@ def _lived(run: Run, event: events.RunEvent) -> Applied | None:
         return Applied(run=run, part=_part(event))
     if isinstance(event, events.RunQueued | events.RunSkipped):
         run = replace(run, slot=event.slot, cause=event.cause, settings=event.settings)
-    artifacts = _artifacts(run, event) if isinstance(event, events.RunSucceeded) else ()
+    artifacts = _artifacts(run, event) if isinstance(event, events.RunSucceeded | events.RunSucceededV1) else ()
     where = (event.token, event.seq)
     entry = _entry(run, where, _KINDS[type(event)], event.at, **_DETAILS.get(type(event), _nothing)(event))
     return Applied(run=run, entry=entry, artifacts=artifacts)
@@ -162,7 +163,7 @@ def _part(event: events.PartFinished) -> Part:
     )
 
 
-def _artifacts(run: Run, event: events.RunSucceeded) -> tuple[Artifact, ...]:
+def _artifacts(run: Run, event: events.RunSucceeded | events.RunSucceededV1) -> tuple[Artifact, ...]:
     return tuple(
         Artifact(
             artifact_id=uuid5(_ARTIFACTS, f"{run.run_id}/{file.name}"),
@@ -195,6 +196,7 @@ _DETAILS: dict[type[events.RunEvent], Callable[[events.RunEvent], dict[str, str 
     events.RunAttemptFailed: _told("attempt", "code", "message"),
     events.RunHandedBack: _told("exporter"),
     events.RunSucceeded: _told("rows", "bytes_raw", "bytes_packed"),
+    events.RunSucceededV1: _told("rows", "bytes_raw", "bytes_packed"),
     events.RunFailed: _told("attempt", "code", "message"),
     events.RunCancelled: _told("reason"),
     events.RunSkipped: _told("reason"),

@@ -35,7 +35,7 @@ def _told(life: Life, event: events.RunEvent) -> dict[str, Any]:
 
 def _end(event: events.RunEvent) -> dict[str, Any]:
     match event:
-        case events.RunSucceeded():
+        case events.RunSucceeded() | events.RunSucceededV1():
             same = ("rows", "bytes_raw", "bytes_packed", "manifest", "data_complete_through")
             return {"files": len(event.files), **{name: getattr(event, name) for name in same}}
         case events.RunFailed():
