@@ -1,8 +1,10 @@
-"""PostgreSQL: pools, named queries, migrations, and which driver errors are worth another try."""
+"""PostgreSQL: connections, migrations, notifications, and which of the driver's errors are transient.
+
+Named SQL statements are in `shared.queries`.
+"""
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
@@ -145,25 +147,6 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
     with wrap_transient_errors():
         async with pool.acquire() as acquired:
             yield acquired
-
-
-def load_queries(package: str) -> Mapping[str, str]:
-    """Read the named blocks of a package's `sql/queries.sql`. Raises ValueError for a name used twice.
-
-    A block begins with `-- name: what it is for` and ends at the next.
-    """
-    return parse_queries(files(package).joinpath("sql", "queries.sql").read_text(encoding="utf-8"))
-
-
-def parse_queries(text: str) -> dict[str, str]:
-    """Split SQL text into its named blocks."""
-    found: dict[str, str] = {}
-    pieces = re.split(r"^-- ([a-z][a-z0-9_]*): .+$", text, flags=re.MULTILINE)
-    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        if name in found:
-            raise ValueError(f"query {name} is defined twice")
-        found[name] = body.strip()
-    return found
 
 
 async def migrate(dsn: str, package: str) -> None:

@@ -13,7 +13,8 @@ from scheduler.domain import Decision, Run, Version
 from shared.errors import TransientError
 from shared.events import Schedule
 from shared.events.values import ScheduleKind
-from shared.postgres import Connection, Pool, Record, connection, load_queries, transaction
+from shared.postgres import Connection, Pool, Record, connection, transaction
+from shared.queries import load_queries
 
 SQL = load_queries("scheduler")
 _SLOT_COLUMNS = ["job_id", "at", "run_id", "version", "fate", "reason", "decided_at"]

@@ -14,7 +14,8 @@ from exporter.errors import LeaseLost
 from shared import outbox
 from shared.events import Event, JobSettings, Window
 from shared.events.values import SlotCause
-from shared.postgres import Connection, Pool, Record, connection, load_queries, transaction
+from shared.postgres import Connection, Pool, Record, connection, transaction
+from shared.queries import load_queries
 
 SQL = load_queries("exporter")
 SOURCE = "exporter"

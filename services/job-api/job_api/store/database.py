@@ -6,7 +6,8 @@ from dataclasses import fields
 from typing import Any, Literal
 from uuid import UUID
 
-from shared.postgres import Connection, Pool, Record, connection, load_queries
+from shared.postgres import Connection, Pool, Record, connection
+from shared.queries import load_queries
 
 SQL = load_queries("job_api")
 SOURCE = "job-api"
