@@ -34,7 +34,7 @@ JOBS = Topic(
     key="job_id",
     retention=None,
     events=(events.JobSaved, events.JobDeleted),
-    description="the whole job after each change; a tombstone at delete",
+    description="the whole job after each change; a tombstone after a deletion",
     producers=("job-api",),
     consumers=("scheduler", "exporter", "history"),
 )
@@ -52,7 +52,7 @@ IDENTITIES = Topic(
     key="identity_id",
     retention=None,
     events=(events.IdentitySaved,),
-    description="hash, tenant, roles of a key or session; revoked or not",
+    description="hash, tenant and roles of an API key or session; whether it is revoked",
     producers=("job-api",),
     consumers=("history",),
 )
@@ -61,7 +61,7 @@ TRIGGERS = Topic(
     key="job_id",
     retention=timedelta(days=30),
     events=(events.SlotTriggered, events.SlotSkipped),
-    description="run this job for this slot, with frozen settings; or: slot skipped, and why",
+    description="run this job for this slot, with frozen settings; or: slot skipped, with the reason",
     producers=("scheduler",),
     consumers=("exporter", "history", "job-api"),
 )
@@ -92,7 +92,7 @@ RUNS = Topic(
         events.FilesExpired,
         events.RunRemoved,
     ),
-    description="the life of a run, the end of its files, and of its place in the log",
+    description="the life of a run, the expiry of its files, its removal from the run log",
     producers=("exporter", "history"),
     consumers=("history", "job-api"),
 )
@@ -101,7 +101,7 @@ PROGRESS = Topic(
     key="job_id",
     retention=timedelta(days=2),
     events=(events.RunProgressed,),
-    description="rows, bytes, phase and slices of a running run",
+    description="rows, bytes, phase and slices of a run in progress",
     producers=("exporter",),
     consumers=("history",),
 )
@@ -110,7 +110,7 @@ ESTIMATES = Topic(
     key="job_id",
     retention=None,
     events=(events.RunEstimated,),
-    description="progress and end of the latest run, with band",
+    description="progress and estimated end of the latest run, with band",
     producers=("history",),
     consumers=("history", "job-api"),
 )
