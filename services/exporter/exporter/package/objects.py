@@ -211,5 +211,5 @@ def _clear_errors(key: str, *, writing: bool = False) -> Iterator[None]:
         if fault.kind == "missing" and not writing:
             raise ObjectNotFound(f"The store has no object {key}.") from None
         if fault.kind == "refused":
-            raise StoreRefused(f"The store refuses {key}: {fault.words}.") from error
-        raise StoreUnavailable(f"The store failed at {key}: {fault.words}.") from error
+            raise StoreRefused(f"The store refuses {key}: {fault.message}.") from error
+        raise StoreUnavailable(f"The store failed at {key}: {fault.message}.") from error

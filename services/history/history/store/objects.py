@@ -63,4 +63,4 @@ def _clear_errors() -> Iterator[None]:
         fault = to_store_fault(error)
         if fault.kind == "missing":
             raise ObjectMissing("the store does not have this object") from None
-        raise StoreUnavailable(f"the store failed: {fault.words}") from error
+        raise StoreUnavailable(f"the store failed: {fault.message}") from error
