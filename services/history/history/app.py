@@ -97,7 +97,7 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         estimates = Estimates(EstimateStore(pool), producer)
         intake = Intake(estimates, producer, group=GROUP, stopping=health.stopping)
         app = new_faust_app(settings.kafka)
-        attach_agents(app, take=intake.take, assigned=estimates.keep_only)
+        attach_agents(app, take=intake.take, assigned=estimates.retain_partitions)
         faust = FaustLoop(app, stalled_after=settings.stalled_after)
         health.add("postgres", lambda: check_connection(pool))
         health.add("events", faust.unready)

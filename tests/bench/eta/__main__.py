@@ -1,4 +1,4 @@
-"""`make bench-eta`: our estimates beside tqdm's and rich's; the last line is JSON."""
+"""`make bench-eta`: our estimates compared with those of tqdm and rich; the last line is JSON."""
 
 import argparse
 import asyncio
@@ -16,11 +16,11 @@ from tests.bench.eta.traces import KINDS, Trace, traces
 AT_MOST = {"auc_all": 0.75, "auc_history": 0.55, "auc_none": 1.0, "jump": 0.4, "ms_per_estimate": 1.0}
 # 10,000 running exports every 5 s.
 AT_LEAST = {"estimates_per_s": 2000}
-Chosen = Callable[[Trace], bool]
+Selector = Callable[[Trace], bool]
 
 
 def main() -> None:
-    """Measure, print a table, and exit 1 when a figure is not reached."""
+    """Measure, print a table, and exit 1 when a figure misses its target."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.eta", description=__doc__)
     parser.add_argument("--traces", type=int, default=520)
     parser.add_argument("--seed", type=int, default=11)
@@ -30,9 +30,9 @@ def main() -> None:
     tqdm = [follow(run, Tqdm(run.started_at)) for run in runs]
     rich = [follow(run, Rich(run.started_at)) for run in runs]
 
-    def ratio(peer: Sequence[Result], what: str, chosen: Chosen = lambda _: True) -> float:
+    def ratio(peer: Sequence[Result], figure: str, selector: Selector = lambda _: True) -> float:
         mine, theirs = (
-            sum(getattr(each, what) for run, each in zip(runs, results, strict=True) if chosen(run))
+            sum(getattr(each, figure) for run, each in zip(runs, results, strict=True) if selector(run))
             for results in (ours, peer)
         )
         return float(round(mine / theirs, 3))
@@ -42,45 +42,43 @@ def main() -> None:
             ratio(tqdm, "area", lambda run, kind=kind, had=had: run.kind == kind and bool(run.earlier) == had)  # type: ignore[misc]
             for had in (True, False)
         ]
-        sys.stdout.write(
-            f"{kind:12}  area beside tqdm: {of_kind[0]:6.3f} with earlier runs, {of_kind[1]:6.3f} without\n"
-        )
-    sys.stdout.write(f"area beside rich: {ratio(rich, 'area')}, jumps beside rich: {ratio(rich, 'jumps')}\n")
-    held = [each.held for each in ours if each.held is not None]
+        sys.stdout.write(f"{kind:12}  area vs tqdm: {of_kind[0]:6.3f} with earlier runs, {of_kind[1]:6.3f} without\n")
+    sys.stdout.write(f"area vs rich: {ratio(rich, 'area')}, jumps vs rich: {ratio(rich, 'jumps')}\n")
+    coverages = [each.coverage for each in ours if each.coverage is not None]
     figures = {
         "auc_all": ratio(tqdm, "area"),
         "auc_history": ratio(tqdm, "area", lambda run: bool(run.earlier)),
         "auc_none": ratio(tqdm, "area", lambda run: not run.earlier),
         "jump": ratio(tqdm, "jumps"),
-        "coverage": round(sum(held) / len(held), 3),
-        "ms_per_estimate": milliseconds(runs),
+        "coverage": round(sum(coverages) / len(coverages), 3),
+        "ms_per_estimate": milliseconds_per_estimate(runs),
         "estimates_per_s": round(asyncio.run(estimates_per_second(runs))),
-        "state_kb": max(round(len(json.dumps(_driven(run).dump())) / 1024, 1) for run in runs),
+        "state_kb": max(round(len(json.dumps(_run_estimator(run).dump())) / 1024, 1) for run in runs),
     }
     sys.stdout.write(json.dumps(figures) + "\n")
     missed = [name for name, most in AT_MOST.items() if figures[name] > most]
     missed += [name for name, least in AT_LEAST.items() if figures[name] < least]
     if missed or not 0.75 <= figures["coverage"] <= 0.85 or figures["state_kb"] > 16:
-        sys.exit(f"not reached: {missed or 'coverage or size of the state'}")
+        sys.exit(f"target missed: {missed or 'coverage or size of the state'}")
 
 
-def milliseconds(runs: Sequence[Trace]) -> float:
-    """Return the processor's time for one event and one estimate, over the longest run."""
+def milliseconds_per_estimate(runs: Sequence[Trace]) -> float:
+    """Return the processor time for one sample and one estimate, averaged over the longest run."""
     longest = max(runs, key=lambda run: len(run.events))
     estimator, began, count = Estimator(), time.process_time(), 0
     estimator.reset(longest.earlier)
     for event in longest.events:
-        estimator.push(event)
-        estimator.eta(event.ts)
+        estimator.observe(event)
+        estimator.estimate(event.ts)
         count += 1
     return round((time.process_time() - began) / count * 1000, 4)
 
 
-def _driven(run: Trace) -> Estimator:
+def _run_estimator(run: Trace) -> Estimator:
     estimator = Estimator()
     estimator.reset(run.earlier)
     for event in run.events:
-        estimator.push(event)
+        estimator.observe(event)
     return estimator
 
 

@@ -1,4 +1,4 @@
-"""How many running exports one core estimates: an event read, an estimate made and told, a memory stored for each."""
+"""How many running exports one core estimates: for each, one event decoded, one estimate emitted, one state stored."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from history.estimating.estimates import Estimates
 from history.estimating.estimator import EarlierRun
-from history.store.estimates import EstimateStore, Known, Memory
+from history.store.estimates import EstimateStore, EstimationContext, EstimatorState
 from shared import codec, events
 from shared.kafka import Producer
 from tests.bench.eta.traces import Event, Trace
@@ -20,38 +20,41 @@ _TENANT = uuid4()
 
 
 class _Store:
-    """Knows the earlier runs; what is to be stored is written as text, and goes no further."""
+    """Returns earlier runs; states to store are serialized and then dropped."""
 
     def __init__(self, earlier: dict[UUID, list[EarlierRun]]) -> None:
         self._earlier = earlier
 
-    async def known(self, runs: Sequence[tuple[UUID, UUID]]) -> dict[UUID, Known]:
-        """Return that each run has just begun."""
-        return {run: Known(state=None, memory=None, earlier=self._earlier[run], waits=[]) for run, _ in runs}
+    async def load_contexts(self, runs: Sequence[tuple[UUID, UUID]]) -> dict[UUID, EstimationContext]:
+        """Return for each run that it has just begun."""
+        return {run_id: self._context(run_id) for run_id, _ in runs}
 
-    async def save(self, memories: Sequence[Memory], _: datetime) -> None:
-        """Write memories as text."""
-        for memory in memories:
-            json.dumps(memory.state)
+    def _context(self, run_id: UUID) -> EstimationContext:
+        return EstimationContext(run_state=None, estimator_state=None, earlier_runs=self._earlier[run_id], waits=[])
 
-    async def ended(self, _: Collection[UUID]) -> set[UUID]:
-        """Return that no run has ended."""
+    async def save_states(self, states: Sequence[EstimatorState], _: datetime) -> None:
+        """Serialize states."""
+        for state in states:
+            json.dumps(state.state)
+
+    async def find_ended(self, _: Collection[UUID]) -> set[UUID]:
+        """Return no run: none has ended."""
         return set()
 
 
 class _Kafka:
-    """Takes records and counts them."""
+    """Counts the records sent to it."""
 
     def __init__(self) -> None:
         self.sent = 0
 
     async def send(self, records: Iterable[codec.Record]) -> None:
-        """Take records."""
+        """Count records."""
         self.sent += len(list(records))
 
 
 async def estimates_per_second(traces: Sequence[Trace], runs: int = 2000) -> float:
-    """Return how many runs one core re-estimates in a second of its time, Kafka's and PostgreSQL's own work aside."""
+    """Return the estimates per second of processor time, without the work of Kafka and PostgreSQL themselves."""
     long = [trace for trace in traces if len(trace.events) >= 4 * _ROUNDS]
     followed = [_Followed(long[number % len(long)]) for number in range(runs)]
     store, kafka = _Store({each.run_id: each.earlier for each in followed}), _Kafka()
@@ -59,13 +62,13 @@ async def estimates_per_second(traces: Sequence[Trace], runs: int = 2000) -> flo
     for each in followed:
         for record in each.records[:-_ROUNDS]:
             await estimates.take(codec.decode(record).event, 0)
-    await estimates.send()
+    await estimates.emit()
     before, began = kafka.sent, time.process_time()
     for place in range(-_ROUNDS, 0):
         for each in followed:
             await estimates.take(codec.decode(each.records[place]).event, 0)
-        await estimates.send()
-        await estimates.store()
+        await estimates.emit()
+        await estimates.save()
     return (kafka.sent - before) / (time.process_time() - began)
 
 
@@ -74,26 +77,26 @@ class _Followed:
 
     def __init__(self, trace: Trace) -> None:
         self.run_id, self._job_id = uuid4(), uuid4()
-        self.earlier = [EarlierRun.of(each) for each in trace.earlier]
+        self.earlier = [EarlierRun.from_object(each) for each in trace.earlier]
         began = datetime.now(UTC) - timedelta(seconds=trace.duration / 2)
         shift = began.timestamp() - trace.started_at
-        told = list(islice(trace.events, 1, len(trace.events) // 2 + 1))
-        self.records = [self._record(seq, each, shift) for seq, each in enumerate(told)]
+        samples = list(islice(trace.events, 1, len(trace.events) // 2 + 1))
+        self.records = [self._record(seq, each, shift) for seq, each in enumerate(samples)]
 
-    def _record(self, seq: int, told: Event, shift: float) -> codec.Received:
+    def _record(self, seq: int, sample: Event, shift: float) -> codec.Received:
         event = events.RunProgressed(
             job_id=self._job_id,
             tenant_id=_TENANT,
             run_id=self.run_id,
             token=1,
             seq=seq,
-            at=datetime.fromtimestamp(told.ts + shift, UTC),
+            at=datetime.fromtimestamp(sample.ts + shift, UTC),
             phase="export",
-            units_done=told.units_done,
-            units_total=told.units_total,
+            units_done=sample.units_done,
+            units_total=sample.units_total,
             total_exact=True,
-            bytes_done=told.bytes,
-            slices=tuple(told.slices) if told.slices else None,
+            bytes_done=sample.bytes,
+            slices=tuple(sample.slices) if sample.slices else None,
         )
         record = codec.encode(event, source="bench", at=event.at)
         return codec.Received(record.topic, 0, seq, record.key, record.value, record.headers)

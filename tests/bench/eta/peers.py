@@ -1,4 +1,4 @@
-"""The estimators that people know, on a clock of ours: tqdm and rich, as they come."""
+"""The estimators that people know, unchanged but on a simulated clock: tqdm and rich."""
 
 import io
 from importlib import import_module
@@ -7,15 +7,15 @@ from typing import Any, Protocol
 from tests.bench.eta.traces import Event
 
 
-class Foreteller(Protocol):
-    """Says how many seconds are left, or None."""
+class Forecaster(Protocol):
+    """Estimates the seconds remaining."""
 
     def push(self, event: Event) -> None:
-        """Take an event."""
+        """Process a progress event."""
         ...
 
-    def left(self, now: float) -> float | None:
-        """Return seconds left."""
+    def seconds_remaining(self, now: float) -> float | None:
+        """Return the estimate at `now`, or None without one."""
         ...
 
 
@@ -30,13 +30,13 @@ class Tqdm:
         self._bar = bar
 
     def push(self, event: Event) -> None:
-        """Take an event."""
+        """Process a progress event."""
         self._now = event.ts
         self._bar.total = event.units_total
         self._bar.update(event.units_done - self._bar.n)
 
-    def left(self, now: float) -> float | None:
-        """Return what tqdm shows: rate by its moving average, by the whole run until there is one."""
+    def seconds_remaining(self, now: float) -> float | None:
+        """Return what tqdm displays: by its moving average, or by the whole run until there is one."""
         self._now = now
         shown = self._bar.format_dict
         rate = shown["rate"] or (shown["n"] / shown["elapsed"] if shown["elapsed"] else 0)
@@ -54,11 +54,11 @@ class Rich:
         self._task = self._progress.add_task("", total=None)
 
     def push(self, event: Event) -> None:
-        """Take an event."""
+        """Process a progress event."""
         self._now = event.ts
         self._progress.update(self._task, total=event.units_total, completed=event.units_done)
 
-    def left(self, now: float) -> float | None:
-        """Return what rich shows."""
+    def seconds_remaining(self, now: float) -> float | None:
+        """Return what rich displays."""
         self._now = now
         return self._progress.tasks[0].time_remaining

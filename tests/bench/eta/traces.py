@@ -1,4 +1,4 @@
-"""Runs as they may go, from a seed: jobs of many characters, each with earlier runs and one that is to be foretold."""
+"""Generated runs, from a seed: jobs of many characters, each with earlier runs and one whose end is to be estimated."""
 
 import math
 import random
@@ -25,7 +25,7 @@ STEPS = 400
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A progress event, with the names that the estimator reads."""
+    """A progress event with the fields of a `ProgressSample`."""
 
     run_id: str
     ts: float
@@ -38,7 +38,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier run, with the names that the estimator reads."""
+    """An earlier run with the fields of an `EarlierRun`."""
 
     run_id: str
     started_at: float
@@ -51,7 +51,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A run to be foretold, with its job's earlier runs."""
+    """A run whose end is to be estimated, with its job's earlier runs; times in seconds."""
 
     kind: str
     earlier: list[Earlier]
@@ -79,7 +79,7 @@ class Character:
 
 
 def traces(count: int, seed: int) -> list[Trace]:
-    """Return as many traces, kinds in turn, with 0 to 20 earlier runs (a third of them with none)."""
+    """Return `count` traces, kinds in turn, with 0 to 20 earlier runs (a third of the traces without any)."""
     chance = random.Random(seed)
     return [_trace(KINDS[number % len(KINDS)], chance) for number in range(count)]
 
@@ -119,7 +119,7 @@ def _character(kind: str, chance: random.Random) -> Character:
 
 
 def _bend(kinds: frozenset[str], chance: random.Random) -> float:
-    """Return how the rate goes with the share done: above 0 it rises, below it falls."""
+    """Return the exponent of the rate in the fraction done: above 0 the rate rises, below 0 it falls."""
     if "slow start" in kinds:
         return chance.uniform(0.5, 2.0)
     if "slow end" in kinds or "decaying" in kinds:
@@ -132,21 +132,21 @@ def _run(job: Character, chance: random.Random, start: float) -> tuple[list[Even
     size = math.exp(chance.gauss(0, job.spread))
     units = max(10, int(job.units * size))
     worked = max(1.0, job.duration * size * math.exp(chance.gauss(0, 0.08 + job.spread / 3)))
-    shares, times = _pace(job, chance, worked)
+    fractions, times = _pace(job, chance, worked)
     if job.slices:
         return _sliced(job, chance, start, (units, worked))
     tail = worked * job.tail * math.exp(chance.gauss(0, 0.15))
     duration = times[-1] + tail
     every = max(0.25 if duration < 20 else 1.0, duration / STEPS)
     wrong_until = chance.uniform(0.1, 0.6) * times[-1]
-    said = max(1, int(units * (1 + job.wrong * chance.uniform(0.7, 1.3))))
+    reported = max(1, int(units * (1 + job.wrong * chance.uniform(0.7, 1.3))))
     events, at = [], every * chance.uniform(0.1, 1.0)
-    share_at = _interpolation(times, shares)
+    fraction_at = _interpolation(times, fractions)
     while at < duration:
-        done = int(units * share_at(min(at, times[-1])))
+        done = int(units * fraction_at(min(at, times[-1])))
         if job.batch:
             done = done * job.batch // units * units // job.batch
-        total = said if job.wrong and at < wrong_until else units
+        total = reported if job.wrong and at < wrong_until else units
         phase = "export" if at <= times[-1] else "store"
         events.append(Event("run", start + at, min(done, total), total, done * 1300, None, phase))
         at += every * (1.0 if chance.random() < 0.9 else chance.uniform(1.0, 3.0))
@@ -154,37 +154,37 @@ def _run(job: Character, chance: random.Random, start: float) -> tuple[list[Even
 
 
 def _pace(job: Character, chance: random.Random, worked: float) -> tuple[list[float], list[float]]:
-    """Return shares done and the instants at which they were: the rate's shape, noise, steps, stalls and pauses."""
+    """Return fractions done and when they were reached, from the rate's shape, noise, steps, stalls and pauses."""
     drift, rates = 0.0, []
     for step in range(STEPS):
-        share = step / STEPS
+        fraction = step / STEPS
         drift = 0.9 * drift + chance.gauss(0, job.noise * 0.436)
-        rate = math.exp(drift) * (0.15 + share) ** job.bend if job.bend > 0 else math.exp(drift)
+        rate = math.exp(drift) * (0.15 + fraction) ** job.bend if job.bend > 0 else math.exp(drift)
         if job.bend < 0:
-            rate *= (1.15 - share) ** -job.bend
+            rate *= (1.15 - fraction) ** -job.bend
         for place, factor in job.steps:
-            rate *= factor if share >= place else 1.0
+            rate *= factor if fraction >= place else 1.0
         rates.append(rate)
     spent = [1.0 / rate for rate in rates]
     scale = worked / sum(spent)
     pause_at = chance.randrange(40, 360) if "pause" in job.kinds else -1
-    times, shares = [0.0], [0.0]
+    times, fractions = [0.0], [0.0]
     for step, each in enumerate(spent):
-        still = worked * chance.uniform(0.1, 0.6) if step == pause_at else 0.0
+        pause = worked * chance.uniform(0.1, 0.6) if step == pause_at else 0.0
         if job.stalls and chance.random() < job.stalls / 2:
-            still += worked * chance.expovariate(1 / 0.02)
-        if still:
-            times.append(times[-1] + still)
-            shares.append(shares[-1])
+            pause += worked * chance.expovariate(1 / 0.02)
+        if pause:
+            times.append(times[-1] + pause)
+            fractions.append(fractions[-1])
         times.append(times[-1] + each * scale)
-        shares.append((step + 1) / STEPS)
-    return shares, times
+        fractions.append((step + 1) / STEPS)
+    return fractions, times
 
 
 def _sliced(
     job: Character, chance: random.Random, start: float, run: tuple[int, float]
 ) -> tuple[list[Event], float, int]:
-    """Return a run that is shared: slices of like sizes side by side, one of them slow."""
+    """Return a shared run: slices of similar sizes in parallel, one of them slow."""
     units, worked = run
     totals = [int(units / job.slices * chance.uniform(0.8, 1.2)) + 1 for _ in range(job.slices)]
     ends = [worked * chance.uniform(0.5, 0.8) for _ in totals]
@@ -224,5 +224,5 @@ def _interpolation(xs: list[float], ys: list[float]) -> Callable[[float], float]
 
 
 def without_earlier(trace: Trace) -> Trace:
-    """Return the same run as if it were its job's first."""
+    """Return the same run as its job's first one."""
     return replace(trace, earlier=[])

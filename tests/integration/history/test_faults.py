@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.processes import Reaper
-from history.estimating.estimator import Progress, estimate
+from history.estimating.estimator import ProgressSample, estimate
 from shared import events
 from shared.clock import SystemClock
 from tests.support.listener import Listener
@@ -186,10 +186,10 @@ async def next_estimate_agrees(system: System, story: Story) -> None:
     assert abs(told.eta_seconds - replayed) < 0.05 * 600
 
 
-def seen(event: events.Event) -> Progress:
+def seen(event: events.Event) -> ProgressSample:
     assert isinstance(event, events.RunProgressed)
     done, total = float(event.units_done), float(event.units_total or 0)
-    return Progress(run_id="r", ts=event.at.timestamp(), units_done=done, units_total=total, bytes=0)
+    return ProgressSample(run_id="r", ts=event.at.timestamp(), units_done=done, units_total=total, bytes=0)
 
 
 async def alive_and_well(service: Service) -> bool:

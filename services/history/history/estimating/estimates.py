@@ -1,15 +1,15 @@
-"""Estimates: follows running runs and says when they will be done (H3, H4), at most once a second a run."""
+"""Estimates of running runs (H3, H4), emitted at most once a second per run."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from history.estimating.estimator import Progress
-from history.estimating.tracking import About, Tracked, Tracking
+from history.estimating.estimator import ProgressSample
+from history.estimating.tracking import ActiveRun, RunTracker, TrackedEvent
 from history.recording.projections import TERMINAL
 from history.store import SOURCE
-from history.store.estimates import EstimateStore, Score
+from history.store.estimates import EstimateScore, EstimateStore
 from shared import codec, events
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
@@ -19,161 +19,167 @@ from shared.observe import ESTIMATES_SENT, ETA_BAND_COVERAGE, ETA_ERROR_RATIO, g
 
 log = get_logger(__name__)
 
-_EVERY, _ANYWAY_EVERY = 1.0, 5.0
-_STORE_EVERY, _DROP_EVERY = 3.0, 60.0
-_AT_ONCE = 200  # estimates before others get a turn
+# Seconds between estimates of a run with news, and of one without.
+_INTERVAL, _IDLE_INTERVAL = 1.0, 5.0
+_SAVE_INTERVAL, _CLEANUP_INTERVAL = 3.0, 60.0
+_CHUNK = 200  # estimates computed before other tasks get a turn
 
 
 class Estimates:
-    """Takes events one by one and sends estimates; a process that takes over goes on from the stored memories."""
+    """Applies events one by one and emits estimates; a process that takes over continues from the stored states."""
 
     def __init__(self, store: EstimateStore, producer: Producer, clock: Clock | None = None) -> None:
         self._store = store
         self._producer = producer
         self._clock = clock or SystemClock()
-        self._tracking = Tracking(store)
-        self._stored_at = self._dropped_at = 0.0
+        self._tracker = RunTracker(store)
+        self._saved_at = self._cleaned_at = 0.0
 
     async def take(self, event: events.Event, partition: int) -> None:
-        """Take one event; old ones and doubles change nothing. Raises PostgresUnavailable."""
+        """Apply one event; old and duplicate ones change nothing. Raises PostgresUnavailable."""
         match event:
             case events.RunProgressed() | events.SlotTriggered() | events.RunQueued() | events.RunStarted():
-                run = self._tracking.find(event.run_id)
+                run = self._tracker.find(event.run_id)
                 if run is not None:
-                    _take(run, event)
-                elif self._tracking.put_off(event, partition):
+                    _apply(run, event)
+                elif self._tracker.defer(event, partition):
                     await self._load()
             case events.RunEvent() if events.state_after(event) in TERMINAL:
-                await self._ended(event, partition)
+                await self._end(event, partition)
             case _:
                 return
 
-    def keep_only(self, partitions: Iterable[int]) -> None:
-        """Forget the runs of partitions that others have now."""
-        self._tracking.keep_only(partitions)
+    def retain_partitions(self, partitions: Iterable[int]) -> None:
+        """Drop the runs of partitions that this process no longer owns."""
+        self._tracker.retain_partitions(partitions)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Send estimates and store memories until `stopping` is set, and store once more at the end."""
+        """Emit estimates and store states until `stopping` is set, and store once more at the end.
+
+        Raises PostgresUnavailable where that last time fails.
+        """
         while not stopping.is_set():
             try:
-                await self.send()
-                await self._keep()
+                await self.emit()
+                await self._maintain()
             except TransientError as error:
-                log.warning("estimates not sent or stored, trying again", error=str(error))
-            await wait_for_first(stopping, seconds=_EVERY)
-        await self.store()
+                log.warning("retrying to emit and store estimates", error=str(error))
+            await wait_for_first(stopping, seconds=_INTERVAL)
+        await self.save()
 
-    async def send(self) -> None:
-        """Send an estimate for each run of which something new is known, and for the others now and then."""
+    async def emit(self) -> None:
+        """Emit an estimate of each run with news, and of the others every 5 s.
+
+        Raises PostgresUnavailable or KafkaUnavailable.
+        """
         await self._load()
-        now = self._clock.now()
-        since = now.timestamp() - _ANYWAY_EVERY
-        due = [run for run in self._tracking if run.changed or run.sent_at <= since]
-        for place in range(0, len(due), _AT_ONCE):
-            await self._send(due[place : place + _AT_ONCE])
+        idle_since = self._clock.now().timestamp() - _IDLE_INTERVAL
+        due = [run for run in self._tracker if run.changed or run.emitted_at <= idle_since]
+        for start in range(0, len(due), _CHUNK):
+            await self._emit(due[start : start + _CHUNK])
 
-    async def _send(self, due: Sequence[Tracked]) -> None:
+    async def _emit(self, due: Sequence[ActiveRun]) -> None:
         now = self._clock.now()
         await self._producer.send([codec.encode(_estimate(run, now), source=SOURCE, at=now) for run in due])
         ESTIMATES_SENT.inc(len(due))
         for run in due:
-            run.changed, run.sent_at = False, now.timestamp()
+            run.changed, run.emitted_at = False, now.timestamp()
 
-    async def store(self) -> None:
-        """Store what has changed."""
-        unstored = [run for run in self._tracking if run.unstored]
-        for run in unstored:
-            run.unstored = False
+    async def save(self) -> None:
+        """Store the states that have changed. Raises PostgresUnavailable."""
+        unsaved = [run for run in self._tracker if run.unsaved]
+        for run in unsaved:
+            run.unsaved = False
         try:
-            await self._store.save([run.memory() for run in unstored], self._clock.now())
+            await self._store.save_states([run.dump() for run in unsaved], self._clock.now())
         except TransientError:
-            for run in unstored:
-                run.unstored = True
+            for run in unsaved:
+                run.unsaved = True
             raise
 
-    async def _keep(self) -> None:
+    async def _maintain(self) -> None:
         now = self._clock.now().timestamp()
-        if now - self._stored_at >= _STORE_EVERY:
-            self._stored_at = now
-            await self.store()
-        if now - self._dropped_at >= _DROP_EVERY:
-            self._dropped_at = now
-            await self._tracking.drop_ended()
+        if now - self._saved_at >= _SAVE_INTERVAL:
+            self._saved_at = now
+            await self.save()
+        if now - self._cleaned_at >= _CLEANUP_INTERVAL:
+            self._cleaned_at = now
+            await self._tracker.drop_ended()
 
     async def _load(self, ending: UUID | None = None) -> None:
-        for run, told in await self._tracking.load(ending):
-            for event in told:
-                _take(run, event)
+        for run, deferred in await self._tracker.load(ending):
+            for event in deferred:
+                _apply(run, event)
 
-    async def _ended(self, event: events.RunEvent, partition: int) -> None:
-        run = self._tracking.find(event.run_id)
+    async def _end(self, event: events.RunEvent, partition: int) -> None:
+        run = self._tracker.find(event.run_id)
         if run is None:
             await self._load(event.run_id)
-        run = self._tracking.find(event.run_id) or await self._tracking.stored(event, partition)
+        run = self._tracker.find(event.run_id) or await self._tracker.load_ended(event, partition)
         if run is not None:
             await self._score(run, event)
-        self._tracking.forget(event.run_id)
+        self._tracker.forget(event.run_id)
 
-    async def _score(self, run: Tracked, event: events.RunEvent) -> None:
-        following, ended = run.following, event.at.timestamp()
-        done = event if isinstance(event, events.RunSucceeded | events.RunSucceededV1) else None
-        # What was said of the end of a run that has failed or was cancelled is kept, but neither right nor wrong.
-        found = following.score(following.began_at or ended, ended) if done else None
-        error, coverage = found or (None, None)
-        if error is not None and coverage is not None:
-            ETA_ERROR_RATIO.observe(error)
+    async def _score(self, run: ActiveRun, event: events.RunEvent) -> None:
+        followed, ended_at = run.followed, event.at.timestamp()
+        success = event if isinstance(event, events.RunSucceeded | events.RunSucceededV1) else None
+        # The estimates of a failed or cancelled run are kept, but they are neither right nor wrong.
+        scored = followed.score(followed.started_at or ended_at, ended_at) if success else None
+        error_ratio, coverage = scored or (None, None)
+        if error_ratio is not None and coverage is not None:
+            ETA_ERROR_RATIO.observe(error_ratio)
             ETA_BAND_COVERAGE.observe(coverage)
-        score = Score(
+        score = EstimateScore(
             run_id=run.run_id,
             job_id=run.job_id,
             tenant_id=run.tenant_id,
-            curve=following.estimator.curve(done.rows, ended) if done else None,
-            estimates=sum(each.count for each in following.shown),
-            error_ratio=error,
+            curve=followed.estimator.time_curve(success.rows, ended_at) if success else None,
+            estimates=sum(each.count for each in followed.displayed),
+            error_ratio=error_ratio,
             coverage=coverage,
-            shown=[[each.ts, each.end, each.low, each.high] for each in following.shown],
-            points=following.estimator.points(),
+            shown=[[each.ts, each.end, each.low, each.high] for each in followed.displayed],
+            points=followed.estimator.progress_points(),
         )
         await self._store.save_score(score, self._clock.now())
 
 
-def _take(run: Tracked, event: About) -> None:
+def _apply(run: ActiveRun, event: TrackedEvent) -> None:
     match event:
         case events.RunProgressed():
-            if (event.token, event.seq) > (run.token, run.seq) and event.token >= run.life[0]:
-                run.token, run.seq, run.changed, run.unstored = event.token, event.seq, True, True
-                run.following.push(_progress(event))
+            if (event.token, event.seq) > (run.token, run.seq) and event.token >= run.claim[0]:
+                run.token, run.seq, run.changed, run.unsaved = event.token, event.seq, True, True
+                run.followed.observe(_to_sample(event))
         case events.RunStarted():
-            if (event.token, event.seq) > run.life:
-                run.life, run.changed, run.unstored = (event.token, event.seq), True, True
-                run.following.started(event.at.timestamp())
+            if (event.token, event.seq) > run.claim:
+                run.claim, run.changed, run.unsaved = (event.token, event.seq), True, True
+                run.followed.mark_started(event.at.timestamp())
         case events.RunQueued():
-            run.following.queued(event.at.timestamp())
-            run.unstored = True
+            run.followed.mark_queued(event.at.timestamp())
+            run.unsaved = True
         case events.SlotTriggered():
-            run.following.queued(event.triggered_at.timestamp())
-            run.unstored = True
+            run.followed.mark_queued(event.triggered_at.timestamp())
+            run.unsaved = True
 
 
-def _estimate(run: Tracked, now: datetime) -> events.RunEstimated:
-    eta, low, high = run.following.eta(now.timestamp())
+def _estimate(run: ActiveRun, now: datetime) -> events.RunEstimated:
+    remaining, low, high = run.followed.estimate(now.timestamp())
     return events.RunEstimated(
         job_id=run.job_id,
         tenant_id=run.tenant_id,
         run_id=run.run_id,
-        token=max(run.token, run.life[0]),
-        # Rises across processes too, without their having to agree.
+        token=max(run.token, run.claim[0]),
+        # Milliseconds rise across processes as well, without coordination.
         seq=int(now.timestamp() * 1000),
         at=now,
-        progress=run.following.share,
-        eta_seconds=eta,
+        progress=run.followed.progress,
+        eta_seconds=remaining,
         eta_low=low,
         eta_high=high,
     )
 
 
-def _progress(event: events.RunProgressed) -> Progress:
-    return Progress(
+def _to_sample(event: events.RunProgressed) -> ProgressSample:
+    return ProgressSample(
         run_id=str(event.run_id),
         ts=event.at.timestamp(),
         units_done=float(event.units_done),

@@ -1,4 +1,4 @@
-"""What the estimates keep in PostgreSQL: running estimators' memories, and what is learnt of ended runs."""
+"""What the estimates store: the states of running estimators, and what ended runs have taught."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -14,8 +14,8 @@ from shared.postgres import Pool, Record, connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """A running estimator's state after the progress event (`token`, `seq`)."""
+class EstimatorState:
+    """A running estimator's state after the progress event (`token`, `seq`); 16 KB at most as JSON."""
 
     run_id: UUID
     job_id: UUID
@@ -25,18 +25,26 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A run's state by the log, its estimator's memory, its job's latest successful runs and their waits in seconds."""
+class EstimationContext:
+    """What an estimate starts from: a run's state in the log, its stored estimator, and its job's earlier runs.
 
-    state: RunState | None
-    memory: Memory | None
-    earlier: list[EarlierRun]
+    `earlier_runs` are the latest 20 successful ones; `waits` are their seconds in the queue, where known.
+    """
+
+    run_state: RunState | None
+    estimator_state: EstimatorState | None
+    earlier_runs: list[EarlierRun]
     waits: list[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How a run's time was spent (`curve`, `points`), and how good its estimates were."""
+class EstimateScore:
+    """What an ended run has taught: how its time was spent, and how good its estimates were (H5).
+
+    `curve` is its time curve (see `EarlierRun`), `points` pairs of an instant and the units done by then, and `shown`
+    the displayed estimates as [instant, end, low, high]; instants are in seconds since the epoch. `estimates` counts
+    them before merging. `error_ratio`, `coverage` and `curve` are None unless the run succeeded.
+    """
 
     run_id: UUID
     job_id: UUID
@@ -50,39 +58,40 @@ class Score:
 
 
 class EstimateStore:
-    """Earlier runs, memories and scores."""
+    """Earlier runs, estimator states and scores. Every method raises PostgresUnavailable."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def known(self, runs: Sequence[tuple[UUID, UUID]]) -> dict[UUID, Known]:
-        """Return what is known of each of these runs (run and job), and of its job's runs before it."""
-        asked = [run_id for run_id, _ in runs], [job_id for _, job_id in runs]
+    async def load_contexts(self, runs: Sequence[tuple[UUID, UUID]]) -> dict[UUID, EstimationContext]:
+        """Return the context of each of these runs, given as (run id, job id)."""
+        run_ids, job_ids = [run_id for run_id, _ in runs], [job_id for _, job_id in runs]
         async with connection(self._pool) as database:
-            return {row["run_id"]: _known(row) for row in await database.fetch(SQL["load_estimators"], *asked)}
+            rows = await database.fetch(SQL["load_estimators"], run_ids, job_ids)
+        return {row["run_id"]: _to_context(row) for row in rows}
 
-    async def ended(self, run_ids: Collection[UUID]) -> set[UUID]:
-        """Return those of the runs that have ended, by the log."""
+    async def find_ended(self, run_ids: Collection[UUID]) -> set[UUID]:
+        """Return those of the runs that have ended according to the log."""
         async with connection(self._pool) as database:
             return {row["run_id"] for row in await database.fetch(SQL["ended_runs"], list(run_ids))}
 
-    async def save(self, memories: Sequence[Memory], now: datetime) -> None:
-        """Store memories; what is newer there stays."""
+    async def save_states(self, states: Sequence[EstimatorState], now: datetime) -> None:
+        """Store estimator states; a stored state that is newer stays."""
         rows = [
             (each.run_id, each.job_id, each.token, each.seq, json.dumps(each.state), now)
-            for each in {each.run_id: each for each in memories}.values()
+            for each in {each.run_id: each for each in states}.values()
         ]
         if rows:
             async with connection(self._pool) as database:
                 await database.execute(SQL["save_estimators"], *map(list, zip(*rows, strict=True)))
 
-    async def drop(self, run_ids: Collection[UUID]) -> None:
-        """Forget the memories of ended runs."""
+    async def delete_states(self, run_ids: Collection[UUID]) -> None:
+        """Delete the estimator states of ended runs."""
         async with connection(self._pool) as database:
             await database.execute(SQL["drop_estimators"], list(run_ids))
 
-    async def save_score(self, score: Score, now: datetime) -> None:
-        """Note what is learnt of an ended run, once, and forget its memory."""
+    async def save_score(self, score: EstimateScore, now: datetime) -> None:
+        """Store an ended run's score, unless it has one, and delete its estimator state."""
         async with connection(self._pool) as database:
             await database.execute(
                 SQL["save_scores"],
@@ -99,14 +108,14 @@ class EstimateStore:
             )
 
 
-def _known(row: Record) -> Known:
-    memory: Memory | None = None
+def _to_context(row: Record) -> EstimationContext:
+    stored: EstimatorState | None = None
     if row["memory"] is not None:
         ids = {"run_id": row["run_id"], "job_id": row["job_id"]}
-        memory = Memory(**ids, token=row["token"], seq=row["seq"], state=row["memory"])
-    return Known(
-        state=row["state"],
-        memory=memory,
-        earlier=[EarlierRun.of(each) for each in row["earlier"]],
+        stored = EstimatorState(**ids, token=row["token"], seq=row["seq"], state=row["memory"])
+    return EstimationContext(
+        run_state=row["state"],
+        estimator_state=stored,
+        earlier_runs=[EarlierRun.from_object(each) for each in row["earlier"]],
         waits=[each["waited"] for each in row["earlier"] if each["waited"] is not None],
     )

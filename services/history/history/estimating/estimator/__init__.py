@@ -1,20 +1,20 @@
-"""When a run will be done: a median with a 10 % to 90 % band, from its progress and its job's earlier runs.
+"""Estimates of the time remaining: a median with a 10 % to 90 % band, from a run's progress and its job's earlier runs.
 
-Pure: times are seconds, the clock is an argument. Answers (None, None, None) when nothing can be known (H4).
+Pure: times are in seconds and the clock is an argument. The answer is (None, None, None) while nothing is known (H4).
 """
 
 from collections.abc import Iterable, Sequence
 
 from history.estimating.estimator.estimator import Estimator
-from history.estimating.estimator.observed import EarlierRun, Eta, Progress
+from history.estimating.estimator.observations import EarlierRun, ProgressSample, TimeRemaining
 
-__all__ = ["EarlierRun", "Estimator", "Eta", "Progress", "estimate"]
+__all__ = ["EarlierRun", "Estimator", "ProgressSample", "TimeRemaining", "estimate"]
 
 
-def estimate(earlier_runs: Sequence[object], events: Iterable[object], now: float) -> Eta:
-    """Return (eta_seconds, low, high) at `now`, after these events; see `Estimator` for their shapes."""
+def estimate(earlier_runs: Sequence[object], samples: Iterable[object], now: float) -> TimeRemaining:
+    """Return (median, low, high) of the seconds remaining at `now`; see `Estimator` for what the arguments hold."""
     estimator = Estimator()
     estimator.reset(earlier_runs)
-    for event in events:
-        estimator.push(event)
-    return estimator.eta(now)
+    for sample in samples:
+        estimator.observe(sample)
+    return estimator.estimate(now)

@@ -1,70 +1,77 @@
-"""The band around an estimate: how far off such estimates were before.
+"""The 10 % to 90 % band around an estimate, from the errors of earlier estimates.
 
-The numbers are quantiles of log(true / estimated time left) over the generated runs of `make bench-eta`; a job's own
-runs then widen or narrow the band by what earlier ones held (conformal, in steps of a run).
+The constants are quantiles of log(actual / estimated time remaining) over the generated runs of `make bench-eta`. The
+scores of a job's own runs then scale the band, as in adaptive conformal inference (Gibbs and Candès, "Adaptive
+Conformal Inference Under Distribution Shift", 2021), with one step per run.
 """
 
 import math
 from dataclasses import dataclass
 
-from history.estimating.estimator.observed import Eta
+from history.estimating.estimator.observations import TimeRemaining
 
-_TARGET = 0.8
-_LEAST = 0.001
-# What has stood still for t goes on after 0.5 t in half of the cases; for such a wait without a scale (Lomax, a = 1.71)
-# the tenths are at 0.06 t and 2.84 t, of which the estimate has the half already.
-_SOON, _LONG = 0.44, 2.34
+TARGET_COVERAGE = 0.8
+_GAIN = 1.5  # of the correction by a job's own coverage
+_MIN_SECONDS = 0.001
+# What is left of a stall that has lasted t seconds follows a Lomax distribution (Pareto type II, without a scale of its
+# own): its q quantile is t * ((1 - q) ** (-1 / a) - 1). With a = 1.71 the median is 0.5 t, which the estimate includes,
+# and the 10 % and 90 % quantiles are 0.06 t and 2.84 t: 0.44 t below the median and 2.34 t above it.
+_STALL_BELOW, _STALL_ABOVE = 0.44, 2.34
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """What an estimate rests on: deviation of its logarithm, share of the units done, whether earlier runs were there.
+class Uncertainty:
+    """What determines the width of a band.
 
-    `slack` in seconds is what cannot be told apart: the gap between two events, and a small part of what has elapsed.
-    `stalled` is for how long the run has stood still, beyond what is usual: it may go on at once, or stand for long.
+    `deviation` is the standard deviation of the logarithm of the time remaining, `progress` the fraction of the units
+    done, and `has_prior` whether the job has earlier runs. `slack` is the resolution in seconds: the gap between two
+    samples and a small fraction of the elapsed time. `coverage` is what the job's bands have achieved so far.
+    `stall_seconds` is how long the run has stalled: it may continue at once or stay stalled for long.
     """
 
     deviation: float
-    share: float
-    founded: bool
+    progress: float
+    has_prior: bool
     slack: float
     coverage: float | None = None
-    stalled: float = 0.0
+    stall_seconds: float = 0.0
 
 
-def measured_deviation(work: float, off: float, wander: float | None) -> float:
-    """Return the deviation of the logarithm of what is left, as foretold from the run's own pace after `work` is done.
+def pace_deviation(work_done: float, pace_error: float, drift: float | None) -> float:
+    """Return the standard deviation of the logarithm of the time remaining as predicted from the run's own pace.
 
-    `off` is by how much the pace would have misled in this run so far; `wander` by how much in earlier runs.
+    `work_done` is the fraction of the work done, `pace_error` the error that the pace has shown in this run so far, and
+    `drift` the deviation of earlier runs from their pace, or None without earlier runs.
     """
-    if wander is None:
-        return 0.05 + 0.6 * off
-    return max(0.03, wander * math.sqrt((1 - 0.9 * work) / max(work, 0.005))) + 0.3 * off
+    if drift is None:
+        return 0.05 + 0.6 * pace_error
+    return max(0.03, drift * math.sqrt((1 - 0.9 * work_done) / max(work_done, 0.005))) + 0.3 * pace_error
 
 
-def banded(left: float, doubt: Doubt) -> Eta:
-    """Return (left, low, high), in seconds.
+def add_band(remaining: float, uncertainty: Uncertainty) -> TimeRemaining:
+    """Return (remaining, low, high) in seconds.
 
-    A job whose bands held less than four of five ends gets wider ones, and the other way round.
+    The band widens for a job whose bands have covered less than the target, and narrows where they have covered more.
     """
-    down, up = _founded(doubt) if doubt.founded else _unfounded(doubt)
-    if doubt.coverage is not None:
-        factor = math.exp(1.5 * (_TARGET - doubt.coverage))
+    down, up = _widths_with_prior(uncertainty) if uncertainty.has_prior else _widths_without_prior(uncertainty)
+    if uncertainty.coverage is not None:
+        factor = math.exp(_GAIN * (TARGET_COVERAGE - uncertainty.coverage))
         down, up = down * factor, up * factor
-    low = left * math.exp(-down) - doubt.slack - _SOON * doubt.stalled
-    high = left * math.exp(up) + doubt.slack + _LONG * doubt.stalled
-    return left, min(left, max(low, left * 0.02, _LEAST)), high
+    low = remaining * math.exp(-down) - uncertainty.slack - _STALL_BELOW * uncertainty.stall_seconds
+    high = remaining * math.exp(up) + uncertainty.slack + _STALL_ABOVE * uncertainty.stall_seconds
+    return remaining, min(remaining, max(low, remaining * 0.02, _MIN_SECONDS)), high
 
 
-def _founded(doubt: Doubt) -> tuple[float, float]:
-    if doubt.share >= 1:
+def _widths_with_prior(uncertainty: Uncertainty) -> tuple[float, float]:
+    """Return the distances of the 10 % and 90 % quantiles from the median, as logarithms."""
+    if uncertainty.progress >= 1:
         return 1.4, 0.4
-    return 1.3 * doubt.deviation, (1.1 + 1.4 * doubt.share**2) * doubt.deviation
+    return 1.3 * uncertainty.deviation, (1.1 + 1.4 * uncertainty.progress**2) * uncertainty.deviation
 
 
-def _unfounded(doubt: Doubt) -> tuple[float, float]:
-    """Without earlier runs nobody knows whether a run will get faster (early on) or slower (towards its end)."""
-    if doubt.share >= 1:
+def _widths_without_prior(uncertainty: Uncertainty) -> tuple[float, float]:
+    """Return the distances as above: without earlier runs, a run may speed up early on or slow down near its end."""
+    if uncertainty.progress >= 1:
         return 1.9, 2.2
-    width = min(1.1, 0.45 + 3.5 * doubt.deviation)
-    return (0.05 + 1.6 * (1 - doubt.share) ** 2) * width, (0.3 + 0.7 * doubt.share) * width
+    width = min(1.1, 0.45 + 3.5 * uncertainty.deviation)
+    return (0.05 + 1.6 * (1 - uncertainty.progress) ** 2) * width, (0.3 + 0.7 * uncertainty.progress) * width

@@ -1,182 +1,202 @@
-"""The estimator, fed one event at a time."""
+"""The estimator of one run's time remaining, updated one progress sample at a time."""
 
 import math
 from collections.abc import Sequence
 from typing import Any, Self
 
-from history.estimating.estimator.band import Doubt, banded, measured_deviation
-from history.estimating.estimator.observed import UNKNOWN, Eta, Progress
-from history.estimating.estimator.pace import Past, speed
-from history.estimating.estimator.promise import Promise, promise_of
-from history.estimating.estimator.slices import Slices
+from history.estimating.estimator.band import Uncertainty, add_band, pace_deviation
+from history.estimating.estimator.observations import CURVE_POINTS, UNKNOWN, ProgressSample, TimeRemaining
+from history.estimating.estimator.pace import estimate_pace
+from history.estimating.estimator.prior import LINEAR_CURVE, Prior, fit_prior
+from history.estimating.estimator.slices import SliceProgress
+from history.estimating.estimator.trajectory import Trajectory
 
-_LEAST = 0.001
-_JUMP = 0.3
-_CALM = 0.015
-_LINE = tuple(step / 20 for step in range(21))
+_MIN_SECONDS = 0.001
+# What has lasted t seconds lasts another 0.5 t in half of the cases: the median of a Lomax distribution, see `band`.
+_STALL_CONTINUES = 0.5
+_JUMP_FRACTION = 0.3
+_SMOOTHING_FRACTION = 0.015
+_STEPS = CURVE_POINTS - 1
 
 
 class Estimator:
-    """Says when one run will be done; where each piece comes from:
+    """Estimates when one run will end. The method, and where each part of it comes from:
 
-    - work is measured in expected time, by the 21-point curves of earlier runs (as build systems do for known steps);
-    - speed is blended from trailing windows weighted by hindsight (forecast combination by inverse squared error);
-    - earlier durations against sizes give a prior that the run's own pace overrules as it goes on (a precision-weighted
-      mean, as in Bayesian updating of a log-normal duration);
-    - stalls are taken out of the speed; their recurring share is added back, and one that stands is expected to last
-      half as long again (for durations without a scale, what has lasted t goes on in proportion to t);
-    - the slowest slice decides;
-    - the end shown is damped, and jumps when it is off by more than 30 %;
-    - the band comes from how far estimates of such runs were off before (`history.estimator.band`).
+    - Work is measured in expected time, by the time curves of earlier runs, as build systems do for known steps.
+    - The pace is a combination of trailing windows, weighted by a backtest on this run (`pace`).
+    - A log-log regression of earlier durations on sizes gives a prior (`prior`). Prior and pace are combined as a
+      precision-weighted mean, the Bayesian update of a log-normal duration, so the pace takes over as the run proceeds.
+    - Stalls are excluded from the pace and their recurring fraction is added back; a stall in progress is expected to
+      last half as long again, the median for durations without a scale (`band`).
+    - The slowest slice of a shared run decides (`slices`).
+    - The displayed end is smoothed exponentially, and jumps where it is off by more than 30 %.
+    - The band comes from the errors of earlier estimates (`band`).
+
+    All times are in seconds, instants in seconds since the epoch, units are rows.
     """
 
     def __init__(self) -> None:
-        self._promise: Promise | None = None
-        self._past: Past | None = None
-        self._slices = Slices()
+        self._prior: Prior | None = None
+        self._trajectory: Trajectory | None = None
+        self._slices = SliceProgress()
         self._total: float | None = None
-        self._seen_at = 0.0
-        self._shown: tuple[float, float] | None = None
+        self._sampled_at = 0.0
+        self._displayed: tuple[float, float] | None = None
 
     def reset(self, earlier_runs: Sequence[object]) -> None:
-        """Begin a run, with its job's earlier runs in any order."""
-        self._promise = promise_of(earlier_runs)
-        self._past, self._slices, self._total, self._shown = None, Slices(), None, None
+        """Begin a new run; `earlier_runs` are its job's, in any order, as `EarlierRun` or objects of its fields."""
+        self._prior = fit_prior(earlier_runs)
+        self._trajectory, self._slices, self._total, self._displayed = None, SliceProgress(), None, None
 
-    def push(self, event: object) -> None:
-        """Take one progress event; one that is older than the last is passed over."""
-        progress = event if isinstance(event, Progress) else Progress.of(event)
-        if self._past is None:
-            self._past = Past(progress.ts)
-        elif progress.ts <= self._seen_at:
+    def observe(self, item: object) -> None:
+        """Add a `ProgressSample`, or an object of its fields; one that is not newer than the last is ignored."""
+        sample = item if isinstance(item, ProgressSample) else ProgressSample.from_object(item)
+        if self._trajectory is None:
+            self._trajectory = Trajectory(sample.ts)
+        elif sample.ts <= self._sampled_at:
             return
-        self._seen_at = progress.ts
-        if progress.units_total and progress.units_total != self._total:
-            self._total, self._shown = progress.units_total, None  # what was shown rested on another total
-        self._past.add(progress.ts, progress.units_done)
-        self._slices.add(progress.ts, progress.slices)
+        self._sampled_at = sample.ts
+        if sample.units_total and sample.units_total != self._total:
+            self._total, self._displayed = sample.units_total, None  # the displayed end rested on another total
+        self._trajectory.add(sample.ts, sample.units_done)
+        self._slices.add(sample.ts, sample.slices)
 
-    def begin(self, ts: float) -> None:
-        """Say when the run began, where that is known before its first progress."""
-        self._past = self._past or Past(ts)
-        # Its progress may have been heard of first: topics are read in no order between them.
-        self._past.began = min(self._past.began, ts)
-        self._seen_at = max(self._seen_at, ts)
+    def start(self, ts: float) -> None:
+        """Record when the run started, where that is known before its first sample."""
+        self._trajectory = self._trajectory or Trajectory(ts)
+        # A sample may have arrived earlier: the order of messages between topics is not defined.
+        self._trajectory.started_at = min(self._trajectory.started_at, ts)
+        self._sampled_at = max(self._sampled_at, ts)
 
-    def eta(self, now: float) -> Eta:
-        """Return seconds left (median) and their 10 % to 90 % band."""
-        left, deviation = self._left(now)
-        if left is None:
+    def estimate(self, now: float) -> TimeRemaining:
+        """Return the median and the 10 % to 90 % band of the seconds remaining; all None while nothing is known."""
+        remaining, deviation = self._predict_remaining(now)
+        if remaining is None:
             return UNKNOWN
-        past, promise = self._past, self._promise
-        slack = past.usual_gap() / 2 + 0.003 * max(0.0, now - past.began) if past else 0.0
-        share = self._share()
-        stalled = past.stands(now) if past and share < 1 else 0.0
-        doubt = Doubt(deviation, share, promise is not None, slack, promise.coverage if promise else None, stalled)
-        return banded(self._damped(max(left, _LEAST), now), doubt)
+        trajectory, prior = self._trajectory, self._prior
+        slack = trajectory.typical_gap() / 2 + 0.003 * max(0.0, now - trajectory.started_at) if trajectory else 0.0
+        progress = self._fraction_done()
+        stall = trajectory.current_stall(now) if trajectory and progress < 1 else 0.0
+        coverage = prior.coverage if prior else None
+        uncertainty = Uncertainty(deviation, progress, prior is not None, slack, coverage, stall)
+        return add_band(self._smooth(max(remaining, _MIN_SECONDS), now), uncertainty)
 
-    def points(self) -> list[list[float]]:
-        """Return instants and the units done by then, from the beginning on."""
-        past = self._past
-        return [[past.began, 0.0], *([ts, units] for ts, units, _ in past.points)] if past else []
+    def progress_points(self) -> list[list[float]]:
+        """Return pairs of an instant and the units done by then, from the start of the run; 97 at most."""
+        trajectory = self._trajectory
+        if trajectory is None:
+            return []
+        return [[trajectory.started_at, 0.0], *([ts, units] for ts, units, _ in trajectory.points)]
 
-    def curve(self, total: float, ended_at: float) -> list[float] | None:
-        """Return at which fraction of its duration a run that has ended had done 0, 5 ... 100 % of `total` units."""
-        past = self._past
-        if past is None or ended_at <= past.began or total <= 0:
+    def time_curve(self, total: float, ended_at: float) -> list[float] | None:
+        """Return the time curve (see `EarlierRun`) of a run of `total` units that ended at `ended_at`, or None."""
+        trajectory = self._trajectory
+        if trajectory is None or ended_at <= trajectory.started_at or total <= 0:
             return None
-        points = [(past.began, 0.0), *((ts, units) for ts, units, _ in past.points), (ended_at, total)]
-        return [(_reached(points, total * step / 20) - past.began) / (ended_at - past.began) for step in range(21)]
+        started_at = trajectory.started_at
+        points = [(started_at, 0.0), *((ts, units) for ts, units, _ in trajectory.points), (ended_at, total)]
+        times = (_time_reaching(points, total * step / _STEPS) for step in range(CURVE_POINTS))
+        return [(time - started_at) / (ended_at - started_at) for time in times]
 
     def dump(self) -> dict[str, Any]:
-        """Return what must be kept to go on in another process, a few KB at most."""
-        past = self._past.dump() if self._past else None
+        """Return the state from which another process continues, as JSON values of a few KB.
+
+        The keys are those that stored states have, so that a new release continues the runs of the one before.
+        """
         return {
-            "past": past,
+            "past": self._trajectory.dump() if self._trajectory else None,
             "slices": self._slices.dump(),
             "total": self._total,
-            "seen_at": self._seen_at,
-            "shown": self._shown,
+            "seen_at": self._sampled_at,
+            "shown": self._displayed,
         }
 
     @classmethod
     def load(cls, state: dict[str, Any], earlier_runs: Sequence[object]) -> Self:
-        """Return the estimator that was dumped."""
-        made = cls()
-        made.reset(earlier_runs)
-        made._past = Past.load(state["past"]) if state["past"] else None
-        made._slices = Slices.load(state["slices"])
-        made._total, made._seen_at = state["total"], state["seen_at"]
-        made._shown = (state["shown"][0], state["shown"][1]) if state["shown"] else None
-        return made
+        """Return the estimator whose `dump` this is."""
+        estimator = cls()
+        estimator.reset(earlier_runs)
+        estimator._trajectory = Trajectory.load(state["past"]) if state["past"] else None
+        estimator._slices = SliceProgress.load(state["slices"])
+        estimator._total, estimator._sampled_at = state["total"], state["seen_at"]
+        estimator._displayed = (state["shown"][0], state["shown"][1]) if state["shown"] else None
+        return estimator
 
-    def _left(self, now: float) -> tuple[float | None, float]:
-        """Return the seconds left before damping, and the deviation of their logarithm."""
-        past, promise = self._past, self._promise
-        elapsed = now - past.began if past else 0.0
-        if past is None or self._total is None or not past.points:
-            return self._promised(elapsed)
-        share = self._share()
-        found = speed(past, self._work)
-        if found is None:
-            return self._promised(elapsed)
-        work, (pace, off) = self._work(past.points[-1][1]), found
-        pace /= 1 + past.recurring(now)
-        deviation = measured_deviation(work, off, promise.wander if promise else None)
-        if promise is not None:
-            pace, deviation = _combined(pace, deviation, 1 / promise.duration(self._total), promise.spread)
-        left = self._spent((1 - work) / pace, share, now)
-        slowest = self._slices.left()
-        if slowest is not None and share < 1:
-            left = max(left, slowest - max(0.0, now - self._slices.at))
-        return left, deviation
+    def _predict_remaining(self, now: float) -> tuple[float | None, float]:
+        """Return the seconds remaining before smoothing, and the standard deviation of their logarithm."""
+        trajectory, prior = self._trajectory, self._prior
+        elapsed = now - trajectory.started_at if trajectory else 0.0
+        if trajectory is None or self._total is None or not trajectory.points:
+            return self._predict_from_prior(elapsed)
+        measured = estimate_pace(trajectory, self._work_at)
+        if measured is None:
+            return self._predict_from_prior(elapsed)
+        work, (pace, pace_error) = self._work_at(trajectory.points[-1][1]), measured
+        pace /= 1 + trajectory.recurring_stall_ratio(now)
+        deviation = pace_deviation(work, pace_error, prior.drift if prior else None)
+        if prior is not None:
+            expected = 1 / prior.predict_duration(self._total)
+            pace, deviation = _combine((pace, deviation), (expected, prior.spread))
+        progress = self._fraction_done()
+        remaining = self._subtract_idle(trajectory, (1 - work) / pace, now)
+        slowest = self._slices.slowest_remaining()
+        if slowest is not None and progress < 1:
+            remaining = max(remaining, slowest - max(0.0, now - self._slices.sampled_at))
+        return remaining, deviation
 
-    def _share(self) -> float:
-        past = self._past
-        return min(1.0, past.points[-1][1] / self._total) if past and past.points and self._total else 0.0
-
-    def _spent(self, left: float, share: float, now: float) -> float:
-        """Return what is left at `now` of what was left at the last advance."""
-        assert self._past is not None
-        silence = self._past.silence(now)
-        if share >= 1:
-            # A tail without progress; one that is overdue is expected to last half as long again.
-            return max(left - silence, 0.5 * max(0.0, silence - left), 0.02 * (now - self._past.began))
-        stands = self._past.stands(now)
-        moving = min(silence, self._past.usual_gap()) if stands or self._past.gaps else silence
-        return max(left - moving, 0.3 * left) + 0.5 * stands
-
-    def _promised(self, elapsed: float) -> tuple[float | None, float]:
-        if self._promise is None:
+    def _predict_from_prior(self, elapsed: float) -> tuple[float | None, float]:
+        if self._prior is None:
             return None, 0.0
-        whole = self._promise.duration(self._total)
-        return max(whole - elapsed, 0.5 * max(0.0, elapsed - whole), 0.05 * whole), self._promise.spread
+        whole = self._prior.predict_duration(self._total)
+        overdue = max(0.0, elapsed - whole)
+        return max(whole - elapsed, _STALL_CONTINUES * overdue, 0.05 * whole), self._prior.spread
 
-    def _work(self, units: float) -> float:
-        curve = self._promise.curve if self._promise else _LINE
-        place = min(1.0, units / self._total) * 20 if self._total else 0.0
-        low = min(19, int(place))
-        return curve[low] + (curve[low + 1] - curve[low]) * (place - low)
+    def _fraction_done(self) -> float:
+        trajectory = self._trajectory
+        if trajectory is None or not trajectory.points or not self._total:
+            return 0.0
+        return min(1.0, trajectory.points[-1][1] / self._total)
 
-    def _damped(self, left: float, now: float) -> float:
-        """Move the end that is shown towards the estimated one; jump when it is off by more than 30 %."""
-        if self._shown is not None and now >= self._shown[0]:
-            at, end = self._shown
-            shown = end - now
-            if shown > 0 and abs(left - shown) <= _JUMP * max(left, shown):
-                span = _CALM * (left + (now - self._past.began if self._past else 0.0))
-                left = shown + (left - shown) * (1 - math.exp(-(now - at) / span))
-        self._shown = (now, now + left)
-        return left
+    def _subtract_idle(self, trajectory: Trajectory, remaining: float, now: float) -> float:
+        """Return what remains at `now` of the seconds that remained at the last advance."""
+        idle = trajectory.idle_seconds(now)
+        if self._fraction_done() >= 1:
+            # The tail after the last unit shows no progress; one that is overdue lasts half as long again.
+            overdue = max(0.0, idle - remaining)
+            return max(remaining - idle, _STALL_CONTINUES * overdue, 0.02 * (now - trajectory.started_at))
+        stall = trajectory.current_stall(now)
+        working = min(idle, trajectory.typical_gap()) if stall or trajectory.gaps else idle
+        return max(remaining - working, 0.3 * remaining) + _STALL_CONTINUES * stall
+
+    def _work_at(self, units: float) -> float:
+        """Return the fraction of the work, measured in expected time, that is done after so many units."""
+        curve = self._prior.curve if self._prior else LINEAR_CURVE
+        position = min(1.0, units / self._total) * _STEPS if self._total else 0.0
+        step = min(_STEPS - 1, int(position))
+        return curve[step] + (curve[step + 1] - curve[step]) * (position - step)
+
+    def _smooth(self, remaining: float, now: float) -> float:
+        """Move the displayed end exponentially towards the estimated one; jump where it is off by more than 30 %."""
+        if self._displayed is not None and now >= self._displayed[0]:
+            at, end = self._displayed
+            displayed = end - now
+            if displayed > 0 and abs(remaining - displayed) <= _JUMP_FRACTION * max(remaining, displayed):
+                elapsed = now - self._trajectory.started_at if self._trajectory else 0.0
+                time_constant = _SMOOTHING_FRACTION * (remaining + elapsed)
+                remaining = displayed + (remaining - displayed) * (1 - math.exp(-(now - at) / time_constant))
+        self._displayed = (now, now + remaining)
+        return remaining
 
 
-def _combined(pace: float, deviation: float, promised: float, spread: float) -> tuple[float, float]:
-    measured, prior = deviation**-2, spread**-2
-    log = (math.log(pace) * measured + math.log(promised) * prior) / (measured + prior)
-    return math.exp(log), (measured + prior) ** -0.5
+def _combine(measured: tuple[float, float], expected: tuple[float, float]) -> tuple[float, float]:
+    """Return the precision-weighted mean of two paces, each with the standard deviation of its logarithm."""
+    (pace, deviation), (prior_pace, spread) = measured, expected
+    precision, prior_precision = deviation**-2, spread**-2
+    log = (math.log(pace) * precision + math.log(prior_pace) * prior_precision) / (precision + prior_precision)
+    return math.exp(log), (precision + prior_precision) ** -0.5
 
 
-def _reached(points: list[tuple[float, float]], units: float) -> float:
+def _time_reaching(points: list[tuple[float, float]], units: float) -> float:
     before = points[0]
     for ts, done in points:
         if done >= units:

@@ -1,20 +1,23 @@
-"""What the estimator is told: earlier runs, and progress of the one that is running."""
+"""What the estimator works from: a job's earlier runs, and progress samples of the run in progress."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
-Eta: TypeAlias = tuple[float, float, float] | tuple[None, None, None]
-UNKNOWN: Eta = (None, None, None)
+# Seconds remaining: median, 10 % and 90 % quantile.
+TimeRemaining: TypeAlias = tuple[float, float, float] | tuple[None, None, None]
+UNKNOWN: TimeRemaining = (None, None, None)
+
+CURVE_POINTS = 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierRun:
-    """An earlier run of the same job; `duration` in seconds.
+    """An earlier run of the same job; `started_at` in seconds since the epoch, `duration` in seconds.
 
-    `curve` has 21 numbers: the fraction of the duration at which 0, 5 ... 100 % of its units were done. The last is
-    below 1 where work went on after the last unit (packing, storing): a tail that shows no progress. `coverage`, where
-    it is known, is the share of the run's estimates whose band held its end.
+    `curve` is the run's time curve: the 21 fractions of the duration at which 0, 5 ... 100 % of the units were done.
+    The last is below 1 where work continued after the last unit (packaging, storing) without visible progress.
+    `coverage`, where known, is the fraction of the run's estimates whose band contained its actual end.
     """
 
     run_id: str
@@ -27,8 +30,8 @@ class EarlierRun:
     coverage: float | None = None
 
     @classmethod
-    def of(cls, item: object) -> Self:
-        """Return the run that an object's attributes or a mapping's keys of the same names describe."""
+    def from_object(cls, item: object) -> Self:
+        """Return the run described by an object's attributes, or a mapping's keys, of the same names."""
         curve = _get(item, "curve")
         return cls(
             run_id=str(_get(item, "run_id")),
@@ -37,14 +40,17 @@ class EarlierRun:
             units_total=_get(item, "units_total"),
             bytes=_get(item, "bytes"),
             status=str(_get(item, "status")),
-            curve=tuple(float(each) for each in curve) if curve is not None and len(curve) == 21 else None,
+            curve=tuple(float(each) for each in curve) if curve is not None and len(curve) == CURVE_POINTS else None,
             coverage=_get(item, "coverage"),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far the run has come at `ts`; `slices` are pairs of units done and total."""
+class ProgressSample:
+    """How far a run has come at `ts`, in seconds since the epoch; units are rows.
+
+    `slices` has a pair of units done and units in total for each slice of a run that several exporters share.
+    """
 
     run_id: str
     ts: float
@@ -55,8 +61,8 @@ class Progress:
     phase: str | None = None
 
     @classmethod
-    def of(cls, item: object) -> Self:
-        """Return the progress that an object's attributes or a mapping's keys of the same names describe."""
+    def from_object(cls, item: object) -> Self:
+        """Return the sample described by an object's attributes, or a mapping's keys, of the same names."""
         total = _get(item, "units_total")
         slices = _get(item, "slices")
         return cls(
