@@ -14,7 +14,7 @@ from shared.clock import SystemClock
 from shared.kafka import Producer
 from tests.support.system import Service, System
 from tests.support.wait import eventually
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 TENANT = uuid4()
 
@@ -52,7 +52,7 @@ async def visible_p99(system: System, client: httpx.AsyncClient, *, seconds: int
     async with Producer.open(system.kafka, name="bench") as producer:
         for number in range(seconds * 20):
             until = time.perf_counter() + 0.05
-            stories = [Story(tenant_id=TENANT).triggered().queued() for _ in range(25)]
+            stories = [RunScenario(tenant_id=TENANT).triggered().queued() for _ in range(25)]
             told = [event for story in stories for event in story.everything]
             looks.append(asyncio.create_task(_seen(client, stories[number % 25].run_id)))
             await producer.send(codec.encode(event, source="bench", at=SystemClock().now()) for event in told)
@@ -111,7 +111,7 @@ async def fill(system: System, runs: int) -> None:
 
 async def sse_p99(system: System, api: Service, token: str, *, clients: int = 1000, updates: int = 20) -> float:
     """Return the 99th percentile of seconds from sending an update to its arrival at each of the clients."""
-    story = Story(tenant_id=TENANT).triggered().queued().started()
+    story = RunScenario(tenant_id=TENANT).triggered().queued().started()
     await system.publish(*story.everything)
     host, port = api.url.removeprefix("http://").split(":")
     arrivals: list[float] = []

@@ -7,7 +7,7 @@ from shared import codec
 from shared.clock import SystemClock
 from shared.events import Event
 from shared.kafka import Producer
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 AT_ONCE = 250
 _STEPS = 60  # a run of a minute, told of once a second
@@ -18,7 +18,7 @@ def told(count: int, tenant_id: UUID) -> Iterator[list[Event]]:
     """Yield at least `count` events, a group of runs going on side by side at a time."""
     sent = 0
     while sent < count:
-        stories = [_whole(Story(tenant_id=tenant_id, job_id=uuid4())) for _ in range(AT_ONCE)]
+        stories = [_whole(RunScenario(tenant_id=tenant_id, job_id=uuid4())) for _ in range(AT_ONCE)]
         # Round robin: what the topics hold is mixed, as when all these runs are running.
         ordered = [event for step in zip(*map(_in_order, stories), strict=True) for event in step]
         sent += len(ordered)
@@ -36,13 +36,13 @@ async def publish(kafka: str, count: int, tenant_id: UUID) -> int:
     return sent
 
 
-def _whole(story: Story) -> Story:
+def _whole(story: RunScenario) -> RunScenario:
     story.triggered().queued().started()
     for step in range(_STEPS):
         story.progressed(step).estimated(float(_STEPS - step))
     return story.part(1).part(2).succeeded()
 
 
-def _in_order(story: Story) -> list[Event]:
+def _in_order(story: RunScenario) -> list[Event]:
     middle = [event for pair in zip(story.progress, story.estimates, strict=True) for event in pair]
     return [*story.triggers, *story.runs[:2], *middle, *story.runs[2:]]

@@ -15,14 +15,14 @@ from shared.events.runs import PartFinished, RunFailed, RunQueued, RunStarted, R
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.runs import story_of, told
 from tests.integration.pages.site import Site
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 ROWS, PARTS, SECONDS = 1_284_310, 7, 40
 RAW, PACKED = 255 * 2**20, 71 * 2**20
 RECIPIENTS = tuple(sha256(name).hexdigest() for name in (b"officer", b"escrow"))
 
 
-async def busy_day(site: Site, tenant: Tenant, job: UUID | None = None) -> dict[str, Story]:
+async def busy_day(site: Site, tenant: Tenant, job: UUID | None = None) -> dict[str, RunScenario]:
     """Tell earlier runs, failures and one run that is seen from its start to its end; return the runs by name.
 
     `job` is the job whose nightly runs they are. Takes about a minute.
@@ -44,14 +44,14 @@ async def busy_day(site: Site, tenant: Tenant, job: UUID | None = None) -> dict[
     return {"watched": watched, "failed": failed, "running": going_on}
 
 
-def _night(tenant: Tenant, days: int, job: UUID | None) -> Story:
+def _night(tenant: Tenant, days: int, job: UUID | None) -> RunScenario:
     slot = SystemClock().now().replace(hour=1, minute=0, second=0, microsecond=0) - timedelta(days=days)
     story = _begun(tenant, slot, job or UUID(int=20261124))
     story.at += timedelta(seconds=SECONDS + days % 3)
     return _ended(story)
 
 
-def _begun(tenant: Tenant, at: datetime, job: UUID) -> Story:
+def _begun(tenant: Tenant, at: datetime, job: UUID) -> RunScenario:
     slot = at.replace(minute=at.minute // 5 * 5, second=0, microsecond=0)
     story = story_of(tenant, "Nightly interactions", job=job, split_size=2**28, media_types=("email", "chat", "voice"))
     frame = events.Timeframe(kind="last", count=1, unit="days")
@@ -63,7 +63,7 @@ def _begun(tenant: Tenant, at: datetime, job: UUID) -> Story:
     return story._lived(RunStarted, exporter="exporter-2", attempt=1, window=window, recipients=RECIPIENTS)
 
 
-def _ended(story: Story) -> Story:
+def _ended(story: RunScenario) -> RunScenario:
     files = tuple(
         events.ExportedFile(
             name=f"Interaction-{story.job_id}-{story.at:%Y%m%dT%H%M%SZ}-part-{number:04}.zip.p7m",
@@ -94,7 +94,7 @@ def _part(number: int) -> dict[str, Any]:
     return {"part": number, "sha256": sha256(str(number).encode()).hexdigest(), **sizes}
 
 
-async def _live(site: Site, story: Story, *, until: float = 1.0) -> None:
+async def _live(site: Site, story: RunScenario, *, until: float = 1.0) -> None:
     """Let a run go on second by second, faster and slower as runs do, with one short stall."""
     done = 0.0
     for second in range(round(SECONDS * until)):
@@ -105,7 +105,7 @@ async def _live(site: Site, story: Story, *, until: float = 1.0) -> None:
         await site.system.publish(*_step(story, int(done)))
 
 
-def _step(story: Story, done: int) -> Sequence[events.Event]:
+def _step(story: RunScenario, done: int) -> Sequence[events.Event]:
     story.progressed(done, ROWS)
     finished = sum(isinstance(event, PartFinished) for event in story.runs)
     if done * PARTS // ROWS > finished:

@@ -18,7 +18,7 @@ from tests.support.listener import Listener
 from tests.support.servers import Databases
 from tests.support.system import Service, System
 from tests.support.wait import eventually
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 from tests.unit.history.test_projections import log_of
 
 
@@ -45,24 +45,24 @@ async def stage(
     kafka.stop()
 
 
-def chunk(count: int = 60) -> list[Story]:
+def chunk(count: int = 60) -> list[RunScenario]:
     """Return runs of every kind, as many events as a busy minute has."""
     stories = []
     for number in range(count):
-        story = Story().triggered().queued().started().progressed(10).part(1).started().progressed(20).part(2)
+        story = RunScenario().triggered().queued().started().progressed(10).part(1).started().progressed(20).part(2)
         getattr(story, ("succeeded", "failed", "cancelled", "handed_back")[number % 4])()
         stories.append(story)
     return stories
 
 
-async def told(system: System, stories: list[Story]) -> None:
+async def told(system: System, stories: list[RunScenario]) -> None:
     """Publish the stories' events step by step: all first ones, all second ones."""
     longest = max(len(story.everything) for story in stories)
     for step in range(longest):
         await system.publish(*(story.everything[step] for story in stories if step < len(story.everything)))
 
 
-async def recorded(system: System, stories: list[Story]) -> bool:
+async def recorded(system: System, stories: list[RunScenario]) -> bool:
     """Return whether the log says of each story what its events do, no more and no less."""
     query = """
         SELECT run_id, state, (SELECT count(*) FROM run_event WHERE run_event.run_id = run.run_id) AS entries,
@@ -132,14 +132,14 @@ async def any_run(system: System) -> bool:
     return bool(await system.fetch("history", "SELECT FROM run LIMIT 1"))
 
 
-async def published(system: System, stories: list[Story]) -> bool:
+async def published(system: System, stories: list[RunScenario]) -> bool:
     await told(system, stories)
     return True
 
 
-def under_way(count: int) -> Story:
+def under_way(count: int) -> RunScenario:
     """Return a run that began some minutes ago and has gone on evenly until now."""
-    story = Story(at=SystemClock().now() - timedelta(seconds=count + 3)).triggered().queued().started()
+    story = RunScenario(at=SystemClock().now() - timedelta(seconds=count + 3)).triggered().queued().started()
     for number in range(1, count + 1):
         story.progressed(number, total=2 * count)
     return story
@@ -170,7 +170,7 @@ async def test_H3_estimates_go_on_from_the_stored_state_after_a_kill_and_a_freez
     await eventually(lambda: alive_and_well(second))
 
 
-async def next_estimate_agrees(system: System, story: Story) -> None:
+async def next_estimate_agrees(system: System, story: RunScenario) -> None:
     """Publish one more progress; the next estimate comes within 30 s and is what a fresh replay says, within 5 %."""
     more = replace(story, progress=list(story.progress)).progressed(len(story.progress) + 1, total=600)
     async with Listener(system.kafka, "sluice.estimates") as estimates:

@@ -16,10 +16,10 @@ from tests.integration.history.conftest import History
 from tests.integration.history.test_history import FILE, SUM, artifact_of, put, shown, story_of
 from tests.support.listener import Listener
 from tests.support.wait import eventually
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 
-async def finished(history: History, client: httpx.AsyncClient, *, files: int = 1, days_ago: float = 0) -> Story:
+async def finished(history: History, client: httpx.AsyncClient, *, files: int = 1, days_ago: float = 0) -> RunScenario:
     """Return a run that has succeeded, its files in the store."""
     story = story_of(history)
     story.at -= timedelta(days=days_ago)
@@ -31,7 +31,7 @@ async def finished(history: History, client: httpx.AsyncClient, *, files: int = 
     return story
 
 
-async def files_of(client: httpx.AsyncClient, story: Story) -> list[dict[str, Any]]:
+async def files_of(client: httpx.AsyncClient, story: RunScenario) -> list[dict[str, Any]]:
     answer = await client.get("/api/v1/artifacts", params={"run": str(story.run_id), "sort": "name"})
     found: list[dict[str, Any]] = answer.json()["items"]
     return found

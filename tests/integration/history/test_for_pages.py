@@ -9,10 +9,10 @@ from history.views.documents import facets
 from tests.integration.history.conftest import History
 from tests.integration.history.test_history import shown, story_of
 from tests.support.wait import eventually
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 
-async def followed(history: History, client: httpx.AsyncClient, job_id: UUID | None = None) -> Story:
+async def followed(history: History, client: httpx.AsyncClient, job_id: UUID | None = None) -> RunScenario:
     """Return a run that is half done, of which estimates have been shown and stored."""
     story = story_of(history, job_id=job_id or uuid4()).triggered().queued().started()
     for done in range(10, 60, 10):

@@ -17,14 +17,14 @@ from shared.clock import SystemClock
 from tests.integration.history.conftest import History
 from tests.support.listener import Listener
 from tests.support.wait import eventually
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 FILE = bytes(range(256)) * 40
 SUM = hashlib.sha256(FILE).hexdigest()
 
 
-def story_of(history: History, **known: object) -> Story:
-    return Story(tenant_id=history.tenant_id, at=SystemClock().now() - timedelta(seconds=30), **known)  # type: ignore[arg-type]
+def story_of(history: History, **known: object) -> RunScenario:
+    return RunScenario(tenant_id=history.tenant_id, at=SystemClock().now() - timedelta(seconds=30), **known)  # type: ignore[arg-type]
 
 
 async def state_of(client: httpx.AsyncClient, run_id: UUID) -> str | None:
@@ -32,7 +32,7 @@ async def state_of(client: httpx.AsyncClient, run_id: UUID) -> str | None:
     return answer.json()["state"] if answer.status_code == 200 else None
 
 
-async def shown(client: httpx.AsyncClient, story: Story, state: str) -> dict[str, object]:
+async def shown(client: httpx.AsyncClient, story: RunScenario, state: str) -> dict[str, object]:
     async def reached() -> bool:
         return await state_of(client, story.run_id) == state
 
@@ -42,7 +42,7 @@ async def shown(client: httpx.AsyncClient, story: Story, state: str) -> dict[str
 
 
 @pytest.fixture(scope="module")
-async def done(history: History, operator: httpx.AsyncClient) -> Story:
+async def done(history: History, operator: httpx.AsyncClient) -> RunScenario:
     """Return a run that has succeeded, with a file and a manifest in the store."""
     story = story_of(history).triggered().queued().started().progressed(5).part(1)
     story.succeeded(packed=len(FILE), sha256=SUM)
@@ -60,14 +60,14 @@ def put(folder: Path, files: dict[str, bytes]) -> bool:
     return True
 
 
-async def artifact_of(client: httpx.AsyncClient, story: Story) -> dict[str, object]:
+async def artifact_of(client: httpx.AsyncClient, story: RunScenario) -> dict[str, object]:
     items = (await client.get("/api/v1/artifacts", params={"run": str(story.run_id)})).json()["items"]
     found: dict[str, object] = items[0]
     return found
 
 
 async def test_H1_H2_a_run_is_shown_with_settings_timeline_parts_and_files(
-    operator: httpx.AsyncClient, done: Story
+    operator: httpx.AsyncClient, done: RunScenario
 ) -> None:
     run = (await operator.get(f"/api/v1/runs/{done.run_id}")).json()
     assert run["title"] == "Nightly export"
@@ -80,7 +80,7 @@ async def test_H1_H2_a_run_is_shown_with_settings_timeline_parts_and_files(
 
 
 async def test_H8_messages_that_come_twice_and_out_of_order_leave_the_run_as_it_was(
-    history: History, operator: httpx.AsyncClient, done: Story
+    history: History, operator: httpx.AsyncClient, done: RunScenario
 ) -> None:
     before = (await operator.get(f"/api/v1/runs/{done.run_id}")).json()
     last = story_of(history).triggered()
@@ -197,7 +197,7 @@ async def test_I2_a_bad_question_is_answered_in_words(operator: httpx.AsyncClien
 
 
 async def test_R6_cancelling_asks_the_exporters_and_ended_runs_cannot_be(
-    history: History, operator: httpx.AsyncClient, done: Story
+    history: History, operator: httpx.AsyncClient, done: RunScenario
 ) -> None:
     story = story_of(history).triggered().queued().started()
     await history.system.publish(*story.everything)
@@ -212,7 +212,7 @@ async def test_R6_cancelling_asks_the_exporters_and_ended_runs_cannot_be(
 
 
 async def test_A1_A3_a_file_is_listed_and_downloaded_whole_and_in_ranges(
-    operator: httpx.AsyncClient, done: Story
+    operator: httpx.AsyncClient, done: RunScenario
 ) -> None:
     file = await artifact_of(operator, done)
     assert (file["days_remaining"], file["state"], file["size"]) == (30, "available", len(FILE))
@@ -232,7 +232,7 @@ async def test_A1_A3_a_file_is_listed_and_downloaded_whole_and_in_ranges(
     assert (await artifact_of(operator, done))["downloads"] == 2
 
 
-async def test_P5_the_manifest_is_served(operator: httpx.AsyncClient, done: Story) -> None:
+async def test_P5_the_manifest_is_served(operator: httpx.AsyncClient, done: RunScenario) -> None:
     answer = await operator.get(f"/api/v1/runs/{done.run_id}/manifest")
     assert answer.json() == {"files": []}
 
@@ -259,7 +259,7 @@ async def test_H2_a_run_taken_out_of_the_log_is_not_shown(history: History, oper
     await eventually(gone)
 
 
-async def test_U2_a_viewer_sees_and_does_not_download_or_cancel(history: History, done: Story) -> None:
+async def test_U2_a_viewer_sees_and_does_not_download_or_cancel(history: History, done: RunScenario) -> None:
     viewer = await history.client("viewer")
     file = await artifact_of(viewer, done)
     assert (await viewer.get(f"/api/v1/artifacts/{file['id']}/content")).status_code == 403
@@ -275,7 +275,7 @@ async def test_U1_nothing_answers_without_somebody(history: History) -> None:
 
 
 async def test_U3_a_foreign_id_and_an_unknown_one_give_the_same_answer_at_every_door(
-    history: History, operator: httpx.AsyncClient, done: Story
+    history: History, operator: httpx.AsyncClient, done: RunScenario
 ) -> None:
     foreign = await history.client("admin", tenant_id=uuid4())
     file = await artifact_of(operator, done)

@@ -18,7 +18,7 @@ from tests.integration.history.conftest import History
 from tests.integration.history.test_files import files_of
 from tests.integration.history.test_history import FILE, SUM, shown, story_of
 from tests.support.s3 import S3
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 
 @dataclass
@@ -30,7 +30,7 @@ class OverS3:
     url: str
     options: dict[str, str]
 
-    async def finished(self, files: int) -> Story:
+    async def finished(self, files: int) -> RunScenario:
         """Return a run that has succeeded, its files in the bucket."""
         story = story_of(self.history).triggered().queued().started().succeeded(files, packed=len(FILE), sha256=SUM)
         backend = open_backend(self.url, self.options)
@@ -41,7 +41,7 @@ class OverS3:
         await shown(self.operator, story, "succeeded")
         return story
 
-    async def keys(self, story: Story) -> list[str]:
+    async def keys(self, story: RunScenario) -> list[str]:
         """Return the keys of a run's files in the bucket."""
         backend = open_backend(self.url, self.options)
         found = await obstore.list(backend, f"runs/{story.run_id}").collect_async()

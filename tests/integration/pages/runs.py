@@ -11,7 +11,7 @@ from shared.clock import SystemClock
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.site import Site
 from tests.support.wait import eventually
-from tests.unit.history.stories import SETTINGS, Story
+from tests.unit.history.scenarios import SETTINGS, RunScenario
 
 FILE = bytes(range(256)) * 12
 
@@ -23,14 +23,14 @@ def story_of(
     ago: timedelta = timedelta(seconds=60),
     job: UUID | None = None,
     **more: Any,
-) -> Story:
+) -> RunScenario:
     """Return a run of the tenant that is to be told."""
     settings = replace(SETTINGS, title=title, **more)
     at = SystemClock().now() - ago
-    return Story(tenant_id=tenant.tenant_id, at=at, settings=settings, job_id=job or uuid4())
+    return RunScenario(tenant_id=tenant.tenant_id, at=at, settings=settings, job_id=job or uuid4())
 
 
-def finished(story: Story, files: int = 1, *, rows: int = 10) -> Story:
+def finished(story: RunScenario, files: int = 1, *, rows: int = 10) -> RunScenario:
     """Let a run succeed with so many files."""
     story.triggered().queued().started()
     for number in range(1, min(files, 20) + 1):
@@ -38,7 +38,7 @@ def finished(story: Story, files: int = 1, *, rows: int = 10) -> Story:
     return story.succeeded(files, rows, packed=len(FILE))
 
 
-async def told(site: Site, tenant: Tenant, *stories: Story) -> None:
+async def told(site: Site, tenant: Tenant, *stories: RunScenario) -> None:
     """Tell runs, put their files into the store, and wait until the log has them."""
     for story in stories:
         put(site, story)
@@ -47,7 +47,7 @@ async def told(site: Site, tenant: Tenant, *stories: Story) -> None:
         await recorded(tenant.client, story)
 
 
-def put(site: Site, story: Story) -> None:
+def put(site: Site, story: RunScenario) -> None:
     """Put a run's files into the store."""
     assert site.store is not None
     for event in story.runs:
@@ -57,7 +57,7 @@ def put(site: Site, story: Story) -> None:
             path.write_bytes(FILE)
 
 
-async def recorded(client: httpx.AsyncClient, story: Story, *, state: str | None = None) -> dict[str, Any]:
+async def recorded(client: httpx.AsyncClient, story: RunScenario, *, state: str | None = None) -> dict[str, Any]:
     """Wait until the log has told a run as far as the story goes, and return it."""
     ends = {"RunSucceeded": "succeeded", "RunFailed": "failed", "RunCancelled": "cancelled", "RunStarted": "running"}
     names = [type(event).__name__ for event in story.runs]

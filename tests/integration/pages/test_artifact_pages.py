@@ -12,9 +12,9 @@ from tests.integration.job_api.world import Tenant
 from tests.integration.pages.runs import FILE, finished, story_of, told
 from tests.integration.pages.site import Door, Site, audited, too_wide
 from tests.support.system import Service
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
-Stories = dict[str, Story]
+Stories = dict[str, RunScenario]
 
 
 @pytest.fixture(scope="module")

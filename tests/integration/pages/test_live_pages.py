@@ -12,7 +12,7 @@ from tests.integration.pages.runs import finished, recorded, story_of, told
 from tests.integration.pages.site import Door, Site, audited
 from tests.support.system import Service
 from tests.support.wait import eventually
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 HOURLY = {"kind": "hourly", "every": 4, "start": "2036-01-01T00:00:00Z"}
 PLACES = (
@@ -20,14 +20,14 @@ PLACES = (
 )
 
 
-async def going_on(site: Site, tenant: Tenant, title: str, **more: object) -> Story:
+async def going_on(site: Site, tenant: Tenant, title: str, **more: object) -> RunScenario:
     """Return a run that is in progress, at a fifth."""
     story = story_of(tenant, title, **more).triggered().queued().started().progressed(20)  # type: ignore[arg-type]
     await told(site, tenant, story)
     return story
 
 
-async def reaches(site: Site, tenant: Tenant, story: Story, done: int) -> None:
+async def reaches(site: Site, tenant: Tenant, story: RunScenario, done: int) -> None:
     """Let a run come so far, and wait until the estimate says so too."""
     story.progressed(done)
     await site.system.publish(story.progress[-1])

@@ -17,10 +17,10 @@ from tests.integration.pages.site import Door, Site, audited, too_wide
 from tests.support.listener import Listener
 from tests.support.system import Service
 from tests.support.wait import eventually
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 XSS = '<img src=x onerror="document.title=1"><script>document.title = 1</script> & "quotes"'
-Stories = dict[str, Story]
+Stories = dict[str, RunScenario]
 
 
 @pytest.fixture(scope="module")

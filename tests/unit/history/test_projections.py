@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from history.recording.projections import TERMINAL, Run, folded
 from history.recording.recorder import applied
 from shared import events
-from tests.unit.history.stories import SETTINGS, Story
+from tests.unit.history.scenarios import SETTINGS, RunScenario
 
 Log = tuple[Run | None, frozenset[object], frozenset[object], frozenset[UUID]]
 
@@ -25,7 +25,7 @@ def log_of(told: Sequence[events.Event]) -> Log:
     return next(iter(runs.values()), None), entries, frozenset(changes.parts.values()), files
 
 
-def stories() -> st.SearchStrategy[Story]:
+def stories() -> st.SearchStrategy[RunScenario]:
     """Whole lives, with attempts that fail, takeovers, stale progress and every end."""
     return st.lists(
         st.sampled_from(["progress", "stale", "estimate", "part", "retry", "takeover", "hand back"]), max_size=12
@@ -34,8 +34,8 @@ def stories() -> st.SearchStrategy[Story]:
     )
 
 
-def live(steps: list[str], end: str) -> Story:
-    story = Story().triggered().queued().started()
+def live(steps: list[str], end: str) -> RunScenario:
+    story = RunScenario().triggered().queued().started()
     for number, step in enumerate(steps):
         match step:
             case "progress":
@@ -58,7 +58,7 @@ def live(steps: list[str], end: str) -> Story:
 
 
 @st.composite
-def readings(draw: st.DrawFn) -> tuple[Story, list[events.Event]]:
+def readings(draw: st.DrawFn) -> tuple[RunScenario, list[events.Event]]:
     """A story, and its topics read in some interleaving, with places read over again."""
     story, chance = draw(stories()), random.Random(draw(st.integers(0, 2**32)))
     places = [0] * len(story.topics)
@@ -75,7 +75,7 @@ def readings(draw: st.DrawFn) -> tuple[Story, list[events.Event]]:
 @settings(max_examples=300, deadline=None)
 @given(readings())
 def test_H8_any_interleaving_duplication_and_replay_gives_the_same_log(
-    reading: tuple[Story, list[events.Event]],
+    reading: tuple[RunScenario, list[events.Event]],
 ) -> None:
     story, read = reading
     assert log_of(read) == log_of(story.everything)
@@ -84,7 +84,7 @@ def test_H8_any_interleaving_duplication_and_replay_gives_the_same_log(
 @settings(max_examples=300, deadline=None)
 @given(readings(), st.integers(0, 2**32))
 def test_H8_a_batch_without_what_it_supersedes_gives_the_same_log(
-    reading: tuple[Story, list[events.Event]], seed: int
+    reading: tuple[RunScenario, list[events.Event]], seed: int
 ) -> None:
     story, read = reading
     chance, thinned, place = random.Random(seed), list[events.Event](), 0
@@ -95,8 +95,8 @@ def test_H8_a_batch_without_what_it_supersedes_gives_the_same_log(
 
 
 def test_of_a_run_s_progress_and_estimates_only_the_latest_are_left() -> None:
-    story = Story().triggered().started().progressed(1).estimated(9.0).progressed(2).estimated(8.0).progressed(3)
-    other = Story().progressed(4)
+    story = RunScenario().triggered().started().progressed(1).estimated(9.0).progressed(2).estimated(8.0).progressed(3)
+    other = RunScenario().progressed(4)
     left = folded([*reversed(story.everything), *other.everything])  # type: ignore[list-item]
     assert left[-3:] == [story.progress[-1], other.progress[-1], story.estimates[-1]]
     assert len(left) == 5
@@ -104,14 +104,14 @@ def test_of_a_run_s_progress_and_estimates_only_the_latest_are_left() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(readings())
-def test_H7_reading_everything_a_second_time_changes_nothing(reading: tuple[Story, list[events.Event]]) -> None:
+def test_H7_reading_everything_a_second_time_changes_nothing(reading: tuple[RunScenario, list[events.Event]]) -> None:
     story, read = reading
     assert log_of([*read, *story.everything]) == log_of(read)
 
 
 @settings(max_examples=100, deadline=None)
 @given(stories(), st.sampled_from(["succeeded", "failed", "cancelled"]), st.data())
-def test_R1_an_ended_run_never_changes(story: Story, end: str, data: st.DataObject) -> None:
+def test_R1_an_ended_run_never_changes(story: RunScenario, end: str, data: st.DataObject) -> None:
     getattr(story, end)()
     ended = log_of(story.everything)
     more = replace(story, triggers=[], runs=[], progress=[], estimates=[])
@@ -122,14 +122,14 @@ def test_R1_an_ended_run_never_changes(story: Story, end: str, data: st.DataObje
 
 
 def test_H8_a_stale_claims_events_change_nothing() -> None:
-    story = Story().triggered().queued().started().progressed(10).started()
+    story = RunScenario().triggered().queued().started().progressed(10).started()
     stale = replace(story, token=1, seq=7, runs=[], progress=[], triggers=[], estimates=[])
     stale.part(1).succeeded().progressed(90)
     assert log_of([*story.everything, *stale.everything]) == log_of(story.everything)
 
 
 def test_R1_states_follow_the_events() -> None:
-    story = Story().triggered()
+    story = RunScenario().triggered()
 
     def state() -> str:
         run = log_of(story.everything)[0]
@@ -146,7 +146,7 @@ def test_R1_states_follow_the_events() -> None:
 
 
 def test_H7_version_1_of_a_success_gives_the_same_log() -> None:
-    story = Story().triggered().queued().started().part(1).succeeded(2)
+    story = RunScenario().triggered().queued().started().part(1).succeeded(2)
     success = story.runs[-1]
     assert isinstance(success, events.RunSucceeded)
     added = {"title", "type", "slot", "cause"}
@@ -156,14 +156,14 @@ def test_H7_version_1_of_a_success_gives_the_same_log() -> None:
 
 
 def test_S7_a_skipped_slot_is_a_run_in_the_log_with_its_reason() -> None:
-    run, entries, _, _ = log_of(Story().slot_skipped().everything)
+    run, entries, _, _ = log_of(RunScenario().slot_skipped().everything)
     assert run is not None
     assert run.fate is not None
     assert (run.state, run.fate.reason, len(entries)) == ("skipped", "suspended", 1)
 
 
 def test_S9_a_run_skipped_for_overlap_has_its_settings() -> None:
-    run, _, _, _ = log_of(Story().triggered().skipped().everything)
+    run, _, _, _ = log_of(RunScenario().triggered().skipped().everything)
     assert run is not None
     assert run.life is not None
     assert (run.state, run.life.reason, run.settings) == ("skipped", "overlap", SETTINGS)
@@ -172,7 +172,7 @@ def test_S9_a_run_skipped_for_overlap_has_its_settings() -> None:
 
 def test_an_ended_run_has_neither_progress_nor_estimate() -> None:
     run, _, parts, files = log_of(
-        Story().queued().started().progressed(5).estimated(3.0).part(1).succeeded(2).everything
+        RunScenario().queued().started().progressed(5).estimated(3.0).part(1).succeeded(2).everything
     )
     assert run is not None
     assert (run.progress, run.estimate) == (None, None)
@@ -180,7 +180,7 @@ def test_an_ended_run_has_neither_progress_nor_estimate() -> None:
 
 
 def test_what_befalls_files_stands_in_the_timeline_and_leaves_the_run_as_it_ended() -> None:
-    run, entries, _, _ = log_of(Story().triggered().queued().started().succeeded().expired().removed().everything)
+    run, entries, _, _ = log_of(RunScenario().triggered().queued().started().succeeded().expired().removed().everything)
     assert run is not None
     assert (run.state, run.removed_at is not None) == ("succeeded", True)
     assert "files-expired" in {entry[2] for entry in entries}  # type: ignore[index]

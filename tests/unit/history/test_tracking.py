@@ -7,7 +7,7 @@ from uuid import UUID
 from history.estimating.tracking import RunTracker, TrackedEvent
 from history.store.estimates import EstimateStore, EstimationContext, EstimatorState
 from shared import events
-from tests.unit.history.stories import Story
+from tests.unit.history.scenarios import RunScenario
 
 
 class FakeStore:
@@ -36,13 +36,13 @@ def new_tracker() -> tuple[RunTracker, FakeStore]:
     return RunTracker(cast("EstimateStore", store)), store
 
 
-def tracked_events(story: Story) -> list[TrackedEvent]:
+def tracked_events(story: RunScenario) -> list[TrackedEvent]:
     return [event for event in (*story.triggers, *story.runs, *story.progress) if isinstance(event, TrackedEvent)]
 
 
 async def test_new_runs_are_loaded_together_and_returned_with_their_deferred_events() -> None:
     tracker, store = new_tracker()
-    stories = [Story().triggered().queued().started().progressed(10) for _ in range(3)]
+    stories = [RunScenario().triggered().queued().started().progressed(10) for _ in range(3)]
     for story in stories:
         for event in tracked_events(story):
             assert not tracker.defer(event, 0)
@@ -56,13 +56,13 @@ async def test_new_runs_are_loaded_together_and_returned_with_their_deferred_eve
 
 async def test_loading_is_due_at_once_when_much_is_pending() -> None:
     tracker, _ = new_tracker()
-    full = [tracker.defer(tracked_events(Story().triggered())[0], 0) for _ in range(500)]
+    full = [tracker.defer(tracked_events(RunScenario().triggered())[0], 0) for _ in range(500)]
     assert full == [False] * 499 + [True]
 
 
 async def test_ended_runs_are_ignored_except_the_one_whose_end_is_being_handled() -> None:
     tracker, store = new_tracker()
-    old, ending = Story().triggered().started().progressed(10), Story().triggered().started().progressed(10)
+    old, ending = RunScenario().triggered().started().progressed(10), RunScenario().triggered().started().progressed(10)
     store.run_states = {old.run_id: "succeeded", ending.run_id: "succeeded"}
     for story in (old, ending):
         for event in tracked_events(story):
@@ -80,7 +80,7 @@ async def test_ended_runs_are_ignored_except_the_one_whose_end_is_being_handled(
 
 async def test_the_runs_of_revoked_partitions_are_dropped() -> None:
     tracker, _ = new_tracker()
-    stories = [Story().triggered() for _ in range(4)]
+    stories = [RunScenario().triggered() for _ in range(4)]
     for place, story in enumerate(stories):
         tracker.defer(tracked_events(story)[0], place % 2)
         if place == 1:

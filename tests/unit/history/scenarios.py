@@ -1,4 +1,4 @@
-"""Runs as their events tell them: whole lives, by topic, for tests."""
+"""Events of whole runs for tests, step by step and by topic."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,8 @@ SHA256 = "ab" * 32
 
 
 @dataclass
-class Story:
-    """One run's events in the order in which each topic has them; `at` moves on by a second with each."""
+class RunScenario:
+    """One run's events, in order for each topic; each step adds an event, one second after the one before."""
 
     job_id: UUID = field(default_factory=uuid4)
     tenant_id: UUID = field(default_factory=uuid4)
@@ -36,15 +36,15 @@ class Story:
 
     @property
     def topics(self) -> list[list[events.Event]]:
-        """Return the topics' events."""
+        """Return the events of each topic."""
         return [self.triggers, self.runs, self.progress, self.estimates]
 
     @property
     def everything(self) -> list[events.Event]:
-        """Return all events, topic after topic."""
+        """Return all events, topic by topic."""
         return [event for topic in self.topics for event in topic]
 
-    def triggered(self) -> "Story":
+    def triggered(self) -> "RunScenario":
         self.triggers.append(
             events.SlotTriggered(
                 job_id=self.job_id,
@@ -60,7 +60,7 @@ class Story:
         )
         return self
 
-    def slot_skipped(self) -> "Story":
+    def slot_skipped(self) -> "RunScenario":
         self.triggers.append(
             events.SlotSkipped(
                 job_id=self.job_id,
@@ -74,15 +74,15 @@ class Story:
         )
         return self
 
-    def queued(self) -> "Story":
-        return self._lived(events.RunQueued, slot=BEGAN, cause="schedule", settings=self.settings)
+    def queued(self) -> "RunScenario":
+        return self._add(events.RunQueued, slot=BEGAN, cause="schedule", settings=self.settings)
 
-    def skipped(self) -> "Story":
-        return self._lived(events.RunSkipped, slot=BEGAN, cause="schedule", reason="overlap", settings=self.settings)
+    def skipped(self) -> "RunScenario":
+        return self._add(events.RunSkipped, slot=BEGAN, cause="schedule", reason="overlap", settings=self.settings)
 
-    def started(self, attempt: int = 1) -> "Story":
+    def started(self, attempt: int = 1) -> "RunScenario":
         self.token, self.seq = self.token + 1, 0
-        return self._lived(
+        return self._add(
             events.RunStarted,
             exporter=f"exporter-{self.token}",
             attempt=attempt,
@@ -90,8 +90,8 @@ class Story:
             recipients=(SHA256,),
         )
 
-    def part(self, number: int, rows: int = 10) -> "Story":
-        return self._lived(
+    def part(self, number: int, rows: int = 10) -> "RunScenario":
+        return self._add(
             events.PartFinished,
             kind="interaction",
             part=number,
@@ -101,15 +101,15 @@ class Story:
             sha256=SHA256,
         )
 
-    def attempt_failed(self, attempt: int = 1) -> "Story":
-        said = {"code": "source-away", "message": "The source does not answer."}
-        return self._lived(events.RunAttemptFailed, attempt=attempt, retry_at=self.at + timedelta(seconds=5), **said)
+    def attempt_failed(self, attempt: int = 1) -> "RunScenario":
+        failure = {"code": "source-away", "message": "The source does not answer."}
+        return self._add(events.RunAttemptFailed, attempt=attempt, retry_at=self.at + timedelta(seconds=5), **failure)
 
-    def handed_back(self) -> "Story":
-        return self._lived(events.RunHandedBack, exporter=f"exporter-{self.token}")
+    def handed_back(self) -> "RunScenario":
+        return self._add(events.RunHandedBack, exporter=f"exporter-{self.token}")
 
-    def succeeded(self, files: int = 1, rows: int = 10, packed: int = 3000, sha256: str = SHA256) -> "Story":
-        made = tuple(
+    def succeeded(self, files: int = 1, rows: int = 10, packed: int = 3000, sha256: str = SHA256) -> "RunScenario":
+        exported = tuple(
             events.ExportedFile(
                 name=f"Interaction-{self.job_id}-part-{number:04}.zip.p7m",
                 kind="interaction",
@@ -122,12 +122,12 @@ class Story:
             )
             for number in range(1, files + 1)
         )
-        return self._lived(
+        return self._add(
             events.RunSucceeded,
             rows=rows * files,
             bytes_raw=rows * files * 1000,
             bytes_packed=packed * files,
-            files=made,
+            files=exported,
             manifest=f"runs/{self.run_id}/{self.token}/manifest.json",
             data_complete_through=BEGAN,
             title=self.settings.title,
@@ -136,20 +136,20 @@ class Story:
             cause="schedule",
         )
 
-    def failed(self, attempt: int = 1) -> "Story":
-        return self._lived(events.RunFailed, attempt=attempt, code="refused", message="The source refuses the login.")
+    def failed(self, attempt: int = 1) -> "RunScenario":
+        return self._add(events.RunFailed, attempt=attempt, code="refused", message="The source refuses the login.")
 
-    def cancelled(self) -> "Story":
-        return self._lived(events.RunCancelled, reason="requested", requested_by=None)
+    def cancelled(self) -> "RunScenario":
+        return self._add(events.RunCancelled, reason="requested", requested_by=None)
 
-    def expired(self, reason: Literal["expired", "deleted"] = "expired") -> "Story":
-        ended = next(each for each in self.runs if isinstance(each, events.RunSucceeded))
+    def expired(self, reason: Literal["expired", "deleted"] = "expired") -> "RunScenario":
+        success = next(each for each in self.runs if isinstance(each, events.RunSucceeded))
         self.runs.append(
             events.FilesExpired(
                 job_id=self.job_id,
                 tenant_id=self.tenant_id,
                 run_id=self.run_id,
-                objects=tuple(file.object for file in ended.files),
+                objects=tuple(file.object for file in success.files),
                 reason=reason,
                 removed_by=None,
                 at=self._next(),
@@ -157,7 +157,7 @@ class Story:
         )
         return self
 
-    def removed(self) -> "Story":
+    def removed(self) -> "RunScenario":
         self.runs.append(
             events.RunRemoved(
                 job_id=self.job_id, tenant_id=self.tenant_id, run_id=self.run_id, removed_by=uuid4(), at=self._next()
@@ -165,7 +165,7 @@ class Story:
         )
         return self
 
-    def progressed(self, done: int, total: int | None = 100, token: int | None = None) -> "Story":
+    def progressed(self, done: int, total: int | None = 100, token: int | None = None) -> "RunScenario":
         self.progress.append(
             events.RunProgressed(
                 job_id=self.job_id,
@@ -184,7 +184,7 @@ class Story:
         )
         return self
 
-    def estimated(self, eta: float | None, share: float = 0.5) -> "Story":
+    def estimated(self, eta: float | None, progress: float = 0.5) -> "RunScenario":
         self.estimates.append(
             events.RunEstimated(
                 job_id=self.job_id,
@@ -193,7 +193,7 @@ class Story:
                 token=self.token,
                 seq=len(self.estimates) + 1,
                 at=self._next(),
-                progress=share,
+                progress=progress,
                 eta_seconds=eta,
                 eta_low=eta and eta / 2,
                 eta_high=eta and eta * 2,
@@ -201,9 +201,9 @@ class Story:
         )
         return self
 
-    def _lived(self, event: Any, /, **said: object) -> "Story":
+    def _add(self, event: Any, /, **fields: object) -> "RunScenario":
         ids = {"job_id": self.job_id, "tenant_id": self.tenant_id, "run_id": self.run_id}
-        self.runs.append(event(**ids, token=self.token, seq=self.seq, at=self._next(), **said))
+        self.runs.append(event(**ids, token=self.token, seq=self.seq, at=self._next(), **fields))
         self.seq += 1
         return self
 
