@@ -31,7 +31,7 @@ async def busy_day(site: Site, tenant: Tenant, job: UUID | None = None) -> dict[
     contacts = story_of(tenant, "Contacts for the CRM", ago=timedelta(hours=3), type="contact")
     failed = story_of(tenant, "Archive for the regulator", ago=timedelta(hours=2)).triggered().queued().started()
     said = {"code": "certificate-expired", "message": "The certificate of the escrow expired on 2026-11-20 00:00 UTC."}
-    failed._lived(RunFailed, attempt=1, **said)
+    failed.add(RunFailed, attempt=1, **said)
     cancelled = story_of(tenant, "Trial", ago=timedelta(hours=1)).triggered().queued().started().cancelled()
     await told(site, tenant, *nightly, contacts.triggered().queued().started().succeeded(), failed, cancelled)
     watched = _begun(tenant, SystemClock().now() - timedelta(seconds=2), nightly[0].job_id)
@@ -57,10 +57,10 @@ def _begun(tenant: Tenant, at: datetime, job: UUID) -> RunScenario:
     frame = events.Timeframe(kind="last", count=1, unit="days")
     story.settings, story.at = replace(story.settings, timeframe=frame), at
     story.triggered()
-    story._lived(RunQueued, slot=slot, cause="schedule", settings=story.settings)
+    story.add(RunQueued, slot=slot, cause="schedule", settings=story.settings)
     story.token, story.seq = 1, 0
     window = events.Window(start=slot - timedelta(days=1), end=slot)
-    return story._lived(RunStarted, exporter="exporter-2", attempt=1, window=window, recipients=RECIPIENTS)
+    return story.add(RunStarted, exporter="exporter-2", attempt=1, window=window, recipients=RECIPIENTS)
 
 
 def _ended(story: RunScenario) -> RunScenario:
@@ -75,7 +75,7 @@ def _ended(story: RunScenario) -> RunScenario:
     )
     sizes = {name: sum(getattr(file, name) for file in files) for name in ("bytes_raw", "bytes_packed")}
     manifest = f"runs/{story.run_id}/1/manifest.json"
-    return story._lived(
+    return story.add(
         RunSucceeded,
         rows=ROWS,
         files=files,
@@ -109,6 +109,6 @@ def _step(story: RunScenario, done: int) -> Sequence[events.Event]:
     story.progressed(done, ROWS)
     finished = sum(isinstance(event, PartFinished) for event in story.runs)
     if done * PARTS // ROWS > finished:
-        story._lived(PartFinished, kind="interaction", **_part(finished + 1))
+        story.add(PartFinished, kind="interaction", **_part(finished + 1))
         return [story.progress[-1], story.runs[-1]]
     return story.progress[-1:]

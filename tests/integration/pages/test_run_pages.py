@@ -35,7 +35,7 @@ async def stories(site: Site, history: Service, tenant: Tenant) -> Stories:
         "waiting": story_of(tenant, "Waiting").triggered().queued(),
     }
     said = {"attempt": 2, "code": "source-access-refused", "message": f"The source refuses the login {XSS}."}
-    made["failed"].started(2)._lived(RunFailed, **said)
+    made["failed"].started(2).add(RunFailed, **said)
     await told(site, tenant, *made.values())
     return made
 

@@ -75,14 +75,14 @@ class RunScenario:
         return self
 
     def queued(self) -> "RunScenario":
-        return self._add(events.RunQueued, slot=BEGAN, cause="schedule", settings=self.settings)
+        return self.add(events.RunQueued, slot=BEGAN, cause="schedule", settings=self.settings)
 
     def skipped(self) -> "RunScenario":
-        return self._add(events.RunSkipped, slot=BEGAN, cause="schedule", reason="overlap", settings=self.settings)
+        return self.add(events.RunSkipped, slot=BEGAN, cause="schedule", reason="overlap", settings=self.settings)
 
     def started(self, attempt: int = 1) -> "RunScenario":
         self.token, self.seq = self.token + 1, 0
-        return self._add(
+        return self.add(
             events.RunStarted,
             exporter=f"exporter-{self.token}",
             attempt=attempt,
@@ -91,7 +91,7 @@ class RunScenario:
         )
 
     def part(self, number: int, rows: int = 10) -> "RunScenario":
-        return self._add(
+        return self.add(
             events.PartFinished,
             kind="interaction",
             part=number,
@@ -103,10 +103,10 @@ class RunScenario:
 
     def attempt_failed(self, attempt: int = 1) -> "RunScenario":
         failure = {"code": "source-away", "message": "The source does not answer."}
-        return self._add(events.RunAttemptFailed, attempt=attempt, retry_at=self.at + timedelta(seconds=5), **failure)
+        return self.add(events.RunAttemptFailed, attempt=attempt, retry_at=self.at + timedelta(seconds=5), **failure)
 
     def handed_back(self) -> "RunScenario":
-        return self._add(events.RunHandedBack, exporter=f"exporter-{self.token}")
+        return self.add(events.RunHandedBack, exporter=f"exporter-{self.token}")
 
     def succeeded(self, files: int = 1, rows: int = 10, packed: int = 3000, sha256: str = SHA256) -> "RunScenario":
         exported = tuple(
@@ -122,7 +122,7 @@ class RunScenario:
             )
             for number in range(1, files + 1)
         )
-        return self._add(
+        return self.add(
             events.RunSucceeded,
             rows=rows * files,
             bytes_raw=rows * files * 1000,
@@ -137,10 +137,10 @@ class RunScenario:
         )
 
     def failed(self, attempt: int = 1) -> "RunScenario":
-        return self._add(events.RunFailed, attempt=attempt, code="refused", message="The source refuses the login.")
+        return self.add(events.RunFailed, attempt=attempt, code="refused", message="The source refuses the login.")
 
     def cancelled(self) -> "RunScenario":
-        return self._add(events.RunCancelled, reason="requested", requested_by=None)
+        return self.add(events.RunCancelled, reason="requested", requested_by=None)
 
     def expired(self, reason: Literal["expired", "deleted"] = "expired") -> "RunScenario":
         success = next(each for each in self.runs if isinstance(each, events.RunSucceeded))
@@ -201,7 +201,8 @@ class RunScenario:
         )
         return self
 
-    def _add(self, event: Any, /, **fields: object) -> "RunScenario":
+    def add(self, event: Any, /, **fields: object) -> "RunScenario":
+        """Add an event of the run's topic, of this class and with these fields."""
         ids = {"job_id": self.job_id, "tenant_id": self.tenant_id, "run_id": self.run_id}
         self.runs.append(event(**ids, token=self.token, seq=self.seq, at=self._next(), **fields))
         self.seq += 1
