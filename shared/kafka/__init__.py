@@ -1,6 +1,7 @@
-"""Kafka: the producer, the consumer runtime and the topics' administration. aiokafka is used here and nowhere else."""
+"""Kafka: producer, consumer, dead letters, and the administration of topics. The only package that imports aiokafka."""
 
-from shared.kafka.consumer import Consumer, Handler
+from shared.kafka.consumer import Consumer
+from shared.kafka.handling import Handler
 from shared.kafka.producer import KafkaUnavailable, Producer
 from shared.kafka.replay import Replay
 

@@ -1,4 +1,4 @@
-"""Dead letters: what could not be read or handled, kept with its reason, and a limit on how much of that is normal."""
+"""Dead letters: messages that could not be read or handled, with the reason, and a limit on their number."""
 
 from collections import deque
 from datetime import datetime, timedelta
@@ -8,27 +8,27 @@ from shared.topics import DEAD_LETTER_SUFFIX
 
 
 class DeadLetterLimit:
-    """Says when refusing has become the rule.
+    """Counts dead letters: more than `most` within a time point to a fault of the consumer.
 
-    A poisoned message now and then is the sender's fault and must not stop the others; a hundred within minutes are
-    ours (a bad release, a missing table), and going on would push good data aside.
+    A bad message now and then is its sender's fault and must not stop the others. A hundred within minutes are the
+    consumer's (a bad release, a missing table), and continuing would set good messages aside.
     """
 
     def __init__(self, *, most: int = 100, within: timedelta = timedelta(minutes=10)) -> None:
         self._most = most
         self._within = within
-        self._seen: deque[datetime] = deque()
+        self._times: deque[datetime] = deque()
 
     def count(self, now: datetime) -> bool:
-        """Count one more refused message; return whether the limit is exceeded."""
-        self._seen.append(now)
-        while self._seen[0] <= now - self._within:
-            self._seen.popleft()
-        return len(self._seen) > self._most
+        """Count one more dead letter; return whether the limit is exceeded."""
+        self._times.append(now)
+        while self._times[0] <= now - self._within:
+            self._times.popleft()
+        return len(self._times) > self._most
 
 
-def dead_letter(origin: Received, *, group: str, reason: str, at: datetime) -> Record:
-    """Return the record for the dead-letter topic: the message as it was, and where and why it was refused."""
+def to_dead_letter(origin: Received, *, group: str, reason: str, at: datetime) -> Record:
+    """Return the record for the dead-letter topic: the message unchanged, with its origin and the reason as headers."""
     notes = {
         "dead_topic": origin.topic,
         "dead_partition": str(origin.partition),
@@ -46,6 +46,6 @@ def dead_letter(origin: Received, *, group: str, reason: str, at: datetime) -> R
 
 
 def restore_record(dead: Received) -> Record:
-    """Return the record that puts a dead letter back on the topic it came from."""
+    """Return the record that republishes a dead letter on the topic that it came from."""
     headers: Headers = tuple((name, value) for name, value in dead.headers if not name.startswith("dead_"))
     return Record(dead.topic.removesuffix(DEAD_LETTER_SUFFIX), dead.key or b"", dead.value, headers)

@@ -1,16 +1,16 @@
-"""Dead letters: a refused message keeps all it was, and too many refusals are a fault of ours."""
+"""Dead letters: a rejected message keeps its content and headers, and their number has a limit."""
 
 from datetime import UTC, datetime, timedelta
 
 from shared.codec import Received
-from shared.kafka.dead_letters import DeadLetterLimit, dead_letter, restore_record
+from shared.kafka.dead_letters import DeadLetterLimit, restore_record, to_dead_letter
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ORIGIN = Received("sluice.runs", 3, 7, b"key", b"value", (("ce_type", b"x"),))
 
 
-def test_a_dead_letter_can_be_revived_as_it_was() -> None:
-    dead = dead_letter(ORIGIN, group="g", reason="grün", at=NOW)
+def test_a_dead_letter_is_restored_unchanged() -> None:
+    dead = to_dead_letter(ORIGIN, group="g", reason="grün", at=NOW)
     assert dead.topic == "sluice.runs.dead"
     notes = dict(dead.headers)
     assert (notes["dead_topic"], notes["dead_partition"], notes["dead_offset"]) == (b"sluice.runs", b"3", b"7")
