@@ -37,7 +37,7 @@ LABELS = {
     "group": "consumer groups of Kafka, one for each kind of process",
     "kind": "`interaction`, `contact`, `attachment`",
     "method": "HTTP methods",
-    "outcome": "what became of an event: applied, or passed over and why; a fixed list",
+    "outcome": "what became of an event: applied, superseded or ignored; a fixed list",
     "phase": "phases of a run, a fixed list",
     "reason": "reasons of a slot's fate or a run's end, from the contract of events",
     "route": "templates of routes (`/api/v1/jobs/{job_id}`), never addresses; `none` for what no route matches",

@@ -14,8 +14,8 @@ from history.api.live import event_routes
 from history.api.runs import run_routes
 from history.estimating.estimates import Estimates
 from history.estimating.intake import Intake
-from history.recording.consumer import LOG_TOPICS, TOPICS, record_events
-from history.recording.rebuild import Rebuilt, rebuild
+from history.recording.consumer import LOG_TOPICS, TOPICS, create_handler
+from history.recording.rebuild import RebuildResult, rebuild_log
 from history.recording.recorder import Recorder
 from history.service.artifacts import Filing
 from history.service.downloads import Downloads
@@ -69,7 +69,7 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
             bootstrap=settings.kafka,
             group="sluice.history.recorder",
             topics=TOPICS,
-            handle=record_events(Recorder(RunLog(pool))),
+            handle=create_handler(Recorder(RunLog(pool))),
             producer=producer,
             batch=settings.batch,
         )
@@ -105,15 +105,15 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         yield Process(loops, health_app(health), health)
 
 
-async def rebuilt_log(settings: Settings) -> Rebuilt:
+async def rebuilt_log(settings: Settings) -> RebuildResult:
     """Rebuild the run log; the recorder may go on meanwhile. Raises PostgresUnavailable or KafkaUnavailable."""
     look_for_circles_less()
     async with (
         open_pool(settings.postgres, size=2, name="history-rebuild") as pool,
         Replay.open(settings.kafka, LOG_TOPICS) as replay,
-        RebuiltLog.empty(pool) as log,
+        RebuiltLog.open_empty(pool) as log,
     ):
-        return await rebuild(log, replay)
+        return await rebuild_log(log, replay)
 
 
 @asynccontextmanager

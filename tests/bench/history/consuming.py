@@ -12,7 +12,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from history.app import look_for_circles_less, rebuilt_log
-from history.recording.consumer import LOG_TOPICS, record_events
+from history.recording.consumer import LOG_TOPICS, create_handler
 from history.recording.recorder import Recorder
 from history.settings import Settings
 from history.store.log import RunLog
@@ -52,7 +52,7 @@ async def recorder(system: System, events: int) -> float:
         open_pool(system.dsn("history"), size=4, name="bench") as pool,
         Producer.open(system.kafka, name="bench") as producer,
     ):
-        record = record_events(Recorder(RunLog(pool)))
+        record = create_handler(Recorder(RunLog(pool)))
 
         async def handle(messages: Sequence[Message]) -> None:
             await watch.timed(len(messages), lambda: record(messages))

@@ -75,9 +75,9 @@ async def recorded(system: System, stories: list[RunScenario]) -> bool:
     for story in stories:
         run, entries, parts, files = log_of(story.everything)
         assert run is not None
-        assert run.life is not None
+        assert run.lifecycle is not None
         counts = (len(entries), len(parts), len(files))
-        expected[story.run_id] = (run.state, *counts, run.life.token, run.life.seq)
+        expected[story.run_id] = (run.state, *counts, run.lifecycle.token, run.lifecycle.seq)
     wrong = [run_id for run_id in expected if found.get(run_id) != expected[run_id]]
     assert not wrong, f"{len(wrong)} of {len(expected)} runs are not recorded yet"
     return len(found) == len(expected)

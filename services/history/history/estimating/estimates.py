@@ -7,7 +7,7 @@ from uuid import UUID
 
 from history.estimating.estimator import ProgressSample
 from history.estimating.tracking import ActiveRun, RunTracker, TrackedEvent
-from history.recording.projections import TERMINAL
+from history.recording.projections import TERMINAL_STATES
 from history.store import SOURCE
 from history.store.estimates import EstimateScore, EstimateStore
 from shared import codec, events
@@ -44,7 +44,7 @@ class Estimates:
                     _apply(run, event)
                 elif self._tracker.defer(event, partition):
                     await self._load()
-            case events.RunEvent() if events.state_after(event) in TERMINAL:
+            case events.RunEvent() if events.state_after(event) in TERMINAL_STATES:
                 await self._end(event, partition)
             case _:
                 return

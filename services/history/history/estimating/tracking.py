@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from history.estimating.estimator.followed_run import FollowedRun
-from history.recording.projections import TERMINAL
+from history.recording.projections import TERMINAL_STATES
 from history.store.estimates import EstimateStore, EstimationContext, EstimatorState
 from shared import events
 
@@ -104,7 +104,7 @@ class RunTracker:
             # While the query ran, another caller may have loaded the run, or its partition may have been revoked.
             if self._pending.pop(run_id, None) is None:
                 continue
-            if contexts[run_id].run_state in TERMINAL and not (run_id == ending and run.has_progress()):
+            if contexts[run_id].run_state in TERMINAL_STATES and not (run_id == ending and run.has_progress()):
                 self._remember_ended(run_id)
                 continue
             self._active[run_id] = active = _activate(run, contexts[run_id])

@@ -1,1 +1,1 @@
-"""The run log, built from events: the recorder, the projection and the rebuild."""
+"""The run log, built from events: the recorder, the projections and the rebuild."""

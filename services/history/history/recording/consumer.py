@@ -11,8 +11,8 @@ LOG_TOPICS = (TRIGGERS, RUNS, PROGRESS, ESTIMATES)
 TOPICS = (*LOG_TOPICS, IDENTITIES, JOBS)
 
 
-def record_events(recorder: Recorder) -> Handler:
-    """Return the handler of all topics that the log is made of."""
+def create_handler(recorder: Recorder) -> Handler:
+    """Return the handler that records the messages of all these topics."""
 
     async def handle(messages: Sequence[Message]) -> None:
         await recorder.record([message.event for message in messages])

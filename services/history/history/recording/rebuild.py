@@ -1,4 +1,4 @@
-"""Rebuilding the run log from the events alone (H7): the recorder's own code, from the beginning, into empty tables."""
+"""The run log rebuilt from the events alone (H7): the recorder's own code, from the beginning, into empty tables."""
 
 import time
 from dataclasses import dataclass
@@ -12,29 +12,30 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rebuilt:
-    """What was rebuilt."""
+class RebuildResult:
+    """How many runs were rebuilt, from how many events, and how long it took."""
 
     runs: int
     events: int
     seconds: float
 
 
-async def rebuild(rebuilt: RebuiltLog, replay: Replay) -> Rebuilt:
-    """Read everything, then, with the log held still, what has come meanwhile, and put the new log in its place.
+async def rebuild_log(rebuilt: RebuiltLog, replay: Replay) -> RebuildResult:
+    """Replay all topics into `rebuilt`; then, with the log locked, what has arrived since, and replace the log.
 
-    What the recorder is told again afterwards is not newer than the log, and changes nothing.
+    Events that the recorder handles again afterwards are not newer than the log, so they change nothing. Raises
+    PostgresUnavailable or KafkaUnavailable.
     """
-    began, recorder = time.monotonic(), Recorder(rebuilt)
-    count = await _read(recorder, replay)
-    async with rebuilt.replacing():
-        count += await _read(recorder, replay)
-        runs = await rebuilt.count()
+    started, recorder = time.monotonic(), Recorder(rebuilt)
+    count = await _replay_to_end(recorder, replay)
+    async with rebuilt.replace_log():
+        count += await _replay_to_end(recorder, replay)
+        runs = await rebuilt.count_runs()
     log.info("run log rebuilt", runs=runs, events=count, unreadable=replay.unreadable)
-    return Rebuilt(runs=runs, events=count, seconds=time.monotonic() - began)
+    return RebuildResult(runs=runs, events=count, seconds=time.monotonic() - started)
 
 
-async def _read(recorder: Recorder, replay: Replay) -> int:
+async def _replay_to_end(recorder: Recorder, replay: Replay) -> int:
     count = 0
     async for messages in replay.to_end():
         await recorder.record([message.event for message in messages])

@@ -1,27 +1,25 @@
-"""The recorder: batches of events into the run log, exactly (H7, H8)."""
+"""The recorder: writes batches of events to the run log, exactly once in effect (H7, H8)."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
-from history.recording.projections import Applied, LogEvent, Run, apply, folded
-from history.store.log import Changes, RunLog
+from history.recording.projections import LogEvent, apply_batch, compact_batch
+from history.store.log import RunLog
 from shared.events import CancelRun, CertificateSaved, Event, IdentitySaved, JobDeleted, JobSaved, RunNow
 from shared.observe import RECORDED_EVENTS
 
 
 class Recorder:
-    """Applies events to the log; safe to be given the same ones again."""
+    """Applies events to the log; applying the same events again changes nothing."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
 
     async def record(self, events: Sequence[Event]) -> None:
-        """Bring the log up to date with these events, all or none of those about runs."""
+        """Apply these events, those about runs in one transaction. Raises PostgresUnavailable."""
         identities: list[IdentitySaved] = []
         saved: list[JobSaved] = []
         deleted: list[JobDeleted] = []
-        about_runs: list[LogEvent] = []
+        run_events: list[LogEvent] = []
         for event in events:
             match event:
                 case IdentitySaved():
@@ -33,42 +31,20 @@ class Recorder:
                 case CertificateSaved() | CancelRun() | RunNow():
                     continue
                 case _:
-                    about_runs.append(event)
+                    run_events.append(event)
         if identities:
             await self._log.save_identities(identities)
         if saved or deleted:
             await self._log.save_jobs(saved, deleted)
-        if about_runs:
-            await self._record_runs(about_runs)
+        if run_events:
+            await self._record_runs(run_events)
 
     async def _record_runs(self, events: Sequence[LogEvent]) -> None:
-        latest = folded(events)
-        async with self._log.writing() as database:
-            runs = await self._log.load(database, {event.run_id for event in latest})
-            changes, outcomes = applied(runs, latest)
+        batch = compact_batch(events)
+        async with self._log.begin() as database:
+            runs = await self._log.load(database, {event.run_id for event in batch})
+            changes, outcomes = apply_batch(runs, batch)
             await self._log.save(database, changes)
-        outcomes["superseded"] = len(events) - len(latest)
+        outcomes["superseded"] = len(events) - len(batch)
         for outcome, count in outcomes.items():
             RECORDED_EVENTS.labels(outcome).inc(count)
-
-
-def applied(runs: dict[UUID, Run], events: Iterable[LogEvent]) -> tuple[Changes, Counter[str]]:
-    """Return what the events change, each applied in turn to `runs`, and how many changed something or nothing."""
-    changes, outcomes = Changes(), Counter[str]()
-    for event in events:
-        change = apply(runs.get(event.run_id), event)
-        outcomes["applied" if change else "passed over"] += 1
-        if change is not None:
-            runs[event.run_id] = changes.runs[event.run_id] = change.run
-            _gather(changes, change)
-    return changes, outcomes
-
-
-def _gather(changes: Changes, change: Applied) -> None:
-    if change.entry is not None:
-        changes.entries.append(change.entry)
-    if change.part is not None:
-        changes.parts[change.part.run_id, change.part.kind, change.part.part] = change.part
-    changes.artifacts.extend(change.artifacts)
-    if change.removal is not None:
-        changes.removals.append(change.removal)

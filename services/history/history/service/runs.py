@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from history.errors import PlaceNotUnderstood
-from history.recording.projections import TERMINAL
+from history.recording.projections import TERMINAL_STATES
 from history.service.artifacts import Filing
 from history.service.cursors import invalid_cursor, next_cursor, page_of
 from history.service.downloads import Downloads
@@ -82,7 +82,7 @@ class Browsing:
     async def cancel(self, who: Identity, run_id: UUID) -> models.Run:
         """Ask the exporters to cancel a run. Raises Problem 404, or 409 when it has ended."""
         row = await self._run(who, run_id)
-        if row["state"] in TERMINAL:
+        if row["state"] in TERMINAL_STATES:
             raise Problem(409, "run-ended", f"This run has ended already: {row['state']}.")
         now = self._clock.now()
         command = CancelRun(
@@ -100,7 +100,7 @@ class Browsing:
     async def remove(self, who: Identity, run_id: UUID) -> None:
         """Take an ended run out of the log. Raises Problem 404, or 409 while it has not ended."""
         row = await self._run(who, run_id)
-        if row["state"] not in TERMINAL:
+        if row["state"] not in TERMINAL_STATES:
             raise Problem(409, "run-in-progress", "This run has not ended; cancel it first.")
         now = self._clock.now()
         removed = RunRemoved(

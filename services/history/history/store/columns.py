@@ -1,11 +1,11 @@
-"""A run of the projections as a row of `run`, and back."""
+"""Runs of the log as rows of the table `run`, and back."""
 
 import json
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from history.recording.projections import Estimate, Fate, Life, Progress, Run
+from history.recording.projections import LoggedEstimate, LoggedFate, LoggedProgress, LoggedRun, RunLifecycle
 from shared.events import JobSettings, Window
 from shared.postgres import Record
 
@@ -13,7 +13,7 @@ _SETTINGS = TypeAdapter(JobSettings)
 _NONE = (None,) * 40
 
 
-def row_of(run: Run) -> tuple[Any, ...]:
+def to_row(run: LoggedRun) -> tuple[Any, ...]:
     """Return a run's columns in the order of the query `save_runs`."""
     settings = run.settings
     return (
@@ -28,61 +28,61 @@ def row_of(run: Run) -> tuple[Any, ...]:
         _SETTINGS.dump_json(settings).decode() if settings else None,
         run.removed_at,
         *((run.fate.fate, run.fate.at, run.fate.reason) if run.fate else _NONE[:3]),
-        *_life(run.life),
+        *_lifecycle(run.lifecycle),
         *_progress(run.progress),
         *_estimate(run.estimate),
     )
 
 
-def run_of(row: Record) -> Run:
+def from_row(row: Record) -> LoggedRun:
     """Return the run of a row; its settings stay where they are, they need not be stored again."""
-    return Run(
+    return LoggedRun(
         run_id=row["run_id"],
         job_id=row["job_id"],
         tenant_id=row["tenant_id"],
         slot=row["slot"],
         cause=row["cause"],
         removed_at=row["removed_at"],
-        fate=Fate(fate=row["fate"], at=row["fate_at"], reason=row["fate_reason"]) if row["fate"] else None,
-        life=_life_of(row) if row["life_state"] else None,
+        fate=LoggedFate(fate=row["fate"], at=row["fate_at"], reason=row["fate_reason"]) if row["fate"] else None,
+        lifecycle=_lifecycle_of(row) if row["life_state"] else None,
         progress=_progress_of(row) if row["progress_at"] else None,
         estimate=_estimate_of(row) if row["estimated_at"] else None,
     )
 
 
-def _life(life: Life | None) -> tuple[Any, ...]:
-    if life is None:
+def _lifecycle(lifecycle: RunLifecycle | None) -> tuple[Any, ...]:
+    if lifecycle is None:
         return (*_NONE[:8], 0, *_NONE[:11], 0, None, None)
-    window = life.window or Window()
+    window = lifecycle.window or Window()
     return (
-        life.state,
-        life.token,
-        life.seq,
-        life.first_at,
-        life.queued_at,
-        life.started_at,
-        life.attempt_started_at,
-        life.ended_at,
-        life.attempt,
-        life.exporter,
+        lifecycle.state,
+        lifecycle.token,
+        lifecycle.seq,
+        lifecycle.first_at,
+        lifecycle.queued_at,
+        lifecycle.started_at,
+        lifecycle.attempt_started_at,
+        lifecycle.ended_at,
+        lifecycle.attempt,
+        lifecycle.exporter,
         window.start,
         window.end,
-        json.dumps(life.recipients),
-        life.reason,
-        life.message,
-        life.retry_at,
-        life.ended_by,
-        life.rows,
-        life.bytes_raw,
-        life.bytes_packed,
-        life.files,
-        life.manifest,
-        life.data_complete_through,
+        json.dumps(lifecycle.recipients),
+        lifecycle.reason,
+        lifecycle.message,
+        lifecycle.retry_at,
+        lifecycle.ended_by,
+        lifecycle.rows,
+        lifecycle.bytes_raw,
+        lifecycle.bytes_packed,
+        lifecycle.files,
+        lifecycle.manifest,
+        lifecycle.data_complete_through,
     )
 
 
-def _life_of(row: Record) -> Life:
-    return Life(
+def _lifecycle_of(row: Record) -> RunLifecycle:
+    return RunLifecycle(
         token=row["life_token"],
         seq=row["life_seq"],
         state=row["life_state"],
@@ -108,7 +108,7 @@ def _life_of(row: Record) -> Life:
     )
 
 
-def _progress(progress: Progress | None) -> tuple[Any, ...]:
+def _progress(progress: LoggedProgress | None) -> tuple[Any, ...]:
     if progress is None:
         return _NONE[:9]
     return (
@@ -124,9 +124,9 @@ def _progress(progress: Progress | None) -> tuple[Any, ...]:
     )
 
 
-def _progress_of(row: Record) -> Progress:
+def _progress_of(row: Record) -> LoggedProgress:
     slices = row["slices"]
-    return Progress(
+    return LoggedProgress(
         token=row["progress_token"],
         seq=row["progress_seq"],
         at=row["progress_at"],
@@ -139,7 +139,7 @@ def _progress_of(row: Record) -> Progress:
     )
 
 
-def _estimate(estimate: Estimate | None) -> tuple[Any, ...]:
+def _estimate(estimate: LoggedEstimate | None) -> tuple[Any, ...]:
     if estimate is None:
         return _NONE[:7]
     return (
@@ -153,8 +153,8 @@ def _estimate(estimate: Estimate | None) -> tuple[Any, ...]:
     )
 
 
-def _estimate_of(row: Record) -> Estimate:
-    return Estimate(
+def _estimate_of(row: Record) -> LoggedEstimate:
+    return LoggedEstimate(
         token=row["estimate_token"],
         seq=row["estimate_seq"],
         at=row["estimated_at"],

@@ -1,4 +1,4 @@
-"""Rebuilding the log beside the one that is in use, and putting it in its place."""
+"""A new run log, rebuilt next to the one in use, which it then replaces."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from history.store import SQL
 from history.store.log import RunLog
 from shared.postgres import Connection, Pool, connection
 
-# Of their indexes the temporary tables need the keys alone.
+# The temporary tables need no other indexes.
 _KEYS = {
     "run": "run_id",
     "run_event": "run_id, token, seq, kind",
@@ -28,11 +28,11 @@ _REPLACING = (
     "add_runs",
     "notify",
 )
-_LONGEST = 3600.0  # seconds: one statement moves a table of any size
+_STATEMENT_TIMEOUT = 3600.0  # seconds: one statement moves a table of any size
 
 
 class RebuiltLog(RunLog):
-    """A log in temporary tables of the same names: they hide the real ones from the statements of one connection."""
+    """A log in temporary tables of the same names, which hide the permanent ones from statements on one connection."""
 
     def __init__(self, pool: Pool, database: Connection) -> None:
         super().__init__(pool)
@@ -40,8 +40,8 @@ class RebuiltLog(RunLog):
 
     @classmethod
     @asynccontextmanager
-    async def empty(cls, pool: Pool) -> AsyncIterator[Self]:
-        """Give an empty log, which is gone afterwards."""
+    async def open_empty(cls, pool: Pool) -> AsyncIterator[Self]:
+        """Open an empty log, which is dropped afterwards. Raises PostgresUnavailable."""
         async with connection(pool) as database:
             await database.execute("SET temp_buffers = '64MB'")
             for table, key in _KEYS.items():
@@ -54,16 +54,16 @@ class RebuiltLog(RunLog):
                     await database.execute(f"DROP TABLE pg_temp.{table}")
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Connection]:
-        """Give a transaction on the temporary tables."""
+    async def begin(self) -> AsyncIterator[Connection]:
+        """Open a transaction on the temporary tables."""
         async with self._database.transaction():
             yield self._database
 
     @asynccontextmanager
-    async def replacing(self) -> AsyncIterator[None]:
-        """Hold the real log still; when the block ends, the rebuilt one is put in its place, all or nothing.
+    async def replace_log(self) -> AsyncIterator[None]:
+        """Lock the permanent log; when the block ends, replace it by the rebuilt one in the same transaction.
 
-        Runs of which the topics know nothing any more stay as they were, and so do the counts of downloads.
+        Runs of which the topics have no events any more stay as they were, and so do the download counters.
         """
         async with self._database.transaction():
             await self._database.execute(SQL["lock_log"])
@@ -72,8 +72,8 @@ class RebuiltLog(RunLog):
             for table in _KEYS:
                 await self._database.execute(f"ANALYZE pg_temp.{table}")
             for step in _REPLACING:
-                await self._database.execute(SQL[step], timeout=_LONGEST)
+                await self._database.execute(SQL[step], timeout=_STATEMENT_TIMEOUT)
 
-    async def count(self) -> int:
+    async def count_runs(self) -> int:
         """Return the number of rebuilt runs."""
         return int(await self._database.fetchval("SELECT count(*) FROM pg_temp.run"))

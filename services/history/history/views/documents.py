@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
-from history.recording.projections import TERMINAL
+from history.recording.projections import TERMINAL_STATES
 from history.views import models
 from shared.postgres import Record
 
@@ -154,7 +154,7 @@ def _run(row: Record, now: datetime) -> dict[str, Any]:
 
 
 def _progress(row: Record) -> models.Progress | None:
-    if row["progress_at"] is None or row["state"] in TERMINAL:
+    if row["progress_at"] is None or row["state"] in TERMINAL_STATES:
         return None
     return models.Progress(
         phase=row["phase"],
@@ -168,7 +168,7 @@ def _progress(row: Record) -> models.Progress | None:
 
 
 def _estimate(row: Record) -> models.Estimate | None:
-    if row["eta_seconds"] is None or row["state"] in TERMINAL:
+    if row["eta_seconds"] is None or row["state"] in TERMINAL_STATES:
         return None
     return models.Estimate(seconds=row["eta_seconds"], low=row["eta_low"], high=row["eta_high"], at=row["estimated_at"])
 

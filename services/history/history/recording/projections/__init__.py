@@ -1,38 +1,42 @@
-"""How events become the run log: pure, and the same in whatever order the topics are read.
+"""How events become the run log: pure functions whose result does not depend on the order in which topics are read.
 
-What each topic says of a run is kept apart (`Fate` from triggers, `Life` from runs, `Progress`, `Estimate`), each with
-its own guard against what is old, so that topics cannot overwrite each other: any interleaving, duplication or replay
-ends in the same log (H8). Within a topic, an event whose (token, seq) is not greater than the last one is passed over.
-Ended runs never change (R1), and lose what only a running one has (progress and estimate).
+What each topic reports of a run is kept apart (`LoggedFate` from triggers, `RunLifecycle` from runs, `LoggedProgress`,
+`LoggedEstimate`) and has its own guard against old events, so topics cannot overwrite each other: any interleaving,
+duplication or replay gives the same log (H8). Within a topic, an event whose (token, seq) is not greater than the last
+one is ignored. Ended runs never change (R1) and have neither progress nor estimate.
+
+The package depends on `shared.events` alone; every part of the service may import it.
 """
 
 from history.recording.projections.apply import LogEvent, apply
-from history.recording.projections.folding import folded
+from history.recording.projections.batches import BatchChanges, apply_batch, compact_batch
 from history.recording.projections.state import (
-    TERMINAL,
-    Applied,
-    Artifact,
-    Entry,
-    Estimate,
-    Fate,
-    Life,
-    Part,
-    Progress,
-    Run,
+    TERMINAL_STATES,
+    LogEntry,
+    LoggedArtifact,
+    LoggedEstimate,
+    LoggedFate,
+    LoggedPart,
+    LoggedProgress,
+    LoggedRun,
+    RunChange,
+    RunLifecycle,
 )
 
 __all__ = [
-    "TERMINAL",
-    "Applied",
-    "Artifact",
-    "Entry",
-    "Estimate",
-    "Fate",
-    "Life",
+    "TERMINAL_STATES",
+    "BatchChanges",
+    "LogEntry",
     "LogEvent",
-    "Part",
-    "Progress",
-    "Run",
+    "LoggedArtifact",
+    "LoggedEstimate",
+    "LoggedFate",
+    "LoggedPart",
+    "LoggedProgress",
+    "LoggedRun",
+    "RunChange",
+    "RunLifecycle",
     "apply",
-    "folded",
+    "apply_batch",
+    "compact_batch",
 ]

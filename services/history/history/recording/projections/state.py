@@ -1,4 +1,4 @@
-"""What the run log is made of: a run in its four parts, its timeline, parts and files."""
+"""What the run log consists of: runs in four parts, with their timelines, parts and artifacts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +8,12 @@ from uuid import UUID
 from shared import events
 from shared.events.values import FileKind, JobSettings, Phase, RunState, SlotCause, Window
 
-TERMINAL: frozenset[RunState] = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+TERMINAL_STATES: frozenset[RunState] = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
-    """What the scheduler decided about the run's slot."""
+class LoggedFate:
+    """The fate of the run's slot, as the scheduler decided it."""
 
     fate: Literal["triggered", "skipped"]
     at: datetime
@@ -21,8 +21,8 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
-    """What the exporters say of the run."""
+class RunLifecycle:
+    """What the exporters report of the run, up to the event (`token`, `seq`)."""
 
     token: int
     seq: int
@@ -49,8 +49,8 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """The latest of `sluice.progress`."""
+class LoggedProgress:
+    """The latest event of `sluice.progress`."""
 
     token: int
     seq: int
@@ -64,8 +64,8 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """The latest of `sluice.estimates`."""
+class LoggedEstimate:
+    """The latest event of `sluice.estimates`; the `eta_*` are seconds remaining."""
 
     token: int
     seq: int
@@ -77,8 +77,8 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A run as the log has it. `settings` is None where it was not told yet, or is stored and need not be again."""
+class LoggedRun:
+    """A run of the log. `settings` is None while unknown, and where it is stored and need not be written again."""
 
     run_id: UUID
     job_id: UUID
@@ -87,33 +87,33 @@ class Run:
     cause: SlotCause | None = None
     settings: JobSettings | None = None
     removed_at: datetime | None = None
-    fate: Fate | None = None
-    life: Life | None = None
-    progress: Progress | None = None
-    estimate: Estimate | None = None
+    fate: LoggedFate | None = None
+    lifecycle: RunLifecycle | None = None
+    progress: LoggedProgress | None = None
+    estimate: LoggedEstimate | None = None
 
     @property
     def state(self) -> RunState:
-        """Return the state that is shown: the exporters' word, before any the scheduler's."""
-        if self.life is not None:
-            return self.life.state
+        """Return the displayed state: by the exporters, or by the scheduler while they have reported nothing."""
+        if self.lifecycle is not None:
+            return self.lifecycle.state
         return "skipped" if self.fate is not None and self.fate.fate == "skipped" else "queued"
 
     @property
     def created_at(self) -> datetime:
         """Return when the run first existed, as far as is known."""
-        if self.life is not None:
-            return self.life.queued_at or self.life.first_at
-        for told in (self.fate, self.progress, self.estimate):
-            if told is not None:
-                return told.at
-        assert self.removed_at is not None, "a run is known by something"
+        if self.lifecycle is not None:
+            return self.lifecycle.queued_at or self.lifecycle.first_at
+        for source in (self.fate, self.progress, self.estimate):
+            if source is not None:
+                return source.at
+        assert self.removed_at is not None, "every run of the log comes from some event"
         return self.removed_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A line of a run's timeline."""
+class LogEntry:
+    """An entry of a run's timeline."""
 
     run_id: UUID
     token: int
@@ -124,8 +124,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A finished part."""
+class LoggedPart:
+    """A finished part of a run."""
 
     run_id: UUID
     kind: FileKind
@@ -140,8 +140,8 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """A file that is there to download."""
+class LoggedArtifact:
+    """A file of a run that has succeeded."""
 
     artifact_id: UUID
     run_id: UUID
@@ -152,11 +152,11 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What an event changed: the run as it is now, and what is to be added beside it."""
+class RunChange:
+    """What an event changes: the run after it, and what it adds to the log or removes."""
 
-    run: Run
-    entry: Entry | None = None
-    part: Part | None = None
-    artifacts: tuple[Artifact, ...] = ()
+    run: LoggedRun
+    entry: LogEntry | None = None
+    part: LoggedPart | None = None
+    artifacts: tuple[LoggedArtifact, ...] = ()
     removal: events.FilesExpired | None = None
