@@ -59,7 +59,7 @@ EXPORT_ERRORS = Counter("sluice_export_errors_total", "Attempts that failed, by 
 ROWS_EXPORTED = Counter("sluice_exported_rows_total", "Records written to finished parts", ["kind"])
 BYTES_EXPORTED = Counter("sluice_exported_bytes_total", "Bytes of finished parts", ["form"])
 RECORDED_EVENTS = Counter(
-    "sluice_recorded_events_total", "Events applied to the run log, superseded within their batch, or ignored", ["outcome"]
+    "sluice_recorded_events_total", "Events applied to the run log, superseded in their batch, or ignored", ["outcome"]
 )
 ESTIMATES_SENT = Counter("sluice_estimates_sent_total", "Estimates of the time remaining that were published")
 ETA_ERROR_RATIO = Histogram(

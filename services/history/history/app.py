@@ -12,8 +12,8 @@ from history.api.documents import include
 from history.api.governance import governance_routes
 from history.api.live import event_routes
 from history.api.runs import run_routes
-from history.estimating.estimates import Estimates
-from history.estimating.intake import Intake
+from history.estimating.estimates import EstimateService
+from history.estimating.intake import EstimateIntake
 from history.recording.consumer import LOG_TOPICS, TOPICS, create_handler
 from history.recording.rebuild import RebuildResult, rebuild_log
 from history.recording.recorder import Recorder
@@ -86,7 +86,7 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         GROUP,
         FaustLoop,
         attach_agents,
-        new_faust_app,
+        create_faust_app,
     )
 
     async with (
@@ -94,13 +94,13 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         Producer.open(settings.kafka, name="history-estimates") as producer,
     ):
         health = Health()
-        estimates = Estimates(EstimateStore(pool), producer)
-        intake = Intake(estimates, producer, group=GROUP, stopping=health.stopping)
-        app = new_faust_app(settings.kafka)
-        attach_agents(app, take=intake.take, assigned=estimates.retain_partitions)
+        estimates = EstimateService(EstimateStore(pool), producer)
+        intake = EstimateIntake(estimates, producer, group=GROUP, stopping=health.stopping)
+        app = create_faust_app(settings.kafka)
+        attach_agents(app, handle=intake.handle, on_assigned=estimates.retain_partitions)
         faust = FaustLoop(app, stalled_after=settings.stalled_after)
         health.add("postgres", lambda: check_connection(pool))
-        health.add("events", faust.unready)
+        health.add("events", faust.find_fault)
         loops = {"agents": faust.run, "estimates": estimates.run, "intake": intake.run}
         yield Process(loops, health_app(health), health)
 

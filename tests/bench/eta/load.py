@@ -8,7 +8,7 @@ from itertools import islice
 from typing import cast
 from uuid import UUID, uuid4
 
-from history.estimating.estimates import Estimates
+from history.estimating.estimates import EstimateService
 from history.estimating.estimator import EarlierRun
 from history.store.estimates import EstimateStore, EstimationContext, EstimatorState
 from shared import codec, events
@@ -58,15 +58,15 @@ async def estimates_per_second(traces: Sequence[Trace], runs: int = 2000) -> flo
     long = [trace for trace in traces if len(trace.events) >= 4 * _ROUNDS]
     followed = [_Followed(long[number % len(long)]) for number in range(runs)]
     store, kafka = _Store({each.run_id: each.earlier for each in followed}), _Kafka()
-    estimates = Estimates(cast("EstimateStore", store), cast("Producer", kafka))
+    estimates = EstimateService(cast("EstimateStore", store), cast("Producer", kafka))
     for each in followed:
         for record in each.records[:-_ROUNDS]:
-            await estimates.take(codec.decode(record).event, 0)
+            await estimates.apply(codec.decode(record).event, 0)
     await estimates.emit()
     before, began = kafka.sent, time.process_time()
     for place in range(-_ROUNDS, 0):
         for each in followed:
-            await estimates.take(codec.decode(each.records[place]).event, 0)
+            await estimates.apply(codec.decode(each.records[place]).event, 0)
         await estimates.emit()
         await estimates.save()
     return (kafka.sent - before) / (time.process_time() - began)

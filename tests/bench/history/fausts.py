@@ -1,4 +1,4 @@
-"""One faust app in a process of its own: the estimates, or an agent that only decodes; prints events a second."""
+"""One faust app in a process of its own: the estimates, or an agent that only decodes; prints events per second."""
 
 import asyncio
 import os
@@ -6,9 +6,9 @@ import sys
 import time
 from typing import Any
 
-from history.estimating.agents import FaustLoop, attach_agents, new_faust_app
-from history.estimating.estimates import Estimates
-from history.estimating.intake import Intake
+from history.estimating.agents import FaustLoop, attach_agents, create_faust_app
+from history.estimating.estimates import EstimateService
+from history.estimating.intake import EstimateIntake
 from history.settings import Settings
 from history.store.estimates import EstimateStore
 from shared.codec import Received, decode
@@ -18,27 +18,27 @@ from tests.bench.history.consuming import Stopwatch
 
 
 async def main(which: str, events: int) -> None:
-    """Handle so many events, say how many a second, and end at once."""
+    """Handle so many events, print how many per second, and exit at once."""
     settings = Settings.load()
     watch, stopping = Stopwatch(events), asyncio.Event()
     async with (
         open_pool(settings.postgres, size=4, name="bench") as pool,
         Producer.open(settings.kafka, name="bench") as producer,
     ):
-        app: Any = new_faust_app(settings.kafka)
+        app: Any = create_faust_app(settings.kafka)
         app.conf.id = f"bench-{which}-{time.time_ns()}"
-        estimates = Estimates(EstimateStore(pool), producer)
-        intake = Intake(estimates, producer, group="bench", stopping=stopping)
+        estimates = EstimateService(EstimateStore(pool), producer)
+        intake = EstimateIntake(estimates, producer, group="bench", stopping=stopping)
 
         async def only_decode(record: Received) -> None:
             decode(record)
 
-        take = intake.take if which == "ours" else only_decode
+        handle = intake.handle if which == "ours" else only_decode
 
         async def timed(record: Received) -> None:
-            await watch.timed(1, lambda: take(record))
+            await watch.timed(1, lambda: handle(record))
 
-        attach_agents(app, take=timed, assigned=lambda _: None)
+        attach_agents(app, handle=timed, on_assigned=lambda _: None)
         loops = [FaustLoop(app, stalled_after=settings.stalled_after).run(stopping)]
         loops += [estimates.run(stopping)] if which == "ours" else []
         running = [asyncio.create_task(loop) for loop in loops]

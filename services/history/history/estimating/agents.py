@@ -1,13 +1,13 @@
-"""The estimates' edge to Kafka: a faust app with one agent and no table.
+"""The estimates' edge to Kafka: a faust app with one agent and without tables.
 
-Effects are idempotent and delivery is at least once; tables are avoided because they lost events at rebalances. The
-only module beside the composition root that knows faust, which ships no types.
+Effects are idempotent and delivery is at least once; tables are avoided because they lost events at rebalances. Apart
+from the composition root, only this module knows faust, which has no type annotations.
 """
 
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -24,18 +24,18 @@ GROUP = "sluice.history.estimates"
 TOPICS = (TRIGGERS, RUNS, PROGRESS)
 log = get_logger(__name__)
 
-_LOOK_EVERY, _STOP_WITHIN = 2.0, 10.0
-# It fetches in a thread of its own; with Python's usual 5 ms each answer of the database waits that long for its turn.
-_SWITCH_SECONDS = 0.0005
+_CHECK_INTERVAL, _STOP_TIMEOUT = 2.0, 10.0
+# The app fetches in a thread of its own, and with Python's default of 5 ms each database answer waits that long for it.
+_SWITCH_INTERVAL = 0.0005
 
 
-def new_faust_app(kafka: str | KafkaAccess) -> Any:
-    """Return an app that is not started yet; settings are those that lost nothing in trials with kills."""
+def create_faust_app(kafka: str | KafkaAccess) -> Any:
+    """Return an app that is not started; with these settings, trials with killed processes lost nothing."""
     access = KafkaAccess.parse(kafka)
     app: Any = faust.App(
         GROUP,
         broker=";".join(f"kafka://{address.strip()}" for address in access.bootstrap.split(",")),
-        broker_credentials=_credentials(access),
+        broker_credentials=_to_credentials(access),
         autodiscover=False,
         web_enabled=False,
         topic_allow_declare=False,
@@ -47,12 +47,86 @@ def new_faust_app(kafka: str | KafkaAccess) -> Any:
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
     )
-    # It makes folders for tables even where there are none; the one it runs in may be read-only, or somebody's own.
-    app._create_directories = lambda: None  # noqa: SLF001 - no setting turns it off
+    _disable_directories(app)
     return app
 
 
-def _credentials(access: KafkaAccess) -> Any:
+def attach_agents(
+    app: Any, *, handle: Callable[[Received], Awaitable[None]], on_assigned: Callable[[set[int]], None]
+) -> None:
+    """Pass every record to `handle`, one at a time, and the owned partitions to `on_assigned` after each rebalance."""
+    channel = app.topic(*(topic.name for topic in TOPICS), key_serializer="raw", value_serializer="raw")
+
+    async def follow(stream: Any) -> None:
+        async for event in stream.events():
+            await handle(_to_received(event.message))
+
+    async def notify(_: Any, assigned: Any, **__: Any) -> None:
+        on_assigned({each.partition for each in assigned})
+
+    app.agent(channel, concurrency=1, name="follow")(follow)
+    app.on_partitions_assigned.connect(notify, weak=False)
+
+
+class FaustLoop:
+    """Runs a faust app as one loop of a process, with a watchdog over its progress."""
+
+    def __init__(self, app: Any, *, stalled_after: timedelta) -> None:
+        self._app = app
+        self._stalled_after = stalled_after.total_seconds()
+        self._lag: int | None = None
+        self._position = -1
+        self._advanced_at = time.monotonic()
+
+    def find_fault(self) -> str | None:
+        """Return why the app is not ready, or None when it is."""
+        if self._lag is None:
+            return f"{GROUP}: no partitions assigned yet"
+        if self._lag and time.monotonic() - self._advanced_at > self._stalled_after / 3:
+            return f"{GROUP}: {self._lag} messages wait and none was handled recently"
+        return None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until `stopping` is set.
+
+        Raises EstimatesStalled when messages wait and no offset is committed, or when the app crashes.
+        """
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        self._app.finalize()
+        await self._app.start()
+        try:
+            while not stopping.is_set():
+                if self._app.crashed:
+                    raise EstimatesStalled(f"{GROUP}: the app crashed: {type(self._app.crash_reason).__name__}")
+                await self._check_progress()
+                await wait_for_first(stopping, seconds=_CHECK_INTERVAL)
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        # The app waits for its agent without a time limit, even where that is blocked.
+        stop = asyncio.create_task(self._app.stop(), name="faust stop")
+        _, pending = await asyncio.wait([stop], timeout=_STOP_TIMEOUT)
+        if pending:
+            log.warning("faust did not stop in time", seconds=_STOP_TIMEOUT)
+            stop.cancel()
+
+    async def _check_progress(self) -> None:
+        owned = self._app.consumer.assignment()
+        if not owned or self._app.rebalancing:
+            return
+        ends = await self._app.consumer.highwaters(*owned)
+        positions = await _committed_positions(self._app, owned)
+        self._lag = sum(max(0, (ends.get(each) or 0) - position) for each, position in positions.items())
+        CONSUMER_LAG.labels(GROUP).set(self._lag)
+        position = sum(positions.values())
+        if position != self._position or not self._lag:
+            self._position, self._advanced_at = position, time.monotonic()
+        elif time.monotonic() - self._advanced_at > self._stalled_after:
+            raise EstimatesStalled(f"{GROUP}: {self._lag} messages wait and none was handled")
+
+
+def _to_credentials(access: KafkaAccess) -> Any:
     tls = access.tls()
     if access.uses_sasl:
         return faust.SASLCredentials(
@@ -61,81 +135,24 @@ def _credentials(access: KafkaAccess) -> Any:
     return faust.SSLCredentials(tls) if tls is not None else None
 
 
-def attach_agents(
-    app: Any, *, take: Callable[[Received], Awaitable[None]], assigned: Callable[[set[int]], None]
-) -> None:
-    """Give every record to `take`, one at a time, and tell `assigned` which partitions are ours after a rebalance."""
-    channel = app.topic(*(topic.name for topic in TOPICS), key_serializer="raw", value_serializer="raw")
-
-    async def follow(stream: Any) -> None:
-        async for event in stream.events():
-            await take(_received(event.message))
-
-    async def on_assigned(_: Any, assigned_now: Any, **__: Any) -> None:
-        assigned({where.partition for where in assigned_now})
-
-    app.agent(channel, concurrency=1, name="follow")(follow)
-    app.on_partitions_assigned.connect(on_assigned, weak=False)
-
-
-def _received(message: Any) -> Received:
+def _to_received(message: Any) -> Received:
     headers = tuple((name, value) for name, value in message.headers or ())
     return Received(message.topic, message.partition, message.offset, message.key, message.value, headers)
 
 
-class FaustLoop:
-    """Runs a faust app as one loop of a process, and watches that it moves."""
+def _disable_directories(app: Any) -> None:
+    """Keep the app from creating directories for tables that it does not have.
 
-    def __init__(self, app: Any, *, stalled_after: timedelta) -> None:
-        self._app = app
-        self._stalled_after = stalled_after.total_seconds()
-        self._lag: int | None = None
-        self._reached = -1
-        self._moved = time.monotonic()
+    It would do so in the working directory, which may be read-only or belong to something else.
+    """
+    app._create_directories = lambda: None  # noqa: SLF001 - no setting turns it off
 
-    def unready(self) -> str | None:
-        """Return why the app is not at work, or None when it is."""
-        if self._lag is None:
-            return f"{GROUP}: no partitions assigned yet"
-        if self._lag and time.monotonic() - self._moved > self._stalled_after / 3:
-            return f"{GROUP}: {self._lag} messages wait and none was handled lately"
-        return None
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Run until `stopping` is set. Raises EstimatesStalled when messages wait and nothing is committed."""
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        self._app.finalize()
-        await self._app.start()
-        try:
-            while not stopping.is_set():
-                if self._app.crashed:
-                    raise EstimatesStalled(f"{GROUP}: the app crashed: {type(self._app.crash_reason).__name__}")
-                await self._look()
-                await wait_for_first(stopping, seconds=_LOOK_EVERY)
-        finally:
-            await self._stop()
+async def _committed_positions(app: Any, partitions: Collection[Any]) -> Mapping[Any, int]:
+    """Return the committed offset of each partition, or its first one where nothing was committed yet.
 
-    async def _stop(self) -> None:
-        # An agent that stands still would be waited for without end.
-        stop = asyncio.create_task(self._app.stop(), name="faust stop")
-        _, late = await asyncio.wait([stop], timeout=_STOP_WITHIN)
-        if late:
-            log.warning("faust did not stop in time", seconds=_STOP_WITHIN)
-            stop.cancel()
-
-    async def _look(self) -> None:
-        ours = self._app.consumer.assignment()
-        if not ours or self._app.rebalancing:
-            return
-        ends = await self._app.consumer.highwaters(*ours)
-        # What was committed before, or here; positions say only what was fetched, handled or not.
-        committed = self._app.consumer._committed_offset  # noqa: SLF001 - faust has no other way to ask
-        first = await self._app.consumer.earliest_offsets(*ours)
-        places = {where: committed.get(where) or first.get(where) or 0 for where in ours}
-        self._lag = sum(max(0, (ends.get(where) or 0) - place) for where, place in places.items())
-        CONSUMER_LAG.labels(GROUP).set(self._lag)
-        reached = sum(places.values())
-        if reached != self._reached or not self._lag:
-            self._reached, self._moved = reached, time.monotonic()
-        elif time.monotonic() - self._moved > self._stalled_after:
-            raise EstimatesStalled(f"{GROUP}: {self._lag} messages wait and none was handled")
+    The consumer's public positions are those of fetched messages, handled or not.
+    """
+    committed = app.consumer._committed_offset  # noqa: SLF001 - faust has no public way to read it
+    first = await app.consumer.earliest_offsets(*partitions)
+    return {each: committed.get(each) or first.get(each) or 0 for each in partitions}

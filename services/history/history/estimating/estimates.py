@@ -25,7 +25,7 @@ _SAVE_INTERVAL, _CLEANUP_INTERVAL = 3.0, 60.0
 _CHUNK = 200  # estimates computed before other tasks get a turn
 
 
-class Estimates:
+class EstimateService:
     """Applies events one by one and emits estimates; a process that takes over continues from the stored states."""
 
     def __init__(self, store: EstimateStore, producer: Producer, clock: Clock | None = None) -> None:
@@ -35,7 +35,7 @@ class Estimates:
         self._tracker = RunTracker(store)
         self._saved_at = self._cleaned_at = 0.0
 
-    async def take(self, event: events.Event, partition: int) -> None:
+    async def apply(self, event: events.Event, partition: int) -> None:
         """Apply one event; old and duplicate ones change nothing. Raises PostgresUnavailable."""
         match event:
             case events.RunProgressed() | events.SlotTriggered() | events.RunQueued() | events.RunStarted():

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from history.estimating.estimates import Estimates
+from history.estimating.estimates import EstimateService
 from shared.codec import Message, Received
 from shared.errors import TooManyDeadLetters, TransientError
 from shared.kafka import Producer
@@ -13,19 +13,19 @@ from shared.observe import CONSUMED
 from shared.topics import TOPICS
 
 
-class Intake:
+class EstimateIntake:
     """Handles records one by one and never raises into the agent; too many dead letters end the process instead."""
 
-    def __init__(self, estimates: Estimates, producer: Producer, *, group: str, stopping: asyncio.Event) -> None:
-        self._estimates = estimates
-        self._handler = MessageHandler(self._handle, DeadLetterWriter(producer, group=group))
+    def __init__(self, service: EstimateService, producer: Producer, *, group: str, stopping: asyncio.Event) -> None:
+        self._service = service
+        self._handler = MessageHandler(self._apply, DeadLetterWriter(producer, group=group))
         self._backoff = Backoff(group)
         self._stopping = stopping
         self._failure: TooManyDeadLetters | None = None
         self._failed = asyncio.Event()
-        self._counted = {topic.name: CONSUMED.labels(group, topic.name) for topic in TOPICS}
+        self._consumed = {topic.name: CONSUMED.labels(group, topic.name) for topic in TOPICS}
 
-    async def take(self, record: Received) -> None:
+    async def handle(self, record: Received) -> None:
         """Handle a record or write it to the dead letters; retry while the error is transient."""
         while not self._stopping.is_set():
             try:
@@ -38,7 +38,7 @@ class Intake:
                 break
             else:
                 self._backoff.reset()
-                self._counted[record.topic].inc()
+                self._consumed[record.topic].inc()
                 return
         # The record is not handled and must not be acknowledged, so the agent waits here until the process ends.
         await asyncio.Event().wait()
@@ -49,6 +49,6 @@ class Intake:
         if self._failure is not None:
             raise self._failure
 
-    async def _handle(self, messages: Sequence[Message]) -> None:
+    async def _apply(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            await self._estimates.take(message.event, message.origin.partition)
+            await self._service.apply(message.event, message.origin.partition)
