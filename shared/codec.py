@@ -1,4 +1,4 @@
-"""Events to Kafka records and back: JSON values, CloudEvents attributes (binary mode) in the headers."""
+"""Converts events to Kafka messages and back: JSON values, CloudEvents attributes in the headers (binary mode)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared import events, tracing
 from shared.errors import InvalidMessage
+from shared.schema_ids import SCHEMA_BASE
 from shared.topics import TOPIC_OF
 
 NAME_OF: dict[type[events.Event], tuple[str, int]] = {cls: name for name, cls in events.REGISTRY.items()}
-TYPES: dict[str, type[events.Event]] = {
-    f"sluice.{name}.v{number}": cls for (name, number), cls in events.REGISTRY.items()
-}
 ADAPTERS: dict[type[events.Event], TypeAdapter[events.Event]] = {cls: TypeAdapter(cls) for cls in NAME_OF}
+TOMBSTONES: frozenset[type[events.Event]] = frozenset({events.JobDeleted})
+"""Events that are messages without a value, so that compaction removes their key."""
 Headers = tuple[tuple[str, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What goes to Kafka: `value` None is a tombstone."""
+    """A record to be sent to Kafka; a `value` of None makes it a tombstone."""
 
     topic: str
     key: bytes
@@ -31,10 +31,10 @@ class Record:
     headers: Headers
 
 
-# One is made of every message that is read, and freezing would treble what that costs; nobody changes one all the same.
+# Not frozen: one is created for every message read, and freezing would treble the cost. Nothing changes one.
 @dataclass(slots=True)
 class Received:
-    """A record as it came from Kafka."""
+    """A record as it was received from Kafka."""
 
     topic: str
     partition: int
@@ -46,24 +46,24 @@ class Received:
 
 @dataclass(slots=True)
 class Message:
-    """An event, and the record that it came in with the attributes it travelled with."""
+    """An event and the record that carried it."""
 
     event: events.Event
     origin: Received
 
     @property
     def id(self) -> str:
-        """The event's id, the same whenever it is delivered."""
+        """The event's id, the same for every delivery of the event."""
         return self._header("ce_id") or ""
 
     @property
     def source(self) -> str:
-        """Which service sent it."""
+        """The service that published the event."""
         return self._header("ce_source") or ""
 
     @property
     def traceparent(self) -> str | None:
-        """The trace that it belongs to, where it was sent with one."""
+        """The trace that the event belongs to, if it was published with one."""
         return self._header("traceparent")
 
     def _header(self, name: str) -> str | None:
@@ -72,101 +72,129 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """What is known of a type of event before one of it is read."""
+class _Decoder:
+    """How to read events of one type and version."""
 
     event_type: type[events.Event]
     topic: str
     key: Callable[[events.Event], UUID]
-    read: Callable[[bytes], events.Event]
+    parse: Callable[[bytes], events.Event]
+
+
+def ce_type_of(event_type: type[events.Event]) -> str:
+    """Return the value of the header `ce_type`: the event's type and version."""
+    name, version = NAME_OF[event_type]
+    return f"sluice.{name}.v{version}"
+
+
+def schema_file(event_type: type[events.Event]) -> str:
+    """Return the name of the file in `shared/schemas/` that holds the event's JSON Schema."""
+    name, version = NAME_OF[event_type]
+    return f"{name}.v{version}.schema.json"
+
+
+def schema_id(event_type: type[events.Event]) -> str:
+    """Return the `$id` of the event's JSON Schema, which is the value of the header `ce_dataschema`."""
+    return SCHEMA_BASE + schema_file(event_type)
 
 
 def key_of(event: events.Event) -> UUID:
-    """Return the id that orders this event: everything about one job has one key, so one partition."""
+    """Return the event's message key. All events of one job have the same key, and so one partition and one order."""
     key = getattr(event, TOPIC_OF[type(event)].key)
     assert isinstance(key, UUID)
     return key
 
 
 def encode(event: events.Event, *, source: str, at: datetime) -> Record:
-    """Return the record of an event; `source` names the service, `at` is when it happened."""
-    headers = (*common_headers(type(event), source=source, at=at), *own_headers())
-    value = None if isinstance(event, events.JobDeleted) else ADAPTERS[type(event)].dump_json(event)
-    return Record(TOPIC_OF[type(event)].name, str(key_of(event)).encode(), value, headers)
+    """Return the record of an event that the service `source` publishes and that happened at `at`."""
+    key = str(key_of(event))
+    headers = (*common_headers(type(event), source=source, at=at), *own_headers(key))
+    value = None if type(event) in TOMBSTONES else ADAPTERS[type(event)].dump_json(event)
+    return Record(TOPIC_OF[type(event)].name, key.encode(), value, headers)
 
 
 def common_headers(event_type: type[events.Event], *, source: str, at: datetime) -> Headers:
-    """Return the headers that all events of one kind, service and instant have in common."""
-    name, version = NAME_OF[event_type]
+    """Return the headers that all events of one type, service and instant have in common."""
+    schema = () if event_type in TOMBSTONES else (("ce_dataschema", schema_id(event_type).encode()),)
     return (
         ("ce_specversion", b"1.0"),
-        ("ce_type", f"sluice.{name}.v{version}".encode()),
+        ("ce_type", ce_type_of(event_type).encode()),
         ("ce_source", f"/sluice/{source}".encode()),
         ("ce_time", at.isoformat().encode()),
+        *schema,
         ("content-type", b"application/json"),
     )
 
 
-def own_headers() -> Headers:
-    """Return the headers that each record has for itself: its id and its trace."""
-    return ("ce_id", str(uuid4()).encode()), ("traceparent", tracing.current_traceparent().encode())
+def own_headers(key: str) -> Headers:
+    """Return the headers of a single event: a new id, its key as the subject, and the current trace."""
+    return (
+        ("ce_id", str(uuid4()).encode()),
+        ("ce_subject", key.encode()),
+        ("traceparent", tracing.current_traceparent().encode()),
+    )
 
 
 def decode(record: Received) -> Message:
-    """Return the message of a record. Raises InvalidMessage, with the reason and without the content."""
+    """Return the message of a record.
+
+    Raises InvalidMessage when the record is not a known event on its own topic and under its own key; the reason never
+    quotes the record's content, which may be personal data.
+    """
     headers = dict(record.headers)
-    kind = _KINDS.get(headers.get("ce_type", b""))
-    if kind is None or kind.topic != record.topic or "ce_id" not in headers or "ce_source" not in headers:
-        raise _refusal(record, headers)
+    decoder = _DECODERS.get(headers.get("ce_type", b""))
+    if decoder is None or decoder.topic != record.topic or "ce_id" not in headers or "ce_source" not in headers:
+        raise _header_error(record, headers)
     if record.value is None:
-        if kind.event_type is not events.JobDeleted:
-            raise InvalidMessage(f"{kind.event_type.__name__} has no value")
-        return Message(events.JobDeleted(job_id=_key(record.key)), record)
+        if decoder.event_type is not events.JobDeleted:
+            raise InvalidMessage(f"{decoder.event_type.__name__} has no value")
+        return Message(events.JobDeleted(job_id=_parse_key(record.key)), record)
     try:
-        event = kind.read(record.value)
+        event = decoder.parse(record.value)
     except ValidationError as error:
-        # The places and kinds of the faults, never the values: they may be personal data.
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors())
-        raise InvalidMessage(f"{kind.event_type.__name__} does not fit its schema: {faults}") from None
-    if kind.key(event) != _key(record.key):
-        raise InvalidMessage(f"{kind.event_type.__name__} travels under another key than its own")
+        raise InvalidMessage(f"{decoder.event_type.__name__} does not match its schema: {faults}") from None
+    if decoder.key(event) != _parse_key(record.key):
+        raise InvalidMessage(f"{decoder.event_type.__name__} has the key of another event")
     return Message(event, record)
 
 
-def _refusal(record: Received, headers: dict[str, bytes]) -> InvalidMessage:
-    """Return why the headers of a record are refused."""
+def _header_error(record: Received, headers: dict[str, bytes]) -> InvalidMessage:
+    """Return the error that says what is wrong with a record's headers."""
     ce_type = headers.get("ce_type", b"")
     if not ce_type or not ce_type.isascii():
         return InvalidMessage("header ce_type is missing or not ASCII")
-    kind = _KINDS.get(ce_type)
-    if kind is None:
-        return _unknown(ce_type.decode("ascii"))
-    if kind.topic != record.topic:
-        return InvalidMessage(f"{kind.event_type.__name__} does not belong on topic {record.topic}")
+    decoder = _DECODERS.get(ce_type)
+    if decoder is None:
+        return _type_error(ce_type.decode("ascii"))
+    if decoder.topic != record.topic:
+        return InvalidMessage(f"{decoder.event_type.__name__} does not belong on topic {record.topic}")
     missing = next(name for name in ("ce_id", "ce_source") if name not in headers)
     return InvalidMessage(f"header {missing} is missing")
 
 
-def _unknown(ce_type: str) -> InvalidMessage:
+def _type_error(ce_type: str) -> InvalidMessage:
     name, _, version = ce_type.removeprefix("sluice.").rpartition(".v")
     known = sorted(number for kind, number in events.REGISTRY if kind == name)
     if not known:
         return InvalidMessage(f"unknown event type {ce_type!r}")
     if not version.isdecimal() or int(version) not in known:
-        return InvalidMessage(f"{ce_type!r} has a version that is not known here; known for {name}: {known}")
-    return InvalidMessage(f"{ce_type!r} is not written as it should be")
+        return InvalidMessage(f"{ce_type!r} has an unknown version; known versions of {name}: {known}")
+    return InvalidMessage(f"{ce_type!r} is not a well-formed event type")
 
 
-# Everything about one job has one key, so the same keys come again and again.
+# All events of a job have one key, so the same keys recur.
 @lru_cache(maxsize=20_000)
-def _key(key: bytes | None) -> UUID:
+def _parse_key(key: bytes | None) -> UUID:
     try:
         return UUID((key or b"").decode("ascii"))
     except ValueError:
         raise InvalidMessage("the record's key is not an id") from None
 
 
-_KINDS: dict[bytes, _Kind] = {
-    name.encode(): _Kind(cls, TOPIC_OF[cls].name, attrgetter(TOPIC_OF[cls].key), ADAPTERS[cls].validator.validate_json)
-    for name, cls in TYPES.items()
+_DECODERS: dict[bytes, _Decoder] = {
+    ce_type_of(cls).encode(): _Decoder(
+        cls, TOPIC_OF[cls].name, attrgetter(TOPIC_OF[cls].key), ADAPTERS[cls].validator.validate_json
+    )
+    for cls in NAME_OF
 }

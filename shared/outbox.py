@@ -98,7 +98,7 @@ class EventRowFactory:
         The event begins a trace of its own that bears its id, so that who has the one finds the other.
         """
         trace = event_id.replace("-", "")
-        own = f"ce_id\0{event_id}\ntraceparent\x0000-{trace}-{trace[16:]}-01"
+        own = f"ce_id\0{event_id}\nce_subject\0{key}\ntraceparent\x0000-{trace}-{trace[16:]}-01"
         encoded = key.encode()
         return shard_of(encoded), self._topic, encoded, value, self._common + own.encode()
 
@@ -115,9 +115,9 @@ def pack_headers(headers: codec.Headers) -> bytes:
 
 def unpack_headers(packed: bytes) -> codec.Headers:
     """Unpack what `pack_headers` made."""
-    # All but the last two are the same for many rows: codec puts an event's own id and trace at the end.
-    common, first, second = packed.rsplit(b"\n", 2)
-    return *_unpacked(common), _header(first), _header(second)
+    # All but the last three are the same for many rows: codec puts an event's own id, subject and trace at the end.
+    common, *own = packed.rsplit(b"\n", 3)
+    return *_unpacked(common), *map(_header, own)
 
 
 def _header(packed: bytes) -> tuple[str, bytes]:

@@ -11,7 +11,10 @@ DEAD_LETTER_SUFFIX = ".dead"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic: `key` names the event's field that is the record's key; `retention` None means compacted."""
+    """One topic: `key` names the event's field that is the record's key; `retention` None means compacted.
+
+    A public topic is a contract with other systems (docs/EVENTS.md); the others may change in any release.
+    """
 
     name: str
     key: Literal["job_id", "certificate_id", "identity_id"]
@@ -20,6 +23,7 @@ class Topic:
     description: str
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
+    is_public: bool = False
     dead_letters: bool = True
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -64,6 +68,7 @@ TRIGGERS = Topic(
     description="run this job for this slot, with frozen settings; or: slot skipped, with the reason",
     producers=("scheduler",),
     consumers=("exporter", "history", "job-api"),
+    is_public=True,
 )
 COMMANDS = Topic(
     name="sluice.commands",
@@ -95,6 +100,7 @@ RUNS = Topic(
     description="the life of a run, the expiry of its files, its removal from the run log",
     producers=("exporter", "history"),
     consumers=("history", "job-api"),
+    is_public=True,
 )
 PROGRESS = Topic(
     name="sluice.progress",
@@ -104,6 +110,7 @@ PROGRESS = Topic(
     description="rows, bytes, phase and slices of a run in progress",
     producers=("exporter",),
     consumers=("history",),
+    is_public=True,
 )
 ESTIMATES = Topic(
     name="sluice.estimates",
@@ -113,6 +120,7 @@ ESTIMATES = Topic(
     description="progress and estimated end of the latest run, with band",
     producers=("history",),
     consumers=("history", "job-api"),
+    is_public=True,
 )
 
 TOPICS: tuple[Topic, ...] = (JOBS, CERTIFICATES, IDENTITIES, TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES)

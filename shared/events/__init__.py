@@ -1,7 +1,6 @@
-"""Every event that crosses Kafka: one frozen class each, one module a topic, one registry of names and versions.
+"""The events on Kafka: one frozen class for each type and version, one module for each topic, one registry of them all.
 
-A reader that meets a name or a version that is not in `REGISTRY` refuses it loudly; classes are never found by a name
-taken from the wire.
+A reader rejects a type or version that is not in `REGISTRY`; a class is never looked up by a name from the wire.
 """
 
 from shared.events.certificates import CertificateSaved

@@ -1,4 +1,4 @@
-"""`sluice.certificates`: recipients' public certificates."""
+"""`sluice.certificates`: the certificates of recipients."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,14 +8,23 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateSaved:
-    """A certificate as it stands after a change; `fingerprint` is the SHA-256 of its DER form, hex."""
+    """The complete state of a recipient's certificate after a change."""
 
     certificate_id: UUID
+    """The certificate; also the message's key."""
     tenant_id: UUID
+    """The tenant that the certificate belongs to."""
     version: int
+    """Rises by one with each change; a lower version never replaces a higher one."""
     name: str
+    """The certificate's name within its tenant."""
     state: Literal["active", "retired"]
+    """`active`: new runs may encrypt to it. `retired`: none does."""
     pem: str
+    """The X.509 certificate in PEM form; it holds no private key."""
     fingerprint: str
+    """SHA-256 of the certificate's DER form, 64 hexadecimal digits."""
     not_before: datetime
+    """Start of the certificate's validity."""
     not_after: datetime
+    """End of the certificate's validity."""

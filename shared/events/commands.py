@@ -1,4 +1,4 @@
-"""`sluice.commands`: what somebody asks for: a run at once, or the end of one."""
+"""`sluice.commands`: requests to cancel a run, or to run a job at once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,29 +9,42 @@ from shared.events.values import JobSettings, Overlap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRun:
-    """Cancel this run, wherever it is; asking twice does no harm."""
+    """Cancel a run, queued or running. Repeating the command has no further effect."""
 
     job_id: UUID
+    """The run's job; also the message's key."""
     tenant_id: UUID
+    """The tenant that the job belongs to."""
     run_id: UUID
+    """The run to cancel."""
     reason: str
+    """Why the run is to be cancelled."""
     requested_by: UUID | None
+    """The user who requested it; null when no user did."""
     requested_at: datetime
+    """When it was requested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNow:
-    """Run this job at once, beside its schedule (S10), with the settings that it had when it was asked.
+    """Run a job at once, without regard to its schedule (rule S10).
 
-    The run's id is derived from the request's (`shared.timetable.derive_request_run_id`): asking twice with one
-    `request_id` makes one run.
+    The run's id is derived from the request's id, so repeating the command does not start a second run.
     """
 
     job_id: UUID
+    """The job to run; also the message's key."""
     tenant_id: UUID
+    """The tenant that the job belongs to."""
     request_id: UUID
+    """The request; the run's id is derived from it."""
     job_version: int
+    """The job's version at the time of the request."""
     settings: JobSettings
+    """The job's settings at the time of the request, with which the run is carried out."""
     overlap: Overlap
+    """What happens when the job's previous run is still in progress (rule S9)."""
     requested_by: UUID | None
+    """The user who requested the run; null when no user did."""
     requested_at: datetime
+    """When the run was requested."""

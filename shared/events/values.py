@@ -1,4 +1,4 @@
-"""The words that events are made of: schedules, time frames, frozen settings of a run."""
+"""The values that events share: schedules, timeframes, windows, a run's frozen settings, exported files."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,68 +24,89 @@ Role = Literal["admin", "operator", "downloader", "viewer"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a job is due, in UTC.
-
-    `start` is the instant that the grid hangs on (S3): the start asked for, or, when the job starts `immediately`,
-    the instant at which it was saved. `every` counts hours, days, weeks or months; `once` ignores it.
-    """
+    """When a job is due. All instants are UTC."""
 
     kind: ScheduleKind
+    """How often the job is due."""
     start: datetime
+    """The instant that anchors the schedule (rule S3); when `immediately`, the instant at which it was saved."""
     immediately: bool = False
+    """Whether the job starts as soon as it is saved."""
     every: int = 1
+    """The interval in hours, days, weeks or months, according to `kind`; ignored for `once`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeframe:
-    """Which records a run takes: `fixed` has start and end (half-open), `last` has count and unit."""
+    """Which records a job selects by time (rules T1 and T2)."""
 
     kind: TimeframeKind = "all"
+    """`fixed` uses `start` and `end`, `last` uses `count` and `unit`, the others use neither."""
     start: datetime | None = None
+    """Start of a fixed timeframe, inclusive."""
     end: datetime | None = None
+    """End of a fixed timeframe, exclusive."""
     count: int | None = None
+    """Length of a moving timeframe, in units."""
     unit: TimeUnit | None = None
+    """Unit of a moving timeframe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Half-open bounds of a run's records, start <= x < end; None is unbounded."""
+    """The half-open interval of instants that a run reads: start <= x < end."""
 
     start: datetime | None = None
+    """Start, inclusive; null when the interval has no lower bound."""
     end: datetime | None = None
+    """End, exclusive; null when the interval has no upper bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSettings:
-    """What a run needs to know of its job; frozen into the trigger, so that an edit never touches a run under way.
-
-    `media_types` None means all; `split_size` None means one single file, else bytes of uncompressed records;
-    `certificates` None means the tenant's active ones when the run starts. `source_tenant` is the number that the
-    tenant's rows bear in the source.
-    """
+    """What a job exports and how. Frozen into the trigger, so that an edit never affects a run in progress."""
 
     title: str
+    """The job's title."""
     source: str
+    """Where the records come from; `contact_history` is the only source."""
     type: RecordType
+    """Which records the job exports."""
     source_tenant: int
+    """The number that the tenant's rows bear in the source (`tenantId`)."""
     timeframe: Timeframe
+    """Which records the job selects by time."""
     media_types: tuple[str, ...] | None = None
+    """The media types of the interactions to export; null for all."""
     split_size: int | None = None
+    """The size at which a new file begins, in bytes of uncompressed records; null for a single file."""
     certificates: tuple[UUID, ...] | None = None
+    """The recipients' certificates; null for those that are the tenant's active ones when the run starts."""
     compression: Compression = "fast"
+    """`fast` for speed, `small` for smaller files."""
     cipher: Cipher = "aes-256-cbc"
+    """The cipher that files are encrypted with."""
     attempts: int = 5
+    """How many times a run is attempted before it fails for a transient error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedFile:
-    """One finished file of a run: sizes in bytes, `sha256` (hex) of the packed file, `part` None in an unsplit set."""
+    """A finished file of a run."""
 
     name: str
+    """The file's name."""
     kind: FileKind
+    """Which records the file holds."""
     part: int | None
+    """The file's number in a split set, from 1; null for a single file."""
     rows: int
+    """Records in the file."""
     bytes_raw: int
+    """The records' size before compression, in bytes."""
     bytes_packed: int
+    """The file's size, compressed and encrypted, in bytes."""
     sha256: str
+    """SHA-256 of the compressed and encrypted file, 64 hexadecimal digits."""
     object: str
+    """The file's key in Sluice's object store."""

@@ -135,7 +135,7 @@ async def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_and_stops_
         )
         await system.publish(marker)
         record = await dead.record()
-    assert b"does not fit its schema" in dict(record.headers)["dead_reason"]
+    assert b"does not match its schema" in dict(record.headers)["dead_reason"]
     await eventually(lambda: slots(system, marker.job_id))
     assert await scheduler.metric("sluice_dead_letters_total", group="sluice.scheduler", topic="sluice.jobs") == 1
 

@@ -37,6 +37,8 @@ def test_cloudevents_attributes_travel_in_the_headers() -> None:
     assert headers["ce_type"] == b"sluice.run.failed.v1"
     assert headers["ce_source"] == b"/sluice/exporter"
     assert headers["ce_time"] == b"2026-11-24T10:00:00.123456+00:00"
+    assert headers["ce_subject"] == GOOD.key
+    assert headers["ce_dataschema"] == b"https://sluice.example/schemas/run.failed.v1.schema.json"
     UUID(headers["ce_id"].decode())
 
 
@@ -58,14 +60,14 @@ def test_a_trace_goes_on_from_message_to_message() -> None:
         (with_header("ce_type", b"sluice.run.exploded.v1"), "unknown event type 'sluice.run.exploded.v1'"),
         (
             with_header("ce_type", b"sluice.run.failed.v2"),
-            r"version that is not known here; known for run.failed: \[1\]",
+            r"unknown version; known versions of run.failed: \[1\]",
         ),
         (with_header("ce_type", b"\xff"), "header ce_type is missing or not ASCII"),
         (with_header("ce_id", None), "header ce_id is missing"),
         (replace(GOOD, topic="sluice.jobs"), "does not belong on topic sluice.jobs"),
-        (replace(GOOD, value=b"{"), "does not fit its schema"),
+        (replace(GOOD, value=b"{"), "does not match its schema"),
         (replace(GOOD, value=None), "has no value"),
-        (replace(GOOD, key=str(uuid4()).encode()), "under another key"),
+        (replace(GOOD, key=str(uuid4()).encode()), "has the key of another event"),
         (replace(GOOD, key=b"x"), "key is not an id"),
         (with_field("attempt", "Geheim"), "attempt: int_parsing"),
     ],

@@ -11,8 +11,9 @@ from exporter.source.queries import exported_columns, record_keys
 from exporter.source.record_descriptions import WORDS
 from exporter.source.record_schema import documents, record_schema
 from exporter.source.selection import RecordKind
-from shared.contract import text_of
+from shared.contract import format_document
 from shared.record_schemas import FOLDER, LATEST, RECORD_TYPES, read_record_schema, schema_file
+from shared.schema_ids import SCHEMA_BASE
 
 KEYS = {
     RecordKind.INTERACTION: "id, status, entityTypeId, mediaTypeId, typeId, subtypeId, externalId, ownerId, contactId, "
@@ -44,11 +45,12 @@ def validator(kind: RecordKind) -> Draft202012Validator:
 
 def test_E4_committed_schemas_are_those_of_the_columns() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
-    ours = {name: text_of(document) for name, document in documents().items()}
+    ours = {name: format_document(document) for name, document in documents().items()}
     assert {name: committed.get(name) for name in ours} == ours, "run `make schemas`"
     assert LATEST == SCHEMA_VERSION, "whoever serves the schemas must know the version that manifests name"
     assert set(ours) == {schema_file(each) for each in RECORD_TYPES}
-    assert [json.loads(read_record_schema(each))["$id"] for each in RECORD_TYPES] == [*map(schema_file, RECORD_TYPES)]
+    ids = [json.loads(read_record_schema(each))["$id"] for each in RECORD_TYPES]
+    assert ids == [f"{SCHEMA_BASE}records/{schema_file(each)}" for each in RECORD_TYPES]
 
 
 @pytest.mark.parametrize("kind", RecordKind)

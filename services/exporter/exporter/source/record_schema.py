@@ -12,8 +12,9 @@ from exporter.domain.runs import SCHEMA_VERSION
 from exporter.source.queries import exported_columns
 from exporter.source.record_descriptions import WORDS
 from exporter.source.selection import RecordKind
-from shared.contract import Schema, breaks, text_of
+from shared.contract import Schema, find_breaks, format_document
 from shared.record_schemas import FOLDER, RECORD_TYPES, schema_file
+from shared.schema_ids import SCHEMA_BASE
 
 _TYPE_OF = dict(zip((RecordKind.INTERACTION, RecordKind.ATTACHMENT, RecordKind.CONTACT), RECORD_TYPES, strict=True))
 _NEVER_NULL = {"id", "tenantId", "entityId"}
@@ -48,7 +49,7 @@ def record_schema(kind: RecordKind) -> Schema:
     properties = {key: _property(key, column) | {"description": WORDS[kind][key]} for key, column in columns.items()}
     schema: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": schema_file(_TYPE_OF[kind], SCHEMA_VERSION),
+        "$id": f"{SCHEMA_BASE}records/{schema_file(_TYPE_OF[kind], SCHEMA_VERSION)}",
         "title": kind.value,
         "description": f"One line of a file {kind.value}-... : every key is there, and what is not known is null.",
         "type": "object",
@@ -69,10 +70,12 @@ def write() -> list[str]:
     faults = []
     for name, document in documents().items():
         if (file := FOLDER / name).exists():
-            faults += [f"{name} {fault}" for fault in breaks(json.loads(file.read_text(encoding="utf-8")), document)]
+            faults += [
+                f"{name} {fault}" for fault in find_breaks(json.loads(file.read_text(encoding="utf-8")), document)
+            ]
     if not faults:
         for name, document in documents().items():
-            (FOLDER / name).write_text(text_of(document), encoding="utf-8")
+            (FOLDER / name).write_text(format_document(document), encoding="utf-8")
     return faults
 
 
