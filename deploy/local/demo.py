@@ -1,4 +1,4 @@
-"""`make demo`: one export from start to finish, as a customer would do it, over REST and with the files themselves."""
+"""`make demo`: one export from start to finish, as a customer would do it: over REST, with certificate and key."""
 
 import secrets
 import shutil
@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from deploy.local.demo_check import compare_with_source
 from deploy.local.errors import LocalError
 from deploy.local.folders import CHECKOUT
-from deploy.local.stack import Stack, running_stack
+from deploy.local.stack import Stack, run_stack
 from sluice.api import Api
 from sluice.decrypt import decrypt_file
 from sluice.errors import SluiceError
@@ -39,7 +39,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True)
 class Files:
-    """Where the demo keeps the officer's key and certificate, and what it downloaded and decrypted."""
+    """The demo's files: the officer's key and certificate, the downloads and the decrypted records."""
 
     key: Path
     certificate: Path
@@ -48,16 +48,16 @@ class Files:
 
 
 def demo(*, interactions: int) -> None:
-    """Run the demo on a system of its own. Raises LocalError when anything is not as it should be."""
+    """Run the demo on a system of its own. Raises LocalError when anything fails or a record differs."""
     began = time.monotonic()
-    with running_stack(interactions=interactions, report=_say) as stack:
+    with run_stack(interactions=interactions, report=_say) as stack:
         ready = time.monotonic()
-        files = _fresh_files()
+        files = _create_files()
         with httpx.Client(
             base_url=stack.api_url, headers={"Authorization": f"Bearer {stack.api_key}"}, timeout=60
         ) as client:
             _upload_certificate(client, files)
-            run = _follow(client, _create_job(client))
+            run = _follow_run(stack, client, _create_job(client))
             exported = time.monotonic()
         artifacts = _download(stack, run, files)
         _decrypt(artifacts, files)
@@ -70,7 +70,7 @@ def _say(text: str) -> None:
     console.print(f"[cyan]>[/] {text}")
 
 
-def _fresh_files() -> Files:
+def _create_files() -> Files:
     shutil.rmtree(RESULT, ignore_errors=True)
     files = Files(RESULT / "officer.key.pem", RESULT / "officer.pem", RESULT / "downloads", RESULT / "records")
     for folder in (files.downloads, files.records):
@@ -97,9 +97,9 @@ def _fresh_files() -> Files:
 
 
 def _upload_certificate(client: httpx.Client, files: Files) -> None:
-    _say("Making a certificate and giving it to Sluice; the private key stays here")
+    _say("Creating a certificate and uploading it; the private key stays here")
     body = {"name": "Demo officer", "pem": files.certificate.read_text()}
-    _sent(client, "/api/v1/certificates", body)
+    _post(client, "/api/v1/certificates", body)
 
 
 def _create_job(client: httpx.Client) -> str:
@@ -111,10 +111,10 @@ def _create_job(client: httpx.Client) -> str:
         "schedule": {"kind": "once", "immediately": True},
         "timeframe": {"kind": "all"},
     }
-    return str(_sent(client, "/api/v1/jobs", body)["id"])
+    return str(_post(client, "/api/v1/jobs", body)["id"])
 
 
-def _sent(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def _post(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = client.post(path, json=body, headers={"Idempotency-Key": secrets.token_hex(16)})
     if answer.is_error:
         raise LocalError(f"{path} answered {answer.status_code}: {answer.text}")
@@ -122,7 +122,7 @@ def _sent(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, An
     return created
 
 
-def _got(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
+def _get(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
     answer = client.get(path, params=query)
     if answer.is_error:
         raise LocalError(f"{path} answered {answer.status_code}: {answer.text}")
@@ -130,11 +130,12 @@ def _got(client: httpx.Client, path: str, **query: str) -> dict[str, Any]:
     return found
 
 
-def _follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
+def _follow_run(stack: Stack, client: httpx.Client, job_id: str) -> dict[str, Any]:
     until = time.monotonic() + _LONGEST_RUN.total_seconds()
-    with _bar("export") as (bar, task):
+    with _progress_bar("export") as (bar, task):
         while time.monotonic() < until:
-            found = _got(client, "/api/v1/runs", job=job_id)["items"]
+            stack.supervisor.check()
+            found = _get(client, "/api/v1/runs", job=job_id)["items"]
             if found and found[0]["state"] in _ENDED:
                 _show(bar, task, found[0])
                 break
@@ -143,14 +144,14 @@ def _follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
             time.sleep(_POLL_SECONDS)
         else:
             raise LocalError(f"the run did not end within {_LONGEST_RUN}")
-    run = _got(client, f"/api/v1/runs/{found[0]['id']}")
+    run = _get(client, f"/api/v1/runs/{found[0]['id']}")
     if run["state"] != "succeeded":
         raise LocalError(f"the run {run['state']}: {run['message'] or run['reason']}")
     return run
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
+def _progress_bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=console) as bar:
         yield bar, bar.add_task(what, total=None, left="waiting")
@@ -188,13 +189,13 @@ def _decrypt(artifacts: list[Path], files: Files) -> None:
         _say(f"Decrypting {artifact.name} with sluice decrypt" + (" and with openssl" if openssl else ""))
         decrypt_file(artifact, identity, files.records, keep_zip=openssl is not None)
         if openssl is not None:
-            _same_with_openssl(openssl, artifact, files)
+            _compare_with_openssl(openssl, artifact, files)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(decrypt, artifacts))
 
 
-def _same_with_openssl(openssl: str, artifact: Path, files: Files) -> None:
+def _compare_with_openssl(openssl: str, artifact: Path, files: Files) -> None:
     ours = files.records / artifact.stem
     theirs = files.records / f"{artifact.stem}.openssl"
     command: list[str | Path] = [openssl, "cms", "-decrypt", "-inform", "DER", "-binary", "-in", artifact]
@@ -203,7 +204,7 @@ def _same_with_openssl(openssl: str, artifact: Path, files: Files) -> None:
     if done.returncode != 0:
         raise LocalError(f"openssl could not decrypt {artifact.name}: {done.stderr.strip()}")
     if ours.read_bytes() != theirs.read_bytes():
-        raise LocalError(f"openssl and sluice decrypt disagree about {artifact.name}")
+        raise LocalError(f"openssl and sluice decrypt differ for {artifact.name}")
     ours.unlink()
     theirs.unlink()
 
@@ -212,14 +213,14 @@ def _summary(stack: Stack, run: dict[str, Any], rows: dict[str, int], seconds: t
     started, exported, checked = seconds
     raw, packed = run["bytes_raw"] / 1e6, run["bytes_packed"] / 1e6
     console.print()
-    console.print("[bold green]Everything that the source holds is in the files, record by record.[/]")
+    console.print("[bold green]The files contain every record of the source, unchanged.[/]")
     console.print(
         f"  rows      {sum(rows.values()):,}  ({', '.join(f'{name} {count:,}' for name, count in rows.items())})"
     )
     console.print(f"  bytes     {raw:,.1f} MB of records, {packed:,.1f} MB packed and encrypted")
     console.print(
-        f"  seconds   {started:.1f} to start, {exported:.1f} from order to finished files "
+        f"  seconds   {started:.1f} to start, {exported:.1f} from the new job to its finished files "
         f"({run['duration_seconds']:.1f} of them exporting), {checked:.1f} to download, decrypt and compare"
     )
     console.print(f"  files     {RESULT.relative_to(Path.cwd()) if RESULT.is_relative_to(Path.cwd()) else RESULT}")
-    console.print("\n`make up` keeps the system running, with its page; this one is being stopped now.")
+    console.print("\n`make up` runs the system with its pages until Ctrl-C; this one is being stopped.")

@@ -1,4 +1,4 @@
-"""Compares decrypted records with the source, by a reader that shares nothing with the exporter."""
+"""Compares decrypted records with the source, with a reader that shares no code with the exporter."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import asyncpg
 from deploy.local.errors import LocalError
 from deploy.local.services import SOURCE_TENANT
 
-# Attachments do not tell the tenant, and their content is fetched as it is: base64 is made here.
+# Attachments have no tenant column in their records, and their content is read as bytes: base64 is encoded here.
 _QUERIES = {
     "Interaction": (
         "SELECT to_jsonb(v)::text, NULL::bytea FROM contact_history.interaction v "
@@ -28,7 +28,7 @@ _QUERIES = {
 
 
 def compare_with_source(dsn: str, records: Path, run_id: str) -> dict[str, int]:
-    """Compare every record of every kind; return the rows by kind. Raises LocalError at the first difference."""
+    """Compare every record of every kind; return the number of rows by kind. Raises LocalError at a difference."""
     return asyncio.run(_compare(dsn, {kind: _file_of(kind, records) for kind in _QUERIES}, run_id))
 
 
@@ -38,7 +38,7 @@ def _file_of(kind: str, records: Path) -> Path:
 
 
 async def _compare(dsn: str, files: dict[str, Path], run_id: str) -> dict[str, int]:
-    # Side by side, so that the server prepares one kind's rows while the other's are looked at.
+    # Concurrently, so that the server prepares one kind's rows while the other's are compared.
     counts = await asyncio.gather(*(_compare_kind(dsn, kind, files[kind], run_id) for kind in _QUERIES))
     return dict(zip(_QUERIES, counts, strict=True))
 
@@ -53,7 +53,7 @@ async def _compare_kind(dsn: str, kind: str, file: Path, run_id: str) -> int:
 
 async def _compare_rows(connection: "asyncpg.Connection[asyncpg.Record]", kind: str, file: Path, run_id: str) -> int:
     count = 0
-    # Lines end at \n alone: JSON may hold other characters that Python takes for line ends.
+    # Lines end at \n only: JSON may contain other characters that Python treats as line ends.
     with file.open("rb") as lines:
         async with connection.transaction():
             cursor = await connection.cursor(_QUERIES[kind], SOURCE_TENANT)
@@ -62,9 +62,9 @@ async def _compare_rows(connection: "asyncpg.Connection[asyncpg.Record]", kind: 
                     count += 1
                     line = lines.readline()
                     if not line or json.loads(line) != _expected(row[0], row[1]):
-                        raise LocalError(f"run {run_id}: {kind} record {count} is not what the source holds")
+                        raise LocalError(f"run {run_id}: {kind} record {count} differs from the source")
         if lines.readline():
-            raise LocalError(f"run {run_id}: {file.name} holds more than the source's {count} records")
+            raise LocalError(f"run {run_id}: {file.name} has more records than the source ({count})")
     return count
 
 

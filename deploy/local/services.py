@@ -1,11 +1,11 @@
-"""The product's processes as the local stack starts them: their commands, and each one's own environment."""
+"""The product's processes in the local stack: their commands and each one's environment."""
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.folders import CHECKOUT
-from deploy.local.processes import SERVICE_RANK, Command, plain_environment
+from deploy.local.processes import Command, plain_environment
 
 SERVICES = ("job_api", "scheduler", "exporter", "history")
 SOURCE_TENANT = 101  # the sample's larger tenant
@@ -13,20 +13,20 @@ SOURCE_TENANT = 101  # the sample's larger tenant
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """What the processes have to know of each other: addresses, and the folder that is the store."""
+    """What the processes need to know: each other's addresses, and the folders."""
 
     kafka: str
     databases: dict[str, str]  # a DSN by service
     source: str
     store: Path
     logs: Path
-    work: Path  # the processes' working folder: what a library drops there stays with the state
+    work: Path  # the processes' working folder: files that a library drops there stay with the state
     history_url: str
 
 
 @dataclass(frozen=True)
 class ServiceProcess:
-    """One process: its name, its package and command, and variables beyond those of all."""
+    """One process: its name in the stack, and the package and command that it runs."""
 
     name: str
     package: str
@@ -45,7 +45,7 @@ SERVICE_PROCESSES = (
 
 
 def service_environment(package: str, addresses: Addresses, extra: dict[str, str] | None = None) -> dict[str, str]:
-    """Return a service's environment: what the contract names, and nothing of ours."""
+    """Return a service's environment: its settings, and nothing else of ours."""
     prefix = f"SLUICE_{package.upper()}_"
     variables = {
         "SLUICE_KAFKA_BOOTSTRAP": addresses.kafka,
@@ -61,27 +61,25 @@ def service_environment(package: str, addresses: Addresses, extra: dict[str, str
     return plain_environment(variables | {f"{prefix}{name}": value for name, value in (extra or {}).items()})
 
 
-def service_command(part: ServiceProcess, addresses: Addresses, port: int) -> Command:
-    """Return how a process is started so that it serves on a port."""
-    extra = {"HTTP_PORT": str(port)} | ({"NAME": part.name} if part.package == "exporter" else {})
+def service_command(process: ServiceProcess, addresses: Addresses, port: int) -> Command:
+    """Return the command that runs a process with its HTTP server on a port."""
+    extra = {"HTTP_PORT": str(port)} | ({"NAME": process.name} if process.package == "exporter" else {})
     return Command(
-        name=part.name,
-        argv=[sys.executable, "-m", part.package, part.command],
-        environment=service_environment(part.package, addresses, extra),
-        log=addresses.logs / f"{part.name}.log",
+        name=process.name,
+        argv=[sys.executable, "-m", process.package, process.command],
+        environment=service_environment(process.package, addresses, extra),
+        log=addresses.logs / f"{process.name}.log",
         folder=addresses.work,
-        rank=SERVICE_RANK,
     )
 
 
-def step(name: str, argv: list[str], environment: dict[str, str], logs: Path) -> Command:
-    """Return a Python command that sets something up and ends."""
+def setup_command(name: str, *argv: str, environment: dict[str, str], logs: Path) -> Command:
+    """Return a command (`python -m ARGV`) that sets something up and ends."""
     return Command(
         name=name,
         argv=[sys.executable, "-m", *argv],
         environment=environment,
         log=logs / f"{name}.log",
         folder=CHECKOUT,
-        rank=SERVICE_RANK,
         grace=5,
     )

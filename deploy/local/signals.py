@@ -1,4 +1,7 @@
-"""What Ctrl-C and SIGTERM do to a stack: always the same, and never half-way through something."""
+"""How a stack reacts to Ctrl-C and SIGTERM: in one way, and never half-way through a step.
+
+Each context manager does nothing outside the main thread: only there can signal handlers be set.
+"""
 
 import signal
 import threading
@@ -7,42 +10,41 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
 @contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, while the body runs."""
-    with _handled_by(_interrupt):
+def raise_interrupt_on_termination() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt in the body, as Ctrl-C does."""
+    with _handle_signals(_interrupt):
         yield
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Pass over signals while the body runs: what is stopping is not stopped again half-way."""
-    with _handled_by(signal.SIG_IGN):
+def ignore_signals() -> Iterator[None]:
+    """Ignore signals in the body, so that a second Ctrl-C does not interrupt the clean-up."""
+    with _handle_signals(signal.SIG_IGN):
         yield
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Deliver signals only at the end of the body, so that what it begins is also noted down."""
+def defer_signals() -> Iterator[None]:
+    """Deliver signals after the body, so that a process started in it is also registered with the reaper."""
     pending: list[int] = []
-    with _handled_by(lambda number, _frame: pending.append(number)):
+    with _handle_signals(lambda number, _frame: pending.append(number)):
         yield
     if pending:
         signal.raise_signal(pending[0])
 
 
 @contextmanager
-def _handled_by(handler: Handler) -> Iterator[None]:
+def _handle_signals(handler: Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        # Signals reach the main thread only, and handlers can be set only there.
         yield
         return
-    before = {number: signal.signal(number, handler) for number in STOPPING}
+    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
     try:
         yield
     finally:

@@ -1,25 +1,33 @@
-"""What a stack keeps in its folder: where each part's data lies, its secrets, its lock and its address."""
+"""The folder of a stack: where its data is, its secrets, its lock and its address."""
 
 import fcntl
 import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from deploy.local.errors import LocalError
-from deploy.local.folders import make_folder
+from deploy.local.folders import create_folder
+from deploy.local.reaper import PAUSE, start_time
 
 
 @dataclass(frozen=True)
-class Announcement:
-    """What a running stack tells others: its process and the page's address."""
+class RunningStack:
+    """A stack's process, told from a later one with the same id by its start time, and its address (None at first)."""
 
     process: int
-    address: str
+    started: str | None
+    address: str | None
+
+    def is_alive(self) -> bool:
+        """Return whether the process still runs."""
+        return self.started is not None and start_time(self.process) == self.started
 
 
 class State:
@@ -31,70 +39,64 @@ class State:
         self.postgres = folder / "postgres"
         self.store = folder / "store"
         self.logs = folder / "logs"
-        self.parts = folder / "parts"
         self.work = folder / "work"
-        self._secrets = folder / "secrets.json"
+        self._lock = folder / "lock"
         self._running = folder / "running.json"
+        self._secrets = folder / "secrets.json"
 
     def prepare(self) -> None:
-        """Make the folder and those in it that no server makes; the last start's logs are kept beside the new."""
-        make_folder(self.folder)
-        # Others may pass through, as PostgreSQL's account must under root, but not look around.
+        """Create the folders that no server creates; the logs of the previous start are kept as `logs-before`."""
+        create_folder(self.folder)
+        # Others may traverse it, as PostgreSQL's account must for root, but not list it.
         self.folder.chmod(0o711)
         earlier = self.folder / "logs-before"
         shutil.rmtree(earlier, ignore_errors=True)
         if self.logs.exists():
             self.logs.rename(earlier)
         for folder in (self.store, self.logs, self.work):
-            make_folder(folder).chmod(0o700)
+            create_folder(folder).chmod(0o700)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for one stack.
+    def lock(self, *, patience: float = 30) -> Iterator[int]:
+        """Lock the folder for one stack, and yield the lock's descriptor.
 
-        Raises LocalError with the address of the stack that holds it already.
+        The stack's processes inherit the descriptor, so the folder stays locked until the last of them has ended,
+        even if the program that started them was killed; in that case its reaper has `patience` seconds to stop them.
+        Raises LocalError with the address of the stack that uses the folder, or with the processes left in it.
         """
-        make_folder(self.folder)
-        with (self.folder / "lock").open("a") as lock:
+        create_folder(self.folder)
+        with self._lock.open("a") as lock:
+            until = time.monotonic() + patience
+            while not _try_lock(lock):
+                stack = self._read_running()
+                if stack is None or stack.is_alive() or time.monotonic() > until:
+                    raise self._refuse(stack)
+                time.sleep(PAUSE)
+            self._announce(None)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found = self.announcement()
-                where = (
-                    f" at {found.address} (process {found.process})" if found else ", and is just starting or stopping"
-                )
-                raise LocalError(
-                    f"Sluice runs already{where}", hint="stop it with Ctrl-C where it runs, or with: make clean-local"
-                ) from None
-            try:
-                yield
+                yield lock.fileno()
             finally:
                 self._running.unlink(missing_ok=True)
 
-    def announce(self, address: str) -> None:
-        """Write down that the stack runs, and where."""
-        self._running.write_text(json.dumps({"process": os.getpid(), "address": address}))
-
-    def announcement(self) -> Announcement | None:
-        """Return what the stack that holds the folder has announced; None when it has not."""
+    def is_locked(self) -> bool:
+        """Return whether a stack, or a process left by one, uses the folder."""
         try:
-            return Announcement(**json.loads(self._running.read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def is_held(self) -> bool:
-        """Tell whether a stack holds the folder now."""
-        try:
-            with (self.folder / "lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            with self._lock.open("a") as lock:
+                return not _try_lock(lock)
         except OSError:
             return False
-        return False
+
+    def announce(self, address: str) -> None:
+        """Record that the stack runs, and at which address."""
+        self._announce(address)
+
+    def find_running(self) -> RunningStack | None:
+        """Return the stack that uses the folder now; None when there is none."""
+        stack = self._read_running()
+        return stack if stack is not None and stack.is_alive() else None
 
     def secret(self, name: str) -> str:
-        """Return a random password that stays the same as long as the folder; made when first asked for."""
+        """Return a random password, created at the first call and kept as long as the folder."""
         try:
             known: dict[str, str] = json.loads(self._secrets.read_text())
         except FileNotFoundError:
@@ -105,19 +107,58 @@ class State:
             self._secrets.write_text(json.dumps(known))
         return known[name]
 
-    def remembered(self, name: str) -> int | None:
-        """Return a number noted down with `remember`, such as the page's port; None when it never was."""
+    def recall(self, name: str) -> int | None:
+        """Return a number stored by `remember`, such as the port of the pages; None when there is none."""
         try:
             return int((self.folder / name).read_text())
         except (OSError, ValueError):
             return None
 
     def remember(self, name: str, number: int) -> None:
-        """Note a number down for as long as the folder lasts."""
+        """Store a number as long as the folder exists."""
         (self.folder / name).write_text(str(number))
 
     def remove(self) -> None:
-        """Remove the folder with all in it."""
+        """Remove the folder and its content; raises LocalError when something remains."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.folder.exists():
             raise LocalError(f"{self.folder} cannot be removed", hint=f"sudo rm -r {self.folder}")
+
+    def _announce(self, address: str | None) -> None:
+        stack = RunningStack(os.getpid(), start_time(os.getpid()), address)
+        self._running.write_text(json.dumps(asdict(stack)))
+
+    def _read_running(self) -> RunningStack | None:
+        try:
+            return RunningStack(**json.loads(self._running.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _refuse(self, stack: RunningStack | None) -> LocalError:
+        if stack is None or (stack.is_alive() and stack.address is None):
+            return LocalError("Sluice is already starting or stopping", hint="try again in a minute")
+        if stack.is_alive():
+            return LocalError(
+                f"Sluice is already running at {stack.address} (process {stack.process})",
+                hint="stop it with Ctrl-C in its terminal, or with: make clean-local",
+            )
+        left = " ".join(map(str, find_users(self._lock)))
+        return LocalError(f"processes of an earlier start still use {self.folder}", hint=f"stop them with: kill {left}")
+
+
+def find_users(file: Path) -> list[int]:
+    """Return the processes that have a file open, our own excepted; empty where the system has no /proc."""
+    users: set[int] = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it has been closed meanwhile, or belongs to another user
+            if descriptor.readlink() == file.resolve():
+                users.add(int(descriptor.parts[2]))
+    return sorted(users - {os.getpid()})
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

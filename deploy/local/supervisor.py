@@ -1,62 +1,52 @@
-"""Starts the parts of a stack, waits until they are ready, notices when one ends, and stops them in order."""
+"""Starts the processes of a stack, waits until they are ready, and notices when one ends."""
 
 import http.client
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 
 from deploy.local.errors import LocalError
-from deploy.local.ownership import Ownership
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import ChildProcess, Command, Reaper, ending
+from deploy.local.processes import ChildProcess, Command, describe_exit
+from deploy.local.reaper import Reaper
 
 PAUSE = 0.1
-_WAKE = signal.SIGURG
-"""Does nothing but end a system call that sleeps, so that an interrupt that waits is seen to."""
 
 
 class Supervisor:
-    """The parts of one stack. A part that ends by itself ends the stack."""
+    """The processes of one stack: none may end by itself. The reaper stops them."""
 
-    def __init__(self, reaper: Reaper, notes: Path | None = None) -> None:
+    def __init__(self, reaper: Reaper) -> None:
         self._reaper = reaper
-        self._notes = notes
-        self._parts: list[ChildProcess] = []
-        self._stopping = threading.Event()
-        self.crash: LocalError | None = None
+        self._processes: list[ChildProcess] = []
 
     def start(self, command: Command) -> ChildProcess:
-        """Start a part, and note it down so that a later stack finds it if we and the reaper are killed together."""
-        part = self.adopt(ChildProcess(command, self._reaper))
-        if self._notes is not None:
-            Ownership(self._notes / command.name, command.name).note(part.pid)
-        return part
+        """Start a process that is to run as long as the stack; raises LocalError when it cannot be started."""
+        return self.adopt(ChildProcess(command, self._reaper))
 
-    def adopt(self, part: ChildProcess) -> ChildProcess:
-        """Watch over a part that was started elsewhere."""
-        self._parts.append(part)
-        return part
+    def adopt(self, process: ChildProcess) -> ChildProcess:
+        """Supervise a process that was started elsewhere."""
+        self._processes.append(process)
+        return process
 
-    def run(self, *commands: Command, limit: float = 600) -> None:
-        """Run commands side by side to their end.
-
-        Raises LocalError with the end of its log for the first that fails, or outlasts the limit (seconds); the others
-        are stopped then.
-        """
-        self.finish([self.begin(command) for command in commands], limit=limit)
+    def check(self) -> None:
+        """Raise LocalError, with the last lines of its log, when a process has ended."""
+        for process in self._processes:
+            code, command = process.exit_code(), process.command
+            if code is not None:
+                raise LocalError(f"{command.name} has ended ({describe_exit(code)})", log=command.log)
 
     def begin(self, command: Command) -> ChildProcess:
-        """Start a command that is to end by itself, for `finish` to wait for."""
+        """Start a command that ends by itself; `finish` waits for it. Raises LocalError when it cannot be started."""
         return ChildProcess(command, self._reaper)
 
-    def finish(self, steps: list[ChildProcess], *, limit: float = 600) -> None:
-        """Wait for commands that were begun; raises LocalError as `run` does."""
+    def finish(self, *steps: ChildProcess, limit: float = 600) -> None:
+        """Wait until commands have ended; limit in seconds.
+
+        Raises LocalError with the end of its log for the first that fails or exceeds the limit, and stops the others.
+        """
         until = time.monotonic() + limit
         try:
-            while any(self._goes_on(step) for step in steps):
+            while any(_is_unfinished(step) for step in steps):
                 self.check()
                 if time.monotonic() > until:
                     slow = next(step for step in steps if step.exit_code() is None)
@@ -66,87 +56,38 @@ class Supervisor:
             for step in steps:
                 step.stop(grace=2)
 
-    def wait_ready(self, ports: Mapping[str, int], *, limit: float = 90) -> None:
-        """Wait until each part answers `/readyz` on its port with 200.
+    def run(self, *commands: Command, limit: float = 600) -> None:
+        """Run commands together until all have ended; raises LocalError as `finish` does."""
+        self.finish(*[self.begin(command) for command in commands], limit=limit)
 
-        Raises LocalError when a part ends, or with what it says is missing when it is not ready within the limit.
+    def wait_until_ready(self, ports: Mapping[str, int], *, limit: float = 90) -> None:
+        """Wait until each process answers `/readyz` on its port with 200; limit in seconds.
+
+        Raises LocalError when a process ends, or with its answer when it is not ready within the limit.
         """
         until = time.monotonic() + limit
         waiting = dict(ports)
         while waiting:
             self.check()
             for name, port in list(waiting.items()):
-                status, said = readiness(port)
+                status, text = check_readiness(port)
                 if status == 200:
                     del waiting[name]
                 elif time.monotonic() > until:
-                    log = next(part.command.log for part in self._parts if part.command.name == name)
-                    raise LocalError(f"{name} was not ready after {limit:.0f} s ({said})", log=log)
+                    log = next(each.command.log for each in self._processes if each.command.name == name)
+                    raise LocalError(f"{name} was not ready after {limit:.0f} s ({text})", log=log)
             time.sleep(PAUSE)
 
-    def check(self) -> None:
-        """Raise LocalError, with the last lines of its log, when a part has ended."""
-        for part in self._parts:
-            code = part.exit_code()
-            if code is not None and not self._stopping.is_set():
-                self.crash = LocalError(f"{part.command.name} has ended ({ending(code)})", log=part.command.log)
-                raise self.crash
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Interrupt the main thread, as Ctrl-C does, when a part ends while the body runs.
-
-        The interrupt leaves as the LocalError that tells which part it was. Call it in the main thread.
-        """
-        before = signal.signal(_WAKE, lambda _number, _frame: None)
-        watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
-        watcher.start()
-        try:
-            try:
-                yield
-            finally:
-                self._stopping.set()
-                watcher.join()
-                signal.signal(_WAKE, before)
-        except KeyboardInterrupt:
-            if self.crash is not None:
-                raise self.crash from None
-            raise
-
-    def stop(self) -> None:
-        """Stop all parts, the highest rank first; those of one rank side by side. Safe to call twice."""
-        self._stopping.set()
-        for rank in sorted({part.command.rank for part in self._parts}, reverse=True):
-            parts = [part for part in self._parts if part.command.rank == rank]
-            for part in parts:
-                part.ask_to_stop()
-            until = time.monotonic() + max(part.command.grace for part in parts)
-            for part in parts:
-                part.stop(grace=max(0.0, until - time.monotonic()))
-
-    def _goes_on(self, step: ChildProcess) -> bool:
-        code = step.exit_code()
-        if code:
-            raise LocalError(f"{step.command.name} failed ({ending(code)})", log=step.command.log)
-        return code is None
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(PAUSE):
-            try:
-                self.check()
-            except LocalError:
-                main = threading.main_thread().ident
-                if main is not None:
-                    signal.pthread_kill(main, signal.SIGINT)
-                # Python handles a signal between two of its steps. One that comes just before the main thread goes to
-                # sleep in a system call would wait until something else wakes it.
-                while main is not None and not self._stopping.wait(PAUSE):
-                    signal.pthread_kill(main, _WAKE)
-                return
+def _is_unfinished(step: ChildProcess) -> bool:
+    code = step.exit_code()
+    if code:
+        raise LocalError(f"{step.command.name} failed ({describe_exit(code)})", log=step.command.log)
+    return code is None
 
 
-def readiness(port: int) -> tuple[int, str]:
-    """Ask a part whether it is ready: the status of `/readyz` (0: no answer) and what it says."""
+def check_readiness(port: int) -> tuple[int, str]:
+    """Return the status of a process's `/readyz` (0 when it does not answer) and its text."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
     try:
         connection.request("GET", "/readyz")

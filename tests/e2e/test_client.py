@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.local.ports import free_port
-from deploy.local.processes import Reaper
-from deploy.local.stack import Stack, running_stack, temporary_folder
+from deploy.local.reaper import Reaper
+from deploy.local.stack import Stack, run_stack, temporary_folder
 from deploy.local.state import State
 from sluice.main import app
 from tests.unit.stream.officers import make_officer
@@ -57,7 +57,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     key, _ = officer.write_to(folder / "officer")
     with Reaper() as reaper:
         state = State(temporary_folder(reaper, "sluice-client-"))
-        with running_stack(state, interactions=4000, port=free_port(), report=lambda text: None) as stack:
+        with run_stack(state, interactions=4000, port=free_port(), report=lambda text: None) as stack:
             answer = httpx.post(
                 f"{stack.api_url}/api/v1/certificates",
                 json={"name": "officer", "pem": officer.pem.decode()},

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.kafka import Kafka
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from tests.support.servers import Databases
 from tests.support.system import System
 

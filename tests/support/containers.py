@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deploy.local.jars import KAFKA_VERSION
-from deploy.local.kafka_wire import lists_topics
+from deploy.local.kafka_protocol import is_broker_ready
 from deploy.local.ports import free_port
 from tests.support.wait import eventually_now
 
@@ -45,7 +45,7 @@ def kafka_container() -> Iterator[str]:
         "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
     }
     with container.with_envs(**settings):
-        eventually_now(lambda: lists_topics(host, port), timeout=60)
+        eventually_now(lambda: is_broker_ready(host, port), timeout=60)
         yield f"{host}:{port}"
 
 

@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from deploy.local.ports import LOOPBACK, free_port, is_free
-from deploy.local.processes import SERVICE_RANK, ChildProcess, Command, Reaper, plain_environment, wait_until
+from deploy.local.processes import SERVICE_RANK, ChildProcess, Command, plain_environment, wait_until
+from deploy.local.reaper import Reaper
 
 REGION = "us-east-1"
 MakeS3 = Callable[[], "S3"]

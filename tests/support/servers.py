@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from tests.support.containers import docker_answers, kafka_container, postgres_container
 
 MakeKafka = Callable[[], Kafka]

@@ -11,7 +11,8 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.ports import free_port
-from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
+from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.reaper import Reaper
 from shared import codec, events
 from shared.clock import SystemClock
 from shared.kafka import Producer

@@ -14,7 +14,7 @@ import asyncpg
 import uvloop
 
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from job_api.passwords import Passwords
 from job_api.service import Access
 from job_api.store import Database

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from shared.events.values import FileKind
 from tests.bench.export import ours
 from tests.bench.export.ours import Measured

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.local.postgres import ADMIN, Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from deploy.sample.load import load
 from deploy.sample.rows import FIRST_TENANT
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from tests.support.servers import Databases
 from tests.support.system import System
 

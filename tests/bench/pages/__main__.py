@@ -18,7 +18,7 @@ import uvloop
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from shared.http.app import SESSION_COOKIE
 from tests.bench.api.__main__ import prepared, say
 from tests.bench.api.serving import serving

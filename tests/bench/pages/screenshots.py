@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from deploy.local.kafka import Kafka
 from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from shared.clock import SystemClock
 from shared.http.app import SESSION_COOKIE
 from tests.bench.pages.scenes import busy_day

@@ -13,7 +13,7 @@ import asyncpg
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from scheduler.changes import _SETTINGS
 from shared import events
 from shared.clock import SystemClock

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from deploy.local.kafka import Kafka
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from shared import events
 from shared.postgres import migrate
 from tests.integration.exporter.conftest import Exports

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.jars import kafka_jars
+from deploy.local.jars import fetch_kafka_jars
 from deploy.local.java import find_java
 from deploy.local.kafka import SETTINGS, Kafka
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import Reaper, plain_environment
+from deploy.local.processes import plain_environment
+from deploy.local.reaper import Reaper
 from tests.integration.deploy.authority import Authority
 
 PROPERTIES = """\
@@ -77,7 +78,7 @@ def format_with_login(folder: Path, password: str) -> None:
     properties = folder / "format.properties"
     properties.write_text(SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=folder / "data"))
     java = find_java()
-    argv = [str(java.program), *java.flags, "-cp", ":".join(str(jar) for jar in kafka_jars())]
+    argv = [str(java.program), *java.flags, "-cp", ":".join(str(jar) for jar in fetch_kafka_jars())]
     argv += ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "c2x1aWNlLXNlY3VyZS1rYQ"]
     argv += ["--config", str(properties), "--add-scram", f"SCRAM-SHA-512=[name=sluice,password={password}]"]
     done = subprocess.run(argv, env=plain_environment(), check=False, capture_output=True, text=True)

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from deploy.compose.make_secrets import make_secrets
-from deploy.local.postgres_account import Account, reachable_programs
+from deploy.local.postgres_account import Account, find_installation
 from deploy.local.processes import plain_environment
 from tests.support.servers import MakePostgres
 
@@ -24,7 +24,7 @@ async def test_the_first_start_makes_a_contact_history_that_sluice_can_only_read
     admin = urlsplit(await asyncio.to_thread(server.start))
     make_secrets(tmp_path / "secrets")
     environment = {
-        "PATH": f"{reachable_programs(Account()) / 'bin'}:/usr/bin:/bin",
+        "PATH": f"{find_installation(Account()) / 'bin'}:/usr/bin:/bin",
         "PGHOST": str(admin.hostname),
         "PGPORT": str(admin.port),
         "PGPASSWORD": str(admin.password),

@@ -14,9 +14,10 @@ import pytest
 
 from deploy.grafana.dashboards import DASHBOARDS
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
+from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.reaper import Reaper
 from deploy.local.services import SERVICE_PROCESSES
-from deploy.local.stack import Stack, running_stack
+from deploy.local.stack import Stack, run_stack
 from deploy.metrics_page import metrics
 from shared import codec
 from shared.kafka import Producer
@@ -34,7 +35,7 @@ RULES = Path(__file__).parents[3] / "deploy/prometheus/rules"
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run the whole system, with exports done."""
-    with running_stack(interactions=3000, report=lambda _: None) as stack:
+    with run_stack(interactions=3000, report=lambda _: None) as stack:
         records = do_exports(stack.api_url, stack.api_key, tmp_path_factory.mktemp("exports"))
         assert set(records) == {"Interaction", "Interaction-Attachment", "Contact"}
         assert records["Interaction"] > 2000

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
+from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.reaper import Reaper
 from deploy.local.services import SERVICE_PROCESSES, ServiceProcess
 from shared.kafka.admin import create_topics
 from shared.postgres import migrate

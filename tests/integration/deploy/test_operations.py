@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from deploy.local.postgres_account import Account, reachable_programs
+from deploy.local.postgres_account import Account, find_installation
 from deploy.local.processes import plain_environment
 from shared import codec
 from shared.kafka import Producer
@@ -36,7 +36,7 @@ def commands(heading: str) -> str:
 
 def run(script: str, environment: Mapping[str, str]) -> str:
     """Run the guide's commands with our Python and PostgreSQL's own programs."""
-    programs = reachable_programs(Account()) / "bin"
+    programs = find_installation(Account()) / "bin"
     path = f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run(
         ["bash", "-euc", script],

@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.postgres_account import Account, working_account
-from deploy.local.processes import POSTGRES_RANK, ChildProcess, Command, Reaper, plain_environment
+from deploy.local.postgres_account import Account, choose_account
+from deploy.local.processes import POSTGRES_RANK, ChildProcess, Command, plain_environment
+from deploy.local.reaper import Reaper
 from shared.errors import SluiceError
 from shared.postgres import migrate, open_pool
 from shared.provision import ProvisionSettings, provision
@@ -28,8 +29,8 @@ def server(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterat
     """Give the address (host:port) of a server that lets nobody in without TLS."""
     folder = servers_folder / "postgres-tls"
     folder.mkdir()
-    account = working_account(folder)
-    account.give(folder)
+    account = choose_account(folder)
+    account.own(folder)
     port = free_port()
     make_cluster(folder, account, authority)
     running = ChildProcess(
@@ -53,7 +54,7 @@ def server(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterat
 
 def make_cluster(folder: Path, account: Account, authority: Authority) -> None:
     (folder / "password").write_text(PASSWORD)
-    account.give(folder / "password")
+    account.own(folder / "password")
     argv = [str(PROGRAMS[-1].with_name("initdb")), "-D", str(folder / "data"), "-U", "postgres", "--no-sync"]
     argv += ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--encoding=UTF8", "--locale=C.UTF-8"]
     subprocess.run(
@@ -70,7 +71,7 @@ def make_cluster(folder: Path, account: Account, authority: Authority) -> None:
         target = folder / "data" / name
         target.write_bytes(source.read_bytes())
         target.chmod(0o600)
-        account.give(target)
+        account.own(target)
     (folder / "data/pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\nlocal all all reject\n")
     with (folder / "data/postgresql.conf").open("a") as settings:
         settings.write(

@@ -131,7 +131,7 @@ async def test_R7_SIGTERM_hands_a_split_run_back_at_the_next_part(exports: Expor
             await exports.admit(trigger)
             await gate.reached()
             await exports.finished(trigger.run_id, 4)
-            leaver.process.ask_to_stop()
+            leaver.process.request_stop()
             await eventually(lambda: stopping(leaver))
             await gate.open()
             await eventually(lambda: leaver.process.exit_code() is not None)

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from deploy.local.postgres import Postgres
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from shared import events
 from tests.integration.exporter.conftest import Exports
 from tests.integration.exporter.gates import PASSWORD, GatedHistory

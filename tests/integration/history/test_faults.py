@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from deploy.local.kafka import Kafka
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from history.estimating.estimator import ProgressSample, estimate
 from shared import events
 from shared.clock import SystemClock

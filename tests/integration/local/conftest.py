@@ -14,10 +14,10 @@ from tests.integration.local.programs import OWNER
 
 @dataclass
 class Owner:
-    """A program that owns one server: itself, the server's process and its reaper's."""
+    """A program that has started one child process: itself, and the ids of the child and of its reaper."""
 
     process: subprocess.Popen[str]
-    server: int
+    child: int
     reaper: int
 
 
@@ -26,7 +26,7 @@ StartOwner = Callable[[str, Path], Owner]
 
 @pytest.fixture
 def start_owner() -> Iterator[StartOwner]:
-    """Return a function that starts an owner ("kafka", "postgres", "program", "supervised") over a folder."""
+    """Return a function that starts an owner ("kafka", "postgres", "program") over a folder."""
     started: list[subprocess.Popen[str]] = []
 
     def start(what: str, folder: Path) -> Owner:
@@ -34,9 +34,9 @@ def start_owner() -> Iterator[StartOwner]:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, start_new_session=True)
         started.append(process)
         assert process.stdout is not None
-        # Before its answer it may say that it downloads Kafka.
-        server, reaper = next(line for line in process.stdout if line[0].isdigit()).split()
-        return Owner(process, int(server), int(reaper))
+        # Before that line it may print that it downloads Kafka.
+        child, reaper = next(line for line in process.stdout if line[0].isdigit()).split()
+        return Owner(process, int(child), int(reaper))
 
     yield start
     for process in started:

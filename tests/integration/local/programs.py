@@ -1,4 +1,4 @@
-"""Small real programs that stand for the product's processes in tests of the local stack."""
+"""Small real programs in place of the product's processes, for tests of the local stack."""
 
 import sys
 from pathlib import Path
@@ -43,33 +43,27 @@ import sys, time
 from pathlib import Path
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import ChildProcess, Command, Reaper, plain_environment
-from deploy.local.supervisor import Supervisor
-process = None
+from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.reaper import Reaper
 what, folder = sys.argv[1], Path(sys.argv[2])
 reaper = Reaper()
-if what == "kafka":
-    server = Kafka(folder, reaper)
-    server.start()
-elif what == "postgres":
-    server = Postgres(folder, reaper, durable=False)
-    server.start()
-else:
+if what == "program":
+    (folder / "temporary").write_text(str(reaper.temporary_folder("sluice-test-")))
     argv = [sys.executable, "-c", "import time; time.sleep(3600)"]
-    command = Command(name="part", argv=argv, environment=plain_environment(), log=folder / "x.log", folder=folder)
-    if what == "program":
-        (folder / "temporary").write_text(str(reaper.temporary_folder("sluice-test-")))
-        process = ChildProcess(command, reaper)
-    else:
-        process = Supervisor(reaper, folder / "notes").start(command)
-process = process or server.process
-print(process.pid, reaper._process.pid, flush=True)
+    log = folder / "program.log"
+    command = Command(name="program", argv=argv, environment=plain_environment(), log=log, folder=folder)
+    child = ChildProcess(command, reaper)
+else:
+    server = Kafka(folder, reaper) if what == "kafka" else Postgres(folder, reaper, durable=False)
+    server.start()
+    child = server.process
+print(child.pid, reaper.pid, flush=True)
 time.sleep(3600)
 """
 
 
 def server(name: str, port: int, folder: Path, *, rank: int = 2) -> Command:
-    """Return a program that serves `/readyz` (ready once `<name>.ready` is in the folder) and `/crash`."""
+    """Return a program that serves `/readyz` (200 once the folder contains `<name>.ready`) and `/crash`."""
     return Command(
         name=name,
         argv=[sys.executable, "-c", SERVER, str(port), str(folder), name],

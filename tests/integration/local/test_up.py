@@ -1,4 +1,4 @@
-"""`make up` as a person meets it: one at a time, state that lasts, a crash that is told, and nothing left behind."""
+"""`make up` as a user sees it: one at a time, state that is kept, a crash that is reported, nothing left behind."""
 
 import os
 import re
@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from deploy.local.folders import CHECKOUT
-from deploy.local.processes import command_line
 from deploy.local.reaper import start_time
 from tests.support.wait import eventually_now
 
@@ -20,7 +19,7 @@ START_LIMIT = 180
 
 
 class Up:
-    """One `python -m deploy.local up` and what it prints."""
+    """One `python -m deploy.local up` and its output."""
 
     def __init__(self, state: Path, number: int) -> None:
         self.output = state.parent / f"up-{number}.log"
@@ -29,29 +28,36 @@ class Up:
             self.process = subprocess.Popen(argv, stdout=out, stderr=out, cwd=CHECKOUT, start_new_session=True)
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         return self.output.read_text()
 
     def address(self) -> str:
-        """Wait until it runs, and return the page's address."""
+        """Wait until it is running, and return the address of its pages."""
 
-        def told() -> str | None:
-            assert self.process.poll() is None, self.said
-            found = re.search(r"^Sluice runs at (http://[^ ]+)", self.said, re.MULTILINE)
+        def find() -> str | None:
+            assert self.process.poll() is None, self.text
+            found = re.search(r"^Sluice is running at (http://[^ ]+)", self.text, re.MULTILINE)
             return found.group(1) if found else None
 
-        return eventually_now(told, timeout=START_LIMIT) or ""
+        return eventually_now(find, timeout=START_LIMIT) or ""
 
     def children(self) -> dict[int, str]:
-        """Return the processes it has started, with what each was started as."""
+        """Return the processes that it has started, with their command lines."""
         found = {}
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit() and parent_of(folder) == self.process.pid:
-                found[int(folder.name)] = command_line(int(folder.name))
+                found[int(folder.name)] = command_line(folder)
         return found
 
-    def ended(self, limit: float = 60) -> int:
+    def wait(self, limit: float = 60) -> int:
         return self.process.wait(limit)
+
+
+def command_line(folder: Path) -> str:
+    try:
+        return (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def parent_of(folder: Path) -> int | None:
@@ -75,38 +81,38 @@ def start(servers_folder: Path) -> Iterator[Callable[[], Up]]:
         each.process.wait()
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for left processes where only Linux has them")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds processes through /proc")
 def test_up_from_the_first_start_to_the_last_stop(start: Callable[[], Up], servers_folder: Path) -> None:
     first = start()
     address = first.address()
     assert httpx.get(f"{address}/readyz").status_code == 200
-    assert re.search(r"^Log in as admin, tenant demo, password \S+$", first.said, re.MULTILINE)
+    assert re.search(r"^Log in as admin, tenant demo, password \S+$", first.text, re.MULTILINE)
     children = first.children()
     assert len(children) >= 10
 
     second = start()
-    assert second.ended() == 1
-    assert f"Sluice runs already at {address} (process {first.process.pid})" in second.said
+    assert second.wait() == 1
+    assert f"Sluice is already running at {address} (process {first.process.pid})" in second.text
 
     first.process.kill()
     eventually_now(lambda: not any(map(start_time, children)), timeout=60)
 
     third = start()
     assert third.address() == address
-    assert "Log in with the password that was printed at the first start." in third.said
+    assert "Log in with the password that was printed at the first start." in third.text
     children = third.children()
     exporter = next(pid for pid, argv in children.items() if " -m exporter run" in argv)
     os.kill(exporter, signal.SIGKILL)
-    assert third.ended() == 1
-    assert re.search(r"exporter-[12] has ended \(killed by SIGKILL\)\nlast lines of ", third.said)
+    assert third.wait() == 1
+    assert re.search(r"exporter-[12] has ended \(killed by SIGKILL\)\nlast lines of ", third.text)
     assert not any(map(start_time, children))
 
     fourth = start()
     fourth.address()
     children = fourth.children()
     fourth.process.send_signal(signal.SIGINT)
-    assert fourth.ended() == 0
-    assert "Stopped." in fourth.said
+    assert fourth.wait() == 0
+    assert "Stopped." in fourth.text
     assert not any(map(start_time, children))
 
     argv = [sys.executable, "-m", "deploy.local", "--state", str(servers_folder / "up"), "clean"]

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from scheduler.changes import Intake
 from scheduler.service import STALL, Scheduler
 from scheduler.store import Ledger

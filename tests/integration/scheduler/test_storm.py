@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from scheduler.auditor import _in_piece
 from scheduler.store_audit import AuditLog
 from shared import events

@@ -1,11 +1,11 @@
-"""Making the environment: what is said when it cannot be, and how pip's settings reach uv."""
+"""Creating the environment: how failures are explained, and how pip's settings reach uv."""
 
 from pathlib import Path
 
 import pytest
 
 from deploy.local import bootstrap
-from deploy.local.bootstrap_failures import explain, no_venv
+from deploy.local.bootstrap_failures import explain_failure, missing_venv
 
 
 @pytest.mark.parametrize(
@@ -26,18 +26,18 @@ from deploy.local.bootstrap_failures import explain, no_venv
         ("SSLCertVerificationError: certificate verify failed: self-signed", "not trusted"),
         ("HTTP status client error (401 Unauthorized) for url", "refused the request"),
         ("No solution found: because x has no wheels with a matching platform tag", "no build for this machine"),
-        ("Collecting 403 packages\nsomething unheard of\n\n", "something unheard of"),
-        ("", "it said nothing"),
+        ("Collecting 403 packages\nan unknown failure\n\n", "an unknown failure"),
+        ("", "it printed nothing"),
     ],
 )
 def test_a_failed_installer_is_explained_in_one_line(printed: str, problem: str) -> None:
-    words = explain(printed)
-    assert problem in str(words)
-    assert "\n" not in str(words)
+    text = str(explain_failure(printed))
+    assert problem in text
+    assert "\n" not in text
 
 
-def test_a_python_without_venv_is_told_the_package_to_install() -> None:
-    assert str(no_venv("3.12")) == "this Python 3.12 has no venv; apt-get install python3.12-venv"
+def test_a_python_without_venv_gets_the_name_of_the_package_to_install() -> None:
+    assert str(missing_venv("3.12")) == "this Python 3.12 has no venv; apt-get install python3.12-venv"
 
 
 def test_pips_settings_reach_uv_under_its_own_names(tmp_path: Path) -> None:
@@ -51,12 +51,12 @@ def test_pips_settings_reach_uv_under_its_own_names(tmp_path: Path) -> None:
     }
 
 
-def test_what_uv_is_told_directly_stays() -> None:
+def test_variables_of_uv_win() -> None:
     given = {"UV_DEFAULT_INDEX": "mine"}
     assert bootstrap.uv_environment("global.index-url='other'", given) == given
 
 
-def test_the_environment_is_made_anew_only_when_what_it_is_made_from_changed(
+def test_the_environment_is_created_again_only_when_its_sources_have_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "python").touch()
@@ -65,15 +65,15 @@ def test_the_environment_is_made_anew_only_when_what_it_is_made_from_changed(
     monkeypatch.setattr(bootstrap, "LOCK", lock)
     monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "made-from")
     monkeypatch.setattr(bootstrap, "PYTHON", tmp_path / "python")
-    first = bootstrap.digest()
-    assert not bootstrap.is_made(first)
+    first = bootstrap.compute_digest()
+    assert not bootstrap.is_current(first)
     (tmp_path / "made-from").write_text(first)
-    assert bootstrap.is_made(bootstrap.digest())
+    assert bootstrap.is_current(bootstrap.compute_digest())
     lock.write_text("a==2\n")
-    assert not bootstrap.is_made(bootstrap.digest())
+    assert not bootstrap.is_current(bootstrap.compute_digest())
 
 
-def test_a_full_disk_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "CHECKOUT", tmp_path)
     monkeypatch.setattr(bootstrap, "ENVIRONMENT", tmp_path / ".venv")
     monkeypatch.setattr(bootstrap, "NEEDED_BYTES", 1 << 60)

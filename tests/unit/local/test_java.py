@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.java import Java, java_version, version_from
+from deploy.local.java import Java, parse_java_version, read_java_version
 
 
 @pytest.mark.parametrize(
@@ -19,18 +19,18 @@ from deploy.local.java import Java, java_version, version_from
         ("", None),
     ],
 )
-def test_the_version_is_read_from_what_java_prints(printed: str, version: int | None) -> None:
-    assert version_from(printed) == version
+def test_the_version_is_read_from_the_output_of_java(printed: str, version: int | None) -> None:
+    assert parse_java_version(printed) == version
 
 
 def test_a_java_that_does_not_run_has_no_version(tmp_path: Path) -> None:
-    assert java_version(tmp_path / "absent") is None
+    assert read_java_version(tmp_path / "absent") is None
     broken = tmp_path / "java"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
-    assert java_version(broken) is None
+    assert read_java_version(broken) is None
 
 
-def test_only_a_java_that_knows_them_gets_the_newer_flags() -> None:
+def test_only_newer_versions_get_the_newer_flags() -> None:
     assert "--sun-misc-unsafe-memory-access=allow" in Java(Path("java"), 25).flags
     assert "--sun-misc-unsafe-memory-access=allow" not in Java(Path("java"), 17).flags
