@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 SERVICES = {"job_api": "services/job-api", "scheduler": "services/scheduler", "exporter": "services/exporter"}
 SERVICES["history"] = "services/history"
 PRODUCT = ["shared", *SERVICES.values(), "client", "deploy"]
-PURE = {"domain", "timetable", "projections", "estimator", "errors", "events"}
+PURE = {"domain", "timetable", "validity", "projections", "estimator", "errors", "events"}
+PURE_SHARED = ("shared.events", "shared.timetable", "shared.validity", "shared.errors")
 PURE_MAY_NOT = {"asyncio", "os", "time", "logging", "threading", "random", "secrets", "socket", "subprocess"}
 
 # One home per library: where it may be imported, as the beginnings of paths.
@@ -155,7 +156,7 @@ def test_pure_modules_know_no_clock_no_environment_and_do_not_wait() -> None:
         for name in source.imports:
             root = name.partition(".")[0]
             own = root == package and is_pure(name.replace(".", "/").replace(package, f"services/x/{package}", 1))
-            pure_shared = name.startswith(("shared.events", "shared.timetable", "shared.errors")) or name == "shared"
+            pure_shared = name.startswith(PURE_SHARED) or name == "shared"
             if root in PURE_MAY_NOT or (root in SERVICES | {"shared": ""} and not (own or pure_shared)):
                 faults.append(f"{path} imports {name}")
             elif root not in SERVICES and root != "shared" and not is_standard(root):

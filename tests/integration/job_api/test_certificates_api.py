@@ -31,6 +31,12 @@ async def test_C1_pem_and_der_are_kept_as_one_form(world: World, tenant: Tenant)
     assert (await tenant.client.get(f"{PATH}/{found['id']}")).json() == found
 
 
+async def test_C1_a_certificate_is_accepted_to_its_very_end(tenant: Tenant) -> None:
+    last, first = make_certificate(now=NOW, ends=timedelta(0)), make_certificate(now=NOW, begins=timedelta(0))
+    for name, certificate in (("last", last), ("first", first)):
+        assert (await upload(tenant, pem(certificate).encode(), name)).status_code == 201
+
+
 def refusals() -> dict[str, tuple[bytes, str]]:
     good, other = make_certificate(now=NOW), make_certificate(now=NOW)
     elliptic = ec.generate_private_key(ec.SECP256R1())

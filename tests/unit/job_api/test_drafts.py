@@ -28,7 +28,7 @@ CONTEXT = Context(
     recipients={
         GOOD: recipient("good"),
         RETIRED: recipient("retired", active=False),
-        EXPIRED: recipient("expired", ends=timedelta(0)),
+        EXPIRED: recipient("expired", ends=timedelta(microseconds=-1)),
         EARLY: recipient("early", begins=timedelta(seconds=1)),
     },
 )
@@ -181,7 +181,7 @@ def test_P3_recipients_are_refused_at_saving_where_it_can_be_known(
 
 
 def test_P3_without_any_recipient_only_what_starts_at_once_is_refused() -> None:
-    nobody = replace(CONTEXT, recipients={EXPIRED: recipient("expired", ends=timedelta(0))})
+    nobody = replace(CONTEXT, recipients={EXPIRED: recipient("expired", ends=timedelta(microseconds=-1))})
     assert faults(replace(DRAFT, schedule=ScheduleDraft(kind="once", immediately=True)), nobody) == {"certificates"}
     assert faults(DRAFT, nobody) == set()
 

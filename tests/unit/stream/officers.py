@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from exporter.package.recipients import Recipient, accept_recipient
+from shared.certificates import RecipientCertificate, accept_certificate
 from sluice.recipients import Identity, load_identity
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -33,9 +33,9 @@ class Officer:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     @cached_property
-    def recipient(self) -> Recipient:
+    def recipient(self) -> RecipientCertificate:
         """The exporter's view of the officer."""
-        return accept_recipient(self.pem, NOW)
+        return accept_certificate(self.pem, at=NOW)
 
     @cached_property
     def identity(self) -> Identity:

@@ -6,14 +6,14 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 
 from exporter.errors import CertificateRefused
-from exporter.package.recipients import accept_recipient, accept_recipients
+from exporter.package.recipients import accept_recipients
 from tests.unit.stream.officers import NOW, make_officer, officer
 
 
 def test_P3_pem_and_der_give_the_same_recipient() -> None:
     der = officer().certificate.public_bytes(serialization.Encoding.DER)
-    recipient = accept_recipient(der, NOW)
-    assert recipient == accept_recipient(officer().pem, NOW)
+    [recipient] = accept_recipients([der], NOW)
+    assert [recipient] == accept_recipients([officer().pem], NOW)
     assert recipient.der == der
     assert recipient.fingerprint == officer().certificate.fingerprint(hashes.SHA256()).hex()
 
@@ -38,8 +38,8 @@ def test_P3_one_certificate_given_twice_is_one_recipient() -> None:
         ),
         (make_officer("short", bits=1024).pem, "certificate-key-too-short", "1024 bits; at least 2048"),
         (make_officer("curve", elliptic=True).pem, "certificate-not-rsa", "no RSA key"),
-        (officer("a").pem + officer("b").pem, "not-a-certificate", "Exactly one certificate"),
-        (officer().key_pem(), "not-a-certificate", "not an X.509 certificate"),
+        (officer("a").pem + officer("b").pem, "not-a-certificate", "exactly one certificate"),
+        (officer().key_pem(), "not-a-certificate", "contains a private key"),
         (b"-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----\n", "not-a-certificate", "not an X.509"),
         (b"\x30\x03\x02\x01\x01", "not-a-certificate", "not an X.509"),
         (b"", "not-a-certificate", "not an X.509"),

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
 
 from exporter.errors import FileTooLarge
-from exporter.package.recipients import Recipient
+from shared.certificates import RecipientCertificate
 
 CHUNK = 64 * 1024
 """Bytes that are gathered before they are encrypted; below this, calls cost more than AES does."""
@@ -41,7 +41,7 @@ class Encoder:
     one chunk.
     """
 
-    def __init__(self, recipients: Sequence[Recipient], sealing: Sealing = Sealing.CBC) -> None:
+    def __init__(self, recipients: Sequence[RecipientCertificate], sealing: Sealing = Sealing.CBC) -> None:
         if not recipients:
             raise ValueError("an envelope needs at least one recipient")
         self._sealing = sealing
@@ -117,7 +117,7 @@ def _octet_string_header(size: int) -> bytes:
     return bytes((0x04, 0x80 | len(length))) + length
 
 
-def _recipient_info(recipient: Recipient, key: bytes, sealing: Sealing) -> cms.RecipientInfo:
+def _recipient_info(recipient: RecipientCertificate, key: bytes, sealing: Sealing) -> cms.RecipientInfo:
     """Wrap the content key for one certificate, named by its issuer and serial number."""
     certificate = x509.Certificate.load(recipient.der)
     identifier = cms.IssuerAndSerialNumber(

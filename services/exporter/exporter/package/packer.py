@@ -10,9 +10,9 @@ from typing import Self
 
 from exporter.package.cms import Encoder, Sealing
 from exporter.package.objects import ObjectStore, ObjectWriter
-from exporter.package.recipients import Recipient
 from exporter.package.zip_stream import MEMBER_LIMIT, Compression, ZipStream
 from exporter.source.transcoder import Lines
+from shared.certificates import RecipientCertificate
 
 GATHER = 256 * 1024
 """Bytes of records that are packed at a time."""
@@ -55,7 +55,7 @@ class FileNames:
 class Packing:
     """How a run's files are made."""
 
-    recipients: Sequence[Recipient]
+    recipients: Sequence[RecipientCertificate]
     split_size: int | None = None
     sealing: Sealing = Sealing.CBC
     compression: Compression = Compression.FAST

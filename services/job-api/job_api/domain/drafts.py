@@ -10,6 +10,7 @@ from job_api.domain.schedules import ScheduleDraft, schedule_faults, settled_sch
 from job_api.errors import Fault, Invalid, Refused
 from shared.events import JobSettings, Schedule, Timeframe
 from shared.events.values import CatchUp, Cipher, Compression, Overlap, RecordType
+from shared.validity import find_validity_fault
 
 TITLE_MOST, DESCRIPTION_MOST = 200, 2_000
 SPLIT_LEAST, SPLIT_MOST = 1 << 20, 1 << 50
@@ -51,11 +52,8 @@ class Recipient:
         """Return why nothing can be encrypted for it now, or None."""
         if not self.active:
             return f"the certificate '{self.name}' is retired"
-        if now < self.not_before:
-            return f"the certificate '{self.name}' is not valid before {self.not_before:%Y-%m-%d %H:%M} UTC"
-        if now >= self.not_after:
-            return f"the certificate '{self.name}' expired at {self.not_after:%Y-%m-%d %H:%M} UTC"
-        return None
+        fault = find_validity_fault(self.not_before, self.not_after, now)
+        return None if fault is None else f"the certificate '{self.name}' {fault.message}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from job_api.certificates import checked
 from job_api.domain.drafts import TITLE_MOST
 from job_api.errors import Fault, Invalid, Refused
 from job_api.store import Actor, Change, Database, Once
@@ -14,8 +13,10 @@ from job_api.store.certificates import Certificate
 from job_api.store.change import Answer
 from job_api.store.listing import Page, Wish
 from shared.auth import Identity
+from shared.certificates import CertificateRejected, accept_certificate
 from shared.clock import Clock
 
+_SUBJECT_MAX = 1000
 _ACTIVE = Wish(sort="created_at", descending=True, filters={"state": "active"}, limit=200)
 
 
@@ -66,15 +67,18 @@ async def _upload(change: Change, name: str, content: bytes, render: Callable[[C
     name = name.strip()
     if not 1 <= len(name) <= TITLE_MOST or any(ord(each) < 32 for each in name):
         raise Invalid(Fault("name", f"from 1 to {TITLE_MOST} characters, without line breaks"))
-    found = checked(content, now=change.at)
+    try:
+        found = accept_certificate(content, at=change.at)
+    except CertificateRejected as error:
+        raise Invalid(Fault("pem", str(error))) from None
     new = Certificate(
         certificate_id=uuid4(),
         tenant_id=change.actor.tenant_id,
         name=name,
         pem=found.pem,
         fingerprint=found.fingerprint,
-        subject=found.subject,
-        key_bits=found.key_bits,
+        subject=found.subject[:_SUBJECT_MAX],
+        key_bits=found.public_key.key_size,
         not_before=found.not_before,
         not_after=found.not_after,
         created_at=change.at,
