@@ -15,7 +15,7 @@ from shared.auth import Identity
 from shared.clock import Clock
 from shared.errors import SluiceError
 from shared.events.values import Role
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 from shared.oidc_access import OidcAccess
 from shared.oidc_issuer import OidcIssuer
 
@@ -146,7 +146,7 @@ def make_oidc_authenticator(
             return None
         except UnknownTenant:
             detail = "Your token names no tenant of this Sluice; ask whoever set up the sign-in."
-            raise Problem(403, "unknown-tenant", detail) from None
+            raise Problem(ProblemType.UNKNOWN_TENANT, detail) from None
 
     return recognised
 

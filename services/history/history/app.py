@@ -33,7 +33,8 @@ from history.store.rebuilding import RebuiltLog
 from history.store.subjects import Subjects
 from history.store.writing import Requests
 from shared.clock import SystemClock
-from shared.http.app import Recognise, new_api
+from shared.http.app import create_app
+from shared.http.identity import AuthenticateExternal
 from shared.kafka import Consumer, Producer, Replay
 from shared.lifecycle import Health, Loop, health_app
 from shared.oidc import TokenVerifier, make_oidc_authenticator
@@ -131,12 +132,12 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
         filing = Filing(reading, files, objects, retention, kept=settings.retention)
         browsing = Browsing(reading, filing, Downloads(objects), requests=Requests(pool), files=files)
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
-        api = new_api(
+        api = create_app(
             title="Sluice history",
             service=SOURCE,
             health=health,
             authenticate=reading.identity_of,
-            recognise=await stack.enter_async_context(recognising(settings, pool)),
+            authenticate_external=await stack.enter_async_context(recognising(settings, pool)),
         )
         include(
             api,
@@ -150,7 +151,7 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def recognising(settings: Settings, pool: Pool) -> AsyncIterator[Recognise | None]:
+async def recognising(settings: Settings, pool: Pool) -> AsyncIterator[AuthenticateExternal | None]:
     """Give what recognises the tokens of an identity provider, or None where none is configured."""
     if settings.oidc is None:
         yield None

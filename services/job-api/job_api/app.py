@@ -1,11 +1,9 @@
 """The job API's composition root."""
 
-import math
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import httpx
 from fastapi import FastAPI
@@ -16,7 +14,7 @@ from job_api.api.certificates import certificate_routes
 from job_api.api.clones import clone_routes
 from job_api.api.jobs import job_routes
 from job_api.api.planning import planning_routes
-from job_api.api.problems import answer_problems
+from job_api.api.problems import ERRORS, problem_of
 from job_api.api.proxy import LIMITS, PATHS, proxy_routes
 from job_api.api.record_schemas import record_schema_routes
 from job_api.api.single_sign_on import single_sign_on_routes
@@ -26,7 +24,6 @@ from job_api.api.tenants import tenant_routes
 from job_api.api.users import user_routes
 from job_api.consumer import run_changes
 from job_api.housekeeping import Housekeeping
-from job_api.limits import Buckets, LimitedBodies
 from job_api.pages.app import Pages, pages_app
 from job_api.passwords import Passwords
 from job_api.service import Access, Certificates, Door, Estimates, Jobs, Recognition, Runs, Tenants, Trail, Users
@@ -35,10 +32,9 @@ from job_api.sign_in import Client, SignIn
 from job_api.source import Source
 from job_api.store import Database
 from job_api.store.database import SOURCE
-from shared.auth import Identity
 from shared.clock import Clock, SystemClock
-from shared.http.app import new_api
-from shared.http.problems import Problem
+from shared.http.app import create_app, handle_errors
+from shared.http.limits import RateLimiter, limit_rate
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.oidc import TokenVerifier, make_oidc_authenticator
@@ -49,7 +45,6 @@ from shared.topics import ESTIMATES, RUNS, TRIGGERS
 
 REQUESTS_PER_SECOND, REQUESTS_AT_ONCE = 200.0, 1000
 """What one token may ask of one process of this service."""
-Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True)
@@ -127,18 +122,16 @@ def web(
     users, estimates = Users(database, clock, passwords, recognition), Estimates(source)
     verifier = TokenVerifier(issuer, clock) if issuer is not None else None
     recognise = make_oidc_authenticator(verifier, recognition.identity_of_subject) if verifier is not None else None
-    buckets = Buckets(per_second=requests_per_second, burst=REQUESTS_AT_ONCE)
-    app = new_api(
+    limiter = RateLimiter(per_second=requests_per_second, burst=REQUESTS_AT_ONCE)
+    app = create_app(
         title="Sluice",
         service=SOURCE,
         health=health,
-        authenticate=limited(access.identity_of, buckets, clock),
-        recognise=limited(recognise, buckets, clock) if recognise is not None else None,
+        authenticate=limit_rate(access.identity_of, limiter, clock),
+        authenticate_external=limit_rate(recognise, limiter, clock) if recognise is not None else None,
+        streamed=PATHS,
     )
-    # An address is right or it is not: a redirect is no answer that a client of an API expects.
-    app.router.redirect_slashes = False
-    app.add_middleware(LimitedBodies, passing=PATHS)
-    answer_problems(app)
+    handle_errors(app, problem_of, *ERRORS)
     for routes in (
         job_routes(jobs, clock),
         switch_routes(jobs, clock),
@@ -183,19 +176,3 @@ def client_of(settings: Settings) -> Client | None:
         scopes=settings.oidc_scopes,
         title=settings.oidc_title,
     )
-
-
-def limited(
-    authenticate: Callable[[Shown], Awaitable[Identity | None]], buckets: Buckets, clock: Clock
-) -> Callable[[Shown], Awaitable[Identity | None]]:
-    """Return an authentication that also keeps each identity to its rate. Raises Problem 429."""
-
-    async def authenticated(shown: Shown) -> Identity | None:
-        found = await authenticate(shown)
-        wait = buckets.take(found.identity_id, clock.now().timestamp()) if found else 0.0
-        if wait:
-            retry = {"Retry-After": str(math.ceil(wait))}
-            raise Problem(429, "too-many-requests", "This token asks too often: wait a little.", headers=retry)
-        return found
-
-    return authenticated

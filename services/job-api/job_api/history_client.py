@@ -8,8 +8,8 @@ import httpx
 from starlette.requests import Request
 
 from shared.clock import Clock
-from shared.http.app import SESSION_COOKIE
-from shared.http.problems import TYPE_BASE, Problem
+from shared.http.identity import SESSION_COOKIE
+from shared.http.problems import TYPE_BASE, Problem, ProblemType
 from shared.observe import get_logger
 
 Query = Sequence[tuple[str, str]]
@@ -67,12 +67,12 @@ class Log:
 def away() -> Problem:
     """Return the problem that history is away."""
     words = "The history of runs is away just now. Jobs go on running, and nothing is lost."
-    return Problem(503, "history-unavailable", words, headers={"Retry-After": str(RETRY_AFTER)})
+    return Problem(ProblemType.HISTORY_UNAVAILABLE, words, headers={"Retry-After": str(RETRY_AFTER)})
 
 
 def is_away(problem: Problem) -> bool:
     """Return whether a problem is that history is away."""
-    return problem.type == "history-unavailable"
+    return problem.type is ProblemType.HISTORY_UNAVAILABLE
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:
@@ -89,12 +89,12 @@ def _problem(answer: httpx.Response) -> Problem:
     """Return history's problem as ours; what it cannot say for itself means that it is away."""
     try:
         told = answer.json()
-        kind, detail = str(told["type"]).removeprefix(TYPE_BASE), str(told["detail"])
+        kind, detail = ProblemType.from_name(str(told["type"]).removeprefix(TYPE_BASE)), str(told["detail"])
     except (ValueError, KeyError, TypeError):
         return away()
     if answer.status_code >= 500 or answer.status_code == httpx.codes.UNAUTHORIZED:
         return away()
-    return Problem(answer.status_code, kind, detail)
+    return Problem(kind, detail)
 
 
 def _with_instants(told: Any) -> Any:

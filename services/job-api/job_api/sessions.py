@@ -8,15 +8,15 @@ from starlette.responses import Response
 from job_api.service import Door, Login
 from job_api.service.issuing import Issued
 from job_api.service.login import REMEMBERED
-from shared.http.app import SESSION_COOKIE, same_origin
-from shared.http.problems import Problem
+from shared.http.identity import SESSION_COOKIE, is_same_origin
+from shared.http.problems import Problem, ProblemType
 
 
 async def logged_in(door: Door, login: Login, request: Request, response: Response) -> Issued:
     """Begin a session and set its cookie. Raises LoginFailed, and Problem 403 for a form of another site."""
     told = "origin" in request.headers or "sec-fetch-site" in request.headers
-    if told and not same_origin(request):
-        raise Problem(403, "cross-site", "Log in from Sluice's own page.")
+    if told and not is_same_origin(request):
+        raise Problem(ProblemType.CROSS_SITE, "Log in from Sluice's own page.")
     issued = await door.log_in(login)
     lasting = REMEMBERED if login.remember else None
     set_session(response, issued, secure=request.url.scheme == "https", lasting=lasting)

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from job_api.api.drafts import Body
 from job_api.errors import Fault, Invalid
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 
 
 class CertificateBody(Body):
@@ -44,7 +44,7 @@ async def upload(request: Request) -> tuple[str, bytes]:
         case "multipart/form-data":
             return _from_form(content_type, await request.body())
         case _:
-            raise Problem(415, "unsupported-media-type", "Send application/json or multipart/form-data.")
+            raise Problem(ProblemType.UNSUPPORTED_MEDIA_TYPE, "Send application/json or multipart/form-data.")
 
 
 def _from_json(body: bytes) -> tuple[str, bytes]:

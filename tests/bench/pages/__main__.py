@@ -19,7 +19,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, async_p
 
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
-from shared.http.app import SESSION_COOKIE
+from shared.http.identity import SESSION_COOKIE
 from tests.bench.api.__main__ import prepared, say
 from tests.bench.api.serving import serving
 from tests.support.servers import Databases

@@ -18,7 +18,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from shared.clock import SystemClock
-from shared.http.app import SESSION_COOKIE
+from shared.http.identity import SESSION_COOKIE
 from tests.bench.pages.scenes import busy_day
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.site import Site

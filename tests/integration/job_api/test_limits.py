@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from job_api.app import REQUESTS_AT_ONCE, REQUESTS_PER_SECOND
-from job_api.limits import BODY_MOST, Buckets
 from job_api.service.login import PER_ACCOUNT, PER_ADDRESS
+from shared.http.limits import BODY_MAX
 from tests.integration.job_api.world import Tenant, World
 
 
@@ -17,7 +17,7 @@ async def test_a_body_that_is_too_large_is_refused(tenant: Tenant, path: str) ->
         for _ in range(10):
             yield b"x" * (1 << 20)
 
-    for content in (b"x" * (BODY_MOST + 1), garbage()):
+    for content in (b"x" * (BODY_MAX + 1), garbage()):
         answer = await tenant.client.post(path, content=content, headers={"Content-Type": "application/json"})
         assert answer.status_code == 413
         assert answer.json()["type"].endswith("/too-large")
@@ -42,13 +42,6 @@ async def test_a_token_that_asks_too_often_is_told_when_to_come_back(world: Worl
     for _ in range(int(REQUESTS_PER_SECOND)):
         assert (await client.get("/api/v1/me")).status_code == 200
     assert (await client.get("/api/v1/me")).status_code == 429
-
-
-def test_buckets_forget_those_that_are_full_again() -> None:
-    buckets = Buckets(per_second=1, burst=2)
-    for name in range(30_000):
-        assert buckets.take(name, now=float(name)) == 0
-    assert len(buckets._held) <= 20_001
 
 
 async def knock(client: httpx.AsyncClient, tenant: Tenant, password: str, user: str | None = None) -> httpx.Response:

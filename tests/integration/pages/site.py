@@ -15,7 +15,7 @@ from job_api.service import Access
 from job_api.store import Database
 from shared.clock import SystemClock
 from shared.events.values import Role
-from shared.http.app import SESSION_COOKIE
+from shared.http.identity import SESSION_COOKIE
 from shared.postgres import open_pool
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.world import Tenant

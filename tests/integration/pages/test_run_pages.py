@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from shared import events
 from shared.events.runs import RunFailed
-from shared.http.app import SESSION_COOKIE
+from shared.http.identity import SESSION_COOKIE
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.runs import finished, recorded, story_of, told
 from tests.integration.pages.site import Door, Site, audited, too_wide

@@ -1,7 +1,5 @@
 """I1: history's OpenAPI document: an id, words, examples that fit, and errors for every operation."""
 
-import re
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,16 +12,16 @@ from history.api.governance import governance_routes
 from history.api.live import event_routes
 from history.api.runs import run_routes
 from history.settings import Settings
-from shared.http.app import new_api
+from shared.http.app import create_app
 from shared.lifecycle import Health
 
 
 async def nobody(_: object) -> None:
-    """Recognise nobody: only the document is asked for."""
+    """AuthenticateExternal nobody: only the document is asked for."""
 
 
 def document() -> dict[str, Any]:
-    app: FastAPI = new_api(title="Sluice history", service="history", health=Health(), authenticate=nobody)
+    app: FastAPI = create_app(title="Sluice history", service="history", health=Health(), authenticate=nobody)
     settings = Settings(kafka_bootstrap="x:1", postgres="postgresql://x", store="file:///x")
     nothing = cast("Any", None)  # routes are made, none is asked
     live = event_routes(nothing, heartbeat=settings.heartbeat, patience=settings.live_patience)
@@ -65,19 +63,3 @@ def test_I1_every_operation_has_words_errors_and_examples_that_fit(operation: di
 
 def test_I1_the_request_s_body_has_an_example() -> None:
     assert DOCUMENT["components"]["schemas"]["Retention"]["examples"] == [{"days": 30}]
-
-
-def test_I2_the_page_of_problems_lists_what_history_says_with_its_status() -> None:
-    services = Path(__file__).parents[3] / "services"
-    page = (services / "job-api/PROBLEMS.md").read_text(encoding="utf-8")
-    code = "".join(path.read_text(encoding="utf-8") for path in (services / "history").rglob("*.py"))
-    written = set(re.findall(r"Problem\(\s*(\d{3}), f?\"([a-z-]+)", code)) - {("410", "artifact-")}
-    states = DOCUMENT["components"]["schemas"]["Artifact"]["properties"]["state"]["enum"]
-    written |= {("410", f"artifact-{state}") for state in states if state != "available"}
-    assert written <= listed(page)
-    assert listed(page.partition("## Of runs and files")[2]) <= written
-
-
-def listed(page: str) -> set[tuple[str, str]]:
-    """Return status and name of each problem that a page lists."""
-    return {(status, name) for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", page, re.MULTILINE)}

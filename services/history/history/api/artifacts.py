@@ -14,7 +14,7 @@ from history.service.once import Once
 from history.store.listing import ArtifactFilter
 from history.views import models
 from shared.auth import Identity
-from shared.http.app import require
+from shared.http.identity import require_roles
 
 LinkSecret = Annotated[
     str,
@@ -24,7 +24,7 @@ LinkSecret = Annotated[
         examples=[examples.LINK["path"].rpartition("/")[2]],
     ),
 ]
-Downloader = Annotated[Identity, require("operator", "downloader")]
+Downloader = Annotated[Identity, require_roles("operator", "downloader")]
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BINARY = {"content": {"application/pkcs7-mime": _BYTES}}
 _CONTENT = {**refused(404, 410, 416, 502), 200: _BINARY, 206: _BINARY, 304: {"description": "unchanged"}}

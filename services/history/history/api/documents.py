@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from shared.http.app import problem_responses
+from shared.http.problems import ProblemType, error_responses
 
 _JSON = "application/json"
 
@@ -15,7 +15,7 @@ def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
     429 is the job API's, which passes requests on and limits how often a token asks.
     """
-    return problem_responses(429, *statuses)
+    return error_responses(*(each for each in ProblemType if each.status in statuses))
 
 
 def answers(

@@ -10,9 +10,9 @@ from history.api.parameters import Limit
 from history.service.artifacts import Filing
 from history.views import models
 from shared.auth import Identity
-from shared.http.app import require
+from shared.http.identity import require_roles
 
-Administrator = Annotated[Identity, require("admin")]
+Administrator = Annotated[Identity, require_roles("admin")]
 
 
 def governance_routes(filing: Filing) -> APIRouter:

@@ -11,7 +11,7 @@ from history.service.once import Once
 from history.store.listing import ArtifactFilter, RunFilter
 from history.views.models import ArtifactState
 from shared.events.values import RecordType, RunState
-from shared.http.app import SESSION_COOKIE
+from shared.http.identity import SESSION_COOKIE
 
 
 def _written(text: object) -> object:

@@ -13,10 +13,10 @@ from history.service.runs import Browsing
 from history.store.listing import RunFilter
 from history.views import models
 from shared.auth import Identity
-from shared.http.app import require
+from shared.http.identity import require_roles
 
-Reader = Annotated[Identity, require("operator", "downloader", "viewer")]
-Operator = Annotated[Identity, require("operator")]
+Reader = Annotated[Identity, require_roles("operator", "downloader", "viewer")]
+Operator = Annotated[Identity, require_roles("operator")]
 
 
 def run_routes(browsing: Browsing) -> APIRouter:

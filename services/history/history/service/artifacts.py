@@ -19,8 +19,7 @@ from history.views import models
 from history.views.documents import artifact_view, audit_view, facets, set_view
 from shared.auth import Identity, hash_secret
 from shared.clock import Clock, SystemClock
-from shared.http.app import not_found
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType, not_found
 from shared.observe import DOWNLOADS
 from shared.postgres import Record
 
@@ -127,7 +126,7 @@ class Filing:
         ends = await self._files.add_link(who, artifact_id, hash_secret(secret), until, key=key)
         if ends is None:
             raise Problem(
-                409, "idempotency-conflict", "This Idempotency-Key was used for another link: take a new one."
+                ProblemType.IDEMPOTENCY_CONFLICT, "This Idempotency-Key was used for another link: take a new one."
             )
         return models.Link(path=f"/api/v1/artifacts/links/{secret}", expires_at=ends)
 
@@ -135,7 +134,7 @@ class Filing:
         """Return the file that a link leads to. Raises Problem 404 for one that does not work (any more)."""
         row = await self._files.link(hash_secret(secret), self._clock.now())
         if row is None:
-            raise Problem(404, "not-found", "This link does not work, or not any more.")
+            raise Problem(ProblemType.NOT_FOUND, "This link does not work, or not any more.")
         owner = Identity(row["user_id"], row["tenant_id"], row["user_id"], row["name"], frozenset())
         return await self.download(owner, row["artifact_id"], asked)
 
@@ -166,7 +165,8 @@ class Filing:
         for view in await self._views(who, rows):
             if view.state != "available":
                 raise Problem(
-                    410, f"artifact-{view.state}", f"{view.name} is no longer there: it has been {_GONE[view.state]}."
+                    ProblemType.from_name(f"artifact-{view.state}"),
+                    f"{view.name} is no longer there: it has been {_GONE[view.state]}.",
                 )
         return rows
 

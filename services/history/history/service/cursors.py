@@ -6,7 +6,7 @@ import json
 from uuid import UUID
 
 from history.store.listing import Page
-from shared.http.problems import Problem
+from shared.http.problems import FieldError, Problem, invalid
 from shared.postgres import Record
 
 
@@ -19,8 +19,7 @@ def page_of(sort: str, known: object, *, limit: int, cursor: str | None) -> Page
     assert isinstance(known, dict)
     if column not in known:
         names = ", ".join(sorted(known))
-        fault = {"field": "sort", "message": f"one of {names}, with - before it for descending"}
-        raise Problem(422, "invalid", "This list cannot be sorted by that.", [fault])
+        raise invalid(FieldError("sort", f"one of {names}, with - before it for descending"))
     after = _decoded(cursor, sort) if cursor else None
     return Page(sort=column, descending=descending, limit=limit, after=after)
 
@@ -36,8 +35,7 @@ def next_cursor(rows: list[Record], page: Page, tie: str) -> str | None:
 
 def invalid_cursor() -> Problem:
     """Return the answer to a cursor that is not ours."""
-    fault = {"field": "cursor", "message": "use the `next` of the page before, with the same sort"}
-    return Problem(422, "invalid", "This cursor does not belong to this list.", [fault])
+    return invalid(FieldError("cursor", "use the `next` of the page before, with the same sort"))
 
 
 def _decoded(cursor: str, sort: str) -> tuple[str, UUID]:

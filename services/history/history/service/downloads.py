@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from history.errors import ObjectMissing
 from history.store.objects import Objects
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 from shared.postgres import Record
 
 PACKED = "application/pkcs7-mime"
@@ -45,7 +45,9 @@ class Downloads:
         size: int = artifact["bytes_packed"]
         etag = f'"{artifact["sha256"]}"'
         if await self._size(artifact["object"]) != size:
-            raise Problem(502, "file-damaged", "The store has another file in this one's place; tell an administrator.")
+            raise Problem(
+                ProblemType.FILE_DAMAGED, "The store has another file in this one's place; tell an administrator."
+            )
         headers = {
             "ETag": etag,
             "Accept-Ranges": "bytes",
@@ -74,7 +76,9 @@ class Downloads:
         try:
             return await self._objects.size(path)
         except ObjectMissing:
-            raise Problem(404, "file-missing", "The store does not have this file; tell an administrator.") from None
+            raise Problem(
+                ProblemType.FILE_MISSING, "The store does not have this file; tell an administrator."
+            ) from None
 
 
 def digests(sha256: str) -> dict[str, str]:
@@ -96,7 +100,9 @@ def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:
     if last and first and int(last) < int(first):
         return None
     if start >= end:
-        raise Problem(416, "range-outside", f"The file has {size} bytes.", headers={"Content-Range": f"bytes */{size}"})
+        raise Problem(
+            ProblemType.RANGE_OUTSIDE, f"The file has {size} bytes.", headers={"Content-Range": f"bytes */{size}"}
+        )
     return start, end
 
 

@@ -17,8 +17,7 @@ from history.views.documents import details_view, facets, run_view, score_views
 from shared.auth import Identity
 from shared.clock import Clock, SystemClock
 from shared.events import CancelRun, RunRemoved
-from shared.http.app import not_found
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType, not_found
 from shared.postgres import Record
 
 
@@ -83,7 +82,7 @@ class Browsing:
         """Ask the exporters to cancel a run. Raises Problem 404, or 409 when it has ended."""
         row = await self._run(who, run_id)
         if row["state"] in TERMINAL_STATES:
-            raise Problem(409, "run-ended", f"This run has ended already: {row['state']}.")
+            raise Problem(ProblemType.RUN_ENDED, f"This run has ended already: {row['state']}.")
         now = self._clock.now()
         command = CancelRun(
             job_id=row["job_id"],
@@ -101,7 +100,7 @@ class Browsing:
         """Take an ended run out of the log. Raises Problem 404, or 409 while it has not ended."""
         row = await self._run(who, run_id)
         if row["state"] not in TERMINAL_STATES:
-            raise Problem(409, "run-in-progress", "This run has not ended; cancel it first.")
+            raise Problem(ProblemType.RUN_IN_PROGRESS, "This run has not ended; cancel it first.")
         now = self._clock.now()
         removed = RunRemoved(
             job_id=row["job_id"], tenant_id=who.tenant_id, run_id=run_id, removed_by=who.user_id, at=now
@@ -113,7 +112,7 @@ class Browsing:
         """Return a run's manifest as it lies in the store. Raises Problem 404."""
         row = await self._run(who, run_id)
         if row["manifest"] is None:
-            raise Problem(404, "no-manifest", "This run has no manifest: it has not succeeded.")
+            raise Problem(ProblemType.NO_MANIFEST, "This run has no manifest: it has not succeeded.")
         return await self._downloads.small(row["manifest"])
 
     async def _run(self, who: Identity, run_id: UUID) -> Record:

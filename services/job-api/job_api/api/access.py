@@ -23,7 +23,7 @@ from job_api.store.identities import Credential, KeyState
 from job_api.store.lists import KEYS
 from shared.auth import Identity
 from shared.events.values import Role
-from shared.http.app import CurrentIdentity
+from shared.http.identity import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-key"))]
 Sort = Literal["name", "state", "roles", "created_at", "expires_at", "revoked_at"]

@@ -17,8 +17,7 @@ from job_api.domain import Draft, Job
 from job_api.roles import Writer
 from job_api.service import Jobs
 from job_api.store import Once
-from shared.http.app import not_found
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType, not_found
 
 Cloning = Annotated[Once, Depends(once("clone-job"))]
 Changes = Annotated[
@@ -81,7 +80,9 @@ def frozen(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 async def run_settings(history: httpx.AsyncClient | None, run_id: UUID, request: Request) -> Mapping[str, Any]:
     """Ask history for a run's frozen settings, in the name of whoever asks. Raises Problem 404 or 503."""
-    away = Problem(503, "history-unavailable", "The history of runs is away just now.", headers={"Retry-After": "5"})
+    away = Problem(
+        ProblemType.HISTORY_UNAVAILABLE, "The history of runs is away just now.", headers={"Retry-After": "5"}
+    )
     if history is None:
         raise away
     headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}

@@ -2,39 +2,33 @@
 
 from typing import Any
 
-from fastapi import FastAPI, Request
-from starlette.responses import Response
-
 from job_api.errors import IdempotencyConflict, Invalid, LoginFailed, LostUpdate, NotFound, Refused, TooManyAttempts
 from shared.errors import SluiceError
-from shared.http.app import not_found, problem_responses
-from shared.http.problems import Problem
+from shared.http.problems import FieldError, Problem, ProblemType, error_responses, invalid, not_found
 
 
 def problem_of(error: SluiceError) -> Problem | None:
     """Return the problem that an error is to whoever asked; None for one that is not theirs."""
     match error:
         case Invalid():
-            fields = [{"field": fault.field, "message": fault.message} for fault in error.faults]
-            names = ", ".join(dict.fromkeys(fault.field for fault in error.faults))
-            found = Problem(422, "invalid", f"Not accepted: {names}. See errors.", fields)
+            found = invalid(*(FieldError(fault.field, fault.message) for fault in error.faults))
         case NotFound():
             found = not_found(error.what)
         case Refused():
-            found = Problem(error.status, error.kind, error.detail, extra=dict(error.extra))
+            found = Problem(ProblemType.from_name(error.kind), error.detail, extra=dict(error.extra))
         case LostUpdate():
             detail = "Somebody has changed it since: read it again and decide anew."
-            found = Problem(412, "lost-update", detail, headers={"ETag": f'"{error.current}"'})
+            found = Problem(ProblemType.LOST_UPDATE, detail, headers={"ETag": f'"{error.current}"'})
         case IdempotencyConflict():
             found = Problem(
-                409, "idempotency-conflict", "This Idempotency-Key was used with another body: take a new one."
+                ProblemType.IDEMPOTENCY_CONFLICT, "This Idempotency-Key was used with another body: take a new one."
             )
         case TooManyAttempts():
             detail = f"Too many attempts to log in: wait {error.retry_after} s."
-            found = Problem(429, "too-many-attempts", detail, headers={"Retry-After": str(error.retry_after)})
+            found = Problem(ProblemType.TOO_MANY_ATTEMPTS, detail, headers={"Retry-After": str(error.retry_after)})
         case LoginFailed():
             detail = "User name or password is wrong, or the name is used by several tenants: then give the tenant too."
-            found = Problem(401, "login-failed", detail)
+            found = Problem(ProblemType.LOGIN_FAILED, detail)
         case _:
             return None
     return found
@@ -42,17 +36,8 @@ def problem_of(error: SluiceError) -> Problem | None:
 
 def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of an operation that may be refused with these statuses, beside those that any may."""
-    return problem_responses(429, *statuses)
+    return error_responses(*(each for each in ProblemType if each.status in statuses))
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Let an application answer the job API's errors as problem documents; `shared.web` answers the framework's."""
-
-    async def answered(request: Request, error: Exception) -> Response:
-        problem = problem_of(error) if isinstance(error, SluiceError) else None
-        if problem is None:
-            raise error
-        return problem.response(request.url.path)
-
-    for kind in (Invalid, NotFound, Refused, LostUpdate, IdempotencyConflict, LoginFailed, TooManyAttempts):
-        app.add_exception_handler(kind, answered)
+ERRORS = (Invalid, NotFound, Refused, LostUpdate, IdempotencyConflict, LoginFailed, TooManyAttempts)
+"""The errors that `problem_of` knows, for `shared.http.app.handle_errors`."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 
 PATHS = ("/api/v1/runs", "/api/v1/artifacts", "/api/v1/events")
@@ -97,4 +97,4 @@ def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def _away(why: str) -> Problem:
     detail = f"The history of runs is away just now ({why}); jobs work. Try again shortly."
-    return Problem(503, "history-unavailable", detail, headers={"Retry-After": "5"})
+    return Problem(ProblemType.HISTORY_UNAVAILABLE, detail, headers={"Retry-After": "5"})

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from job_api.api.problems import refused
 from job_api.roles import Anybody
-from shared.http.app import not_found
+from shared.http.problems import not_found
 from shared.record_schemas import LATEST, RECORD_TYPES, RecordType, read_record_schema
 
 MEDIA_TYPE = "application/schema+json"

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from job_api.store import Once
 from job_api.store.change import Answer
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 
 Query = TypeVar("Query", bound=BaseModel)
 _VERSION = re.compile(r'"(\d{1,18})"')
@@ -42,7 +42,8 @@ def seen(if_match: str | None) -> frozenset[int] | None:
     """Return the versions that the caller has seen; None for `*`. Raises Problem 428 when nothing is said."""
     if if_match is None:
         raise Problem(
-            428, "if-match-required", "Send the job's ETag as If-Match, so that nobody's change is overwritten unseen."
+            ProblemType.IF_MATCH_REQUIRED,
+            "Send the job's ETag as If-Match, so that nobody's change is overwritten unseen.",
         )
     return versions(if_match)
 

@@ -13,7 +13,7 @@ from job_api.service.login import SESSION
 from job_api.sessions import address_of, set_session
 from job_api.sign_in import CALLBACK, Attempt, SignIn, SignInFailed
 from shared.errors import TransientError
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 from shared.oidc import UnknownTenant
 
@@ -64,17 +64,21 @@ async def _guarded(request: Request, answer: Awaitable[Response]) -> Response:
         return await answer
     except SignInFailed as error:
         log.info("sign-in refused", reason=str(error), cause=str(error.__cause__ or ""))
-        problem = Problem(401, "login-failed", str(error))
+        problem = Problem(ProblemType.LOGIN_FAILED, str(error))
     except LoginFailed:
-        problem = Problem(401, "login-failed", "You are shut out of this Sluice: ask an administrator of your tenant.")
+        problem = Problem(
+            ProblemType.LOGIN_FAILED, "You are shut out of this Sluice: ask an administrator of your tenant."
+        )
     except UnknownTenant:
         detail = "The identity provider names no tenant of this Sluice for you: ask whoever set up the sign-in."
-        problem = Problem(403, "unknown-tenant", detail)
+        problem = Problem(ProblemType.UNKNOWN_TENANT, detail)
     except TooManyAttempts as error:
         wait = {"Retry-After": str(error.retry_after)}
-        problem = Problem(429, "too-many-attempts", f"Too many attempts: wait {error.retry_after} s.", headers=wait)
+        problem = Problem(
+            ProblemType.TOO_MANY_ATTEMPTS, f"Too many attempts: wait {error.retry_after} s.", headers=wait
+        )
     except TransientError as error:
         log.warning("sign-in is away", error=str(error))
         away = {"Retry-After": "10"}
-        problem = Problem(503, "unavailable", "The identity provider does not answer: try again.", headers=away)
+        problem = Problem(ProblemType.UNAVAILABLE, "The identity provider does not answer: try again.", headers=away)
     return failed(request, problem)

@@ -12,7 +12,7 @@ from job_api.roles import Admin
 from job_api.service import Tenants
 from job_api.service.tenants import MEDIA_TYPE_MOST, MEDIA_TYPES_MOST
 from job_api.store.identities import Tenant
-from shared.http.app import CurrentIdentity
+from shared.http.identity import CurrentIdentity
 
 _EXAMPLE: dict[str, Any] = {
     "id": "0192f0c1-7b1e-7000-8000-0000000000aa",

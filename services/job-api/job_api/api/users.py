@@ -20,7 +20,7 @@ from job_api.store.change import Answer
 from job_api.store.identities import User
 from job_api.store.lists import USERS
 from shared.events.values import Role
-from shared.http.app import CurrentIdentity
+from shared.http.identity import CurrentIdentity
 
 Creating = Annotated[Once, Depends(once("create-user"))]
 Sort = Literal["name", "roles", "disabled", "created_at", "issuer"]

@@ -30,7 +30,7 @@ from job_api.roles import READERS
 from job_api.service import Access, Certificates, Door, Estimates, Jobs, Users
 from shared.clock import Clock
 from shared.errors import SluiceError, TransientError
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 
 log = get_logger(__name__)
@@ -104,20 +104,24 @@ async def _nothing(access: Access, request: Request) -> Response:
     # Whoever is known keeps the bar on top, also where the database cannot say so just now.
     with suppress(TransientError):
         await recognised(access, request)
-    raise Problem(404, "not-found", "There is nothing at this address.")
+    raise Problem(ProblemType.NOT_FOUND, "There is nothing at this address.")
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
     match error:
-        case Problem(401, "unauthenticated"):
+        case Problem(type=ProblemType.UNAUTHENTICATED):
             return to_login(request)
         case Problem():
             problem = error
         case TransientError():
             log.warning("answered 503", error=str(error))
-            problem = Problem(503, "unavailable", "A part that Sluice needs is away.", headers={"Retry-After": "5"})
+            problem = Problem(
+                ProblemType.UNAVAILABLE, "A part that Sluice needs is away.", headers={"Retry-After": "5"}
+            )
         case HTTPException():
-            problem = Problem(error.status_code, "not-found", "There is nothing at this address.")
+            missing = error.status_code != ProblemType.METHOD_NOT_ALLOWED.status
+            kind = ProblemType.NOT_FOUND if missing else ProblemType.METHOD_NOT_ALLOWED
+            problem = Problem(kind, "There is nothing at this address.")
         case SluiceError() if (found := problem_of(error)) is not None:
             problem = found
         case _:
@@ -127,7 +131,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _on_crash(request: Request, error: Exception) -> Response:
     log.error("unforeseen error", path=request.url.path, exc_info=error)
-    page = failed(request, Problem(500, "internal", "Something went wrong on our side; it has been logged."))
+    page = failed(request, Problem(ProblemType.INTERNAL, "Something went wrong on our side; it has been logged."))
     # What a crash answers goes past the middleware that does this for all other pages.
     page.headers.update({name.decode(): value.decode() for name, value in HEADERS})
     return page

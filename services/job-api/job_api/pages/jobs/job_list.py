@@ -22,7 +22,7 @@ from job_api.service import Access, Jobs
 from job_api.store import Once
 from shared.auth import Identity
 from shared.clock import Clock
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 
 COLUMNS = (
     ("Title", "title"),
@@ -95,7 +95,7 @@ async def choosing(access: Access, jobs: Jobs, request: Request) -> Response:
             return RedirectResponse(f"/runs?job={job_id}", 303)
         case "run":
             return await _run_now(jobs, _writer(who), job_id, request, back)
-    raise Problem(422, "invalid", "This cannot be done with jobs.")
+    raise Problem(ProblemType.INVALID, "This cannot be done with jobs.")
 
 
 async def _run_now(jobs: Jobs, who: Identity, job_id: UUID, request: Request, back: str) -> Response:
@@ -139,7 +139,7 @@ async def deleting(access: Access, jobs: Jobs, request: Request) -> Response:
 
 def _writer(who: Identity) -> Identity:
     if not who.may(*WRITERS):
-        raise Problem(403, "access-denied", DENIED)
+        raise Problem(ProblemType.ACCESS_DENIED, DENIED)
     return who
 
 

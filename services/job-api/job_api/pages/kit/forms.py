@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from job_api.uploads import form_pairs
-from shared.http.app import SESSION_COOKIE
-from shared.http.problems import Problem
+from shared.http.identity import SESSION_COOKIE
+from shared.http.problems import Problem, ProblemType
 
 CSRF_FIELD = "csrf"
 
@@ -43,7 +43,7 @@ async def form_of(request: Request) -> Form:
     try:
         return Form(form_pairs(request.headers.get("content-type", ""), await request.body()))
     except ValueError:
-        raise Problem(422, "invalid", "This form cannot be read: load the page again.") from None
+        raise Problem(ProblemType.INVALID, "This form cannot be read: load the page again.") from None
 
 
 def csrf_token(request: Request) -> str:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from job_api.list_query import ListQuery
 from job_api.store.listing import Page
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 
 Columns = Iterable[tuple[str, str | None]]
 """Columns as their words and what they are sorted by; None cannot be sorted by."""
@@ -80,7 +80,7 @@ def query_of(kind: type[Query], wanted: Mapping[str, str | None]) -> Query:
     try:
         return kind.model_validate({name: value for name, value in wanted.items() if value})
     except ValidationError:
-        raise Problem(422, "invalid", "This list cannot be filtered or sorted like that.") from None
+        raise Problem(ProblemType.INVALID, "This list cannot be filtered or sorted like that.") from None
 
 
 def heads(request: Request, columns: Columns, sort: str) -> list[Head]:

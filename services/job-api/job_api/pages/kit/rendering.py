@@ -21,8 +21,8 @@ from job_api.service import Access
 from shared import auth
 from shared.auth import Identity
 from shared.events.values import Role
-from shared.http.app import SESSION_COOKIE, same_origin
-from shared.http.problems import Problem
+from shared.http.identity import SESSION_COOKIE, is_same_origin
+from shared.http.problems import Problem, ProblemType
 
 STATUS_WORDS = {
     "none": "Not run yet",
@@ -128,7 +128,7 @@ def render(request: Request, name: str, /, *, status: int = 200, **values: Any) 
 
 def failed(request: Request, problem: Problem) -> Response:
     """Return a problem as a page, in plain words."""
-    title = "Access denied" if problem.type == "access-denied" else HTTPStatus(problem.status).phrase
+    title = "Access denied" if problem.type is ProblemType.ACCESS_DENIED else HTTPStatus(problem.status).phrase
     if problem.status == 404:
         title = "Not found"
     page = render(request, "problem.html", status=problem.status, title=title, problem=problem)
@@ -155,11 +155,11 @@ async def visitor(access: Access, request: Request, *roles: Role) -> Identity:
     """
     who = await recognised(access, request)
     if who is None:
-        raise Problem(401, "unauthenticated", "Log in first.")
+        raise Problem(ProblemType.UNAUTHENTICATED, "Log in first.")
     if request.method not in {"GET", "HEAD"}:
         await _check_origin(request)
     if roles and not who.may(*roles):
-        raise Problem(403, "access-denied", f"This needs the role {' or '.join(roles)}; ask an administrator.")
+        raise Problem(ProblemType.ACCESS_DENIED, f"This needs the role {' or '.join(roles)}; ask an administrator.")
     return who
 
 
@@ -172,7 +172,9 @@ async def recognised(access: Access, request: Request) -> Identity | None:
 
 
 async def _check_origin(request: Request) -> None:
-    if not same_origin(request):
-        raise Problem(403, "cross-site", "This can only be done from Sluice's own pages.")
+    if not is_same_origin(request):
+        raise Problem(ProblemType.CROSS_SITE, "This can only be done from Sluice's own pages.")
     if not is_ours(request, (await form_of(request)).get(CSRF_FIELD)):
-        raise Problem(403, "stale-form", "This form is from another session: go back, load the page again and repeat.")
+        raise Problem(
+            ProblemType.STALE_FORM, "This form is from another session: go back, load the page again and repeat."
+        )

@@ -21,7 +21,7 @@ from job_api.roles import WRITERS
 from job_api.service import Access
 from shared.auth import Identity
 from shared.events.values import Role
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 
 COLUMNS = (
     ("Job", "title"),
@@ -82,7 +82,7 @@ async def acting(access: Access, log: Log, request: Request) -> Response:
     back, wanted = local(form.get("next") or "/artifacts"), form.get("do")
     chosen = await _chosen(log, request, form)
     if why := refused(who).get(wanted):
-        raise Problem(403, "access-denied", why)
+        raise Problem(ProblemType.ACCESS_DENIED, why)
     if (impossible := _impossible(wanted, chosen)) is not None:
         return done(back, impossible)
     match wanted:
@@ -95,7 +95,7 @@ async def acting(access: Access, log: Log, request: Request) -> Response:
             return done(back, "files-deleted", len(chosen))
         case "delete":
             return _asked(request, chosen, back)
-    raise Problem(422, "invalid", "This cannot be done with files.")
+    raise Problem(ProblemType.INVALID, "This cannot be done with files.")
 
 
 async def download(access: Access, log: Log, request: Request) -> Response:
@@ -103,7 +103,7 @@ async def download(access: Access, log: Log, request: Request) -> Response:
     await visitor(access, request, *DOWNLOADERS)
     found = await log.get(request, f"/artifacts/{request.path_params['artifact_id']}")
     if found["state"] != "available":
-        raise Problem(410, "gone", f"{found['name']} is no longer there: it has been {found['state']}.")
+        raise Problem(ProblemType.GONE, f"{found['name']} is no longer there: it has been {found['state']}.")
     return _content([found["id"]])
 
 
@@ -113,7 +113,7 @@ async def download_set(access: Access, log: Log, request: Request) -> Response:
     run_id, kind = str(request.path_params["run_id"]), request.path_params["kind"]
     ids = await _of_set(log, request, run_id, kind)
     if not ids:
-        raise Problem(410, "gone", "No file of this set is there any more.")
+        raise Problem(ProblemType.GONE, "No file of this set is there any more.")
     if len(ids) > AT_ONCE:
         return done(f"/artifacts?{urlencode({'run': run_id, 'each': 'yes'})}", "too-many-files")
     return _content(ids)
@@ -144,7 +144,7 @@ async def _chosen(log: Log, request: Request, form: Form) -> list[str]:
         chosen = [str(UUID(each)) for each in form.all("file")]
         sets = [(str(UUID(run)), kind) for run, _, kind in (each.partition(":") for each in form.all("set"))]
     except ValueError:
-        raise Problem(422, "invalid", "These are no files.") from None
+        raise Problem(ProblemType.INVALID, "These are no files.") from None
     for run_id, kind in sets[:AT_ONCE]:
         chosen += await _of_set(log, request, run_id, kind)
     return list(dict.fromkeys(chosen))

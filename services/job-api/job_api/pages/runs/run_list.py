@@ -18,7 +18,7 @@ from job_api.roles import WRITERS
 from job_api.service import Access
 from shared.auth import Identity
 from shared.clock import Clock
-from shared.http.problems import Problem
+from shared.http.problems import Problem, ProblemType
 
 COLUMNS = (
     ("Job", "title"),
@@ -98,7 +98,7 @@ async def acting(access: Access, log: Log, clock: Clock, request: Request) -> Re
             return _asked(request, wanted, chosen, back)
         case "cancel" | "remove":
             return done(back, "choose-runs")
-    raise Problem(422, "invalid", "This cannot be done with runs.")
+    raise Problem(ProblemType.INVALID, "This cannot be done with runs.")
 
 
 def shown(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _ids(form: Form) -> list[str]:
     try:
         return [str(UUID(each)) for each in form.all("run")][:AT_ONCE]
     except ValueError:
-        raise Problem(422, "invalid", "These are no runs.") from None
+        raise Problem(ProblemType.INVALID, "These are no runs.") from None
 
 
 def _asked(request: Request, wanted: str, chosen: Sequence[str], back: str) -> Response:

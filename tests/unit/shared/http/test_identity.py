@@ -1,4 +1,4 @@
-"""U1, U2, U4 at the door that both APIs share: who asks, by which token or cookie, from where, and with which role."""
+"""U1, U2, U4 at both APIs: who the caller is, by which token or cookie, from where, and with which role."""
 
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -8,41 +8,42 @@ import pytest
 
 from shared import auth
 from shared.auth import Identity, Token
-from shared.http.app import SESSION_COOKIE, CurrentIdentity, new_api, require
+from shared.http.app import create_app
+from shared.http.identity import SESSION_COOKIE, CurrentIdentity, require_roles
 from shared.lifecycle import Health
 
 OURS = auth.mint(uuid4())
 JWT = "aaa.bbb.ccc"
 
 
-def somebody(name: str) -> Identity:
+def make_identity(name: str) -> Identity:
     return Identity(uuid4(), UUID(int=1), uuid4(), name, frozenset({"viewer"}))
 
 
 async def authenticate(token: Token) -> Identity | None:
-    return somebody("ours") if token == OURS else None
+    return make_identity("ours") if token == OURS else None
 
 
-async def recognise(token: str) -> Identity | None:
-    return somebody("theirs") if token == JWT else None
+async def authenticate_external(token: str) -> Identity | None:
+    return make_identity("theirs") if token == JWT else None
 
 
-def client(*, issuer: bool = True) -> httpx.AsyncClient:
-    app = new_api(
+def make_client(*, issuer: bool = True) -> httpx.AsyncClient:
+    app = create_app(
         title="Test",
         service="test",
         health=Health(),
         authenticate=authenticate,
-        recognise=recognise if issuer else None,
+        authenticate_external=authenticate_external if issuer else None,
     )
 
     @app.api_route("/who", methods=["GET", "POST"])
-    async def who(asks: CurrentIdentity) -> str:
-        return asks.name
+    async def get_name(identity: CurrentIdentity) -> str:
+        return identity.name
 
     @app.get("/operators")
-    async def operators(asks: Annotated[Identity, require("operator")]) -> str:
-        return asks.name
+    async def get_operators(identity: Annotated[Identity, require_roles("operator")]) -> str:
+        return identity.name
 
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sluice.test")
 
@@ -58,10 +59,10 @@ def client(*, issuer: bool = True) -> httpx.AsyncClient:
         ({"Cookie": f"{SESSION_COOKIE}={OURS}", "Authorization": f"Bearer {JWT}"}, "theirs"),
     ],
 )
-async def test_U1_somebody_is_known_by_token_or_cookie(headers: dict[str, str], name: str) -> None:
-    async with client() as asking:
-        answer = await asking.get("/who", headers=headers)
-    assert (answer.status_code, answer.json()) == (200, name)
+async def test_U1_a_caller_is_authenticated_by_token_or_cookie(headers: dict[str, str], name: str) -> None:
+    async with make_client() as client:
+        response = await client.get("/who", headers=headers)
+    assert (response.status_code, response.json()) == (200, name)
 
 
 @pytest.mark.parametrize(
@@ -77,16 +78,16 @@ async def test_U1_somebody_is_known_by_token_or_cookie(headers: dict[str, str], 
         {"Cookie": f"{SESSION_COOKIE}={OURS}", "Authorization": "Bearer x"},
     ],
 )
-async def test_U1_nobody_else_is(headers: dict[str, str]) -> None:
-    async with client() as asking:
-        answer = await asking.get("/who", headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
+async def test_U1_others_get_401(headers: dict[str, str]) -> None:
+    async with make_client() as client:
+        response = await client.get("/who", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_U1_without_an_issuer_its_tokens_are_nobodys() -> None:
-    async with client(issuer=False) as asking:
-        assert (await asking.get("/who", headers={"Authorization": f"Bearer {JWT}"})).status_code == 401
+async def test_U1_without_an_issuer_its_tokens_are_invalid() -> None:
+    async with make_client(issuer=False) as client:
+        assert (await client.get("/who", headers={"Authorization": f"Bearer {JWT}"})).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -100,12 +101,12 @@ async def test_U1_without_an_issuer_its_tokens_are_nobodys() -> None:
     ],
 )
 async def test_U4_a_session_changes_things_from_our_own_pages_only(headers: dict[str, str], status: int) -> None:
-    async with client() as asking:
-        assert (await asking.post("/who", headers=headers)).status_code == status
+    async with make_client() as client:
+        assert (await client.post("/who", headers=headers)).status_code == status
 
 
-async def test_U2_a_role_that_is_missing_is_named() -> None:
-    async with client() as asking:
-        answer = await asking.get("/operators", headers={"Authorization": f"Bearer {OURS}"})
-    assert answer.status_code == 403
-    assert "operator" in answer.json()["detail"]
+async def test_U2_a_missing_role_is_named() -> None:
+    async with make_client() as client:
+        response = await client.get("/operators", headers={"Authorization": f"Bearer {OURS}"})
+    assert response.status_code == 403
+    assert "operator" in response.json()["detail"]

@@ -1,0 +1,167 @@
+"""Lists: filtered, sorted and paged by keyset (rules J11, I4), from the query parameters to SQL.
+
+jobs = KeysetList(name="jobs", statement=SQL["jobs"], key="job_id", sorts={...}, filters={...}, default_sort="title")
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from shared.http.cursors import CURSOR_MAX, Position, SqlType, decode_cursor, encode_cursor
+from shared.postgres import Connection, Record
+
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+LIMIT, LIMIT_MAX = 50, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """Which page of a list: its order and filters, at most how many items, and the position it begins after."""
+
+    sort: str
+    descending: bool
+    filters: Mapping[str, Any]
+    limit: int
+    after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a list, and the position after which the next begins; None on the last page."""
+
+    items: list[Item]
+    after: Position | None
+
+    def map(self, convert: Callable[[Item], Other]) -> "Page[Other]":
+        """Return the page with each item converted."""
+        return Page([convert(each) for each in self.items], self.after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetList:
+    """A list as data: its statement, the key that makes its order total, and its sorts and filters.
+
+    `statement` has the tenant as $1 and the places `{sort}`, `{conditions}`, `{direction}` and `{limit}`; it selects
+    `{sort}::text AS sorted_by`. `sorts` maps names to an SQL expression and its type. `filters` maps names to an SQL
+    condition in which `{0}` is the filter's value, with a cast. All of it is our own SQL, never input.
+    """
+
+    name: str
+    statement: str
+    key: str
+    key_type: SqlType = "uuid"
+    sorts: Mapping[str, tuple[str, SqlType]]
+    filters: Mapping[str, str]
+    default_sort: str
+
+    async def fetch(self, database: Connection, tenant_id: UUID, request: PageRequest, *values: Any) -> Page[Record]:
+        """Return a page of a tenant's rows; `values` are the statement's own parameters, from $2 on."""
+        statement, arguments = self.to_sql(tenant_id, request, *values)
+        rows = await database.fetch(statement, *arguments)
+        items = rows[: request.limit]
+        if len(rows) == len(items):
+            return Page(items, None)
+        return Page(items, (items[-1]["sorted_by"], str(items[-1][self.key.rpartition(".")[2]])))
+
+    def to_sql(self, tenant_id: UUID, request: PageRequest, *values: Any) -> tuple[str, list[Any]]:
+        """Return the statement of a page, and one row more if there is another page, with its values."""
+        column, column_type = self.sorts[request.sort]
+        arguments = [tenant_id, *values]
+        conditions = self.where(request.filters, arguments)
+        if request.after is not None:
+            arguments += request.after
+            position = f"(${len(arguments) - 1}::text::{column_type}, ${len(arguments)}::text::{self.key_type})"
+            conditions += f" AND ({column}, {self.key}) {'<' if request.descending else '>'} {position}"
+        statement = self.statement.format(
+            sort=column,
+            # In the text, so that a cached plan knows how few rows are wanted.
+            limit=int(request.limit) + 1,
+            direction="DESC" if request.descending else "ASC",
+            conditions=conditions,
+        )
+        return statement, arguments
+
+    def where(self, filters: Mapping[str, Any], arguments: list[Any]) -> str:
+        """Return the conditions of these filters, each begun with AND; their values are appended to `arguments`.
+
+        Only filters that are set become conditions, so that the planner knows which index serves each.
+        """
+        conditions = ""
+        for name, value in filters.items():
+            arguments.append(value)
+            conditions += f" AND {self.filters[name].format(f'${len(arguments)}')}"
+        return conditions
+
+
+class ListQuery(BaseModel):
+    """The query parameters of a list. A subclass names its list, and has a field for each of the list's filters."""
+
+    model_config = ConfigDict(extra="forbid")
+    rows: ClassVar[KeysetList]
+
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MAX, description="at most how many items on the page", examples=[LIMIT])
+    cursor: str | None = Field(
+        None,
+        max_length=CURSOR_MAX,
+        description="`next` of the previous page, with the same sort and filters",
+        examples=[
+            encode_cursor("runs -created_at", ("2026-11-24 10:00:00+00", "3f0e5c2a-9d4b-5e6f-8a7b-0c1d2e3f4a5b"))
+        ],
+    )
+    sort: str
+
+    @field_validator("sort")
+    @classmethod
+    def check_sort(cls, sort: str) -> str:
+        """Return a sort that the list has. Raises ValueError."""
+        if sort.removeprefix("-") not in cls.rows.sorts:
+            names = ", ".join(cls.rows.sorts)
+            raise PydanticCustomError("sort", "should be one of {names}; - in front: descending", {"names": names})
+        return sort
+
+    def to_filters(self) -> dict[str, Any]:
+        """Return the filters that are set."""
+        found = {name: getattr(self, name) for name in self.rows.filters}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def to_page_request(self) -> PageRequest:
+        """Return the page that is requested. Raises Problem 422 for a cursor of another list or order."""
+        column = self.sort.removeprefix("-")
+        types = (self.rows.sorts[column][1], self.rows.key_type)
+        return PageRequest(
+            sort=column,
+            descending=self.sort.startswith("-"),
+            filters=self.to_filters(),
+            limit=self.limit,
+            after=decode_cursor(self.cursor, self._order, types) if self.cursor is not None else None,
+        )
+
+    def next_cursor(self, page: Page[Any]) -> str | None:
+        """Return the cursor of the page after this one; None on the last."""
+        return encode_cursor(self._order, page.after) if page.after else None
+
+    @property
+    def _order(self) -> str:
+        return f"{self.rows.name} {self.sort}"
+
+
+def sort_field(rows: KeysetList) -> Any:
+    """Return the field `sort` of a list's query: its default, and in the document the enumeration of its sorts."""
+    choices = [prefix + name for name in rows.sorts for prefix in ("", "-")]
+    return Field(
+        rows.default_sort,
+        validate_default=False,
+        description="the field to sort by; `-` in front: descending",
+        examples=[rows.default_sort],
+        json_schema_extra={"enum": list(choices)},
+    )
+
+
+def between(name: str, column: str) -> dict[str, str]:
+    """Return the two filters of an instant: `<name>_from` includes it, `<name>_until` does not."""
+    return {f"{name}_from": f"{column} >= {{0}}::timestamptz", f"{name}_until": f"{column} < {{0}}::timestamptz"}
