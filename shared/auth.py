@@ -43,7 +43,7 @@ class Token:
         return f"Token({self.identity_id})"
 
 
-def mint(identity_id: UUID) -> Token:
+def create_token(identity_id: UUID) -> Token:
     """Return a new token with 256 random bits; keep `hash_secret(token.secret)`, never the token."""
     return Token(identity_id, secrets.token_urlsafe(32))
 
@@ -63,7 +63,7 @@ def parse_token(text: str) -> Token | None:
         return None
 
 
-def matches(token: Token, stored_hash: str) -> bool:
+def is_genuine(token: Token, stored_hash: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(hash_secret(token.secret), stored_hash)
 

@@ -33,7 +33,7 @@ class KafkaAccess:
         """Whether a name and a password are told to Kafka."""
         return self.protocol.startswith("SASL")
 
-    def tls(self) -> ssl.SSLContext | None:
+    def create_ssl_context(self) -> ssl.SSLContext | None:
         """Return what to trust and to show, or None without TLS. Raises InvalidSettings for a file that is no use."""
         if not self.protocol.endswith("SSL"):
             return None
@@ -46,7 +46,7 @@ class KafkaAccess:
             raise InvalidSettings(f"SLUICE_KAFKA_CA_FILE, _CERT_FILE, _KEY_FILE ({files}): {error}") from None
         return context
 
-    def options(self) -> dict[str, Any]:
+    def client_options(self) -> dict[str, Any]:
         """Return aiokafka's arguments for this."""
         login = {
             "sasl_mechanism": self.mechanism,
@@ -56,6 +56,6 @@ class KafkaAccess:
         return {
             "bootstrap_servers": self.bootstrap,
             "security_protocol": self.protocol,
-            "ssl_context": self.tls(),
+            "ssl_context": self.create_ssl_context(),
             **(login if self.uses_sasl else {}),
         }

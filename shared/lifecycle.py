@@ -43,7 +43,7 @@ class Health:
     checks: dict[str, Check] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, name: str, check: Check | Callable[[], str | None]) -> None:
+    def add_check(self, name: str, check: Check | Callable[[], str | None]) -> None:
         """Add a condition of readiness."""
 
         async def checked() -> str | None:
@@ -130,7 +130,7 @@ def _served(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
         ssl_certfile=settings.http_tls_cert_file,
         ssl_keyfile=settings.http_tls_key_file,
         # Sessions' cookies and the limits of logins rest on what they say.
-        forwarded_allow_ips=settings.proxies,
+        forwarded_allow_ips=settings.trusted_proxies,
     )
     try:
         config.load()

@@ -101,11 +101,11 @@ def to_subject(claims: Mapping[str, Any], access: OidcAccess) -> Subject:
     subject = claims["sub"]
     if not isinstance(subject, str) or not 1 <= len(subject) <= _SUBJECT_MOST or not subject.isprintable():
         raise InvalidToken("its subject cannot be a name here")
-    tenant = _tenant(claim(claims, access.tenant_claim), access.tenants)
-    return Subject(access.issuer, subject, tenant, _roles(claim(claims, access.roles_claim), access.roles))
+    tenant = _tenant(find_claim(claims, access.tenant_claim), access.tenants)
+    return Subject(access.issuer, subject, tenant, _roles(find_claim(claims, access.roles_claim), access.roles))
 
 
-def claim(claims: Mapping[str, Any], path: str) -> object:
+def find_claim(claims: Mapping[str, Any], path: str) -> object:
     """Return a claim by its whole name, or else by the way into objects that its dots describe; None without one."""
     if path in claims:
         return claims[path]

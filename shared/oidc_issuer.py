@@ -73,7 +73,7 @@ class OidcIssuer:
             raise IssuerUnavailable("the issuer does not answer, and a token is signed with a key that is not known")
         return found
 
-    async def find_address(self, name: str) -> str:
+    async def find_endpoint(self, name: str) -> str:
         """Return one of the issuer's addresses, as `token_endpoint`. Raises IssuerUnavailable."""
         await self._ready()
         if name not in self._addresses:

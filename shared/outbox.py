@@ -72,7 +72,7 @@ def to_rows(events: Iterable[Event], *, source: str, at: datetime) -> list[Row]:
     """Return the rows of events, for those who write them in a statement of their own."""
     records = [codec.encode(event, source=source, at=at) for event in events]
     return [
-        (shard_of(record.key), record.topic, record.key, record.value, pack_headers(record.headers))
+        (select_shard(record.key), record.topic, record.key, record.value, pack_headers(record.headers))
         for record in records
     ]
 
@@ -100,10 +100,10 @@ class EventRowFactory:
         trace = event_id.replace("-", "")
         own = f"ce_id\0{event_id}\nce_subject\0{key}\ntraceparent\x0000-{trace}-{trace[16:]}-01"
         encoded = key.encode()
-        return shard_of(encoded), self._topic, encoded, value, self._common + own.encode()
+        return select_shard(encoded), self._topic, encoded, value, self._common + own.encode()
 
 
-def shard_of(key: bytes) -> int:
+def select_shard(key: bytes) -> int:
     """Return the shard of a key: the same in every process."""
     return crc32(key) % SHARDS
 

@@ -156,7 +156,7 @@ class ServiceSettings(KafkaSettings):
     )
 
     @property
-    def proxies(self) -> list[str]:
+    def trusted_proxies(self) -> list[str]:
         """The proxies that are believed, each an address or a network."""
         return [each.strip() for each in self.http_trusted_proxies.split(",") if each.strip()]
 
@@ -165,7 +165,7 @@ class ServiceSettings(KafkaSettings):
         if bool(self.http_tls_cert_file) != bool(self.http_tls_key_file):
             raise ValueError("HTTP_TLS_CERT_FILE and HTTP_TLS_KEY_FILE belong together")
         try:
-            for each in self.proxies:
+            for each in self.trusted_proxies:
                 ipaddress.ip_network(each)
         except ValueError:
             raise ValueError(

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from shared.kafka.admin import dead_letter_config, topic_config
+from shared.kafka.admin import to_dead_letter_config, to_topic_config
 from shared.topics import TOPICS
 
 FILE = Path(__file__).parent / "sluice/files/topics.json"
@@ -11,8 +11,8 @@ FILE = Path(__file__).parent / "sluice/files/topics.json"
 
 def topics() -> str:
     """Return every topic with its settings, but for what follows from the number of replicas, which the chart knows."""
-    wanted = {topic.name: topic_config(topic, 1) for topic in TOPICS}
-    wanted |= {topic.dead_letter_topic: dead_letter_config(1) for topic in TOPICS if topic.dead_letters}
+    wanted = {topic.name: to_topic_config(topic, 1) for topic in TOPICS}
+    wanted |= {topic.dead_letter_topic: to_dead_letter_config(1) for topic in TOPICS if topic.dead_letters}
     for config in wanted.values():
         del config["min.insync.replicas"]
     return json.dumps([{"name": name, "config": config} for name, config in wanted.items()], indent=2) + "\n"

@@ -23,13 +23,13 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPIC
 
     Raises KafkaUnavailable.
     """
-    wanted = {topic.name: topic_config(topic, settings.kafka_replication) for topic in topics}
+    wanted = {topic.name: to_topic_config(topic, settings.kafka_replication) for topic in topics}
     wanted |= {
-        topic.dead_letter_topic: dead_letter_config(settings.kafka_replication)
+        topic.dead_letter_topic: to_dead_letter_config(settings.kafka_replication)
         for topic in topics
         if topic.dead_letters
     }
-    admin = AIOKafkaAdminClient(**settings.kafka.options(), client_id="sluice-admin")
+    admin = AIOKafkaAdminClient(**settings.kafka.client_options(), client_id="sluice-admin")
     try:
         await admin.start()
         missing = sorted(set(wanted) - set(await admin.list_topics()))
@@ -49,7 +49,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPIC
     return missing
 
 
-def topic_config(topic: Topic, replication: int) -> dict[str, str]:
+def to_topic_config(topic: Topic, replication: int) -> dict[str, str]:
     """Return a topic's settings in Kafka's words."""
     kept = (
         {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2"}
@@ -59,7 +59,7 @@ def topic_config(topic: Topic, replication: int) -> dict[str, str]:
     return {**kept, **_safety(replication), **topic.settings}
 
 
-def dead_letter_config(replication: int) -> dict[str, str]:
+def to_dead_letter_config(replication: int) -> dict[str, str]:
     """Return a dead-letter topic's settings."""
     return {"cleanup.policy": "delete", "retention.ms": _milliseconds(DEAD_LETTER_RETENTION), **_safety(replication)}
 
@@ -74,7 +74,7 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
     count = 0
     consumer = AIOKafkaConsumer(
         topic.dead_letter_topic,
-        **KafkaAccess.parse(kafka).options(),
+        **KafkaAccess.parse(kafka).client_options(),
         group_id=_REPLAY_GROUP,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

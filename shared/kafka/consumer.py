@@ -39,7 +39,7 @@ class Consumer(ConsumerRebalanceListener):
     def __init__(
         self,
         *,
-        bootstrap: str | KafkaAccess,
+        kafka: str | KafkaAccess,
         group: str,
         topics: Sequence[Topic],
         handle: Handler,
@@ -48,7 +48,7 @@ class Consumer(ConsumerRebalanceListener):
         limit: DeadLetterLimit | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._kafka = KafkaAccess.parse(bootstrap)
+        self._kafka = KafkaAccess.parse(kafka)
         self._group = group
         self._topics = topics
         self._batch = batch
@@ -76,7 +76,7 @@ class Consumer(ConsumerRebalanceListener):
         """Consume until `stopping` is set. Raises TooManyDeadLetters or ConsumerStalled, with offsets unmoved."""
         self._stopping = stopping
         consumer = AIOKafkaConsumer(
-            **self._kafka.options(),
+            **self._kafka.client_options(),
             group_id=self._group,
             client_id=self._group,
             enable_auto_commit=False,

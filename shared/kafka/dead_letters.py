@@ -8,14 +8,14 @@ from shared.topics import DEAD_LETTER_SUFFIX
 
 
 class DeadLetterLimit:
-    """Counts dead letters: more than `most` within a time point to a fault of the consumer.
+    """Counts dead letters: more than `maximum` within a time point to a fault of the consumer.
 
     A bad message now and then is its sender's fault and must not stop the others. A hundred within minutes are the
     consumer's (a bad release, a missing table), and continuing would set good messages aside.
     """
 
-    def __init__(self, *, most: int = 100, within: timedelta = timedelta(minutes=10)) -> None:
-        self._most = most
+    def __init__(self, *, maximum: int = 100, within: timedelta = timedelta(minutes=10)) -> None:
+        self._maximum = maximum
         self._within = within
         self._times: deque[datetime] = deque()
 
@@ -24,7 +24,7 @@ class DeadLetterLimit:
         self._times.append(now)
         while self._times[0] <= now - self._within:
             self._times.popleft()
-        return len(self._times) > self._most
+        return len(self._times) > self._maximum
 
 
 def to_dead_letter(origin: Received, *, group: str, reason: str, at: datetime) -> Record:

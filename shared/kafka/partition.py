@@ -11,7 +11,7 @@ _MIX = 0x5BD1E995
 _SEED = 0x9747B28C
 
 
-def partition_of(key: bytes, partitions: int) -> int:
+def select_partition(key: bytes, partitions: int) -> int:
     """Return the partition of a key: the one that aiokafka's and Java's producers choose, in a fifth of the time."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
@@ -29,11 +29,11 @@ def murmur2(data: bytes) -> int:
     return hashed ^ hashed >> 15
 
 
-def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
+def select_partitions(keys: Sequence[bytes], partitions: int) -> list[int]:
     """Return the partition of each key; many keys of one length, as ids are, take a seventh of the time."""
     if len(keys) > 1 and len(keys[0]) % 4 == 0 and len({len(key) for key in keys}) == 1 and _WORDS_FIT:
         return [(each & 0x7FFFFFFF) % partitions for each in _murmur2_of_equals(keys)]
-    return [partition_of(key, partitions) for key in keys]
+    return [select_partition(key, partitions) for key in keys]
 
 
 _WORDS_FIT = sys.byteorder == "little" and array("I").itemsize == 4 and array("Q").itemsize == 8

@@ -13,7 +13,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shared.codec import Record
 from shared.errors import TransientError
-from shared.kafka.partition import partitions_of
+from shared.kafka.partition import select_partitions
 from shared.kafka_access import KafkaAccess
 from shared.observe import get_logger
 
@@ -65,7 +65,7 @@ class Producer:
         async with self._opening:
             if self._open is None:
                 producer = AIOKafkaProducer(
-                    **self._kafka.options(),
+                    **self._kafka.client_options(),
                     client_id=self._name,
                     acks="all",
                     enable_idempotence=True,
@@ -105,7 +105,7 @@ async def _enqueue_batches(producer: AIOKafkaProducer, records: Sequence[Record]
     waiting: list[Awaitable[object]] = []
     for topic, these in groupby(records, key=attrgetter("topic")):
         run, count = list(these), len(await producer.partitions_for(topic))
-        for each, partition in zip(run, partitions_of([each.key for each in run], count), strict=True):
+        for each, partition in zip(run, select_partitions([each.key for each in run], count), strict=True):
             batch = batches.get((topic, partition))
             if batch is None or not _append(batch, each):
                 if batch is not None:

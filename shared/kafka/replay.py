@@ -33,7 +33,7 @@ class Replay:
         """Give a replay that stands at the beginning of the topics. Raises KafkaUnavailable."""
         consumer = AIOKafkaConsumer(
             *(topic.name for topic in topics),
-            **KafkaAccess.parse(kafka).options(),
+            **KafkaAccess.parse(kafka).client_options(),
             client_id="sluice-replay",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -46,7 +46,7 @@ class Replay:
         finally:
             await consumer.stop()
 
-    async def to_end(self) -> AsyncIterator[list[Message]]:
+    async def read_to_end(self) -> AsyncIterator[list[Message]]:
         """Yield what there is until the topics' ends as they are at the call, those of one partition in order."""
         ends = await self._consumer.end_offsets(self._consumer.assignment())
         while await self._behind(ends):

@@ -46,7 +46,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         store, objects = RunStore(pool), open_store(settings.store, settings.store_options)
         exporter = _exporter(settings, store, SliceStore(pool), objects=objects, producer=producer)
         consumer = Consumer(
-            bootstrap=settings.kafka,
+            kafka=settings.kafka,
             group="sluice.exporter",
             topics=[TRIGGERS, COMMANDS, JOBS, CERTIFICATES],
             handle=admissions(Admissions(store)),
@@ -54,8 +54,8 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
         health = Health()
-        health.add("postgres", lambda: check_connection(pool))
-        health.add("admission", consumer.find_fault)
+        health.add_check("postgres", lambda: check_connection(pool))
+        health.add_check("admission", consumer.find_fault)
         loops: dict[str, Loop] = {
             "export": exporter.run,
             "admission": consumer.run,

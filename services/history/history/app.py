@@ -67,7 +67,7 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
         Producer.open(settings.kafka, name="history-recorder") as producer,
     ):
         consumer = Consumer(
-            bootstrap=settings.kafka,
+            kafka=settings.kafka,
             group="sluice.history.recorder",
             topics=TOPICS,
             handle=create_handler(Recorder(RunLog(pool))),
@@ -75,8 +75,8 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
             batch=settings.batch,
         )
         health = Health()
-        health.add("postgres", lambda: check_connection(pool))
-        health.add("events", consumer.find_fault)
+        health.add_check("postgres", lambda: check_connection(pool))
+        health.add_check("events", consumer.find_fault)
         yield Process({"recorder": consumer.run}, health_app(health), health)
 
 
@@ -100,8 +100,8 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         app = create_faust_app(settings.kafka)
         attach_agents(app, handle=intake.handle, on_assigned=estimates.retain_partitions)
         faust = FaustLoop(app, stalled_after=settings.stalled_after)
-        health.add("postgres", lambda: check_connection(pool))
-        health.add("events", faust.find_fault)
+        health.add_check("postgres", lambda: check_connection(pool))
+        health.add_check("events", faust.find_fault)
         loops = {"agents": faust.run, "estimates": estimates.run, "intake": intake.run}
         yield Process(loops, health_app(health), health)
 
@@ -146,7 +146,7 @@ async def serving(settings: Settings) -> AsyncIterator[Process]:
             artifact_routes(filing),
             event_routes(live, heartbeat=settings.heartbeat, patience=settings.live_patience),
         )
-        health.add("postgres", lambda: check_connection(pool))
+        health.add_check("postgres", lambda: check_connection(pool))
         yield Process({"live": live.run, "outbox": relay.run, "retention": retention.run}, api, health)
 
 

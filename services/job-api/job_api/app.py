@@ -66,15 +66,15 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         history = await stack.enter_async_context(history_client(settings.history_url, settings.history_ca_file))
         database, health = Database(pool), Health()
         consumer = Consumer(
-            bootstrap=settings.kafka,
+            kafka=settings.kafka,
             group="sluice.job-api",
             topics=[TRIGGERS, RUNS, ESTIMATES],
             handle=run_changes(Runs(database, clock)),
             producer=producer,
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
-        health.add("postgres", lambda: check_connection(pool))
-        health.add("runs", consumer.find_fault)
+        health.add_check("postgres", lambda: check_connection(pool))
+        health.add_check("runs", consumer.find_fault)
         loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
         source = Source(settings.source) if settings.source else None
         issuer = await stack.enter_async_context(OidcIssuer.open(settings.oidc, clock)) if settings.oidc else None

@@ -73,7 +73,7 @@ class SignIn:
         """Return where to send a browser, and what it must bring back. Raises IssuerUnavailable."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         digest = hashlib.sha256(verifier.encode()).digest()
-        address = await self._issuer.find_address("authorization_endpoint")
+        address = await self._issuer.find_endpoint("authorization_endpoint")
         asked = {
             "response_type": "code",
             "client_id": self.client.client_id,
@@ -103,7 +103,7 @@ class SignIn:
             "code_verifier": attempt.verifier,
         }
         login = (self.client.client_id, self.client.secret) if self.client.secret else None
-        answer = await self._issuer.post(await self._issuer.find_address("token_endpoint"), form, login)
+        answer = await self._issuer.post(await self._issuer.find_endpoint("token_endpoint"), form, login)
         try:
             claims = await self._verifier.verify_claims(str(answer.get("id_token", "")), (self.client.client_id,))
             subject = to_subject(claims, access)

@@ -38,15 +38,15 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
         ledger = Ledger(pool)
         scheduler = Scheduler(ledger, missed_after=settings.missed_after, batch=settings.batch)
         consumer = Consumer(
-            bootstrap=settings.kafka,
+            kafka=settings.kafka,
             group="sluice.scheduler",
             topics=[JOBS, COMMANDS],
             handle=intake(Intake(ledger, wake=scheduler.wake)),
             producer=producer,
         )
         health = Health()
-        health.add("postgres", lambda: check_connection(pool))
-        health.add("jobs", consumer.find_fault)
+        health.add_check("postgres", lambda: check_connection(pool))
+        health.add_check("jobs", consumer.find_fault)
         loops = {
             "slots": scheduler.run,
             "jobs": consumer.run,

@@ -58,7 +58,7 @@ async def recorder(system: System, events: int) -> float:
             await watch.timed(len(messages), lambda: record(messages))
 
         consumer = Consumer(
-            bootstrap=system.kafka,
+            kafka=system.kafka,
             group=f"bench-{secrets.token_hex(4)}",
             topics=LOG_TOPICS,
             handle=handle,

@@ -22,7 +22,7 @@ TENANT = uuid4()
 async def client_of(system: System, api: Service) -> tuple[httpx.AsyncClient, str]:
     """Return a client that the API knows, and its token."""
     identity_id = uuid4()
-    token = auth.mint(identity_id)
+    token = auth.create_token(identity_id)
     await system.publish(
         events.IdentitySaved(
             identity_id=identity_id,

@@ -53,7 +53,7 @@ async def test_everything_we_do_with_kafka_works_over_tls_with_a_login(
 
     async with Producer.open(settings.kafka, name="test") as producer:
         consumer = Consumer(
-            bootstrap=settings.kafka, group=f"test-{mechanism}", topics=[topic], handle=handle, producer=producer
+            kafka=settings.kafka, group=f"test-{mechanism}", topics=[topic], handle=handle, producer=producer
         )
         running = asyncio.create_task(consumer.run(stopping))
         # What cannot be read goes to the dead letters: then the consumer has read, and its producer has written.
@@ -66,7 +66,7 @@ async def test_everything_we_do_with_kafka_works_over_tls_with_a_login(
 
 
 async def first_record(access: KafkaAccess, topic: str) -> None:
-    consumer = AIOKafkaConsumer(topic, **access.options(), auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(topic, **access.client_options(), auto_offset_reset="earliest")
     await consumer.start()
     try:
         await asyncio.wait_for(consumer.getone(), 60)
@@ -113,4 +113,4 @@ async def test_a_certificate_file_that_is_none_is_told_by_name(secure_kafka: Sec
     (tmp_path / "ca.pem").write_text("no certificate")
     access = KafkaAccess(bootstrap=secure_kafka.mutual, protocol="SSL", ca_file=str(tmp_path / "ca.pem"))
     with pytest.raises(InvalidSettings, match=r"SLUICE_KAFKA_CA_FILE.*ca\.pem"):
-        access.tls()
+        access.create_ssl_context()

@@ -66,7 +66,7 @@ async def consuming(
     batch: int = 500,
 ) -> AsyncIterator[tuple[Consumer, asyncio.Task[None]]]:
     consumer = Consumer(
-        bootstrap=address, group=group, topics=[RUNS], handle=handler, producer=producer, limit=limit, batch=batch
+        kafka=address, group=group, topics=[RUNS], handle=handler, producer=producer, limit=limit, batch=batch
     )
     stopping = asyncio.Event()
     running = asyncio.create_task(consumer.run(stopping))
@@ -127,7 +127,7 @@ async def test_too_many_dead_letters_stop_the_consumer_with_its_offset_unmoved(
     job = uuid4()
     handler = Handler(poison=set(range(10)))
     await producer.send(some(job, range(10)))
-    limit = DeadLetterLimit(most=3)
+    limit = DeadLetterLimit(maximum=3)
     async with consuming(kafka_address, producer, handler, group=f"g-{job}", limit=limit) as (_, running):
         with pytest.raises(TooManyDeadLetters):
             await asyncio.wait_for(running, 60)

@@ -17,13 +17,13 @@ def access(**variables: str) -> KafkaAccess:
 
 def test_an_address_alone_means_no_tls_and_no_login() -> None:
     assert access() == KafkaAccess.parse("a:1")
-    options = access().options()
+    options = access().client_options()
     assert options == {"bootstrap_servers": "a:1", "security_protocol": "PLAINTEXT", "ssl_context": None}
 
 
 def test_a_login_is_told_to_kafka_and_to_nobody_else() -> None:
     given = access(SECURITY_PROTOCOL="SASL_SSL", SASL_USERNAME="sluice", SASL_PASSWORD="hidden")
-    options = given.options()
+    options = given.client_options()
     assert options["sasl_mechanism"] == "SCRAM-SHA-512"
     assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("sluice", "hidden")
     assert options["ssl_context"].check_hostname

@@ -11,7 +11,7 @@ from scheduler.domain import INSTANT, Decision, Run, Skip, begun
 from scheduler.emitter import SOURCE, Emitter
 from shared import codec, events
 from shared.events.values import Schedule, Timeframe
-from shared.outbox import shard_of, unpack_headers
+from shared.outbox import select_shard, unpack_headers
 from shared.timetable import derive_run_id
 from tests.unit.scheduler.memory import job
 
@@ -44,7 +44,7 @@ def test_S11_rows_are_what_the_codec_writes(
     run_id = derive_run_id(job_id, decision.slot)
     row = Emitter(now).row(begun(saved, _SETTINGS.dump_json(settings).decode(), None), decision, str(run_id))
     record = codec.encode(told(saved, decision, run_id, now), source=SOURCE, at=now)
-    assert row[:4] == (shard_of(record.key), record.topic, record.key, record.value)
+    assert row[:4] == (select_shard(record.key), record.topic, record.key, record.value)
     found, wanted = dict(unpack_headers(row[4])), dict(record.headers)
     assert list(found) == list(wanted)
     for name in set(wanted) - {"ce_id", "traceparent"}:

@@ -12,11 +12,11 @@ ID = "0192f0c17b1e70008000000000000001"
 
 
 def test_U4_a_token_is_found_again_by_its_hash() -> None:
-    token = auth.mint(uuid4())
+    token = auth.create_token(uuid4())
     parsed = auth.parse_token(str(token))
     assert parsed == token
-    assert auth.matches(parsed, auth.hash_secret(token.secret))
-    assert not auth.matches(auth.mint(token.identity_id), auth.hash_secret(token.secret))
+    assert auth.is_genuine(parsed, auth.hash_secret(token.secret))
+    assert not auth.is_genuine(auth.create_token(token.identity_id), auth.hash_secret(token.secret))
     assert token.secret not in repr(token)
 
 

@@ -9,7 +9,7 @@ import pytest
 from shared import tracing
 from shared.codec import Received, Record, decode, encode
 from shared.errors import InvalidMessage
-from shared.outbox import SHARDS, pack_headers, shard_of, unpack_headers
+from shared.outbox import SHARDS, pack_headers, select_shard, unpack_headers
 from tests.contract.samples import AT, samples
 
 EVENT = next(event for event in samples() if type(event).__name__ == "RunFailed")
@@ -88,5 +88,5 @@ def test_headers_survive_the_outbox() -> None:
 
 def test_a_key_has_one_shard() -> None:
     keys = [str(uuid4()).encode() for _ in range(500)]
-    assert {shard_of(key) for key in keys} == set(range(SHARDS))
-    assert [shard_of(key) for key in keys] == [shard_of(bytes(key)) for key in keys]
+    assert {select_shard(key) for key in keys} == set(range(SHARDS))
+    assert [select_shard(key) for key in keys] == [select_shard(bytes(key)) for key in keys]

@@ -20,7 +20,7 @@ def test_a_dead_letter_is_restored_unchanged() -> None:
 
 
 def test_the_limit_counts_within_its_window_only() -> None:
-    limit = DeadLetterLimit(most=2, within=timedelta(minutes=10))
+    limit = DeadLetterLimit(maximum=2, within=timedelta(minutes=10))
     assert not limit.count(NOW)
     assert not limit.count(NOW)
     assert limit.count(NOW + timedelta(minutes=9))

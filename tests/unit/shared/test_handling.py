@@ -75,7 +75,7 @@ def producer() -> MemoryProducer:
 
 
 def handler(effect: Effect, producer: Producer, *, most: int = 100) -> MessageHandler:
-    return MessageHandler(effect, DeadLetterWriter(producer, group=GROUP, limit=DeadLetterLimit(most=most)))
+    return MessageHandler(effect, DeadLetterWriter(producer, group=GROUP, limit=DeadLetterLimit(maximum=most)))
 
 
 async def test_a_batch_is_handled_together(producer: MemoryProducer) -> None:

@@ -4,9 +4,9 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.kafka.partition import partition_of
+from shared.kafka.partition import select_partition
 
 
 @given(some.binary(max_size=80), some.integers(1, 64))
 def test_partitions_are_those_of_aiokafka(key: bytes, partitions: int) -> None:
-    assert partition_of(key, partitions) == DefaultPartitioner()(key, list(range(partitions)), [])
+    assert select_partition(key, partitions) == DefaultPartitioner()(key, list(range(partitions)), [])

@@ -127,7 +127,7 @@ class FaustLoop:
 
 
 def _to_credentials(access: KafkaAccess) -> Any:
-    tls = access.tls()
+    tls = access.create_ssl_context()
     if access.uses_sasl:
         return faust.SASLCredentials(
             username=access.username, password=access.password, mechanism=access.mechanism, ssl_context=tls

@@ -37,7 +37,7 @@ async def rebuild_log(rebuilt: RebuiltLog, replay: Replay) -> RebuildResult:
 
 async def _replay_to_end(recorder: Recorder, replay: Replay) -> int:
     count = 0
-    async for messages in replay.to_end():
+    async for messages in replay.read_to_end():
         await recorder.record([message.event for message in messages])
         count += len(messages)
     return count

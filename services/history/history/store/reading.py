@@ -16,7 +16,7 @@ from history.store.listing import (
     run_counts,
     run_page,
 )
-from shared.auth import Identity, Token, is_live, matches
+from shared.auth import Identity, Token, is_genuine, is_live
 from shared.clock import Clock, SystemClock
 from shared.postgres import Pool, Record, connection
 
@@ -40,7 +40,7 @@ class Reading:
         """Return who bears the token, or None when it is not good (any more)."""
         async with connection(self._pool) as database:
             row = await database.fetchrow(SQL["identity_of"], token.identity_id)
-        if row is None or not matches(token, row["secret_hash"]):
+        if row is None or not is_genuine(token, row["secret_hash"]):
             return None
         if not is_live(expires_at=row["expires_at"], revoked=row["revoked"], now=self._clock.now()):
             return None

@@ -30,7 +30,7 @@ class Recognition:
         """Return who a token belongs to, or None when it is not good."""
         now = self._clock.now()
         found = await self._credential(token.identity_id, now)
-        if found is None or not auth.matches(token, found.secret_hash):
+        if found is None or not auth.is_genuine(token, found.secret_hash):
             return None
         good = auth.is_live(expires_at=found.expires_at, revoked=found.revoked_at is not None, now=now)
         return found.to_identity() if good else None

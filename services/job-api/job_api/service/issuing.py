@@ -30,7 +30,7 @@ async def issue(
     lasting: timedelta | None,
 ) -> Issued:
     """Make a key or session, and tell the others of it."""
-    token = auth.mint(uuid4())
+    token = auth.create_token(uuid4())
     credential = Credential(
         identity_id=token.identity_id,
         tenant_id=owner.tenant_id,

@@ -12,7 +12,7 @@ from shared.http.app import create_app
 from shared.http.identity import SESSION_COOKIE, CurrentIdentity, require_roles
 from shared.lifecycle import Health
 
-OURS = auth.mint(uuid4())
+OURS = auth.create_token(uuid4())
 JWT = "aaa.bbb.ccc"
 
 
@@ -72,7 +72,7 @@ async def test_U1_a_caller_is_authenticated_by_token_or_cookie(headers: dict[str
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer x"},
         {"Authorization": f"Basic {OURS}"},
-        {"Authorization": f"Bearer {auth.mint(OURS.identity_id)}"},
+        {"Authorization": f"Bearer {auth.create_token(OURS.identity_id)}"},
         {"Cookie": f"{SESSION_COOKIE}={JWT}"},
         {"Cookie": f"other={OURS}"},
         {"Cookie": f"{SESSION_COOKIE}={OURS}", "Authorization": "Bearer x"},
