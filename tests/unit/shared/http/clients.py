@@ -22,6 +22,6 @@ def client_of(*routers: APIRouter, authenticated: bool = True, streamed: tuple[s
     app = create_app(title="Test", service="test", health=Health(), authenticate=authenticate, streamed=streamed)
     for router in routers:
         app.include_router(router)
-    headers = {"Authorization": f"Bearer {auth.mint(CALLER.identity_id)}"} if authenticated else {}
+    headers = {"Authorization": f"Bearer {auth.create_token(CALLER.identity_id)}"} if authenticated else {}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://sluice.test", headers=headers)
