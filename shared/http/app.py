@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -39,12 +40,14 @@ def create_app(
     authenticate_external: AuthenticateExternal | None = None,
     services: Iterable[object] = (),
     tags: Mapping[str, str] | None = None,
+    schemas: Sequence[type[BaseModel]] = (),
     streamed: tuple[str, ...] = (),
 ) -> FastAPI:
     """Return an application whose operations know their caller and answer errors with problem documents.
 
-    `services` are what routes get from `service_of`, `tags` the document's tags with their descriptions, and `streamed`
-    the paths under which bodies of any size are passed on.
+    `services` are what routes get from `service_of`, `tags` the document's tags with their descriptions, `schemas`
+    models that the document refers to although no response is of them alone, and `streamed` the paths under which
+    bodies of any size are passed on.
     """
     app = _Api(
         title=title,
@@ -56,6 +59,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.state.schemas = schemas
     app.state.authenticate = authenticate
     app.state.authenticate_external = authenticate_external
     app.state.services = {type(each): each for each in services}
@@ -105,7 +109,7 @@ class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, which is built once."""
         if self.openapi_schema is None:
-            complete_document(super().openapi(), self.routes)
+            complete_document(super().openapi(), self.routes, self.state.schemas)
         assert self.openapi_schema is not None
         return self.openapi_schema
 

@@ -98,11 +98,20 @@ class KeysetList:
         return conditions
 
 
-class ListQuery(BaseModel):
-    """The query parameters of a list. A subclass names its list, and has a field for each of the list's filters."""
+class FilterQuery(BaseModel):
+    """The query parameters that filter a list. A subclass names its list, and has a field for each of its filters."""
 
     model_config = ConfigDict(extra="forbid")
     rows: ClassVar[KeysetList]
+
+    def to_filters(self) -> dict[str, Any]:
+        """Return the filters that are set."""
+        found = {name: getattr(self, name) for name in self.rows.filters}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class ListQuery(FilterQuery):
+    """The query parameters of a list: its filters, and which page in which order."""
 
     limit: int = Field(LIMIT, ge=1, le=LIMIT_MAX, description="at most how many items on the page", examples=[LIMIT])
     cursor: str | None = Field(
@@ -123,11 +132,6 @@ class ListQuery(BaseModel):
             names = ", ".join(cls.rows.sorts)
             raise PydanticCustomError("sort", "should be one of {names}; - in front: descending", {"names": names})
         return sort
-
-    def to_filters(self) -> dict[str, Any]:
-        """Return the filters that are set."""
-        found = {name: getattr(self, name) for name in self.rows.filters}
-        return {name: value for name, value in found.items() if value is not None}
 
     def to_page_request(self) -> PageRequest:
         """Return the page that is requested. Raises Problem 422 for a cursor of another list or order."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from shared.http.identity import BEARER_SCHEME, SESSION_COOKIE, SESSION_SCHEME
@@ -77,9 +78,18 @@ def empty_response(status: int, description: str, *headers: str) -> Responses:
     return {status: {"description": description} | response_headers(*headers)}
 
 
-def complete_document(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
-    """Add to a document what the framework leaves out; `routes` are those that it describes."""
-    document.setdefault("components", {})["securitySchemes"] = _SECURITY_SCHEMES
+def complete_document(
+    document: dict[str, Any], routes: Sequence[BaseRoute], schemas: Sequence[type[BaseModel]] = ()
+) -> None:
+    """Add to a document what the framework leaves out.
+
+    `routes` are those that it describes, `schemas` models that it refers to although no response is of them alone.
+    """
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = _SECURITY_SCHEMES
+    for model in schemas:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+        components["schemas"] = schema.pop("$defs", {}) | {model.__name__: schema} | components.get("schemas", {})
     for operation in _operations(document):
         _complete_security(operation)
         _complete_parameters(operation)
