@@ -73,13 +73,13 @@ def secure_kafka(authority: Authority, reaper: Reaper, servers_folder: Path) -> 
     server.stop()
 
 
-def format_with_login(folder: Path, password: str) -> None:
+def format_with_login(folder: Path, password: str, *, user: str = "sluice") -> None:
     """Format the folder of a Kafka that knows a SCRAM login from its first start on."""
     properties = folder / "format.properties"
     properties.write_text(SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=folder / "data"))
     java = find_java()
     argv = [str(java.program), *java.flags, "-cp", ":".join(str(jar) for jar in fetch_kafka_jars())]
     argv += ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "c2x1aWNlLXNlY3VyZS1rYQ"]
-    argv += ["--config", str(properties), "--add-scram", f"SCRAM-SHA-512=[name=sluice,password={password}]"]
+    argv += ["--config", str(properties), "--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
     done = subprocess.run(argv, env=plain_environment(), check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
