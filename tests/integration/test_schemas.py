@@ -17,7 +17,8 @@ SELECT 'column' AS kind, c.relname::text || '.' || a.attname::text AS name,
        coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS shape
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE c.relnamespace = $1::text::regnamespace AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'p')
+WHERE c.relnamespace = $1::text::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+  AND c.relkind IN ('r', 'v', 'p', 'c')
 UNION ALL SELECT 'index', indexname::text, indexdef FROM pg_indexes WHERE schemaname = $1::text
 UNION ALL SELECT 'constraint', conrelid::regclass::text || '.' || conname::text, pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = $1::text::regnamespace

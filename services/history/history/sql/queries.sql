@@ -1,84 +1,83 @@
--- lock_log: one recorder writes at a time: versions rise in the order of commits; a writer that stands still is thrown out
+-- lock_log: let one recorder write at a time, so that versions rise in commit order; end the session of one that stalls
 SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.run_log')),
     set_config('idle_in_transaction_session_timeout', '10000', true);
 
--- load_runs: what the projection must know of these runs
-SELECT * FROM run WHERE run_id = ANY($1::uuid[]);
+-- load_runs: the columns of runs that the projection starts from
+SELECT
+    run_id, job_id, tenant_id, slot, cause, removed_at,
+    fate, fate_at, fate_reason,
+    life_state, life_token, life_seq, first_at, queued_at, started_at, attempt_started_at, ended_at, attempt,
+    exporter, window_start, window_end, recipients, reason, message, retry_at, ended_by, rows, bytes_raw,
+    bytes_packed, files, manifest, data_complete_through,
+    progress_token, progress_seq, progress_at, phase, units_done, units_total, total_exact, bytes_done, slices,
+    estimate_token, estimate_seq, estimated_at, progress, eta_seconds, eta_low, eta_high
+FROM run WHERE run_id = ANY($1::uuid[]);
 
--- save_runs: write runs as they are now, each under a new version
+-- save_runs: write runs, each under a new version; unknown settings never replace known ones
 INSERT INTO run (
     version,
-    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings, removed_at, fate,
-    fate_at, fate_reason, life_state, life_token, life_seq, first_at, queued_at, started_at, attempt_started_at,
-    ended_at, attempt, exporter, window_start, window_end, recipients, reason, message, retry_at, ended_by, rows,
-    bytes_raw, bytes_packed, files, manifest, data_complete_through, progress_token, progress_seq, progress_at,
-    phase, units_done, units_total, total_exact, bytes_done, slices, estimate_token, estimate_seq, estimated_at,
-    progress, eta_seconds, eta_low, eta_high
-)
-SELECT nextval('run_version'),
-    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings::jsonb, removed_at,
-    fate, fate_at, fate_reason, life_state, life_token, life_seq, first_at, queued_at, started_at,
-    attempt_started_at, ended_at, attempt, exporter, window_start, window_end, recipients::jsonb, reason, message,
-    retry_at, ended_by, rows, bytes_raw, bytes_packed, files, manifest, data_complete_through, progress_token,
-    progress_seq, progress_at, phase, units_done, units_total, total_exact, bytes_done, slices::jsonb,
+    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings, removed_at,
+    fate, fate_at, fate_reason,
+    life_state, life_token, life_seq, first_at, queued_at, started_at, attempt_started_at, ended_at, attempt,
+    exporter, window_start, window_end, recipients, reason, message, retry_at, ended_by, rows, bytes_raw,
+    bytes_packed, files, manifest, data_complete_through,
+    progress_token, progress_seq, progress_at, phase, units_done, units_total, total_exact, bytes_done, slices,
     estimate_token, estimate_seq, estimated_at, progress, eta_seconds, eta_low, eta_high
-FROM unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::text[],
-    $16::text[], $17::bigint[], $18::bigint[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[],
-    $22::timestamptz[], $23::timestamptz[], $24::integer[], $25::text[], $26::timestamptz[], $27::timestamptz[],
-    $28::text[], $29::text[], $30::text[], $31::timestamptz[], $32::uuid[], $33::bigint[], $34::bigint[],
-    $35::bigint[], $36::integer[], $37::text[], $38::timestamptz[], $39::bigint[], $40::bigint[],
-    $41::timestamptz[], $42::text[], $43::bigint[], $44::bigint[], $45::boolean[], $46::bigint[], $47::text[],
-    $48::bigint[], $49::bigint[], $50::timestamptz[], $51::double precision[], $52::double precision[], $53::double
-    precision[], $54::double precision[]
-) AS new (
-    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings, removed_at, fate,
-    fate_at, fate_reason, life_state, life_token, life_seq, first_at, queued_at, started_at, attempt_started_at,
-    ended_at, attempt, exporter, window_start, window_end, recipients, reason, message, retry_at, ended_by, rows,
-    bytes_raw, bytes_packed, files, manifest, data_complete_through, progress_token, progress_seq, progress_at,
-    phase, units_done, units_total, total_exact, bytes_done, slices, estimate_token, estimate_seq, estimated_at,
-    progress, eta_seconds, eta_low, eta_high
 )
+SELECT
+    nextval('run_version'),
+    run_id, job_id, tenant_id, state, created_at, slot, cause, title, source, type, settings::jsonb, removed_at,
+    fate, fate_at, fate_reason,
+    life_state, life_token, life_seq, first_at, queued_at, started_at, attempt_started_at, ended_at, attempt,
+    exporter, window_start, window_end, recipients::jsonb, reason, message, retry_at, ended_by, rows, bytes_raw,
+    bytes_packed, files, manifest, data_complete_through,
+    progress_token, progress_seq, progress_at, phase, units_done, units_total, total_exact, bytes_done,
+    slices::jsonb,
+    estimate_token, estimate_seq, estimated_at, progress, eta_seconds, eta_low, eta_high
+FROM unnest($1::saved_run[])
 ON CONFLICT (run_id) DO UPDATE SET
     version = EXCLUDED.version,
-    state = EXCLUDED.state, created_at = EXCLUDED.created_at, slot = EXCLUDED.slot, cause = EXCLUDED.cause, title =
-    coalesce(EXCLUDED.title, run.title), source = coalesce(EXCLUDED.source, run.source), type =
-    coalesce(EXCLUDED.type, run.type), settings = coalesce(EXCLUDED.settings, run.settings), removed_at =
-    EXCLUDED.removed_at, fate = EXCLUDED.fate, fate_at = EXCLUDED.fate_at, fate_reason = EXCLUDED.fate_reason,
-    life_state = EXCLUDED.life_state, life_token = EXCLUDED.life_token, life_seq = EXCLUDED.life_seq, first_at =
-    EXCLUDED.first_at, queued_at = EXCLUDED.queued_at, started_at = EXCLUDED.started_at, attempt_started_at =
-    EXCLUDED.attempt_started_at, ended_at = EXCLUDED.ended_at, attempt = EXCLUDED.attempt, exporter =
-    EXCLUDED.exporter, window_start = EXCLUDED.window_start, window_end = EXCLUDED.window_end, recipients =
-    EXCLUDED.recipients, reason = EXCLUDED.reason, message = EXCLUDED.message, retry_at = EXCLUDED.retry_at,
-    ended_by = EXCLUDED.ended_by, rows = EXCLUDED.rows, bytes_raw = EXCLUDED.bytes_raw, bytes_packed =
-    EXCLUDED.bytes_packed, files = EXCLUDED.files, manifest = EXCLUDED.manifest, data_complete_through =
-    EXCLUDED.data_complete_through, progress_token = EXCLUDED.progress_token, progress_seq = EXCLUDED.progress_seq,
-    progress_at = EXCLUDED.progress_at, phase = EXCLUDED.phase, units_done = EXCLUDED.units_done, units_total =
-    EXCLUDED.units_total, total_exact = EXCLUDED.total_exact, bytes_done = EXCLUDED.bytes_done, slices =
-    EXCLUDED.slices, estimate_token = EXCLUDED.estimate_token, estimate_seq = EXCLUDED.estimate_seq, estimated_at =
-    EXCLUDED.estimated_at, progress = EXCLUDED.progress, eta_seconds = EXCLUDED.eta_seconds, eta_low =
-    EXCLUDED.eta_low, eta_high = EXCLUDED.eta_high;
+    state = EXCLUDED.state, created_at = EXCLUDED.created_at, slot = EXCLUDED.slot, cause = EXCLUDED.cause,
+    title = coalesce(EXCLUDED.title, run.title), source = coalesce(EXCLUDED.source, run.source),
+    type = coalesce(EXCLUDED.type, run.type), settings = coalesce(EXCLUDED.settings, run.settings),
+    removed_at = EXCLUDED.removed_at,
+    fate = EXCLUDED.fate, fate_at = EXCLUDED.fate_at, fate_reason = EXCLUDED.fate_reason,
+    life_state = EXCLUDED.life_state, life_token = EXCLUDED.life_token, life_seq = EXCLUDED.life_seq,
+    first_at = EXCLUDED.first_at, queued_at = EXCLUDED.queued_at, started_at = EXCLUDED.started_at,
+    attempt_started_at = EXCLUDED.attempt_started_at, ended_at = EXCLUDED.ended_at, attempt = EXCLUDED.attempt,
+    exporter = EXCLUDED.exporter, window_start = EXCLUDED.window_start, window_end = EXCLUDED.window_end,
+    recipients = EXCLUDED.recipients, reason = EXCLUDED.reason, message = EXCLUDED.message,
+    retry_at = EXCLUDED.retry_at, ended_by = EXCLUDED.ended_by, rows = EXCLUDED.rows,
+    bytes_raw = EXCLUDED.bytes_raw, bytes_packed = EXCLUDED.bytes_packed, files = EXCLUDED.files,
+    manifest = EXCLUDED.manifest, data_complete_through = EXCLUDED.data_complete_through,
+    progress_token = EXCLUDED.progress_token, progress_seq = EXCLUDED.progress_seq,
+    progress_at = EXCLUDED.progress_at, phase = EXCLUDED.phase, units_done = EXCLUDED.units_done,
+    units_total = EXCLUDED.units_total, total_exact = EXCLUDED.total_exact, bytes_done = EXCLUDED.bytes_done,
+    slices = EXCLUDED.slices,
+    estimate_token = EXCLUDED.estimate_token, estimate_seq = EXCLUDED.estimate_seq,
+    estimated_at = EXCLUDED.estimated_at, progress = EXCLUDED.progress, eta_seconds = EXCLUDED.eta_seconds,
+    eta_low = EXCLUDED.eta_low, eta_high = EXCLUDED.eta_high;
 
--- insert_entries: add lines to timelines, those that are there already stay
+-- insert_entries: add entries to timelines; existing ones stay
 INSERT INTO run_event (run_id, token, seq, kind, at, details)
 SELECT run_id, token, seq, kind, at, details::jsonb
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[])
+FROM unnest(:run_id::uuid[], :token::bigint[], :seq::bigint[], :kind::text[], :at::timestamptz[], :details::text[])
     AS new (run_id, token, seq, kind, at, details)
 ON CONFLICT DO NOTHING;
 
--- save_parts: add finished parts; one that was made anew replaces the former
+-- save_parts: add finished parts; one that a later claim wrote again replaces the earlier one
 INSERT INTO part (run_id, kind, part, token, seq, at, rows, bytes_raw, bytes_packed, sha256)
-SELECT * FROM unnest(
-    $1::uuid[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-    $7::bigint[], $8::bigint[], $9::bigint[], $10::text[]
-)
+SELECT run_id, kind, part, token, seq, at, rows, bytes_raw, bytes_packed, sha256
+FROM unnest(
+    :run_id::uuid[], :kind::text[], :part::integer[], :token::bigint[], :seq::bigint[], :at::timestamptz[],
+    :rows::bigint[], :bytes_raw::bigint[], :bytes_packed::bigint[], :sha256::text[]
+) AS new (run_id, kind, part, token, seq, at, rows, bytes_raw, bytes_packed, sha256)
 ON CONFLICT (run_id, kind, part) DO UPDATE SET
     token = EXCLUDED.token, seq = EXCLUDED.seq, at = EXCLUDED.at, rows = EXCLUDED.rows,
     bytes_raw = EXCLUDED.bytes_raw, bytes_packed = EXCLUDED.bytes_packed, sha256 = EXCLUDED.sha256
 WHERE (part.token, part.seq) < (EXCLUDED.token, EXCLUDED.seq);
 
--- insert_artifacts: add the files of runs that have succeeded
+-- insert_artifacts: add the files of runs that have succeeded; existing ones stay
 INSERT INTO artifact (
     artifact_id, run_id, job_id, tenant_id, title, type, name, kind, part, rows, bytes_raw, bytes_packed, sha256,
     object, created_at
@@ -86,23 +85,24 @@ INSERT INTO artifact (
 SELECT new.artifact_id, run_id, run.job_id, run.tenant_id, coalesce(run.title, ''), coalesce(run.type, ''), new.name,
     new.kind, new.part, new.rows, new.bytes_raw, new.bytes_packed, new.sha256, new.object, new.created_at
 FROM unnest(
-    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[], $8::bigint[],
-    $9::text[], $10::text[], $11::timestamptz[]
+    :artifact_id::uuid[], :run_id::uuid[], :name::text[], :kind::text[], :part::integer[], :rows::bigint[],
+    :bytes_raw::bigint[], :bytes_packed::bigint[], :sha256::text[], :object::text[], :created_at::timestamptz[]
 ) AS new (artifact_id, run_id, name, kind, part, rows, bytes_raw, bytes_packed, sha256, object, created_at)
 JOIN run USING (run_id)
 ON CONFLICT DO NOTHING;
 
--- remove_artifacts: note that files are gone from the store; what is gone stays as it was noted first
-UPDATE artifact SET state = gone.reason, removed_at = gone.at, removed_by = gone.removed_by
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[])
-    AS gone (run_id, object, reason, at, removed_by)
-WHERE artifact.run_id = gone.run_id AND artifact.object = gone.object AND artifact.state = 'available';
+-- remove_artifacts: mark files as removed from the store; the first removal counts
+UPDATE artifact SET state = removed.reason, removed_at = removed.at, removed_by = removed.removed_by
+FROM unnest(:run_id::uuid[], :object::text[], :reason::text[], :at::timestamptz[], :removed_by::uuid[])
+    AS removed (run_id, object, reason, at, removed_by)
+WHERE artifact.run_id = removed.run_id AND artifact.object = removed.object AND artifact.state = 'available';
 
--- save_identities: write who may ask; an older version never overwrites a newer one
+-- save_identities: write API keys and sessions; an older version never replaces a newer one
 INSERT INTO identity (identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked, version)
 SELECT identity_id, tenant_id, user_id, name, string_to_array(roles, ','), secret_hash, expires_at, revoked, version
 FROM unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::boolean[], $9::bigint[]
+    :identity_id::uuid[], :tenant_id::uuid[], :user_id::uuid[], :name::text[], :roles::text[], :secret_hash::text[],
+    :expires_at::timestamptz[], :revoked::boolean[], :version::bigint[]
 ) AS new (identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked, version)
 ON CONFLICT (identity_id) DO UPDATE SET
     tenant_id = EXCLUDED.tenant_id, user_id = EXCLUDED.user_id, name = EXCLUDED.name, roles = EXCLUDED.roles,
@@ -110,17 +110,19 @@ ON CONFLICT (identity_id) DO UPDATE SET
     version = EXCLUDED.version
 WHERE identity.version < EXCLUDED.version;
 
--- save_jobs: write jobs as they are today; an older version never overwrites a newer one
+-- save_jobs: write jobs as they are now; an older version never replaces a newer one
 INSERT INTO job (job_id, tenant_id, title, source, type, version)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+SELECT job_id, tenant_id, title, source, type, version
+FROM unnest(:job_id::uuid[], :tenant_id::uuid[], :title::text[], :source::text[], :type::text[], :version::bigint[])
+    AS new (job_id, tenant_id, title, source, type, version)
 ON CONFLICT (job_id) DO UPDATE SET
     title = EXCLUDED.title, source = EXCLUDED.source, type = EXCLUDED.type, version = EXCLUDED.version
 WHERE job.version < EXCLUDED.version;
 
--- delete_jobs: note that jobs are gone; their ids are never used again
+-- delete_jobs: mark jobs as deleted; their ids are never used again
 UPDATE job SET deleted = true WHERE job_id = ANY($1::uuid[]);
 
--- notify: wake those who show runs as they change
+-- notify: wake the processes that display runs as they change
 SELECT pg_notify(current_schema() || '_runs', '');
 
 -- identity_of: who bears this id
@@ -172,8 +174,8 @@ GROUP BY run_id, kind ORDER BY run_id, kind DESC;
 -- count_download: note that a file is being downloaded
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
 
--- load_estimators: runs' states in the log, their estimators' memories, and their jobs' latest successful runs
-SELECT asked.run_id, asked.job_id, run.state, memory.token, memory.seq, memory.state AS memory, (
+-- load_contexts: the states of runs, their stored estimators, and the latest successful runs of their jobs
+SELECT wanted.run_id, wanted.job_id, run.state, stored.token, stored.seq, stored.state AS estimator_state, (
     SELECT coalesce(jsonb_agg(earlier), '[]') FROM (
         SELECT earlier.run_id, extract(epoch FROM earlier.started_at)::float8 AS started_at,
             extract(epoch FROM earlier.ended_at - earlier.attempt_started_at)::float8 AS duration,
@@ -181,66 +183,68 @@ SELECT asked.run_id, asked.job_id, run.state, memory.token, memory.seq, memory.s
             earlier.rows AS units_total, earlier.bytes_raw AS bytes, earlier.state AS status,
             score.curve, score.coverage
         FROM run AS earlier LEFT JOIN estimate_score AS score USING (run_id)
-        WHERE earlier.job_id = asked.job_id AND earlier.removed_at IS NULL AND earlier.state = 'succeeded'
-            AND earlier.started_at IS NOT NULL AND earlier.run_id <> asked.run_id
+        WHERE earlier.job_id = wanted.job_id AND earlier.removed_at IS NULL AND earlier.state = 'succeeded'
+            AND earlier.started_at IS NOT NULL AND earlier.run_id <> wanted.run_id
         ORDER BY earlier.created_at DESC
         LIMIT 20
     ) AS earlier
-) AS earlier
-FROM unnest($1::uuid[], $2::uuid[]) AS asked (run_id, job_id)
+) AS earlier_runs
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (run_id, job_id)
 LEFT JOIN run USING (run_id)
-LEFT JOIN estimate_state AS memory USING (run_id);
+LEFT JOIN estimate_state AS stored USING (run_id);
 
--- ended_runs: which of these runs have ended
+-- find_ended_runs: those of these runs that have ended
 SELECT run_id FROM run
 WHERE run_id = ANY($1::uuid[]) AND state IN ('succeeded', 'failed', 'cancelled', 'skipped');
 
--- save_estimators: keep running estimators' memories; an older one never overwrites a newer one
+-- save_states: store the states of running estimators; an older one never replaces a newer one
 INSERT INTO estimate_state (run_id, job_id, token, seq, state, stored_at)
-SELECT run_id, job_id, token, seq, state::jsonb, stored_at
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::timestamptz[])
-    AS new (run_id, job_id, token, seq, state, stored_at)
+SELECT run_id, job_id, token, seq, state::jsonb, :stored_at
+FROM unnest(:run_id::uuid[], :job_id::uuid[], :token::bigint[], :seq::bigint[], :state::text[])
+    AS new (run_id, job_id, token, seq, state)
 ON CONFLICT (run_id) DO UPDATE SET
     token = EXCLUDED.token, seq = EXCLUDED.seq, state = EXCLUDED.state, stored_at = EXCLUDED.stored_at
 WHERE (estimate_state.token, estimate_state.seq) <= (EXCLUDED.token, EXCLUDED.seq);
 
--- drop_estimators: forget estimators whose runs have ended
+-- delete_states: delete the states of estimators whose runs have ended
 DELETE FROM estimate_state WHERE run_id = ANY($1::uuid[]);
 
--- save_scores: note how a run's time was spent and how good its estimates were, and forget its estimator
-WITH ended AS (DELETE FROM estimate_state WHERE run_id = $1)
+-- save_score: store how a run's time was spent and how good its estimates were, and delete its estimator's state
+WITH ended AS (DELETE FROM estimate_state WHERE run_id = :run_id)
 INSERT INTO estimate_score (
     run_id, job_id, tenant_id, curve, estimates, error_ratio, coverage, shown, points, scored_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+VALUES (
+    :run_id, :job_id, :tenant_id, :curve, :estimates, :error_ratio, :coverage, :shown, :points, :scored_at
+)
 ON CONFLICT (run_id) DO NOTHING;
 
--- drop_entries: rebuilding; timelines that are rebuilt from their very beginning (older ones are only added to)
+-- drop_entries: rebuild; delete the timelines that are rebuilt from their start (others are only added to)
 DELETE FROM history.run_event AS old USING pg_temp.run AS new
 WHERE old.run_id = new.run_id AND new.fate IS NOT NULL;
 
--- add_entries: rebuilding
+-- add_entries: rebuild; the temporary tables are copies of the permanent ones, so the columns match in order as well
 INSERT INTO history.run_event SELECT * FROM pg_temp.run_event ON CONFLICT DO NOTHING;
 
--- drop_parts: rebuilding
+-- drop_parts: rebuild; delete the parts of runs whose events are still on the topic
 DELETE FROM history.part AS old USING pg_temp.run AS new
 WHERE old.run_id = new.run_id AND new.life_state IS NOT NULL;
 
--- add_parts: rebuilding
+-- add_parts: rebuild; add the rebuilt parts
 INSERT INTO history.part SELECT * FROM pg_temp.part ON CONFLICT DO NOTHING;
 
--- keep_downloads: rebuilding; the topics do not tell of downloads
+-- keep_downloads: rebuild; keep the download counters, which no topic has
 UPDATE pg_temp.artifact AS new SET downloads = old.downloads, downloaded_at = old.downloaded_at
 FROM history.artifact AS old WHERE old.artifact_id = new.artifact_id AND old.downloads > 0;
 
--- drop_artifacts: rebuilding
+-- drop_artifacts: rebuild; delete the files of runs whose events are still on the topic
 DELETE FROM history.artifact AS old USING pg_temp.run AS new
 WHERE old.run_id = new.run_id AND new.life_state IS NOT NULL;
 
--- add_artifacts: rebuilding
+-- add_artifacts: rebuild; add the rebuilt files
 INSERT INTO history.artifact SELECT * FROM pg_temp.artifact ON CONFLICT DO NOTHING;
 
--- keep_fates: rebuilding; decisions older than the triggers topic, and settings that came with them; versions rise
+-- keep_fates: rebuild; keep fates older than the triggers topic, with their settings, and draw new versions
 UPDATE pg_temp.run AS new SET version = nextval('run_version'),
     fate = coalesce(new.fate, old.fate), fate_at = coalesce(new.fate_at, old.fate_at),
     fate_reason = coalesce(new.fate_reason, old.fate_reason), settings = coalesce(new.settings, old.settings),
@@ -248,10 +252,10 @@ UPDATE pg_temp.run AS new SET version = nextval('run_version'),
     type = coalesce(new.type, old.type)
 FROM history.run AS old WHERE old.run_id = new.run_id;
 
--- drop_runs: rebuilding
+-- drop_runs: rebuild; delete the runs that are rebuilt
 DELETE FROM history.run AS old USING pg_temp.run AS new WHERE old.run_id = new.run_id;
 
--- add_runs: rebuilding
+-- add_runs: rebuild; add the rebuilt runs
 INSERT INTO history.run SELECT * FROM pg_temp.run;
 
 -- artifacts_of: files of a tenant by their ids

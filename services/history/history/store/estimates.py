@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -67,55 +67,43 @@ class EstimateStore:
         """Return the context of each of these runs, given as (run id, job id)."""
         run_ids, job_ids = [run_id for run_id, _ in runs], [job_id for _, job_id in runs]
         async with connection(self._pool) as database:
-            rows = await database.fetch(SQL["load_estimators"], run_ids, job_ids)
+            rows = await database.fetch(SQL["load_contexts"], run_ids, job_ids)
         return {row["run_id"]: _to_context(row) for row in rows}
 
     async def find_ended(self, run_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the runs that have ended according to the log."""
         async with connection(self._pool) as database:
-            return {row["run_id"] for row in await database.fetch(SQL["ended_runs"], list(run_ids))}
+            return {row["run_id"] for row in await database.fetch(SQL["find_ended_runs"], list(run_ids))}
 
     async def save_states(self, states: Sequence[EstimatorState], now: datetime) -> None:
         """Store estimator states; a stored state that is newer stays."""
-        rows = [
-            (each.run_id, each.job_id, each.token, each.seq, json.dumps(each.state), now)
-            for each in {each.run_id: each for each in states}.values()
-        ]
-        if rows:
-            async with connection(self._pool) as database:
-                await database.execute(SQL["save_estimators"], *map(list, zip(*rows, strict=True)))
+        latest = list({each.run_id: each for each in states}.values())
+        if not latest:
+            return
+        values = {name: [getattr(each, name) for each in latest] for name in ("run_id", "job_id", "token", "seq")}
+        values["state"] = [json.dumps(each.state) for each in latest]
+        async with connection(self._pool) as database:
+            await database.execute(*SQL.bind("save_states", **values, stored_at=now))
 
     async def delete_states(self, run_ids: Collection[UUID]) -> None:
         """Delete the estimator states of ended runs."""
         async with connection(self._pool) as database:
-            await database.execute(SQL["drop_estimators"], list(run_ids))
+            await database.execute(SQL["delete_states"], list(run_ids))
 
     async def save_score(self, score: EstimateScore, now: datetime) -> None:
         """Store an ended run's score, unless it has one, and delete its estimator state."""
         async with connection(self._pool) as database:
-            await database.execute(
-                SQL["save_scores"],
-                score.run_id,
-                score.job_id,
-                score.tenant_id,
-                score.curve,
-                score.estimates,
-                score.error_ratio,
-                score.coverage,
-                score.shown,
-                score.points,
-                now,
-            )
+            await database.execute(*SQL.bind("save_score", **asdict(score), scored_at=now))
 
 
 def _to_context(row: Record) -> EstimationContext:
     stored: EstimatorState | None = None
-    if row["memory"] is not None:
+    if row["estimator_state"] is not None:
         ids = {"run_id": row["run_id"], "job_id": row["job_id"]}
-        stored = EstimatorState(**ids, token=row["token"], seq=row["seq"], state=row["memory"])
+        stored = EstimatorState(**ids, token=row["token"], seq=row["seq"], state=row["estimator_state"])
     return EstimationContext(
         run_state=row["state"],
         estimator_state=stored,
-        earlier_runs=[EarlierRun.from_object(each) for each in row["earlier"]],
-        waits=[each["waited"] for each in row["earlier"] if each["waited"] is not None],
+        earlier_runs=[EarlierRun.from_object(each) for each in row["earlier_runs"]],
+        waits=[each["waited"] for each in row["earlier_runs"] if each["waited"] is not None],
     )

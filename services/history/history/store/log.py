@@ -1,14 +1,15 @@
 """The run log as the recorder writes it: one transaction per batch, and a few statements whatever its size."""
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 from history.recording.projections import BatchChanges, LogEntry, LoggedArtifact, LoggedPart, LoggedRun
 from history.store import SQL
 from history.store.columns import from_row, to_row
-from shared.events import IdentitySaved, JobDeleted, JobSaved
+from shared.events import FilesExpired, IdentitySaved, JobDeleted, JobSaved
 from shared.postgres import Connection, Pool, transaction
 
 
@@ -34,61 +35,60 @@ class RunLog:
         """Write the changes, and notify the processes that display runs when the transaction commits."""
         if not changes.runs:
             return
-        await database.execute(SQL["save_runs"], *_columns(to_row(run) for run in changes.runs.values()))
-        if changes.entries:
-            await database.execute(SQL["insert_entries"], *_columns(_entry(entry) for entry in changes.entries))
-        if changes.parts:
-            await database.execute(SQL["save_parts"], *_columns(_part(part) for part in changes.parts.values()))
-        if changes.artifacts:
-            await database.execute(SQL["insert_artifacts"], *_columns(_artifact(each) for each in changes.artifacts))
-        if changes.removals:
-            removed = [
-                (each.run_id, name, each.reason, each.at, each.removed_by)
-                for each in changes.removals
-                for name in each.objects
-            ]
-            await database.execute(SQL["remove_artifacts"], *(_columns(removed) or ([],) * 5))
+        await database.execute(SQL["save_runs"], [to_row(run) for run in changes.runs.values()])
+        await _execute(database, "insert_entries", map(_entry, changes.entries))
+        await _execute(database, "save_parts", map(_part, changes.parts.values()))
+        await _execute(database, "insert_artifacts", map(_artifact, changes.artifacts))
+        await _execute(database, "remove_artifacts", (row for each in changes.removals for row in _removals(each)))
         await database.execute(SQL["notify"])
 
     async def save_identities(self, saved: Sequence[IdentitySaved]) -> None:
         """Write API keys and sessions; an older version never replaces a newer one."""
         latest = {each.identity_id: each for each in sorted(saved, key=lambda each: each.version)}
         async with transaction(self._pool) as database:
-            await database.execute(SQL["save_identities"], *_columns(_identity(each) for each in latest.values()))
+            await _execute(database, "save_identities", map(_identity, latest.values()))
 
     async def save_jobs(self, saved: Sequence[JobSaved], deleted: Sequence[JobDeleted]) -> None:
         """Write the current versions of jobs, and mark deleted ones."""
         latest = {each.job_id: each for each in sorted(saved, key=lambda each: each.version)}
         async with transaction(self._pool) as database:
-            if latest:
-                await database.execute(SQL["save_jobs"], *_columns(_job(each) for each in latest.values()))
+            await _execute(database, "save_jobs", map(_job, latest.values()))
             await database.execute(SQL["delete_jobs"], [each.job_id for each in deleted])
 
 
-def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+async def _execute(database: Connection, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Execute a statement whose parameters are arrays with one element for each row; none for no rows."""
+    if found := list(rows):
+        await database.execute(*SQL.bind(name, **{column: [row[column] for row in found] for column in found[0]}))
 
 
-def _entry(entry: LogEntry) -> tuple[object, ...]:
-    return entry.run_id, entry.token, entry.seq, entry.kind, entry.at, json.dumps(entry.details)
+def _entry(entry: LogEntry) -> dict[str, Any]:
+    names = ("run_id", "token", "seq", "kind", "at")
+    return {**{name: getattr(entry, name) for name in names}, "details": json.dumps(entry.details)}
 
 
-def _part(part: LoggedPart) -> tuple[object, ...]:
-    version = (part.run_id, part.kind, part.part, part.token, part.seq, part.at)
-    return *version, part.rows, part.bytes_raw, part.bytes_packed, part.sha256
+def _part(part: LoggedPart) -> dict[str, Any]:
+    names = ("run_id", "kind", "part", "token", "seq", "at", "rows", "bytes_raw", "bytes_packed", "sha256")
+    return {name: getattr(part, name) for name in names}
 
 
-def _artifact(artifact: LoggedArtifact) -> tuple[object, ...]:
-    file = artifact.file
-    sizes = (file.rows, file.bytes_raw, file.bytes_packed, file.sha256, file.object)
-    return artifact.artifact_id, artifact.run_id, file.name, file.kind, file.part, *sizes, artifact.created_at
+def _artifact(artifact: LoggedArtifact) -> dict[str, Any]:
+    names = ("name", "kind", "part", "rows", "bytes_raw", "bytes_packed", "sha256", "object")
+    ids = {"artifact_id": artifact.artifact_id, "run_id": artifact.run_id, "created_at": artifact.created_at}
+    return {**ids, **{name: getattr(artifact.file, name) for name in names}}
 
 
-def _identity(saved: IdentitySaved) -> tuple[object, ...]:
-    identity = (saved.identity_id, saved.tenant_id, saved.user_id, saved.name, ",".join(saved.roles))
-    return *identity, saved.secret_hash, saved.expires_at, saved.revoked, saved.version
+def _removals(event: FilesExpired) -> Iterable[dict[str, Any]]:
+    common = {"run_id": event.run_id, "reason": event.reason, "at": event.at, "removed_by": event.removed_by}
+    return [{**common, "object": name} for name in event.objects]
 
 
-def _job(saved: JobSaved) -> tuple[object, ...]:
-    settings = saved.settings
-    return saved.job_id, saved.tenant_id, settings.title, settings.source, settings.type, saved.version
+def _identity(saved: IdentitySaved) -> dict[str, Any]:
+    names = ("identity_id", "tenant_id", "user_id", "name", "secret_hash", "expires_at", "revoked", "version")
+    # PostgreSQL has no arrays of arrays of different lengths.
+    return {**{name: getattr(saved, name) for name in names}, "roles": ",".join(saved.roles)}
+
+
+def _job(saved: JobSaved) -> dict[str, Any]:
+    settings = {"title": saved.settings.title, "source": saved.settings.source, "type": saved.settings.type}
+    return {"job_id": saved.job_id, "tenant_id": saved.tenant_id, **settings, "version": saved.version}
