@@ -13,92 +13,97 @@ import httpx
 from deploy.local.processes import plain_environment
 from history.store.listing import RUN_SORTS
 from tests.bench.history import consuming, serving, stream
-from tests.bench.history.place import place
+from tests.bench.history.servers import open_system
 from tests.bench.history.stream import publish
 from tests.support.system import Service, System
 
-Note = Callable[[str, float], None]
+Report = Callable[[str, float], None]
 AT_LEAST = {"recorder_per_s": 20_000, "vs_bare_consumer": 0.5, "faust_vs_bare": 0.5, "rebuild_per_s": 20_000}
 AT_MOST = {"visible_p99_s": 1.0, "list_ratio": 3.0, "sse_p99_s": 2.0}
 
 
 async def measure(sections: Sequence[str], size: argparse.Namespace) -> dict[str, float]:
-    """Return the figures of these sections, each printed as it is known."""
+    """Return the figures of these sections; each is printed as soon as it is measured."""
     figures: dict[str, float] = {}
 
-    def note(name: str, value: float) -> None:
+    def report(name: str, value: float) -> None:
         figures[name] = round(value, 3)
         sys.stdout.write(f"{name}: {figures[name]}\n")
         sys.stdout.flush()
 
     for section in sections:
-        async with place() as system:
-            await SECTIONS[section](system, note, size)
+        async with open_system() as system:
+            await SECTIONS[section](system, report, size)
     return figures
 
 
-async def _recording(system: System, note: Note, size: argparse.Namespace) -> None:
+async def _measure_recorder(system: System, report: Report, size: argparse.Namespace) -> None:
     sent = await publish(system.kafka, size.events, uuid4())
-    recorder, bare = await consuming.recorder(system, sent), await consuming.bare(system, sent)
-    note("recorder_per_s", recorder)
-    note("vs_bare_consumer", recorder / bare)
+    recorder = await consuming.measure_recorder(system, sent)
+    bare = await consuming.measure_bare_consumer(system, sent)
+    report("recorder_per_s", recorder)
+    report("vs_bare_consumer", recorder / bare)
     await system.fetch("history", "TRUNCATE bench")
-    note("rebuild_per_s", await consuming.rebuilding(system))
+    report("rebuild_per_s", await consuming.measure_rebuild(system))
 
 
-async def _estimating(system: System, note: Note, size: argparse.Namespace) -> None:
+async def _measure_estimates(system: System, report: Report, size: argparse.Namespace) -> None:
     sent = await publish(system.kafka, min(size.events, 63_000), uuid4())
-    followed = sent * stream.FOLLOWED // stream.TOLD
-    # Each twice, in turn: what else the machine does meanwhile falls on both.
+    followed = sent * stream.FOLLOWED_EVENTS // stream.EVENTS
+    # Each twice, in turn, so that other load on the machine affects both.
     ours, bare = [], []
     for _ in range(2):
-        ours.append(await _faust(system, "ours", followed))
-        bare.append(await _faust(system, "bare", followed))
-    note("faust_per_s", max(ours))
-    note("faust_vs_bare", max(ours) / max(bare))
+        ours.append(await _run_faust(system, "ours", followed))
+        bare.append(await _run_faust(system, "bare", followed))
+    report("faust_per_s", max(ours))
+    report("faust_vs_bare", max(ours) / max(bare))
 
 
 @asynccontextmanager
-async def _served(system: System) -> AsyncIterator[tuple[Service, httpx.AsyncClient, str]]:
+async def _open_api(system: System) -> AsyncIterator[tuple[Service, httpx.AsyncClient, str]]:
     settings = {"STORE": "file:///tmp"}
     recorder, api = (system.start("history", command, settings) for command in ("recorder", "api"))
     await recorder.ready()
     await api.ready()
-    client, token = await serving.client_of(system, api)
+    client, token = await serving.create_client(system, api)
     yield api, client, token
     await client.aclose()
     recorder.process.stop()
     api.process.stop()
 
 
-async def _living(system: System, note: Note, size: argparse.Namespace) -> None:
-    async with _served(system) as (api, client, token):
-        note("visible_p99_s", await serving.visible_p99(system, client))
-        note("sse_p99_s", await serving.sse_p99(system, api, token, clients=size.clients))
+async def _measure_live_updates(system: System, report: Report, size: argparse.Namespace) -> None:
+    async with _open_api(system) as (api, client, token):
+        report("visible_p99_s", await serving.measure_visibility_p99(system, client))
+        report("sse_p99_s", await serving.measure_sse_p99(system, api, token, clients=size.clients))
 
 
-async def _listing(system: System, note: Note, size: argparse.Namespace) -> None:
+async def _measure_lists(system: System, report: Report, size: argparse.Namespace) -> None:
     others = [sign + name for name in RUN_SORTS for sign in ("", "-")]
-    async with _served(system) as (_, client, _):
+    async with _open_api(system) as (_, client, _):
         figures = []
         for runs in (5000, size.runs - 5000):
-            await serving.fill(system, runs)
-            await serving.list_p99(client, 60, sorts=others)  # a process's first answers, connections' first plans
-            figures.append((await serving.list_p99(client), await serving.list_p99(client, sorts=others)))
+            await serving.insert_runs(system, runs)
+            await serving.measure_list_p99(
+                client, 60, sorts=others
+            )  # first answers of a process and first plans of connections
+            figures.append(
+                (await serving.measure_list_p99(client), await serving.measure_list_p99(client, sorts=others))
+            )
         (few, few_sorted), (many, many_sorted) = figures
-        note("list_ratio", many / few)
-        note("list_ratio_sorted", many_sorted / few_sorted)
+        report("list_ratio", many / few)
+        report("list_ratio_sorted", many_sorted / few_sorted)
 
 
-SECTIONS: dict[str, Callable[[System, Note, argparse.Namespace], Awaitable[None]]] = {
-    "live": _living,
-    "list": _listing,
-    "record": _recording,
-    "estimate": _estimating,
+SECTIONS: dict[str, Callable[[System, Report, argparse.Namespace], Awaitable[None]]] = {
+    "live": _measure_live_updates,
+    "list": _measure_lists,
+    "record": _measure_recorder,
+    "estimate": _measure_estimates,
 }
 
 
-async def _faust(system: System, which: str, events: int) -> float:
+async def _run_faust(system: System, which: str, events: int) -> float:
     environment = {
         "SLUICE_KAFKA_BOOTSTRAP": system.kafka,
         "SLUICE_HISTORY_POSTGRES": system.dsn("history"),
@@ -119,19 +124,21 @@ async def _faust(system: System, which: str, events: int) -> float:
 
 
 def main() -> None:
-    """Measure and exit 1 when a figure is not reached."""
+    """Measure, and exit 1 when a figure misses its target."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.history", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000, help="events to record and to rebuild from")
+    parser.add_argument("--events", type=int, default=1_000_000, help="events to record, and to rebuild from")
     parser.add_argument("--runs", type=int, default=5_000_000, help="runs in the long list")
-    parser.add_argument("--clients", type=int, default=1000, help="clients that follow live")
-    parser.add_argument("--only", choices=SECTIONS, action="append", help="a part of it; default: all")
+    parser.add_argument("--clients", type=int, default=1000, help="clients that follow live updates")
+    parser.add_argument(
+        "--only", choices=SECTIONS, action="append", help="a section to measure, repeatable; default: all"
+    )
     arguments = parser.parse_args()
     figures = asyncio.run(measure(arguments.only or list(SECTIONS), arguments))
     sys.stdout.write(json.dumps(figures) + "\n")
     missed = [name for name, least in AT_LEAST.items() if figures.get(name, least) < least]
     missed += [name for name, most in AT_MOST.items() if figures.get(name, most) > most]
     if missed:
-        sys.exit(f"not reached: {', '.join(missed)}")
+        sys.exit(f"target missed: {', '.join(missed)}")
 
 
 if __name__ == "__main__":

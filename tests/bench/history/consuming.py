@@ -1,4 +1,4 @@
-"""How fast the log is written, beside a bare consumer that copies as many rows, and how fast it is rebuilt."""
+"""How fast the log is written, compared with a bare consumer that copies as many rows, and how fast it is rebuilt."""
 
 import asyncio
 import json
@@ -25,27 +25,27 @@ BATCH = 5000
 
 
 class Stopwatch:
-    """Runs from the first batch to the last of `expected` messages."""
+    """Measures the messages per second from the first batch to the last of `expected` messages."""
 
     def __init__(self, expected: int) -> None:
         self._expected = expected
         self._count = 0
-        self._began = 0.0
+        self._started_at = 0.0
         self.per_second = 0.0
         self.done = asyncio.Event()
 
-    async def timed(self, count: int, work: Callable[[], Awaitable[object]]) -> None:
-        """Do the work of a batch and count its messages."""
-        self._began = self._began or time.perf_counter()
+    async def measure(self, count: int, work: Callable[[], Awaitable[object]]) -> None:
+        """Do the work of a batch of `count` messages, and stop after the last batch."""
+        self._started_at = self._started_at or time.perf_counter()
         await work()
         self._count += count
         if self._count >= self._expected:
-            self.per_second = self._count / (time.perf_counter() - self._began)
+            self.per_second = self._count / (time.perf_counter() - self._started_at)
             self.done.set()
 
 
-async def recorder(system: System, events: int) -> float:
-    """Return the events that the recorder writes in a second, PostgreSQL included."""
+async def measure_recorder(system: System, events: int) -> float:
+    """Return the events per second that the recorder writes, including PostgreSQL's time."""
     watch = Stopwatch(events)
     look_for_circles_less()
     async with (
@@ -55,7 +55,7 @@ async def recorder(system: System, events: int) -> float:
         record = create_handler(Recorder(RunLog(pool)))
 
         async def handle(messages: Sequence[Message]) -> None:
-            await watch.timed(len(messages), lambda: record(messages))
+            await watch.measure(len(messages), lambda: record(messages))
 
         consumer = Consumer(
             kafka=system.kafka,
@@ -73,8 +73,8 @@ async def recorder(system: System, events: int) -> float:
     return watch.per_second
 
 
-async def bare(system: System, events: int) -> float:
-    """Return the messages that a loop of a few lines copies into a table in a second."""
+async def measure_bare_consumer(system: System, events: int) -> float:
+    """Return the messages per second that a loop of a few lines copies into a table."""
     watch = Stopwatch(events)
     database = await asyncpg.connect(system.dsn("history"))
     await database.execute("""
@@ -93,7 +93,7 @@ async def bare(system: System, events: int) -> float:
     try:
         while not watch.done.is_set():
             polled = await consumer.getmany(timeout_ms=500, max_records=BATCH)
-            rows = [_row(record) for records in polled.values() for record in records]
+            rows = [_to_row(record) for records in polled.values() for record in records]
 
             async def work(rows: list[tuple[object, ...]] = rows) -> None:
                 async with database.transaction():
@@ -101,22 +101,29 @@ async def bare(system: System, events: int) -> float:
                 await consumer.commit()
 
             if rows:
-                await watch.timed(len(rows), work)
+                await watch.measure(len(rows), work)
     finally:
         await consumer.stop()
         await database.close()
     return watch.per_second
 
 
-def _row(record: ConsumerRecord) -> tuple[object, ...]:
-    said = json.loads(record.value)
-    at = said.get("at") or said.get("triggered_at")
+def _to_row(record: ConsumerRecord) -> tuple[object, ...]:
+    fields = json.loads(record.value)
+    at = fields.get("at") or fields.get("triggered_at")
     text = record.value.decode()
-    return UUID(said["run_id"]), said.get("token"), said.get("seq"), record.topic, datetime.fromisoformat(at), text
+    return (
+        UUID(fields["run_id"]),
+        fields.get("token"),
+        fields.get("seq"),
+        record.topic,
+        datetime.fromisoformat(at),
+        text,
+    )
 
 
-async def rebuilding(system: System) -> float:
-    """Return the events from which the log is rebuilt in a second, the replacing included."""
+async def measure_rebuild(system: System) -> float:
+    """Return the events per second from which the log is rebuilt, including the replacement of the old one."""
     environment = {
         "SLUICE_KAFKA_BOOTSTRAP": system.kafka,
         "SLUICE_HISTORY_POSTGRES": system.dsn("history"),

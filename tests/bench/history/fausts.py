@@ -36,7 +36,7 @@ async def main(which: str, events: int) -> None:
         handle = intake.handle if which == "ours" else only_decode
 
         async def timed(record: Received) -> None:
-            await watch.timed(1, lambda: handle(record))
+            await watch.measure(1, lambda: handle(record))
 
         attach_agents(app, handle=timed, on_assigned=lambda _: None)
         loops = [FaustLoop(app, stalled_after=settings.stalled_after).run(stopping)]

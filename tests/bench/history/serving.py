@@ -1,4 +1,4 @@
-"""What clients see: how soon an event is visible, how a list scales, and live updates to a thousand clients."""
+"""What clients see: how soon an event is visible, how lists scale, and live updates to a thousand clients."""
 
 import asyncio
 import time
@@ -19,8 +19,8 @@ from tests.unit.history.scenarios import RunScenario
 TENANT = uuid4()
 
 
-async def client_of(system: System, api: Service) -> tuple[httpx.AsyncClient, str]:
-    """Return a client that the API knows, and its token."""
+async def create_client(system: System, api: Service) -> tuple[httpx.AsyncClient, str]:
+    """Return a client with an API key that the API accepts, and its token."""
     identity_id = uuid4()
     token = auth.create_token(identity_id)
     await system.publish(
@@ -39,43 +39,45 @@ async def client_of(system: System, api: Service) -> tuple[httpx.AsyncClient, st
     )
     client = httpx.AsyncClient(base_url=api.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
-    async def known() -> bool:
+    async def is_accepted() -> bool:
         return (await client.get("/api/v1/runs", params={"limit": 1})).status_code == 200
 
-    await eventually(known, timeout=600)
+    await eventually(is_accepted, timeout=600)
     return client, str(token)
 
 
-async def visible_p99(system: System, client: httpx.AsyncClient, *, seconds: int = 10) -> float:
-    """Return the 99th percentile of seconds from an event's sending to its being seen, at 1,000 events a second."""
-    looks: list[asyncio.Task[float]] = []
+async def measure_visibility_p99(system: System, client: httpx.AsyncClient, *, seconds: int = 10) -> float:
+    """Return the 99th percentile of seconds from sending an event to seeing its run, at 1,000 events per second."""
+    checks: list[asyncio.Task[float]] = []
     async with Producer.open(system.kafka, name="bench") as producer:
         for number in range(seconds * 20):
-            until = time.perf_counter() + 0.05
-            stories = [RunScenario(tenant_id=TENANT).triggered().queued() for _ in range(25)]
-            told = [event for story in stories for event in story.everything]
-            looks.append(asyncio.create_task(_seen(client, stories[number % 25].run_id)))
-            await producer.send(codec.encode(event, source="bench", at=SystemClock().now()) for event in told)
-            await asyncio.sleep(max(0.0, until - time.perf_counter()))
-    return percentile([await look for look in looks])
+            next_at = time.perf_counter() + 0.05
+            scenarios = [RunScenario(tenant_id=TENANT).triggered().queued() for _ in range(25)]
+            batch = [event for scenario in scenarios for event in scenario.everything]
+            checks.append(asyncio.create_task(_time_until_visible(client, scenarios[number % 25].run_id)))
+            await producer.send(codec.encode(event, source="bench", at=SystemClock().now()) for event in batch)
+            await asyncio.sleep(max(0.0, next_at - time.perf_counter()))
+    return percentile([await check for check in checks])
 
 
-async def list_p99(client: httpx.AsyncClient, requests: int = 200, *, sorts: Sequence[str] = ("-created",)) -> float:
-    """Return the 99th percentile of seconds for a page of the run list and the one after it, orders in turn."""
-    took = []
+async def measure_list_p99(
+    client: httpx.AsyncClient, requests: int = 200, *, sorts: Sequence[str] = ("-created",)
+) -> float:
+    """Return the 99th percentile of seconds for a page of the run list and the next one, in each order in turn."""
+    durations = []
     for number in range(requests):
         params = {"limit": "50", "sort": sorts[number % len(sorts)]}
-        began = time.perf_counter()
+        started = time.perf_counter()
         page = (await client.get("/api/v1/runs", params=params)).json()
-        took.append(time.perf_counter() - began)
-        began = time.perf_counter()
+        durations.append(time.perf_counter() - started)
+        started = time.perf_counter()
         (await client.get("/api/v1/runs", params=params | {"cursor": page["next"]})).raise_for_status()
-        took.append(time.perf_counter() - began)
-    return percentile(took)
+        durations.append(time.perf_counter() - started)
+    return percentile(durations)
 
 
-async def fill(system: System, runs: int) -> None:
-    """Put ended runs into the log, of 1,000 jobs of the tenant; their indexes are made afterwards."""
+async def insert_runs(system: System, runs: int) -> None:
+    """Insert ended runs of 1,000 jobs of the tenant into the log; its indexes are created afterwards."""
     database = await asyncpg.connect(system.dsn("history"))
     found = await database.fetch(
         "SELECT indexname, indexdef FROM pg_indexes"
@@ -109,35 +111,35 @@ async def fill(system: System, runs: int) -> None:
     await database.close()
 
 
-async def sse_p99(system: System, api: Service, token: str, *, clients: int = 1000, updates: int = 20) -> float:
+async def measure_sse_p99(system: System, api: Service, token: str, *, clients: int = 1000, updates: int = 20) -> float:
     """Return the 99th percentile of seconds from sending an update to its arrival at each of the clients."""
-    story = RunScenario(tenant_id=TENANT).triggered().queued().started()
-    await system.publish(*story.everything)
+    scenario = RunScenario(tenant_id=TENANT).triggered().queued().started()
+    await system.publish(*scenario.everything)
     host, port = api.url.removeprefix("http://").split(":")
     arrivals: list[float] = []
     sent: dict[int, float] = {}
     readers = [asyncio.create_task(_follow((host, int(port)), token, sent, arrivals)) for _ in range(clients)]
 
-    async def all_there() -> bool:
+    async def all_connected() -> bool:
         return await api.metric("sluice_live_clients") >= clients
 
-    await eventually(all_there, timeout=120)
+    await eventually(all_connected, timeout=120)
     async with Producer.open(system.kafka, name="bench") as producer:
         for number in range(1, updates + 1):
-            story.progressed(number, total=1000)
+            scenario.progressed(number, total=1000)
             sent[number] = time.perf_counter()
-            await producer.send([codec.encode(story.progress[-1], source="bench", at=SystemClock().now())])
-            wanted = number * clients
-            with suppress(AssertionError):  # what has not come by then is missing from the arrivals
-                await eventually(lambda wanted=wanted: len(arrivals) >= wanted, timeout=5)  # type: ignore[misc]
+            await producer.send([codec.encode(scenario.progress[-1], source="bench", at=SystemClock().now())])
+            expected = number * clients
+            with suppress(AssertionError):  # later arrivals are missing from the result
+                await eventually(lambda expected=expected: len(arrivals) >= expected, timeout=5)  # type: ignore[misc]
     for reader in readers:
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
     return percentile(arrivals) if len(arrivals) >= 0.99 * clients * updates else float("inf")
 
 
-async def _follow(where: tuple[str, int], token: str, sent: dict[int, float], arrivals: list[float]) -> None:
-    reader, writer = await asyncio.open_connection(*where)
+async def _follow(address: tuple[str, int], token: str, sent: dict[int, float], arrivals: list[float]) -> None:
+    reader, writer = await asyncio.open_connection(*address)
     writer.write(f"GET /api/v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
     while line := await reader.readline():
         if b'"units_done":' in line:
@@ -146,16 +148,16 @@ async def _follow(where: tuple[str, int], token: str, sent: dict[int, float], ar
                 arrivals.append(time.perf_counter() - sent[number])
 
 
-async def _seen(client: httpx.AsyncClient, run_id: UUID) -> float:
-    began = time.perf_counter()
+async def _time_until_visible(client: httpx.AsyncClient, run_id: UUID) -> float:
+    started = time.perf_counter()
 
-    async def there() -> bool:
+    async def is_visible() -> bool:
         return (await client.get(f"/api/v1/runs/{run_id}")).status_code == 200
 
-    await eventually(there)
-    return time.perf_counter() - began
+    await eventually(is_visible)
+    return time.perf_counter() - started
 
 
-def percentile(values: list[float], share: float = 0.99) -> float:
-    """Return a percentile of measured values."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+def percentile(values: list[float], fraction: float = 0.99) -> float:
+    """Return a quantile of measured values."""
+    return sorted(values)[min(len(values) - 1, int(fraction * len(values)))]

@@ -1,4 +1,4 @@
-"""Where the measurements run: a Kafka, a PostgreSQL and history's schema, all of their own and gone afterwards."""
+"""The servers of the measurements: a Kafka and a PostgreSQL with history's schema, removed afterwards."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +11,8 @@ from tests.support.system import System
 
 
 @asynccontextmanager
-async def place() -> AsyncIterator[System]:
-    """Give a system with topics and an empty history schema, no process started."""
+async def open_system() -> AsyncIterator[System]:
+    """Open a system with topics and an empty history schema; no process of it is started."""
     with Reaper() as reaper:
         folder = reaper.temporary_folder("sluice-bench-")
         kafka, postgres = Kafka(folder / "kafka", reaper), Postgres(folder / "postgres", reaper)
