@@ -1,4 +1,4 @@
-"""The system clock, behind a port of two methods so that tests can own time."""
+"""The system clock, behind an interface of two methods so that tests can control time."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -6,24 +6,24 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and waits for it."""
+    """A source of the current time, and a way to wait."""
 
     def now(self) -> datetime:
-        """Return the present instant, aware, in UTC."""
+        """Return the current instant, aware, in UTC."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for the given number of seconds."""
+        """Wait for a number of seconds."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
-        """Return the present instant in UTC."""
+        """Return the current instant, aware, in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait on the event loop."""
+        """Wait for a number of seconds on the event loop."""
         await asyncio.sleep(seconds)

@@ -15,13 +15,14 @@ from shared.settings import ServiceSettings
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def main(
+def run_command(
     package: str,
+    *,
     description: str | None,
     settings_class: type[S],
     processes: Mapping[str, Callable[[S], Awaitable[None]]],
 ) -> None:
-    """Run the process (or the migration) that the command line names; exit 1 with one line when it cannot."""
+    """Run the process or the migration that the command line names; exit 1 with one line on a SluiceError."""
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="bring the database schema up to date")

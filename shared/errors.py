@@ -1,25 +1,25 @@
-"""What can go wrong between services; each error says whether trying again helps."""
+"""Errors that several services share; the class says whether a retry can help."""
 
 
 class SluiceError(Exception):
-    """Any error of our own."""
+    """The base class of Sluice's own errors."""
 
 
 class TransientError(SluiceError):
-    """Trying again later may help: something that we need is away."""
+    """A retry can help: a dependency is unavailable."""
 
 
 class InvalidMessage(SluiceError):
-    """A message cannot be read: its type, version or content is not what we know."""
+    """A message cannot be decoded: its type or version is unknown, or its content does not match its schema."""
 
 
 class MessageRejected(SluiceError):
-    """A message was read but can never be handled; it belongs with the dead letters."""
+    """A message was decoded but can never be handled; it becomes a dead letter."""
 
 
 class TooManyDeadLetters(SluiceError):
-    """So many messages were refused that the fault is likelier ours: the consumer stops, its offset unmoved."""
+    """So many messages were rejected that the consumer is probably at fault: it stops, with its offset unmoved."""
 
 
 class InvalidSettings(SluiceError):
-    """The configuration has unknown or bad values; the message names each variable."""
+    """The configuration has unknown or invalid values; the message names each variable."""

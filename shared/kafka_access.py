@@ -1,4 +1,4 @@
-"""How Kafka is reached: its addresses, and what proves each side to the other."""
+"""How to connect to Kafka: addresses, TLS and login."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaAccess:
-    """Addresses, TLS and login; files are PEM, and are read anew for each connection that is opened."""
+    """Addresses, TLS and login. Files are PEM, and are read again for each new connection."""
 
     bootstrap: str
     protocol: Protocol = "PLAINTEXT"
@@ -25,16 +25,16 @@ class KafkaAccess:
 
     @classmethod
     def parse(cls, kafka: "str | KafkaAccess") -> "KafkaAccess":
-        """Return how to reach a Kafka of which perhaps only the addresses are given."""
+        """Return the access for Kafka's addresses (`host:port,host:port`), or the argument if it is one already."""
         return cls(bootstrap=kafka) if isinstance(kafka, str) else kafka
 
     @property
     def uses_sasl(self) -> bool:
-        """Whether a name and a password are told to Kafka."""
+        """Whether the client logs in with a name and a password."""
         return self.protocol.startswith("SASL")
 
     def create_ssl_context(self) -> ssl.SSLContext | None:
-        """Return what to trust and to show, or None without TLS. Raises InvalidSettings for a file that is no use."""
+        """Return the TLS context, or None without TLS. Raises InvalidSettings for a file that cannot be used."""
         if not self.protocol.endswith("SSL"):
             return None
         try:
@@ -47,7 +47,7 @@ class KafkaAccess:
         return context
 
     def client_options(self) -> dict[str, Any]:
-        """Return aiokafka's arguments for this."""
+        """Return the arguments of aiokafka's clients. Raises InvalidSettings as `create_ssl_context` does."""
         login = {
             "sasl_mechanism": self.mechanism,
             "sasl_plain_username": self.username,

@@ -1,8 +1,7 @@
-"""A process's life: loops that run until SIGTERM, and /livez, /readyz and /metrics beside them.
+"""The life cycle of a process: loops that run until SIGTERM, with /livez, /readyz and /metrics.
 
-async def main(settings: Settings) -> None:
-    async with running(settings) as service:
-        await run(service.loops, http=service.app, settings=settings)
+async with open_process(settings) as process:
+    await run(process.loops, app=process.app, health=process.health, settings=settings)
 """
 
 import asyncio
@@ -33,33 +32,33 @@ _CHECK_LIMIT = 5.0
 
 
 class LoopFailed(SluiceError):
-    """A loop ended before it was told to; the process ends too, and whoever watches it starts it again."""
+    """A loop ended without a request to stop; the process ends with it, and its supervisor restarts it."""
 
 
 @dataclass
 class Health:
-    """What /livez and /readyz answer from: each check gives None when all is well, else what is wrong."""
+    """The state behind /livez and /readyz: each check returns None, or what is wrong."""
 
     checks: dict[str, Check] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add_check(self, name: str, check: Check | Callable[[], str | None]) -> None:
-        """Add a condition of readiness."""
+        """Add a condition of readiness under a name."""
 
-        async def checked() -> str | None:
-            found = check()
-            return await found if isinstance(found, Awaitable) else found
+        async def run_check() -> str | None:
+            fault = check()
+            return await fault if isinstance(fault, Awaitable) else fault
 
-        self.checks[name] = checked
+        self.checks[name] = run_check
 
     async def find_faults(self) -> dict[str, str]:
-        """Return what is wrong now, by check."""
+        """Return what is wrong now, by the name of the check; a check that takes longer than 5 s is at fault, too."""
         if self.stopping.is_set():
             return {"process": "stopping"}
-        return {name: fault for name, check in self.checks.items() if (fault := await _limited(check))}
+        return {name: fault for name, check in self.checks.items() if (fault := await _run_limited(check))}
 
 
-async def _limited(check: Check) -> str | None:
+async def _run_limited(check: Check) -> str | None:
     try:
         return await asyncio.wait_for(check(), _CHECK_LIMIT)
     except TimeoutError:
@@ -67,7 +66,7 @@ async def _limited(check: Check) -> str | None:
 
 
 def health_routes(health: Health) -> list[Route]:
-    """Return the routes that every process serves without a login."""
+    """Return the routes that every process serves without authentication."""
 
     async def livez(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -85,7 +84,7 @@ def health_routes(health: Health) -> list[Route]:
 
 
 def health_app(health: Health) -> Starlette:
-    """Return the application of a process that has no API of its own."""
+    """Return the application of a process without an API."""
     return Starlette(routes=health_routes(health))
 
 
@@ -97,17 +96,17 @@ async def run(
     settings: ServiceSettings,
     grace: timedelta = timedelta(seconds=15),
 ) -> None:
-    """Run all loops and the HTTP server until SIGTERM or SIGINT, then let each finish what it holds.
+    """Run all loops and the HTTP server until SIGTERM or SIGINT, then let each loop finish its work within `grace`.
 
-    Raises LoopFailed when one ends by itself, after stopping the others, and InvalidSettings for a port that is taken
-    or a certificate that is no use.
+    Raises LoopFailed when a loop fails or ends by itself, after stopping the others, and InvalidSettings for a port
+    that is in use or a certificate that cannot be loaded.
     """
     stopping = health.stopping
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server, listener = _Server(_served(app, settings)), _listener(settings)
+    server, listener = _Server(_server_config(app, settings)), _open_listener(settings)
     log.info("started", host=settings.http_host, port=listener.getsockname()[1], loops=sorted(loops))
-    tasks = [asyncio.create_task(_guarded(name, loop, stopping), name=name) for name, loop in loops.items()]
+    tasks = [asyncio.create_task(_run_guarded(name, loop, stopping), name=name) for name, loop in loops.items()]
     web = asyncio.create_task(server.serve([listener]), name="http")
     stop = asyncio.create_task(stopping.wait(), name="stop signal")
     began = time.monotonic()
@@ -121,7 +120,7 @@ async def run(
         raise LoopFailed("; ".join(failures))
 
 
-def _served(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
+def _server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -129,7 +128,7 @@ def _served(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
         timeout_graceful_shutdown=5,
         ssl_certfile=settings.http_tls_cert_file,
         ssl_keyfile=settings.http_tls_key_file,
-        # Sessions' cookies and the limits of logins rest on what they say.
+        # Session cookies and the login limits depend on the forwarded headers.
         forwarded_allow_ips=settings.trusted_proxies,
     )
     try:
@@ -142,18 +141,18 @@ def _served(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
     return config
 
 
-def _listener(settings: ServiceSettings) -> socket.socket:
+def _open_listener(settings: ServiceSettings) -> socket.socket:
     try:
         return socket.create_server((settings.http_host, settings.http_port), reuse_port=False, backlog=512)
     except OSError as error:
         host, port = (to_variable_name(field, settings.service) for field in ("http_host", "http_port"))
         raise InvalidSettings(
             f"cannot serve on {settings.http_host}:{settings.http_port} ({error.strerror}); "
-            f"give another {port} (0 takes a free one) or {host}"
+            f"set another {port} (0 for a free one) or {host}"
         ) from None
 
 
-async def _guarded(name: str, loop: Loop, stopping: asyncio.Event) -> None:
+async def _run_guarded(name: str, loop: Loop, stopping: asyncio.Event) -> None:
     await loop(stopping)
     if not stopping.is_set():
         raise LoopFailed(f"{name} ended by itself")
@@ -175,7 +174,7 @@ async def _finish(tasks: Sequence[asyncio.Task[object]], grace: timedelta) -> li
 
 
 async def wait_for_first(*events: asyncio.Event, seconds: float | None = None) -> None:
-    """Wait until one of the events is set, or the seconds are over."""
+    """Wait until one of the events is set, or until the seconds have passed."""
     waits = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -187,5 +186,5 @@ async def wait_for_first(*events: asyncio.Event, seconds: float | None = None) -
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `run`, which stops the loops first."""
+        """Leave the signals to `run`, which stops the loops first."""
         yield

@@ -1,4 +1,4 @@
-"""Bearer tokens of an OpenID Connect issuer: who is behind one, and what they may do here."""
+"""Bearer tokens of an OpenID Connect issuer: their verification, and the identity and roles that they stand for."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -20,23 +20,23 @@ from shared.oidc_access import OidcAccess
 from shared.oidc_issuer import OidcIssuer
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
-"""Signatures with a private key, and no others: neither `none` nor a secret that might be the public key."""
-_PEOPLE = UUID("9f6a6b52-6f0c-4f3e-8a57-1d6a5f0b7c21")
-_SUBJECT_MOST = 255
+"""Asymmetric signatures only: not `none`, and no HMAC, whose secret could be the public key (RFC 8725)."""
+_USER_NAMESPACE = UUID("9f6a6b52-6f0c-4f3e-8a57-1d6a5f0b7c21")
+_MAX_SUBJECT = 255
 _ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class InvalidToken(SluiceError):
-    """A token that is not good, with the reason; the token itself is nowhere repeated."""
+    """A token is invalid; the message says why and never repeats it."""
 
 
 class UnknownTenant(SluiceError):
-    """A good token of somebody who belongs to no tenant here."""
+    """A valid token names no tenant of this Sluice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Somebody as an issuer knows them, in one of our tenants."""
+    """A user of an issuer, in one of Sluice's tenants."""
 
     issuer: str
     subject: str
@@ -45,27 +45,27 @@ class Subject:
 
     @property
     def user_id(self) -> UUID:
-        """Return the id of this user here: derived, so that every service knows it without being told."""
-        return uuid5(_PEOPLE, f"{self.tenant_id} {self.issuer} {self.subject}")
+        """Return the user's id in Sluice, derived from tenant, issuer and subject so that every service knows it."""
+        return uuid5(_USER_NAMESPACE, f"{self.tenant_id} {self.issuer} {self.subject}")
 
     def to_identity(self) -> Identity:
-        """Return who asks."""
+        """Return the caller's identity."""
         return Identity(self.user_id, self.tenant_id, self.user_id, self.subject, self.roles)
 
 
 class TokenVerifier:
-    """Tokens in, subjects out."""
+    """Verifies an issuer's tokens."""
 
     def __init__(self, issuer: OidcIssuer, clock: Clock) -> None:
         self._issuer = issuer
         self._clock = clock
 
     async def verify(self, token: str) -> Subject:
-        """Return who bears a token. Raises InvalidToken, UnknownTenant or IssuerUnavailable."""
+        """Return the subject of an access token. Raises InvalidToken, UnknownTenant or IssuerUnavailable."""
         return to_subject(await self.verify_claims(token, self._issuer.access.audiences), self._issuer.access)
 
     async def verify_claims(self, token: str, audiences: tuple[str, ...]) -> dict[str, Any]:
-        """Return what a token says, once it is known to be the issuer's, for one of the audiences, and of this time.
+        """Return a token's claims after checking its signature, issuer, audience and validity (RFC 7519).
 
         Raises InvalidToken or IssuerUnavailable.
         """
@@ -75,10 +75,10 @@ class TokenVerifier:
             raise InvalidToken("it is not a signed token") from error
         name = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(name, str | None):
-            raise InvalidToken("it is signed in a way that is not taken")
+            raise InvalidToken("its signature algorithm is not accepted")
         key = await self._issuer.find_key(name)
         if key is None:
-            raise InvalidToken("its key is not one of the issuer's")
+            raise InvalidToken("its key is unknown to the issuer")
         access = self._issuer.access
         expected = JWTClaimsRegistry(
             now=int(self._clock.now().timestamp()),
@@ -97,16 +97,16 @@ class TokenVerifier:
 
 
 def to_subject(claims: Mapping[str, Any], access: OidcAccess) -> Subject:
-    """Return whom verified claims speak of. Raises InvalidToken or UnknownTenant."""
+    """Return the subject that verified claims describe. Raises InvalidToken or UnknownTenant."""
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 1 <= len(subject) <= _SUBJECT_MOST or not subject.isprintable():
-        raise InvalidToken("its subject cannot be a name here")
-    tenant = _tenant(find_claim(claims, access.tenant_claim), access.tenants)
-    return Subject(access.issuer, subject, tenant, _roles(find_claim(claims, access.roles_claim), access.roles))
+    if not isinstance(subject, str) or not 1 <= len(subject) <= _MAX_SUBJECT or not subject.isprintable():
+        raise InvalidToken("its subject is not printable text of 1 to 255 characters")
+    tenant = _parse_tenant(find_claim(claims, access.tenant_claim), access.tenants)
+    return Subject(access.issuer, subject, tenant, _parse_roles(find_claim(claims, access.roles_claim), access.roles))
 
 
 def find_claim(claims: Mapping[str, Any], path: str) -> object:
-    """Return a claim by its whole name, or else by the way into objects that its dots describe; None without one."""
+    """Return a claim by its full name, or else by its path in nested objects, separated by dots; None without one."""
     if path in claims:
         return claims[path]
     found: object = claims
@@ -115,13 +115,13 @@ def find_claim(claims: Mapping[str, Any], path: str) -> object:
     return found
 
 
-def _roles(value: object, meanings: Mapping[str, Role]) -> frozenset[Role]:
+def _parse_roles(value: object, meanings: Mapping[str, Role]) -> frozenset[Role]:
     values = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
     known: Mapping[str, Role] = meanings or {role: role for role in _ROLES}
     return frozenset(known[each] for each in values if isinstance(each, str) and each in known)
 
 
-def _tenant(value: object, meanings: Mapping[str, UUID]) -> UUID:
+def _parse_tenant(value: object, meanings: Mapping[str, UUID]) -> UUID:
     if isinstance(value, str):
         if meanings and value in meanings:
             return meanings[value]
@@ -131,24 +131,26 @@ def _tenant(value: object, meanings: Mapping[str, UUID]) -> UUID:
     raise UnknownTenant
 
 
-def make_oidc_authenticator(
-    verifier: TokenVerifier, known: Callable[[Subject], Awaitable[Identity | None]]
-) -> "OidcAuthenticator":
-    """Return what recognises the bearers of an issuer's tokens; `known` says None of who was shut out here.
+OidcAuthenticator = Callable[[str], Awaitable[Identity | None]]
+"""Returns the identity behind an issuer's token, or None for an invalid token or a disabled user."""
 
-    It raises Problem 403 where the tenant is unknown, to the token or (UnknownTenant) to `known`.
+
+def make_oidc_authenticator(
+    verifier: TokenVerifier, find_identity: Callable[[Subject], Awaitable[Identity | None]]
+) -> OidcAuthenticator:
+    """Return an authenticator that verifies tokens and looks their subjects up.
+
+    `find_identity` returns None for a disabled user and may raise UnknownTenant. The authenticator raises Problem
+    `unknown-tenant` for a token that names none of our tenants, and IssuerUnavailable.
     """
 
-    async def recognised(token: str) -> Identity | None:
+    async def authenticate(token: str) -> Identity | None:
         try:
-            return await known(await verifier.verify(token))
+            return await find_identity(await verifier.verify(token))
         except InvalidToken:
             return None
         except UnknownTenant:
-            detail = "Your token names no tenant of this Sluice; ask whoever set up the sign-in."
+            detail = "Your token names no tenant of this Sluice; ask the administrator who set up single sign-on."
             raise Problem(ProblemType.UNKNOWN_TENANT, detail) from None
 
-    return recognised
-
-
-OidcAuthenticator = Callable[[str], Awaitable[Identity | None]]
+    return authenticate

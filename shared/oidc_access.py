@@ -1,4 +1,4 @@
-"""Whose tokens are taken beside our own: an OpenID Connect issuer, and what its claims mean here."""
+"""Which OpenID Connect issuer's tokens are accepted, and what their claims mean."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcAccess:
-    """An issuer, the audiences that its tokens may be for, and where roles and tenant stand in them.
+    """An issuer, the accepted audiences, and the claims that hold roles and tenant.
 
-    `roles` and `tenants` translate claim values; where one is empty, values are our roles' names, our tenants' ids.
+    `roles` and `tenants` map claim values to Sluice's; where one is empty, the values are role names or tenant ids.
     """
 
     issuer: str
@@ -29,7 +29,7 @@ class OidcAccess:
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether keys and codes may be fetched from an address: over TLS, or from this very machine."""
+    """Return whether keys and codes may be fetched from a URL: over TLS, or from this machine."""
     try:
         found = urlsplit(url)
         return bool(found.hostname) and (

@@ -1,6 +1,6 @@
-"""Prepare a database for Sluice, once, with an administrator's rights: a role and a schema for each service.
+"""Prepares a database for Sluice with an administrator's rights: a role and a schema for each service.
 
-`python -m shared.provision` is idempotent; it sets the passwords to those given.
+`python -m shared.provision` is idempotent, and sets each role's password to the given one.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class ProvisionSettings(BaseModel):
 
 
 async def provision(settings: ProvisionSettings) -> None:
-    """Create what is missing: roles, schemas of the same names, and the table in which migrations are noted.
+    """Create what is missing: roles, schemas of the same names, and the table that records migrations.
 
     Raises PostgresUnavailable or PostgresMisconfigured.
     """
@@ -43,22 +43,22 @@ async def provision(settings: ProvisionSettings) -> None:
         async with database.transaction():
             await database.execute("SELECT pg_advisory_xact_lock(hashtext('sluice provision'))")
             for role in ROLES:
-                await _role(database, role, str(getattr(settings, f"{role}_password")))
+                await _provision_role(database, role, str(getattr(settings, f"{role}_password")))
             await pogo.ensure_pogo_sync(database)
             for role in ROLES:
                 await database.execute(f"GRANT SELECT, INSERT, DELETE ON public._pogo_migration TO {role}")
                 await database.execute(f"GRANT SELECT ON public._pogo_version TO {role}")
     except asyncpg.InsufficientPrivilegeError as error:
         raise PostgresMisconfigured(
-            f"PostgreSQL refuses: {error}. "
+            f"PostgreSQL rejected the command: {error}. "
             "SLUICE_PROVISION_ADMIN_DSN must name a role that may create roles and schemas."
         ) from error
     finally:
         await database.close()
 
 
-async def _role(database: "asyncpg.Connection[asyncpg.Record]", role: str, password: str) -> None:
-    # Names come from ROLES and are safe as they are; the password is quoted by the server.
+async def _provision_role(database: "asyncpg.Connection[asyncpg.Record]", role: str, password: str) -> None:
+    # Names come from ROLES and need no quoting; the password is quoted by the server.
     exists = await database.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
     verb = "ALTER" if exists else "CREATE"
     statement = await database.fetchval(f"SELECT format('{verb} ROLE {role} LOGIN PASSWORD %L', $1::text)", password)
@@ -71,7 +71,7 @@ async def _role(database: "asyncpg.Connection[asyncpg.Record]", role: str, passw
 
 
 def main() -> None:
-    """Provision from the environment's `SLUICE_PROVISION_*`."""
+    """Provision as `SLUICE_PROVISION_*` in the environment say; exit with a message on failure."""
     try:
         asyncio.run(provision(load(ProvisionSettings, "PROVISION", os.environ)))
     except SluiceError as error:

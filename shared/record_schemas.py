@@ -1,4 +1,4 @@
-"""The JSON Schemas of exported records (rule E4), for whoever serves or checks them."""
+"""The JSON Schemas of exported records (rule E4)."""
 
 from pathlib import Path
 from typing import Literal, get_args
@@ -7,11 +7,11 @@ RecordType = Literal["interaction", "interaction-attachment", "contact"]
 RECORD_TYPES: tuple[RecordType, ...] = get_args(RecordType)
 FOLDER = Path(__file__).parent / "schemas" / "records"
 LATEST = 1
-"""The newest version; a run's manifest says as `schema_version` which one its files follow."""
+"""The newest version; a run's manifest names the version of its files as `schema_version`."""
 
 
 def schema_file(record_type: str, version: int = LATEST) -> str:
-    """Return the name of a schema's file."""
+    """Return the name of a schema's file in FOLDER."""
     return f"{record_type}.v{version}.schema.json"
 
 

@@ -1,4 +1,4 @@
-"""Settings from the environment: one frozen class a service, anything unknown or bad refused with its name."""
+"""Settings from the environment: one frozen class for each service; unknown or invalid variables are errors."""
 
 import difflib
 import ipaddress
@@ -20,36 +20,32 @@ PREFIX = "SLUICE_"
 S = TypeVar("S", bound=BaseModel)
 SERVICES = ("JOB_API", "SCHEDULER", "EXPORTER", "HISTORY", "PROVISION")
 _COMMAND_LINE = {"SLUICE_URL", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE"}
-"""Those of the `sluice` command, which may stand in the shell that a process is started from."""
+"""Variables of the `sluice` command, which may be set in the shell that starts a process."""
 
 
 class KafkaSettings(BaseModel):
-    """Where Kafka is and how its topics are made."""
+    """How to connect to Kafka, how to create topics, and how to log."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kafka_bootstrap: str = Field(description="Kafka's addresses, host:port, separated by commas", min_length=1)
-    kafka_partitions: int = Field(12, ge=1, le=10_000, description="partitions of each topic when it is made")
-    kafka_replication: int = Field(
-        1, ge=1, le=10, description="replicas of each topic when it is made; 3 in production"
-    )
+    kafka_partitions: int = Field(12, ge=1, le=10_000, description="partitions of each new topic")
+    kafka_replication: int = Field(1, ge=1, le=10, description="replicas of each new topic; 3 in production")
     kafka_security_protocol: Protocol = Field(
-        "PLAINTEXT", description="whether Kafka wants TLS (SSL), a login (SASL), or both"
+        "PLAINTEXT", description="whether Kafka requires TLS (SSL), a login (SASL), or both"
     )
-    kafka_sasl_mechanism: Mechanism = Field("SCRAM-SHA-512", description="how the login is done, where there is one")
-    kafka_sasl_username: str | None = Field(None, description="name of the login")
+    kafka_sasl_mechanism: Mechanism = Field("SCRAM-SHA-512", description="SASL mechanism of the login")
+    kafka_sasl_username: str | None = Field(None, description="user name of the login")
     kafka_sasl_password: str | None = Field(None, repr=False, description="password of the login")
-    kafka_ca_file: str | None = Field(None, description="PEM file of whom to trust; default: what the system trusts")
-    kafka_cert_file: str | None = Field(None, description="PEM file of the certificate to show, with its chain")
-    kafka_key_file: str | None = Field(None, description="PEM file of that certificate's key")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least level that is logged"
-    )
-    log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people")
+    kafka_ca_file: str | None = Field(None, description="PEM file of trusted CA certificates; default: the system's")
+    kafka_cert_file: str | None = Field(None, description="PEM file of the client certificate, with its chain")
+    kafka_key_file: str | None = Field(None, description="PEM file of that certificate's private key")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    log_format: Literal["json", "console"] = Field("json", description="json for log collectors, console for reading")
 
     @property
     def kafka(self) -> KafkaAccess:
-        """How to reach Kafka."""
+        """How to connect to Kafka."""
         return KafkaAccess(
             bootstrap=self.kafka_bootstrap,
             protocol=self.kafka_security_protocol,
@@ -65,48 +61,61 @@ class KafkaSettings(BaseModel):
     def _kafka_settings_agree(self) -> Self:
         login = (self.kafka_sasl_username, self.kafka_sasl_password)
         if self.kafka.uses_sasl != all(login) or any(login) != all(login):
-            raise ValueError("SLUICE_KAFKA_SASL_USERNAME and _PASSWORD belong to a security protocol with SASL, both")
+            raise ValueError(
+                "a security protocol with SASL requires SLUICE_KAFKA_SASL_USERNAME and _PASSWORD, others allow neither"
+            )
         files = (self.kafka_ca_file, self.kafka_cert_file, self.kafka_key_file)
         if any(files) and not self.kafka_security_protocol.endswith("SSL"):
-            raise ValueError("SLUICE_KAFKA_CA_FILE, _CERT_FILE and _KEY_FILE belong to a security protocol with SSL")
+            raise ValueError("SLUICE_KAFKA_CA_FILE, _CERT_FILE and _KEY_FILE require a security protocol with SSL")
         if bool(self.kafka_cert_file) != bool(self.kafka_key_file):
-            raise ValueError("SLUICE_KAFKA_CERT_FILE and SLUICE_KAFKA_KEY_FILE belong together")
+            raise ValueError("set both SLUICE_KAFKA_CERT_FILE and SLUICE_KAFKA_KEY_FILE, or neither")
         return self
 
 
-def _pairs(given: object) -> object:
-    """Read `a=1,b=2`; what stands before the last `=` may hold others."""
-    if not isinstance(given, str):
-        return given
-    pairs = [each.rpartition("=") for each in given.split(",") if each.strip()]
+def _parse_pairs(value: object) -> object:
+    """Parse `a=1,b=2`; a name may itself contain `=`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [each.rpartition("=") for each in value.split(",") if each.strip()]
     if any(not name.strip() or not value.strip() for name, _, value in pairs):
-        raise ValueError("give pairs as in 'theirs=ours,theirs=ours'")
+        raise ValueError("must be pairs as in 'theirs=ours,theirs=ours'")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 class OidcSettings(BaseModel):
-    """Whose tokens are taken beside our own, by both services that have an API."""
+    """Which OpenID Connect issuer's tokens the two HTTP services accept, as well as Sluice's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    oidc_issuer: str | None = Field(None, description="OpenID Connect issuer whose tokens are taken; default: none")
-    oidc_audience: str | None = Field(None, description="audience its tokens must be for; several with commas between")
-    oidc_roles_claim: str = Field("roles", min_length=1, description="claim of the roles; dots lead into objects")
-    oidc_roles: Annotated[dict[str, Role], BeforeValidator(_pairs)] = Field(
-        default_factory=dict, description="what its values mean: 'theirs=admin,theirs=viewer'; default: as they stand"
+    oidc_issuer: str | None = Field(None, description="OpenID Connect issuer whose tokens are accepted; default: none")
+    oidc_audience: str | None = Field(None, description="accepted audiences of its tokens, separated by commas")
+    oidc_roles_claim: str = Field(
+        "roles", min_length=1, description="claim that holds the roles; dots separate the names of nested objects"
     )
-    oidc_tenant_claim: str = Field("tenant", min_length=1, description="claim of the tenant; dots lead into objects")
-    oidc_tenants: Annotated[dict[str, UUID], BeforeValidator(_pairs)] = Field(
-        default_factory=dict, description="which tenants' ids its values mean: 'theirs=id'; default: they are the ids"
+    oidc_roles: Annotated[dict[str, Role], BeforeValidator(_parse_pairs)] = Field(
+        default_factory=dict,
+        description="roles that its values stand for: 'theirs=admin,theirs=viewer'; default: the values are the roles",
+    )
+    oidc_tenant_claim: str = Field(
+        "tenant", min_length=1, description="claim that holds the tenant; dots separate the names of nested objects"
+    )
+    oidc_tenants: Annotated[dict[str, UUID], BeforeValidator(_parse_pairs)] = Field(
+        default_factory=dict,
+        description="tenant ids that its values stand for: 'theirs=id'; default: the values are the ids",
     )
     oidc_leeway: timedelta = Field(
-        timedelta(seconds=60), ge=timedelta(0), le=timedelta(minutes=5), description="how far clocks may differ"
+        timedelta(seconds=60),
+        ge=timedelta(0),
+        le=timedelta(minutes=5),
+        description="accepted difference between the clocks",
     )
-    oidc_ca_file: str | None = Field(None, description="PEM file of whom to trust for the issuer's own TLS")
+    oidc_ca_file: str | None = Field(
+        None, description="PEM file of trusted CA certificates for the issuer; default: the system's"
+    )
 
     @property
     def oidc(self) -> OidcAccess | None:
-        """Whose tokens are taken, and what their claims mean; None where there is no issuer."""
+        """The accepted issuer, and what its claims mean; None without one."""
         if self.oidc_issuer is None or self.oidc_audience is None:
             return None
         return OidcAccess(
@@ -124,11 +133,13 @@ class OidcSettings(BaseModel):
     def _oidc_settings_agree(self) -> Self:
         if self.oidc is None:
             if self.model_fields_set & OidcSettings.model_fields.keys():
-                raise ValueError("SLUICE_OIDC_ISSUER and SLUICE_OIDC_AUDIENCE belong together, and the others to them")
+                raise ValueError(
+                    "SLUICE_OIDC_ISSUER and SLUICE_OIDC_AUDIENCE require each other, and SLUICE_OIDC_* both"
+                )
         elif not self.oidc.audiences:
             raise ValueError("SLUICE_OIDC_AUDIENCE names no audience")
         elif not is_safe_url(self.oidc.issuer):
-            raise ValueError("SLUICE_OIDC_ISSUER must be an https address (http on this machine only)")
+            raise ValueError("SLUICE_OIDC_ISSUER must be an https URL (http is allowed for this machine only)")
         return self
 
 
@@ -137,33 +148,31 @@ _COMMON = {PREFIX + field.upper() for field in _SHARED_FIELDS}
 
 
 class ServiceSettings(KafkaSettings):
-    """What every service needs beside: its own database and an address for health, metrics and API."""
+    """The settings of every service: also its database, and the address of health, metrics and API."""
 
     service: ClassVar[str]
 
-    postgres: str = Field(description="DSN of the service's own role and schema", pattern=r"^postgres(ql)?://")
-    postgres_pool: int = Field(10, ge=2, le=500, description="connections to PostgreSQL at most")
+    postgres: str = Field(description="DSN of PostgreSQL, with the service's role", pattern=r"^postgres(ql)?://")
+    postgres_pool: int = Field(10, ge=2, le=500, description="maximum number of connections to PostgreSQL")
     http_host: str = Field("127.0.0.1", description="address to serve health, metrics and API on")
-    http_port: int = Field(0, ge=0, le=65535, description="port to serve on; 0 takes a free one")
-    http_tls_cert_file: str | None = Field(
-        None, description="PEM file of the certificate to serve TLS with, and its chain"
-    )
-    http_tls_key_file: str | None = Field(None, description="PEM file of that certificate's key")
+    http_port: int = Field(0, ge=0, le=65535, description="port to serve on; 0 for a free one")
+    http_tls_cert_file: str | None = Field(None, description="PEM file of the TLS server certificate, with its chain")
+    http_tls_key_file: str | None = Field(None, description="PEM file of that certificate's private key")
     http_trusted_proxies: str = Field(
         "127.0.0.1",
-        description="addresses and networks of the proxies that are believed when they say where a request comes from "
-        "and that it came over TLS (X-Forwarded-For, X-Forwarded-Proto), separated by commas",
+        description="addresses and networks of proxies, separated by commas, whose X-Forwarded-For and "
+        "X-Forwarded-Proto headers are trusted",
     )
 
     @property
     def trusted_proxies(self) -> list[str]:
-        """The proxies that are believed, each an address or a network."""
+        """The trusted proxies, each an address or a network."""
         return [each.strip() for each in self.http_trusted_proxies.split(",") if each.strip()]
 
     @model_validator(mode="after")
     def _http_settings_agree(self) -> Self:
         if bool(self.http_tls_cert_file) != bool(self.http_tls_key_file):
-            raise ValueError("HTTP_TLS_CERT_FILE and HTTP_TLS_KEY_FILE belong together")
+            raise ValueError("set both HTTP_TLS_CERT_FILE and HTTP_TLS_KEY_FILE, or neither")
         try:
             for each in self.trusted_proxies:
                 ipaddress.ip_network(each)
@@ -175,52 +184,58 @@ class ServiceSettings(KafkaSettings):
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the settings. Raises InvalidSettings, which names every variable that is wrong and says how."""
+        """Read the settings. Raises InvalidSettings, whose message names every invalid variable and says why."""
         return load(cls, cls.service, os.environ if environ is None else environ)
 
 
 def load(settings: type[S], service: str, environ: Mapping[str, str]) -> S:
-    """Read `settings` for one service from an environment; `service` is the word in its variables' prefix."""
+    """Read `settings` for one service from an environment; `service` is the prefix of its variables, as in SCHEDULER.
+
+    `NAME_FILE` names a file that holds the value of NAME. Raises InvalidSettings, whose message names every invalid
+    variable and repeats no value.
+    """
     names = {to_variable_name(field, service): field for field in settings.model_fields}
     found, faults = dict[str, str](), list[str]()
-    for variable, text in _ours(environ, service):
+    for variable, text in _select_variables(environ, service):
         base = variable.removesuffix("_FILE")
         field = names.get(variable) or names.get(base)
         if field is None and {variable, base} & _COMMON:
-            continue  # one environment may serve all, and not everybody needs Kafka
+            continue  # one environment may serve all services, and some need no Kafka
         if field is None:
-            faults.append(f"{variable} is not a setting{_nearest(variable, names)}")
+            faults.append(f"{variable} is not a setting{_suggest(variable, names)}")
         elif field in found:
-            faults.append(f"{base} is given twice, as itself and as {base}_FILE")
+            faults.append(f"{base} is set twice, as {base} and as {base}_FILE")
         elif variable in names:
             found[field] = text
         else:
             _read_file(variable, text, field, found, faults)
     try:
-        made = settings.model_validate(found)
+        loaded = settings.model_validate(found)
     except ValidationError as error:
         variables = {field: variable for variable, field in names.items()}
         meanings = {field: found.description or "" for field, found in settings.model_fields.items()}
-        faults += [_fault(variables, meanings, each["loc"], each["type"], each["msg"]) for each in error.errors()]
+        faults += [
+            _describe_fault(variables, meanings, each["loc"], each["type"], each["msg"]) for each in error.errors()
+        ]
         raise InvalidSettings("; ".join(faults)) from None
     if faults:
         raise InvalidSettings("; ".join(faults))
-    return made
+    return loaded
 
 
 def to_variable_name(field: str, service: str) -> str:
-    """Return the environment variable of a field: Kafka's, the log's and the issuer's are common to all services."""
+    """Return a field's environment variable; those of Kafka, logs and OpenID Connect are common to all services."""
     return PREFIX + (field if field in _SHARED_FIELDS else f"{service}_{field}").upper()
 
 
-def _ours(environ: Mapping[str, str], service: str) -> Iterator[tuple[str, str]]:
+def _select_variables(environ: Mapping[str, str], service: str) -> Iterator[tuple[str, str]]:
     others = tuple(f"{PREFIX}{other}_" for other in SERVICES if other != service)
     for variable, text in sorted(environ.items()):
         if variable.startswith(PREFIX) and not variable.startswith(others) and variable not in _COMMAND_LINE:
             yield variable, text
 
 
-def _nearest(variable: str, names: Mapping[str, str]) -> str:
+def _suggest(variable: str, names: Mapping[str, str]) -> str:
     near = difflib.get_close_matches(variable, names, n=1)
     return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(sorted(names))})"
 
@@ -232,7 +247,7 @@ def _read_file(variable: str, path: str, field: str, found: dict[str, str], faul
         faults.append(f"{variable}: cannot read {path!r} ({type(error).__name__})")
 
 
-def _fault(
+def _describe_fault(
     variables: Mapping[str, str],
     meanings: Mapping[str, str],
     location: tuple[int | str, ...],
@@ -241,5 +256,5 @@ def _fault(
 ) -> str:
     field = str(location[0]) if location else "settings"
     variable = variables.get(field, field)
-    # The value itself is left out: it may be a password.
+    # The value is left out: it may be a password.
     return f"{variable} is required ({meanings[field]})" if kind == "missing" else f"{variable}: {message}"

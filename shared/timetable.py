@@ -1,7 +1,7 @@
-"""When a schedule is due: pure, in UTC, with no clock and no iteration from the past.
+"""When a schedule is due (rules S1 to S5): pure functions in UTC that compute slots without iterating from the past.
 
-Rules S1 to S5. Slots are whole seconds. An hourly grid begins anew at 00:00 UTC of each day; days, weeks and months
-count from the day, week and month of the schedule's start, at its time of day.
+Slots are whole seconds. An hourly grid restarts at 00:00 UTC of each day; days, weeks and months count from the day,
+week and month of the schedule's start, at its time of day.
 """
 
 from calendar import monthrange
@@ -26,23 +26,23 @@ def iterate_slots(schedule: Schedule, after: datetime, until: datetime) -> Itera
 
 
 def preview_slots(schedule: Schedule, count: int, after: datetime) -> list[datetime]:
-    """Return the first `count` slots after an instant; fewer where the schedule ends."""
+    """Return the first `count` slots after an aware instant; fewer where the schedule ends."""
     return list(islice(iterate_slots(schedule, after, datetime.max.replace(tzinfo=UTC)), count))
 
 
 def find_next_slot(schedule: Schedule, after: datetime) -> datetime | None:
-    """Return the first slot later than `after`, or None where there is none (also past the year 9999)."""
+    """Return the first slot later than the aware instant `after`, or None without one before the year 10000."""
     return _find_next_slot(schedule, after)
 
 
-# Many jobs are due at one instant on one grid: what is answered once costs a tenth the second time.
+# Many jobs are due at the same instants on the same grid; a cached answer costs a tenth.
 @lru_cache(maxsize=8192)
 def _find_next_slot(schedule: Schedule, after: datetime) -> datetime | None:
     start = truncate_to_second(schedule.start)
     after = after.astimezone(UTC)
     if schedule.kind == "once" or (schedule.immediately and after < start):
         return start if after < start else None
-    # Something that starts at once has had its slot at the start itself; else the start may be on the grid.
+    # With `immediately` the start itself was a slot already; otherwise the start may be on the grid.
     floor = after if after >= start else start - timedelta(microseconds=1)
     try:
         return _GRIDS[schedule.kind](start, schedule.every, floor)
@@ -51,7 +51,7 @@ def _find_next_slot(schedule: Schedule, after: datetime) -> datetime | None:
 
 
 def truncate_to_second(instant: datetime) -> datetime:
-    """Return the instant in UTC, cut to the second."""
+    """Return the instant in UTC, truncated to the second."""
     return instant.astimezone(UTC).replace(microsecond=0)
 
 
@@ -85,29 +85,29 @@ def _month_later(start: datetime, months: int) -> datetime:
 _GRIDS = {"hourly": _hourly, "daily": _daily, "weekly": _weekly, "monthly": _monthly}
 
 
-RUNS = UUID("6f1f4a52-5d0e-5c4e-9d7b-0a1f0c6f5a11")
-"""The namespace of run ids; fixed for ever, as ids derived twice must be equal."""
-_NAMESPACE = RUNS.bytes
+RUN_NAMESPACE = UUID("6f1f4a52-5d0e-5c4e-9d7b-0a1f0c6f5a11")
+"""The namespace of run ids. It never changes: ids that are derived twice must be equal."""
+_NAMESPACE = RUN_NAMESPACE.bytes
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def derive_run_id(job_id: UUID, slot: datetime) -> UUID:
-    """Return the id of the run of a job for a slot: derived, so that a slot decided twice is still one run (S7)."""
+    """Return the id of a job's run for a slot: derived, so that a slot decided twice is still one run (rule S7)."""
     return UUID(derive_run_id_text(str(job_id), format_slot(truncate_to_second(slot))))
 
 
 @lru_cache(maxsize=8192)
 def format_slot(slot: datetime) -> str:
-    """Return a slot, which is a whole second in UTC, as RFC 3339 writes it."""
+    """Return a slot (a whole second in UTC) in RFC 3339, with `Z`."""
     return slot.isoformat()[:19] + "Z"
 
 
 def derive_run_id_text(job_id: str, slot: str) -> str:
-    """Return `derive_run_id` as text from texts: RFC 9562's UUID of version 5, in half of uuid5's time."""
+    """Return `derive_run_id` from text and as text: a UUID of version 5 (RFC 9562) in half of uuid5's time."""
     digest = sha1(_NAMESPACE + f"{job_id}/{slot}".encode(), usedforsecurity=False).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
 
 def derive_request_run_id(request_id: UUID) -> UUID:
-    """Return the id of the run that a request to run now makes: asked twice with one id, it is one run (S10)."""
-    return uuid5(RUNS, f"request/{request_id}")
+    """Return the id of the run of a run-now request: a request sent twice with one id is one run (rule S10)."""
+    return uuid5(RUN_NAMESPACE, f"request/{request_id}")

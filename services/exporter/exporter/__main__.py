@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from exporter.settings import Settings
-from shared.command import main
+from shared.command import run_command
 from shared.lifecycle import health_app, run
 
 
@@ -22,4 +22,4 @@ async def serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main("exporter", __doc__, Settings, {"run": serve})
+    run_command("exporter", description=__doc__, settings_class=Settings, processes={"run": serve})

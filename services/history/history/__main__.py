@@ -3,7 +3,7 @@
 import sys
 
 from history.settings import Settings
-from shared.command import main
+from shared.command import run_command
 from shared.lifecycle import run
 
 
@@ -40,4 +40,9 @@ async def rebuild(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main("history", __doc__, Settings, {"recorder": recorder, "estimates": estimates, "api": api, "rebuild": rebuild})
+    run_command(
+        "history",
+        description=__doc__,
+        settings_class=Settings,
+        processes={"recorder": recorder, "estimates": estimates, "api": api, "rebuild": rebuild},
+    )

@@ -7,7 +7,7 @@ import sys
 
 from job_api.settings import Settings
 from shared.clock import SystemClock
-from shared.command import main
+from shared.command import run_command
 from shared.errors import SluiceError
 from shared.lifecycle import run
 from shared.postgres import open_pool, require_schema
@@ -72,4 +72,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in BY_HAND:
         BY_HAND[sys.argv[1]](sys.argv[2:])
     else:
-        main("job_api", __doc__, Settings, {"api": serve})
+        run_command("job_api", description=__doc__, settings_class=Settings, processes={"api": serve})

@@ -3,7 +3,7 @@
 import gc
 
 from scheduler.settings import Settings
-from shared.command import main
+from shared.command import run_command
 from shared.lifecycle import health_app, run
 
 
@@ -20,4 +20,4 @@ async def serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main("scheduler", __doc__, Settings, {"run": serve})
+    run_command("scheduler", description=__doc__, settings_class=Settings, processes={"run": serve})

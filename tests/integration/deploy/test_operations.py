@@ -164,7 +164,7 @@ async def test_dead_letters_are_put_back(own_kafka: str, installed: tuple[dict[s
     async with Producer.open(own_kafka, name="test") as producer:
         await producer.send([codec.Record(COMMANDS.dead_letter_topic, b"x", b"{}", (("dead_reason", b"test"),))])
     told = await asyncio.to_thread(run, commands("Replay dead letters"), given)
-    assert told == f"dead letters put back on {COMMANDS.name}: 1\n"
+    assert told == f"dead letters republished on {COMMANDS.name}: 1\n"
 
 
 async def test_everything_is_told_anew_to_a_kafka_that_was_lost(installed: tuple[dict[str, str], str]) -> None:

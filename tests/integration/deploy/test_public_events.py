@@ -228,7 +228,7 @@ async def test_the_access_of_the_guide_is_to_read_public_topics_with_groups_of_o
                 await read(cluster, topic.name, GROUP)
     with pytest.raises(GroupAuthorizationFailedError):
         await read(cluster, "sluice.runs", "sluice.job-api")
-    producer = AIOKafkaProducer(**cluster.outside.options())
+    producer = AIOKafkaProducer(**cluster.outside.client_options())
     await producer.start()
     try:
         with pytest.raises(TopicAuthorizationFailedError):
@@ -239,7 +239,7 @@ async def test_the_access_of_the_guide_is_to_read_public_topics_with_groups_of_o
 
 async def read(cluster: Cluster, topic: str, group: str) -> None:
     """Join a group and learn a topic's offsets. Raises aiokafka's error when that is forbidden."""
-    consumer = AIOKafkaConsumer(topic, **cluster.outside.options(), group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(topic, **cluster.outside.client_options(), group_id=group, enable_auto_commit=False)
     try:
         await consumer.start()
         await asyncio.wait_for(consumer.getmany(timeout_ms=100), LIMIT)

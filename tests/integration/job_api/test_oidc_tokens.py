@@ -15,7 +15,7 @@ from shared.events import IdentitySaved
 from shared.events.values import Role
 from shared.lifecycle import Health
 from shared.oidc_access import OidcAccess
-from shared.oidc_issuer import FRESH, KEPT, PAUSE, OidcIssuer
+from shared.oidc_issuer import EXPIRE_AFTER, MIN_INTERVAL, REFRESH_AFTER, OidcIssuer
 from tests.integration.job_api.world import NOW, Tenant, World, draft
 from tests.support.forging import REFUSED, saying
 from tests.support.issuer import AUDIENCE, TestIssuer, running_issuer
@@ -207,7 +207,7 @@ async def test_U1_new_keys_are_read_when_a_token_names_one_but_not_at_every_stra
     old = door.issuer.token(NOW, **door.claims)
     door.issuer.rotate()
     assert (await door.get()).status_code == 401, "asked a moment ago"
-    await door.world.clock.sleep(PAUSE.total_seconds())
+    await door.world.clock.sleep(MIN_INTERVAL.total_seconds())
     assert (await door.get()).status_code == 200
     assert door.issuer.key_requests == 2
     async with door.client(old) as client:
@@ -216,7 +216,7 @@ async def test_U1_new_keys_are_read_when_a_token_names_one_but_not_at_every_stra
         async with door.client(door.issuer.signed({}, kid=f"made up {number}")) as client:
             assert (await client.get("/api/v1/me")).status_code == 401
     assert door.issuer.key_requests == 2
-    await door.world.clock.sleep(PAUSE.total_seconds())
+    await door.world.clock.sleep(MIN_INTERVAL.total_seconds())
     for number in range(20):
         async with door.client(door.issuer.signed({}, kid=f"made up {number}")) as client:
             await client.get("/api/v1/me")
@@ -225,7 +225,7 @@ async def test_U1_new_keys_are_read_when_a_token_names_one_but_not_at_every_stra
 
 async def test_U1_keys_are_read_again_when_they_are_old(door: Door) -> None:
     assert (await door.get()).status_code == 200
-    await door.world.clock.sleep(FRESH.total_seconds())
+    await door.world.clock.sleep(REFRESH_AFTER.total_seconds())
     assert (await door.get()).status_code == 200
     await eventually(lambda: door.issuer.key_requests == 2)
 
@@ -237,16 +237,16 @@ async def test_U1_while_the_issuer_is_away_known_keys_stay_good_and_unknown_ones
     assert never.json()["type"].endswith("/unavailable")
     assert int(never.headers["retry-after"]) >= 1
     door.issuer.answering = True
-    await door.world.clock.sleep(PAUSE.total_seconds())
+    await door.world.clock.sleep(MIN_INTERVAL.total_seconds())
     assert (await door.get()).status_code == 200
     door.issuer.answering = False
-    await door.world.clock.sleep(KEPT.total_seconds() - 1)
+    await door.world.clock.sleep(EXPIRE_AFTER.total_seconds() - 1)
     assert (await door.get()).status_code == 200
     door.issuer.rotate()
     await door.world.clock.sleep(0.5)
     unknown = await door.get()
     assert unknown.status_code == 503, "it may be a new key of the issuer's"
-    await door.world.clock.sleep(PAUSE.total_seconds())
+    await door.world.clock.sleep(MIN_INTERVAL.total_seconds())
     assert (await door.get()).status_code == 503
     assert (await door.tenant.client.get("/api/v1/jobs")).status_code == 200, "our own keys need no issuer"
 

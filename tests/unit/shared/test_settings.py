@@ -33,7 +33,7 @@ def test_reads_what_is_given_and_leaves_other_services_alone() -> None:
         ({"SLUICE_SCHEDULER_POSTGRES": "mysql://x"}, "SLUICE_SCHEDULER_POSTGRES: "),
         ({"SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "SLUICE_SCHEDULER_BATCH_FILE: cannot read"),
         ({"SLUICE_SCHEDULER_HTTP_TRUSTED_PROXIES": "10.0.0.0/8,*"}, "HTTP_TRUSTED_PROXIES must be addresses"),
-        ({"SLUICE_SCHEDULER_BATCH": "1", "SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "BATCH is given twice"),
+        ({"SLUICE_SCHEDULER_BATCH": "1", "SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "BATCH is set twice"),
     ],
 )
 def test_refuses_with_the_variable_s_name(extra: dict[str, str], words: str) -> None:
@@ -49,7 +49,7 @@ def test_names_every_fault_at_once() -> None:
 
 
 def test_what_is_required_is_named_with_its_meaning() -> None:
-    with pytest.raises(InvalidSettings, match=r"SLUICE_SCHEDULER_POSTGRES is required \(DSN of the service's own role"):
+    with pytest.raises(InvalidSettings, match=r"SLUICE_SCHEDULER_POSTGRES is required \(DSN of PostgreSQL, with the service's role"):
         Settings.load({"SLUICE_KAFKA_BOOTSTRAP": "k:1"})
 
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from shared.events import Schedule
-from shared.timetable import RUNS, derive_run_id, find_next_slot, iterate_slots, preview_slots
+from shared.timetable import RUN_NAMESPACE, derive_run_id, find_next_slot, iterate_slots, preview_slots
 from tests.unit.shared.timescan import DAY, FIRST, KINDS, LAST, MINUTE, scanned, some_schedule
 
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Pacific/Chatham")
@@ -190,4 +190,4 @@ def test_S7_run_ids_are_derived_and_stay_for_ever() -> None:
 def test_S7_run_ids_are_what_the_standard_library_derives(number: int) -> None:
     job = UUID(int=random.Random(number).getrandbits(128))
     slot = FIRST + number * 977 * MINUTE
-    assert derive_run_id(job, slot) == uuid5(RUNS, f"{job}/{slot:%Y-%m-%dT%H:%M:%SZ}")
+    assert derive_run_id(job, slot) == uuid5(RUN_NAMESPACE, f"{job}/{slot:%Y-%m-%dT%H:%M:%SZ}")
