@@ -25,7 +25,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from deploy.local.kafka import Kafka
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import Reaper
+from deploy.local.reaper import Reaper
 from shared import codec, events
 from shared.kafka import Producer
 from shared.kafka.admin import create_topics
