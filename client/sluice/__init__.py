@@ -1,1 +1,1 @@
-"""The sluice command and its client library; needs nothing of the services."""
+"""The `sluice` command and its client library; independent of the services."""

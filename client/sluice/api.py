@@ -1,4 +1,4 @@
-"""The REST API as the commands use it: one address, one token, errors in words."""
+"""The REST API as the commands use it: one address, one token, and errors as sentences."""
 
 import json
 import secrets
@@ -11,24 +11,26 @@ import httpx
 
 from sluice.errors import SluiceError
 
-_TRIES = 5
+_ATTEMPTS = 5
 _PAGE = 200
 _TIMEOUT = httpx.Timeout(30, read=60)
 
 Json = dict[str, Any]
 
 
-class ApiRefused(SluiceError):
-    """The API answered 4xx or 5xx: `status`, and the problem document's own words."""
+class ApiError(SluiceError):
+    """The API responded with a status of 4xx or 5xx; the message is the problem document's detail."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
         self.status = status
 
 
 class Api:
-    """Speaks with one Sluice. What fails in passing (connection lost, 429, 503) is tried again, reads and idempotent
-    writes alike; everything raises SluiceError.
+    """A client of one Sluice. A request that fails for a transient reason (connection lost, 429, 503) is retried.
+
+    Every method raises ApiError when the API reports a problem, and SluiceError when it cannot be reached or does not
+    respond as Sluice does.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -36,9 +38,9 @@ class Api:
         try:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
         except httpx.InvalidURL:
-            raise _no_address(url) from None
+            raise _address_error(url) from None
         if self._http.base_url.scheme not in {"http", "https"} or not self._http.base_url.host:
-            raise _no_address(url)
+            raise _address_error(url)
 
     def __enter__(self) -> "Api":
         return self
@@ -47,11 +49,11 @@ class Api:
         self._http.close()
 
     def get(self, path: str, **query: object) -> Json:
-        """Return what a path below /api/v1 answers."""
-        return self._object(self._ask("GET", path, params=_given(query)))
+        """Return the document at a path below /api/v1; query parameters of None are left out."""
+        return self._parse(self._request("GET", path, params=_without_none(query)))
 
     def items(self, path: str, **query: object) -> Iterator[Json]:
-        """Yield the items of a list, page after page."""
+        """Yield the items of a list, page by page."""
         cursor: object = None
         while True:
             page = self.get(path, limit=_PAGE, cursor=cursor, **query)
@@ -61,82 +63,82 @@ class Api:
                 return
 
     def post(self, path: str, body: object = None) -> Json:
-        """Send a command or something new; sent twice it is done once."""
+        """Create something or request an action; retries have no further effect."""
         headers = {"Idempotency-Key": secrets.token_hex(16)}
-        return self._object(self._ask("POST", path, json=body, headers=headers))
+        return self._parse(self._request("POST", path, json=body, headers=headers))
 
     def patch(self, path: str, changes: Json, *, etag: str) -> Json:
-        """Change what is still as it was when `etag` was read."""
-        return self._object(self._ask("PATCH", path, json=changes, headers={"If-Match": etag}))
+        """Change a resource, provided that its ETag is still `etag`."""
+        return self._parse(self._request("PATCH", path, json=changes, headers={"If-Match": etag}))
 
     def delete(self, path: str, *, etag: str | None = None) -> None:
-        """Remove something."""
-        self._ask("DELETE", path, headers={"If-Match": etag} if etag else {})
+        """Delete a resource; with `etag`, provided that its ETag is still this one."""
+        self._request("DELETE", path, headers={"If-Match": etag} if etag else {})
 
     @contextmanager
     def stream(self, path: str, headers: dict[str, str], **query: object) -> Iterator[httpx.Response]:
-        """Open an answer that is read as it comes. Raises ApiRefused, and httpx.TransportError where it is cut off."""
-        with self._http.stream("GET", f"/api/v1{path}", headers=headers, params=_given(query)) as answer:
-            if answer.is_error:
-                answer.read()
-                raise _refusal(answer)
-            yield answer
+        """Open a response to be read in chunks. Raises ApiError, and httpx.TransportError if the connection is lost."""
+        with self._http.stream("GET", f"/api/v1{path}", headers=headers, params=_without_none(query)) as response:
+            if response.is_error:
+                response.read()
+                raise _api_error(response)
+            yield response
 
-    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:
-        for attempt in range(1, _TRIES + 1):
+    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
-                answer = self._http.request(method, f"/api/v1{path}", **request)
+                response = self._http.request(method, f"/api/v1{path}", **request)
             except httpx.TransportError as error:
-                if attempt == _TRIES:
-                    raise unreachable(self._http.base_url, error) from None
-                time.sleep(pause(attempt))
+                if attempt == _ATTEMPTS:
+                    raise unreachable_error(self._http.base_url, error) from None
+                time.sleep(retry_delay(attempt))
                 continue
-            if answer.status_code in {429, 503} and attempt < _TRIES:
-                time.sleep(pause(attempt, answer.headers.get("Retry-After")))
-            elif answer.is_error:
-                raise _refusal(answer)
+            if response.status_code in {429, 503} and attempt < _ATTEMPTS:
+                time.sleep(retry_delay(attempt, response.headers.get("Retry-After")))
+            elif response.is_error:
+                raise _api_error(response)
             else:
-                return answer
+                return response
         raise AssertionError("the last attempt returns or raises")
 
-    def _object(self, answer: httpx.Response) -> Json:
+    def _parse(self, response: httpx.Response) -> Json:
         try:
-            found = answer.json()
+            document = response.json()
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise SluiceError(f"{self._http.base_url} does not answer as Sluice does; is the address right?")
-        return found
+            document = None
+        if not isinstance(document, dict):
+            raise SluiceError(f"{self._http.base_url} does not respond as Sluice does; check the address.")
+        return document
 
 
-def _no_address(url: str) -> SluiceError:
-    return SluiceError(f"{url} is no address; give one like https://sluice.example.")
-
-
-def unreachable(url: object, error: httpx.TransportError) -> SluiceError:
-    """Return what is said when an address does not answer."""
+def unreachable_error(url: object, error: httpx.TransportError) -> SluiceError:
+    """Return the error to raise when there is no connection to a server."""
     return SluiceError(f"{url} cannot be reached ({type(error).__name__}); check the address and the network.")
 
 
-def pause(attempt: int, asked: str | None = None) -> float:
-    """Return the seconds to wait before the next attempt: what the server asked for, else longer each time."""
-    if asked is not None and asked.isdecimal():
-        return min(float(asked), 60.0)
+def retry_delay(attempt: int, retry_after: str | None = None) -> float:
+    """Return the seconds to wait before the next attempt: the server's `Retry-After`, otherwise longer each time."""
+    if retry_after is not None and retry_after.isdecimal():
+        return min(float(retry_after), 60.0)
     return min(0.25 * 2.0**attempt, 10.0)
 
 
-def _given(query: dict[str, object]) -> dict[str, Any]:
+def _address_error(url: str) -> SluiceError:
+    return SluiceError(f"{url} is not a valid address; use one like https://sluice.example.")
+
+
+def _without_none(query: dict[str, object]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-def _refusal(answer: httpx.Response) -> ApiRefused:
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
-        words = "Sluice does not take this API key: it is wrong, expired or revoked. Make one under Preferences."
-        return ApiRefused(answer.status_code, words)
+def _api_error(response: httpx.Response) -> ApiError:
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        detail = "This API key is wrong, expired or revoked. Create one under Preferences."
+        return ApiError(response.status_code, detail)
     try:
-        problem = json.loads(answer.content)
-        words = str(problem["detail"])
+        problem = json.loads(response.content)
+        detail = str(problem["detail"])
         fields = [f"{each.get('field', '')}: {each.get('message', '')}" for each in problem.get("errors", [])]
     except (ValueError, KeyError, TypeError, AttributeError):
-        words, fields = f"The server answered {answer.status_code}.", []
-    return ApiRefused(answer.status_code, "\n  ".join([words, *fields]))
+        detail, fields = f"The server responded with status {response.status_code}.", []
+    return ApiError(response.status_code, "\n  ".join([detail, *fields]))

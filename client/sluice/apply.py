@@ -1,4 +1,4 @@
-"""Brings jobs to what files declare: made when they are not there, changed when they differ, else left alone."""
+"""Applies declared jobs: creates those that do not exist, changes those that differ, leaves the others alone."""
 
 import json
 import tomllib
@@ -15,19 +15,21 @@ _NESTED = ("schedule", "timeframe")
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """A job as a file declares it: the fields of the API's draft that the file mentions."""
+class JobDeclaration:
+    """A job as declared in a file: those fields of the API's job that the file mentions."""
 
     title: str
     fields: Json
 
 
-def read_declarations(file: Path) -> list[Declared]:
-    """Return the jobs that a .json or .toml file declares. Raises SluiceError with the file's name."""
+def read_declarations(file: Path) -> list[JobDeclaration]:
+    """Return the jobs that a .json or .toml file declares. Raises SluiceError, with the file's name, for a bad file."""
     try:
         if file.suffix == ".toml":
-            # TOML has instants of its own; the API takes text.
-            document: Any = json.loads(json.dumps(tomllib.loads(file.read_text(encoding="utf-8")), default=_instant))
+            # TOML has date-times of its own; the API expects strings.
+            document: Any = json.loads(
+                json.dumps(tomllib.loads(file.read_text(encoding="utf-8")), default=_format_instant)
+            )
         else:
             document = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, TypeError) as error:
@@ -38,47 +40,50 @@ def read_declarations(file: Path) -> list[Declared]:
         raise SluiceError(f"{file}: `jobs` must be a list.")
     for job in document:
         if not isinstance(job, dict) or not isinstance(job.get("title"), str) or not job["title"].strip():
-            raise SluiceError(f"{file}: every job needs a `title`; that is how it is found again.")
-    return [Declared(job["title"].strip(), job) for job in document]
+            raise SluiceError(f"{file}: every job needs a `title`, by which it is found again.")
+    return [JobDeclaration(job["title"].strip(), job) for job in document]
 
 
-def apply_job(api: Api, declared: Declared, existing: Sequence[Json], *, dry_run: bool) -> str:
-    """Make or change one job, and say what was done. Raises SluiceError."""
-    found = [job for job in existing if job["title"] == declared.title]
+def apply_job(api: Api, declaration: JobDeclaration, existing: Sequence[Json], *, dry_run: bool) -> str:
+    """Create or change a job, and return what was done in words.
+
+    Raises SluiceError when the title is ambiguous, the job cannot be edited, or the API rejects the declaration.
+    """
+    found = [job for job in existing if job["title"] == declaration.title]
     if len(found) > 1:
-        raise SluiceError("Several jobs bear this title; rename or delete all but one.")
+        raise SluiceError("Several jobs have this title; rename or delete all but one.")
     if not found:
         if not dry_run:
-            api.post("/jobs", declared.fields)
-        return "made"
+            api.post("/jobs", declaration.fields)
+        return "created"
     job = found[0]
-    changes = differences(declared.fields, job)
+    changes = find_changes(declaration.fields, job)
     if not changes:
         return "unchanged"
-    if why := job["refusals"].get("edit"):
-        raise SluiceError(f"{', '.join(sorted(changes))} would change, but: {why}")
+    if reason := job["refusals"].get("edit"):
+        raise SluiceError(f"{', '.join(sorted(changes))} would change, but: {reason}")
     if not dry_run:
         api.patch(f"/jobs/{job['id']}", changes, etag=f'"{job["version"]}"')
     return f"changed ({', '.join(sorted(changes))})"
 
 
-def differences(declared: Json, job: Json) -> Json:
-    """Return what of the declared fields a job has otherwise; instants are compared, not their spelling."""
+def find_changes(declared: Json, job: Json) -> Json:
+    """Return the declared fields that differ from the job's; instants are compared, not their notation."""
     changes: Json = {}
     for name, wanted in declared.items():
-        has = job.get(name)
-        if name in _NESTED and isinstance(wanted, dict) and isinstance(has, dict):
-            if any(_plain(has.get(inner)) != _plain(value) for inner, value in wanted.items()):
+        current = job.get(name)
+        if name in _NESTED and isinstance(wanted, dict) and isinstance(current, dict):
+            if any(_normalize(current.get(inner)) != _normalize(value) for inner, value in wanted.items()):
                 changes[name] = wanted
         elif name == "title":
             continue
-        elif _plain(has) != _plain(wanted):
+        elif _normalize(current) != _normalize(wanted):
             changes[name] = wanted
     return changes
 
 
-def _plain(value: object) -> object:
-    """Return a value in the form in which equal ones are equal."""
+def _normalize(value: object) -> object:
+    """Return a value in a form in which equal instants are equal."""
     if isinstance(value, str):
         try:
             instant = datetime.fromisoformat(value)
@@ -88,7 +93,7 @@ def _plain(value: object) -> object:
     return value
 
 
-def _instant(value: object) -> str:
+def _format_instant(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{value!r} has no place in a job")
+    raise TypeError(f"{value!r} is not a value of a job")

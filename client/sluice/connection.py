@@ -1,4 +1,4 @@
-"""Which Sluice a command speaks with: the options that all of them share."""
+"""The options and the output that commands share: address, API key, tables, errors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,36 +13,36 @@ from sluice.api import Api
 from sluice.errors import SluiceError
 
 Url = Annotated[
-    str, typer.Option("--url", envvar="SLUICE_URL", help="Address of Sluice.", metavar="URL", show_default=False)
+    str, typer.Option("--url", envvar="SLUICE_URL", help="Sluice's address.", metavar="URL", show_default=False)
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option("--token-file", envvar="SLUICE_TOKEN_FILE", help="File with an API key.", exists=True, dir_okay=False),
 ]
-# Not an option of its own in anybody's hands: what stands in an argument list can be read by other users.
+# A hidden option: other users of a machine can read the arguments of its processes.
 Token = Annotated[str | None, typer.Option("--token", envvar="SLUICE_TOKEN", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-_UNCUT = 10_000
+_UNLIMITED_WIDTH = 10_000
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def connected(url: str, token_file: Path | None, token: str | None) -> Iterator[Api]:
-    """Give the API; what goes wrong is said in a line, and ends the command with status 1."""
-    with said():
+def connect(url: str, token_file: Path | None, token: str | None) -> Iterator[Api]:
+    """Connect to the API. Errors are reported as by `report_errors`."""
+    with report_errors():
         key = token_file.read_text(encoding="utf-8").strip() if token_file else token
         if not key:
-            raise SluiceError("Give an API key: a file's name in --token-file, or the key in SLUICE_TOKEN.")
+            raise SluiceError("An API key is required: name a file with --token-file, or set SLUICE_TOKEN.")
         with Api(url, key) as api:
             yield api
 
 
 @contextmanager
-def said() -> Iterator[None]:
-    """Say errors that a person can act on in a line, and end with status 1."""
+def report_errors() -> Iterator[None]:
+    """Report an error that the user can act on as a line on standard error, and exit with status 1."""
     try:
         yield
     except (SluiceError, OSError) as error:
@@ -50,19 +50,19 @@ def said() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: as wide as the terminal, and uncut where a program reads it."""
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table, as wide as the terminal, or untruncated where there is none."""
     table = Table(box=None)
     for number, name in enumerate(head):
-        # The first is an id: of no use when it is cut.
+        # The first column is an id, which is useless when truncated.
         table.add_column(name, no_wrap=number == 0 or not console.is_terminal)
     for row in rows:
         table.add_row(*row)
-    (console if console.is_terminal else Console(width=_UNCUT, highlight=False)).print(table)
+    (console if console.is_terminal else Console(width=_UNLIMITED_WIDTH, highlight=False)).print(table)
 
 
-def duration_words(seconds: float) -> str:
-    """Return a length of time in the greatest unit that tells it: `40 s`, `3 min`, `2.5 h`."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in a suitable unit: `40 s`, `3 min`, `2.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

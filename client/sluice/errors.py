@@ -1,9 +1,9 @@
-"""What the command tells a person when it cannot go on."""
+"""The errors that a command reports to its user."""
 
 
 class SluiceError(Exception):
-    """Something a person can act on; the message is one sentence for them."""
+    """An error that the user can act on; the message is a sentence for them."""
 
 
 class DecryptionFailed(SluiceError):
-    """The file cannot be opened: wrong key, damaged, cut short, or not what this program reads."""
+    """The file cannot be decrypted: wrong key, damaged, truncated, or in a format that is not supported."""

@@ -1,33 +1,33 @@
-"""Follows a run's changes as the server sends them (server-sent events)."""
+"""Follows the changes of a run as server-sent events."""
 
 import json
 from collections.abc import Iterable, Iterator
 
 import httpx
 
-from sluice.api import Api, ApiRefused, Json
+from sluice.api import Api, ApiError, Json
 
-_AWAY = {429, 502, 503, 504}
+_TRANSIENT = {429, 502, 503, 504}
 
 
 def follow(api: Api, run: Json) -> Iterator[Json]:
-    """Yield a run after each change behind the one that is given, until the stream ends or is cut off.
+    """Yield the run after each change since the given version of it, until the stream ends or is interrupted.
 
-    Raises ApiRefused.
+    Raises ApiError for any problem but a transient one.
     """
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(run["version"])}
     try:
-        with api.stream("/events", headers, run=run["id"]) as answer:
-            yield from (json.loads(data) for kind, data in events(answer.iter_lines()) if kind == "run")
+        with api.stream("/events", headers, run=run["id"]) as response:
+            yield from (json.loads(data) for kind, data in parse_events(response.iter_lines()) if kind == "run")
     except httpx.TransportError:
         return
-    except ApiRefused as error:
-        if error.status not in _AWAY:
+    except ApiError as error:
+        if error.status not in _TRANSIENT:
             raise
 
 
-def events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each event's kind and data from the lines of a `text/event-stream`; comments are passed over."""
+def parse_events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the type and data of each event of a `text/event-stream` (HTML standard, section 9.2); skip comments."""
     kind, data = "message", list[str]()
     for line in lines:
         if not line:

@@ -7,10 +7,10 @@ from uuid import UUID
 import typer
 
 from sluice.api import Api, Json
-from sluice.apply import Declared, apply_job, read_declarations
-from sluice.connection import AsJson, Token, TokenFile, Url, connected, console, errors, said, show_table
+from sluice.apply import JobDeclaration, apply_job, read_declarations
+from sluice.connection import AsJson, Token, TokenFile, Url, connect, console, errors, print_table, report_errors
 from sluice.errors import SluiceError
-from sluice.runs_commands import minute, standing
+from sluice.runs_commands import describe_state, format_minute
 
 jobs = typer.Typer(name="jobs", no_args_is_help=True, help="Export jobs: list, show, run, suspend, resume, delete.")
 
@@ -20,56 +20,59 @@ JobId = Annotated[UUID, typer.Argument(help="The job's id.", metavar="JOB")]
 @jobs.command("list")
 def list_jobs(
     url: Url,
+    *,
     search: Annotated[str | None, typer.Option(help="Part of the title.")] = None,
     token_file: TokenFile = None,
     token: Token = None,
-    *,
     as_json: AsJson = False,
 ) -> None:
     """List the jobs."""
-    with connected(url, token_file, token) as api:
+    with connect(url, token_file, token) as api:
         found = list(api.items("/jobs", search=search, sort="title"))
     if as_json:
         console.print_json(data=found)
         return
     head = ("job", "title", "type", "schedule", "state", "latest run", "next run (UTC)")
     fields = ("id", "title", "type", "schedule_words", "state")
-    show_table(
+    print_table(
         head,
-        ([*(job[name] for name in fields), _latest(job["latest_run"]), minute(job["next_run_at"])] for job in found),
+        (
+            [*(job[name] for name in fields), _describe_latest(job["latest_run"]), format_minute(job["next_run_at"])]
+            for job in found
+        ),
     )
 
 
 @jobs.command("show")
-def show_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
+def show_job(job: JobId, url: Url, *, token_file: TokenFile = None, token: Token = None) -> None:
     """Print a job as JSON."""
-    with connected(url, token_file, token) as api:
+    with connect(url, token_file, token) as api:
         console.print_json(data=api.get(f"/jobs/{job}"))
 
 
 @jobs.command("run")
-def run_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
-    """Run a job now; its schedule stays as it is. Prints the run's id."""
-    with connected(url, token_file, token) as api:
+def run_job(job: JobId, url: Url, *, token_file: TokenFile = None, token: Token = None) -> None:
+    """Run a job now, without regard to its schedule, and print the run's id."""
+    with connect(url, token_file, token) as api:
         typer.echo(api.post(f"/jobs/{job}/run")["run_id"])
 
 
 @jobs.command("suspend")
-def suspend_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
-    """Suspend a job: no further slots; a run in progress goes on."""
-    _command(url, token_file, token, f"/jobs/{job}/suspend")
+def suspend_job(job: JobId, url: Url, *, token_file: TokenFile = None, token: Token = None) -> None:
+    """Suspend a job: no further runs are scheduled; a run in progress continues."""
+    _change_state(url, token_file, token, path=f"/jobs/{job}/suspend")
 
 
 @jobs.command("resume")
-def resume_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
-    """Resume a suspended job from its next slot."""
-    _command(url, token_file, token, f"/jobs/{job}/resume")
+def resume_job(job: JobId, url: Url, *, token_file: TokenFile = None, token: Token = None) -> None:
+    """Resume a suspended job; it runs next at its next scheduled time."""
+    _change_state(url, token_file, token, path=f"/jobs/{job}/resume")
 
 
 @jobs.command("delete")
-def delete_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token = None) -> None:
-    """Delete a job; its runs and files stay until their own time is over."""
-    with connected(url, token_file, token) as api:
+def delete_job(job: JobId, url: Url, *, token_file: TokenFile = None, token: Token = None) -> None:
+    """Delete a job; its runs and files are kept until their own retention ends."""
+    with connect(url, token_file, token) as api:
         api.delete(f"/jobs/{job}", etag=f'"{api.get(f"/jobs/{job}")["version"]}"')
     typer.echo(f"{job} is deleted.")
 
@@ -77,28 +80,29 @@ def delete_job(job: JobId, url: Url, token_file: TokenFile = None, token: Token 
 def apply(
     files: Annotated[list[Path], typer.Argument(help="Jobs as JSON or TOML.", exists=True, dir_okay=False)],
     url: Url,
+    *,
     token_file: TokenFile = None,
     token: Token = None,
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")] = False,
 ) -> None:
-    """Make the jobs that files declare, and change those that differ; a job is known by its title.
+    """Create the jobs that files declare, and change those that differ. A job is found by its title.
 
-    A file holds one job, or a list of them under `jobs`, with the fields of the API. What it does not mention stays.
+    A file declares one job, or a list of jobs under `jobs`, with the fields of the API. Fields that it does not mention
+    are left unchanged.
     """
-    with said():
-        declared = [each for file in files for each in read_declarations(file)]
-        titles = [each.title for each in declared]
-        if doubled := sorted({title for title in titles if titles.count(title) > 1}):
-            raise SluiceError(f"Declared more than once: {', '.join(doubled)}.")
-    with connected(url, token_file, token) as api:
-        _apply_all(api, declared, dry_run=dry_run)
+    with report_errors():
+        declarations = [each for file in files for each in read_declarations(file)]
+        titles = [each.title for each in declarations]
+        if duplicates := sorted({title for title in titles if titles.count(title) > 1}):
+            raise SluiceError(f"Declared more than once: {', '.join(duplicates)}.")
+    with connect(url, token_file, token) as api:
+        _apply_all(api, declarations, dry_run=dry_run)
 
 
-def _apply_all(api: Api, declared: list[Declared], *, dry_run: bool) -> None:
+def _apply_all(api: Api, declarations: list[JobDeclaration], *, dry_run: bool) -> None:
     existing = list(api.items("/jobs"))
     failed = False
-    for each in declared:
+    for each in declarations:
         try:
             outcome = apply_job(api, each, existing, dry_run=dry_run)
         except SluiceError as error:
@@ -110,14 +114,14 @@ def _apply_all(api: Api, declared: list[Declared], *, dry_run: bool) -> None:
         raise typer.Exit(1)
 
 
-def _command(url: str, token_file: Path | None, token: str | None, path: str) -> None:
-    with connected(url, token_file, token) as api:
+def _change_state(url: str, token_file: Path | None, token: str | None, *, path: str) -> None:
+    with connect(url, token_file, token) as api:
         job = api.post(path)
     typer.echo(f"{job['title']} is {job['state']}.")
 
 
-def _latest(run: Json | None) -> str:
-    return "" if run is None else standing(run | {"share": run["progress"], "estimate": _estimate(run)})
+def _describe_latest(run: Json | None) -> str:
+    return "" if run is None else describe_state(run | {"share": run["progress"], "estimate": _estimate(run)})
 
 
 def _estimate(run: Json) -> Json | None:

@@ -1,4 +1,4 @@
-"""The `sluice` command: each subcommand is a module of its own and is added here."""
+"""The `sluice` command, put together from the modules of its subcommands."""
 
 import typer
 
@@ -20,5 +20,6 @@ app.command()(decrypt)
 def sluice() -> None:
     """Sluice: scheduled, encrypted exports of contact history.
 
-    What speaks with Sluice needs its address (--url or SLUICE_URL) and an API key (--token-file or SLUICE_TOKEN).
+    Every command but `decrypt` needs Sluice's address (--url or SLUICE_URL) and an API key (--token-file,
+    SLUICE_TOKEN_FILE or SLUICE_TOKEN).
     """

@@ -1,4 +1,4 @@
-"""Fetches the files of a run (rule A4): in parallel, resuming, checked against the run's manifest."""
+"""Downloads the files of a run (rule A4): in parallel, resumable, verified against the run's manifest."""
 
 import hashlib
 import time
@@ -11,68 +11,69 @@ from uuid import UUID
 
 import httpx
 
-from sluice.api import Api, ApiRefused, pause, unreachable
+from sluice.api import Api, ApiError, retry_delay, unreachable_error
 from sluice.decrypt import decrypt_file
 from sluice.errors import SluiceError
-from sluice.recipients import Identity
+from sluice.recipients import RecipientKey
 
 _CHUNK = 1024 * 1024
-_TRIES = 8
-_WORTH_ANOTHER = {429, 500, 502, 503, 504}
+_ATTEMPTS = 8
+_TRANSIENT = {429, 500, 502, 503, 504}
 
 OnBytes = Callable[[str, int], None]
-"""Is told a file's name and how many of its bytes have come."""
+"""Called with a file's name and the number of its bytes downloaded so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """A file as its run's manifest tells of it: sizes in bytes, `sha256` in hexadecimal."""
+    """A file as the run's manifest lists it: sizes in bytes, `sha256` in hexadecimal."""
 
     name: str
-    artifact: str
+    artifact_id: str
     rows: int
     bytes_raw: int
     size: int
     sha256: str
 
 
-def files_of(api: Api, run_id: UUID | str) -> list[RunFile]:
-    """Return the files of a run that has succeeded, in the manifest's order.
+def list_files(api: Api, run_id: UUID | str) -> list[RunFile]:
+    """Return the files of a succeeded run, in the manifest's order.
 
-    Raises SluiceError when the run has not succeeded, or when a file of it is gone.
+    Raises SluiceError when the run has not succeeded, or one of its files is no longer available.
     """
     run = api.get(f"/runs/{run_id}")
     if run["state"] != "succeeded":
-        why = f" {run['message']}" if run.get("message") else ""
-        raise SluiceError(f"The run is {run['state']}; only a run that has succeeded has files.{why}")
+        reason = f" {run['message']}" if run.get("message") else ""
+        raise SluiceError(f"The run is {run['state']}; only a succeeded run has files.{reason}")
     manifest = api.get(f"/runs/{run_id}/manifest")
     artifacts = {each["name"]: each for each in api.items("/artifacts", run=run_id)}
-    return [_file(entry, artifacts) for entry in manifest["files"]]
+    return [_to_file(entry, artifacts) for entry in manifest["files"]]
 
 
 def fetch(
     api: Api, files: Sequence[RunFile], folder: Path, *, parallel: int, on_bytes: OnBytes = lambda name, size: None
 ) -> list[Path]:
-    """Fetch files into a folder, `parallel` at once, and return their paths in the same order.
+    """Download files into a folder, `parallel` at a time, and return their paths in the same order.
 
-    What an earlier try left is gone on with, and a file that is there whole is not fetched again. Raises SluiceError;
-    then what came whole stays, and what came in part waits for the next try.
+    An interrupted download is resumed, and a complete file is not downloaded again. Raises SluiceError when a file
+    cannot be downloaded or differs from the manifest; complete files stay, and partial ones are resumed next time.
     """
     with ThreadPoolExecutor(parallel) as pool:
-        fetching = [pool.submit(_fetch_one, api, file, folder, on_bytes) for file in files]
+        downloads = [pool.submit(_fetch_one, api, file, folder, on_bytes) for file in files]
         try:
-            return [each.result() for each in fetching]
+            return [each.result() for each in downloads]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def unpack_checked(path: Path, file: RunFile, identity: Identity, output: Path, *, force: bool = False) -> list[Path]:
-    """Decrypt and unpack a fetched file, and hold rows and bytes to what the manifest says; return what was written.
+def unpack_verified(path: Path, file: RunFile, key: RecipientKey, *, output: Path, force: bool = False) -> list[Path]:
+    """Decrypt and unpack a downloaded file, verify its rows and bytes against the manifest, and return the paths.
 
-    Raises SluiceError; then nothing of this file is left in `output`.
+    Raises SluiceError when the file cannot be decrypted or differs from the manifest; nothing of it is left in `output`
+    then.
     """
-    written = decrypt_file(path, identity, output, force=force)
+    written = decrypt_file(path, key, output, force=force)
     rows, size = 0, 0
     for records in written:
         with records.open("rb") as opened:
@@ -83,22 +84,22 @@ def unpack_checked(path: Path, file: RunFile, identity: Identity, output: Path, 
         for records in written:
             records.unlink()
         raise SluiceError(
-            f"holds {rows} records in {size} bytes, but the manifest says {file.rows} in {file.bytes_raw}."
+            f"has {rows} records in {size} bytes, but the manifest lists {file.rows} in {file.bytes_raw}."
         )
     return written
 
 
-def _file(entry: dict[str, Any], artifacts: dict[str, dict[str, Any]]) -> RunFile:
+def _to_file(entry: dict[str, Any], artifacts: dict[str, dict[str, Any]]) -> RunFile:
     name = str(entry["name"])
     if PurePosixPath(name).name != name or "\\" in name or name in {"", ".", ".."}:
-        raise SluiceError("The manifest holds a file name that is not safe to write.")
+        raise SluiceError("The manifest has a file name that is unsafe to write.")
     artifact = artifacts.get(name)
     if artifact is None or artifact["state"] != "available":
-        state = "not there" if artifact is None else artifact["state"]
+        state = "missing" if artifact is None else artifact["state"]
         raise SluiceError(f"{name} is {state}; run the job again for a new export.")
     return RunFile(
         name=name,
-        artifact=artifact["id"],
+        artifact_id=artifact["id"],
         rows=entry["rows"],
         bytes_raw=entry["bytes_raw"],
         size=entry["bytes_packed"],
@@ -111,35 +112,35 @@ def _fetch_one(api: Api, file: RunFile, folder: Path, on_bytes: OnBytes) -> Path
     if target.exists() and _digest(target) == file.sha256:
         on_bytes(file.name, file.size)
         return target
-    for attempt in range(1, _TRIES + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _continue(api, file, partial, on_bytes)
+            _download_rest(api, file, partial, on_bytes)
             break
         except httpx.TransportError as error:
-            if attempt == _TRIES:
-                raise unreachable(f"{file.name} at the server", error) from None
-        except ApiRefused as error:
-            if attempt == _TRIES or error.status not in _WORTH_ANOTHER:
+            if attempt == _ATTEMPTS:
+                raise unreachable_error(f"{file.name} at the server", error) from None
+        except ApiError as error:
+            if attempt == _ATTEMPTS or error.status not in _TRANSIENT:
                 raise
-        time.sleep(pause(attempt))
+        time.sleep(retry_delay(attempt))
     if _digest(partial) != file.sha256:
         partial.unlink()
-        raise SluiceError(f"{file.name} arrived with another SHA-256 than the manifest says; it was removed.")
+        raise SluiceError(f"{file.name} has another SHA-256 than the manifest lists; it was removed.")
     return partial.replace(target)
 
 
-def _continue(api: Api, file: RunFile, partial: Path, on_bytes: OnBytes) -> None:
-    """Fetch what is still missing. Raises httpx.TransportError when the answer is cut off."""
-    have = partial.stat().st_size if partial.exists() else 0
-    on_bytes(file.name, have)
-    if have == file.size:
+def _download_rest(api: Api, file: RunFile, partial: Path, on_bytes: OnBytes) -> None:
+    """Download the missing bytes. Raises ApiError, and httpx.TransportError if the connection is lost."""
+    size = partial.stat().st_size if partial.exists() else 0
+    on_bytes(file.name, size)
+    if size == file.size:
         return
-    # Encrypted bytes do not compress, and a compressed answer could not be resumed.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if 0 < have < file.size else {})
-    with api.stream(f"/artifacts/{file.artifact}/content", headers) as answer:
-        resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
+    # Encrypted bytes do not compress, and a compressed response cannot be resumed.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={size}-"} if 0 < size < file.size else {})
+    with api.stream(f"/artifacts/{file.artifact_id}/content", headers) as response:
+        resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
         with partial.open("ab" if resumed else "wb") as target:
-            for chunk in answer.iter_raw(_CHUNK):
+            for chunk in response.iter_raw(_CHUNK):
                 target.write(chunk)
                 on_bytes(file.name, target.tell())
 

@@ -8,11 +8,11 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from sluice.connection import Token, TokenFile, Url, connected, errors, said
-from sluice.decrypt_command import identity_of
+from sluice.connection import Token, TokenFile, Url, connect, errors, report_errors
+from sluice.decrypt_command import read_recipient_key
 from sluice.errors import SluiceError
-from sluice.pull import RunFile, fetch, files_of, unpack_checked
-from sluice.recipients import Identity
+from sluice.pull import RunFile, fetch, list_files, unpack_verified
+from sluice.recipients import RecipientKey
 
 _FILE = {"exists": True, "dir_okay": False, "readable": True}
 
@@ -20,41 +20,43 @@ _FILE = {"exists": True, "dir_okay": False, "readable": True}
 def pull(
     run: Annotated[UUID, typer.Argument(help="The run's id.", metavar="RUN")],
     url: Url,
-    key: Annotated[Path | None, typer.Option(help="Your RSA private key (PEM); decrypts what came.", **_FILE)] = None,
-    cert: Annotated[Path | None, typer.Option(help="Its certificate; finds you among the recipients.", **_FILE)] = None,
+    *,
+    key: Annotated[Path | None, typer.Option(help="Your RSA private key (PEM), to decrypt with.", **_FILE)] = None,
+    cert: Annotated[Path | None, typer.Option(help="The key's certificate (PEM or DER).", **_FILE)] = None,
     passphrase_file: Annotated[Path | None, typer.Option(help="File with the key's passphrase.", **_FILE)] = None,
     output: Annotated[Path, typer.Option(help="Folder to write to.", file_okay=False)] = Path(),
-    parallel: Annotated[int, typer.Option(help="Files to fetch at once.", min=1, max=32)] = 4,
+    parallel: Annotated[int, typer.Option(help="Files to download at a time.", min=1, max=32)] = 4,
     token_file: TokenFile = None,
     token: Token = None,
-    *,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the encrypted files beside the records.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace records that exist.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the encrypted files as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing records.")] = False,
 ) -> None:
-    """Fetch a run's files, check them against its manifest, decrypt and unpack them.
+    """Download a run's files, verify them against its manifest, decrypt and unpack them.
 
-    Without --key the encrypted files are fetched and checked only. A pull that was cut off goes on where it was.
+    Without --key, the encrypted files are downloaded and verified only. An interrupted pull is resumed.
     """
-    with said():
-        identity = identity_of(key, cert, passphrase_file) if key else None
+    with report_errors():
+        recipient_key = read_recipient_key(key, cert, passphrase_file) if key else None
         output.mkdir(parents=True, exist_ok=True)
-    with connected(url, token_file, token) as api:
-        files = files_of(api, run)
+    with connect(url, token_file, token) as api:
+        files = list_files(api, run)
         with _progress() as progress:
             bar = _TotalBar(progress, files)
-            paths = fetch(api, files, output, parallel=parallel, on_bytes=bar.have)
-    if identity is None:
+            paths = fetch(api, files, output, parallel=parallel, on_bytes=bar.update)
+    if recipient_key is None:
         for path in paths:
             typer.echo(path)
     else:
-        _unpack(list(zip(files, paths, strict=True)), identity, output, keep=keep, force=force)
+        _unpack(list(zip(files, paths, strict=True)), recipient_key, output, keep=keep, force=force)
 
 
-def _unpack(fetched: list[tuple[RunFile, Path]], identity: Identity, output: Path, *, keep: bool, force: bool) -> None:
+def _unpack(
+    downloaded: list[tuple[RunFile, Path]], key: RecipientKey, output: Path, *, keep: bool, force: bool
+) -> None:
     failed = False
-    for file, path in fetched:
+    for file, path in downloaded:
         try:
-            written = unpack_checked(path, file, identity, output, force=force)
+            written = unpack_verified(path, file, key, output=output, force=force)
         except (SluiceError, OSError) as error:
             failed = True
             errors.print(f"{file.name}: {error}", style="red", markup=False)
@@ -68,22 +70,22 @@ def _unpack(fetched: list[tuple[RunFile, Path]], identity: Identity, output: Pat
 
 
 def _progress() -> Progress:
-    """Return one bar for all files; without a terminal it shows nothing."""
+    """Return a progress display with one bar for all files; without a terminal it shows nothing."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     return Progress(*columns, console=errors, disable=not errors.is_terminal, redirect_stdout=False)
 
 
 class _TotalBar:
-    """Adds up what several threads have fetched."""
+    """A progress bar for files that several threads download."""
 
     def __init__(self, progress: Progress, files: list[RunFile]) -> None:
         self._progress = progress
         self._task = progress.add_task(f"{len(files)} files", total=sum(file.size for file in files))
-        self._have: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def have(self, name: str, size: int) -> None:
-        """Show that of one file so many bytes are there."""
+    def update(self, name: str, size: int) -> None:
+        """Show that `size` bytes of a file have been downloaded."""
         with self._lock:
-            self._have[name] = size
-            self._progress.update(self._task, completed=sum(self._have.values()))
+            self._sizes[name] = size
+            self._progress.update(self._task, completed=sum(self._sizes.values()))

@@ -27,8 +27,8 @@ from deploy.local.stack import Stack, run_stack
 from sluice.api import Api
 from sluice.decrypt import decrypt_file
 from sluice.errors import SluiceError
-from sluice.pull import fetch, files_of
-from sluice.recipients import load_identity
+from sluice.pull import fetch, list_files
+from sluice.recipients import load_recipient_key
 
 RESULT = CHECKOUT / "demo-output"
 _POLL_SECONDS = 0.25
@@ -173,7 +173,7 @@ def _show(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
 def _download(stack: Stack, run: dict[str, Any], files: Files) -> list[Path]:
     try:
         with Api(stack.api_url, stack.api_key) as api:
-            found = files_of(api, run["id"])
+            found = list_files(api, run["id"])
             for file in found:
                 _say(f"Downloading {file.name} ({file.size / 1e6:.1f} MB)")
             return fetch(api, found, files.downloads, parallel=2)
@@ -182,12 +182,12 @@ def _download(stack: Stack, run: dict[str, Any], files: Files) -> list[Path]:
 
 
 def _decrypt(artifacts: list[Path], files: Files) -> None:
-    identity = load_identity(files.key.read_bytes(), None, files.certificate.read_bytes())
+    recipient_key = load_recipient_key(files.key.read_bytes(), None, files.certificate.read_bytes())
     openssl = shutil.which("openssl")
 
     def decrypt(artifact: Path) -> None:
         _say(f"Decrypting {artifact.name} with sluice decrypt" + (" and with openssl" if openssl else ""))
-        decrypt_file(artifact, identity, files.records, keep_zip=openssl is not None)
+        decrypt_file(artifact, recipient_key, files.records, keep_zip=openssl is not None)
         if openssl is not None:
             _compare_with_openssl(openssl, artifact, files)
 

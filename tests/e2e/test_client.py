@@ -1,4 +1,4 @@
-"""The `sluice` command against the whole running system: from a declared job to records on a disk."""
+"""The `sluice` command against the whole running system: from a declared job to decrypted records."""
 
 import json
 from collections.abc import Iterator
@@ -34,16 +34,16 @@ schedule = { kind = "weekly", every = 2, start = "2036-01-04T06:00:00Z" }
 
 @dataclass
 class Shell:
-    """Somebody's terminal: an address and a key in the environment, a folder to work in."""
+    """A user's shell: address and API key in the environment, a folder to work in."""
 
     stack: Stack
     folder: Path
     key: Path
 
-    def run(self, *words: str, status: int = 0) -> Result:
+    def run(self, *arguments: str, status: int = 0) -> Result:
         environment = {"SLUICE_URL": self.stack.api_url, "SLUICE_TOKEN": self.stack.api_key}
-        result = CliRunner().invoke(app, list(words), env=environment)
-        assert result.exit_code == status, (words, result.output, result.exception)
+        result = CliRunner().invoke(app, list(arguments), env=environment)
+        assert result.exit_code == status, (arguments, result.output, result.exception)
         return result
 
     def jobs(self) -> dict[str, dict[str, object]]:
@@ -69,7 +69,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def run_id(shell: Shell) -> str:
-    """Return a run of a split job that has succeeded."""
+    """Return a succeeded run of a split job."""
     declared = shell.folder / "jobs.toml"
     declared.write_text(JOB)
     shell.run("apply", str(declared))
@@ -82,12 +82,12 @@ def lines(folder: Path) -> list[bytes]:
     return sorted(line for path in folder.glob("*.jsonl") for line in path.read_bytes().splitlines())
 
 
-def test_apply_makes_changes_and_then_leaves_alone(shell: Shell) -> None:
+def test_apply_creates_and_changes_jobs_and_then_changes_nothing(shell: Shell) -> None:
     declared = shell.folder / "applied.toml"
     declared.write_text(JOB.replace(", declared", ", applied"))
-    assert "Nightly, applied: made (dry run)" in shell.run("apply", str(declared), "--dry-run").stdout
+    assert "Nightly, applied: created (dry run)" in shell.run("apply", str(declared), "--dry-run").stdout
     assert "Nightly, applied" not in shell.jobs()
-    assert shell.run("apply", str(declared)).stdout.count(": made") == 2
+    assert shell.run("apply", str(declared)).stdout.count(": created") == 2
     assert shell.run("apply", str(declared)).stdout.count(": unchanged") == 2
     declared.write_text(declared.read_text().replace("split_size = 1048576", 'split_size = 2097152\ncatch_up = "all"'))
     assert "Nightly, applied: changed (catch_up, split_size)" in shell.run("apply", str(declared)).stdout
@@ -95,7 +95,7 @@ def test_apply_makes_changes_and_then_leaves_alone(shell: Shell) -> None:
     assert (job["split_size"], job["catch_up"], job["schedule_words"]) == (2097152, "all", "every day at 01:00 UTC")
 
 
-def test_apply_says_which_job_is_wrong_and_does_the_others(shell: Shell) -> None:
+def test_apply_reports_an_invalid_job_and_applies_the_others(shell: Shell) -> None:
     declared = shell.folder / "wrong.json"
     good = {"title": "Good", "source": "contact_history", "type": "contact", "schedule": {"kind": "daily"}}
     good["schedule"] = {"kind": "daily", "start": "2036-01-01T00:00:00Z"}
@@ -103,7 +103,7 @@ def test_apply_says_which_job_is_wrong_and_does_the_others(shell: Shell) -> None
     result = shell.run("apply", str(declared), status=1)
     assert "Bad: Not accepted" in result.stderr
     assert "colour" in result.stderr
-    assert "Good: made" in result.stdout
+    assert "Good: created" in result.stdout
 
 
 def test_a_job_is_suspended_resumed_and_deleted(shell: Shell, run_id: str) -> None:
@@ -122,7 +122,7 @@ def test_runs_are_listed_and_shown(shell: Shell, run_id: str) -> None:
     assert json.loads(shell.run("runs", "show", run_id).stdout)["id"] == run_id
 
 
-def test_A4_pull_fetches_checks_decrypts_and_unpacks(shell: Shell, run_id: str) -> None:
+def test_A4_pull_downloads_verifies_decrypts_and_unpacks(shell: Shell, run_id: str) -> None:
     output = shell.folder / "pulled"
     result = shell.run("pull", run_id, "--key", str(shell.key), "--output", str(output), "--parallel", "3")
     run = json.loads(shell.run("runs", "show", run_id).stdout)
@@ -131,7 +131,7 @@ def test_A4_pull_fetches_checks_decrypts_and_unpacks(shell: Shell, run_id: str) 
     assert len(lines(output)) == run["rows"]
 
 
-def test_A4_pull_goes_on_where_it_was_cut_off(shell: Shell, run_id: str) -> None:
+def test_A4_pull_resumes_an_interrupted_download(shell: Shell, run_id: str) -> None:
     output = shell.folder / "resumed"
     whole = {
         Path(path).name: Path(path).read_bytes()
@@ -144,12 +144,12 @@ def test_A4_pull_goes_on_where_it_was_cut_off(shell: Shell, run_id: str) -> None
     assert {path.name: path.read_bytes() for path in output.iterdir()} == whole
 
 
-def test_A4_pull_refuses_what_is_not_what_the_manifest_says(shell: Shell, run_id: str) -> None:
+def test_A4_pull_rejects_a_file_that_differs_from_the_manifest(shell: Shell, run_id: str) -> None:
     output = shell.folder / "damaged"
     first = Path(shell.run("pull", run_id, "--output", str(output)).stdout.split()[0])
     content = first.read_bytes()
     first.unlink()
-    # The beginning of it came damaged in an earlier try; the rest is right.
+    # An earlier attempt left a damaged beginning; the rest is correct.
     (output / f".{first.name}.partial").write_bytes(bytes(100) + content[100:200])
     assert "another SHA-256" in shell.run("pull", run_id, "--output", str(output), status=1).stderr
     assert not first.exists()
@@ -157,19 +157,19 @@ def test_A4_pull_refuses_what_is_not_what_the_manifest_says(shell: Shell, run_id
     assert first.read_bytes() == content
 
 
-def test_A4_pull_of_a_run_without_files_says_why(shell: Shell) -> None:
+def test_A4_pull_of_an_unknown_run_says_so(shell: Shell) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
     assert "There is no run" in shell.run("pull", unknown, status=1).stderr
 
 
-def test_a_wrong_key_a_wrong_address_and_none_are_said_in_a_line(shell: Shell) -> None:
+def test_a_wrong_key_and_a_missing_key_are_reported_in_a_line(shell: Shell) -> None:
     wrong = shell.folder / "wrong-key"
     wrong.write_text("nonsense\n")
     runner = CliRunner()
     url = shell.stack.api_url
-    refused = runner.invoke(app, ["runs", "list", "--url", url, "--token-file", str(wrong)])
+    rejected = runner.invoke(app, ["runs", "list", "--url", url, "--token-file", str(wrong)])
     keyless = runner.invoke(app, ["runs", "list", "--url", url])
-    assert (refused.exit_code, keyless.exit_code) == (1, 1)
-    assert refused.stderr.count("\n") == 1
-    assert "does not take this API key" in refused.stderr
+    assert (rejected.exit_code, keyless.exit_code) == (1, 1)
+    assert rejected.stderr.count("\n") == 1
+    assert "This API key is wrong" in rejected.stderr
     assert "SLUICE_TOKEN" in keyless.stderr

@@ -40,7 +40,7 @@ def do_exports(url: str, api_key: str, folder: Path) -> dict[str, int]:
             file.write_bytes(client.get(f"/api/v1/artifacts/{artifact['id']}/content").raise_for_status().content)
             opened = folder / file.stem
             opened.mkdir()
-            (jsonl,) = decrypt_file(file, officer.identity, opened)
+            (jsonl,) = decrypt_file(file, officer.recipient_key, opened)
             records[kind_of(artifact["name"])] = jsonl.read_bytes().count(b"\n")
     return records
 

@@ -1,10 +1,10 @@
-"""Which declared fields differ from a job, and which files can be declared from."""
+"""Which declared fields differ from a job's, and which files are valid declarations."""
 
 from pathlib import Path
 
 import pytest
 
-from sluice.apply import differences, read_declarations
+from sluice.apply import find_changes, read_declarations
 from sluice.errors import SluiceError
 
 JOB = {
@@ -27,8 +27,8 @@ JOB = {
         ({"unknown": 1}, {"unknown": 1}),
     ],
 )
-def test_only_what_is_meant_otherwise_is_a_change(declared: dict[str, object], changes: dict[str, object]) -> None:
-    assert differences({"title": "Nightly", **declared}, JOB) == changes
+def test_only_differences_are_changes(declared: dict[str, object], changes: dict[str, object]) -> None:
+    assert find_changes({"title": "Nightly", **declared}, JOB) == changes
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_only_what_is_meant_otherwise_is_a_change(declared: dict[str, object], c
         ("a.toml", 'title = "t"\nstart = 10:00:00'),
     ],
 )
-def test_a_file_that_declares_nothing_is_refused_with_its_name(tmp_path: Path, name: str, text: str) -> None:
+def test_an_invalid_file_is_rejected_with_its_name(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(SluiceError, match=name):
         read_declarations(tmp_path / name)
 
 
-def test_instants_of_toml_become_text(tmp_path: Path) -> None:
+def test_date_times_of_toml_become_strings(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('title = " t "\n[schedule]\nkind = "daily"\nstart = 2036-01-01T02:00:00+01:00\n')
     (declared,) = read_declarations(tmp_path / "a.toml")
     assert (declared.title, declared.fields["schedule"]["start"]) == ("t", "2036-01-01T02:00:00+01:00")

@@ -1,4 +1,4 @@
-"""`sluice decrypt`: whole files or nothing."""
+"""`sluice decrypt`: complete files or nothing."""
 
 import zipfile
 from io import BytesIO
@@ -15,7 +15,7 @@ NAME = "Contact-job-20261124T100000Z"
 RECORDS = b'{"id":"1"}\n' * 5000
 
 
-def archive(members: dict[str, bytes]) -> bytes:
+def make_archive(members: dict[str, bytes]) -> bytes:
     target = BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in members.items():
@@ -23,7 +23,7 @@ def archive(members: dict[str, bytes]) -> bytes:
     return target.getvalue()
 
 
-def sealed(content: bytes, sealing: Sealing = Sealing.CBC) -> bytes:
+def encrypt(content: bytes, sealing: Sealing = Sealing.CBC) -> bytes:
     encoder = Encoder([officer("a").recipient], sealing)
     return encoder.start() + encoder.update(content) + encoder.finish()
 
@@ -31,7 +31,7 @@ def sealed(content: bytes, sealing: Sealing = Sealing.CBC) -> bytes:
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
     path = tmp_path / f"{NAME}.zip.p7m"
-    path.write_bytes(sealed(archive({f"{NAME}.jsonl": RECORDS})))
+    path.write_bytes(encrypt(make_archive({f"{NAME}.jsonl": RECORDS})))
     return path
 
 
@@ -47,7 +47,7 @@ def decrypt(*files: Path, out: Path, options: tuple[str, ...] = (), name: str = 
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files in the folder, hidden ones too."""
+    """Return all files in the folder, including hidden ones."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -58,15 +58,15 @@ def test_P2_a_file_is_decrypted_and_unpacked(artifact: Path, out: Path) -> None:
     assert contents(out) == {f"{NAME}.jsonl": RECORDS}
 
 
-def test_P7_several_members_come_out_as_several_files(tmp_path: Path, out: Path) -> None:
+def test_P7_several_members_are_unpacked_as_several_files(tmp_path: Path, out: Path) -> None:
     members = {f"{NAME}.jsonl": RECORDS, f"{NAME}_0002.jsonl": b"second\n"}
     artifact = tmp_path / f"{NAME}.zip.p7m"
-    artifact.write_bytes(sealed(archive(members), Sealing.GCM))
+    artifact.write_bytes(encrypt(make_archive(members), Sealing.GCM))
     assert decrypt(artifact, out=out).exit_code == 0
     assert contents(out) == members
 
 
-def test_P2_the_archive_is_kept_when_asked_for(artifact: Path, out: Path) -> None:
+def test_P2_the_archive_is_kept_on_request(artifact: Path, out: Path) -> None:
     assert decrypt(artifact, out=out, options=("--keep-zip",)).exit_code == 0
     assert sorted(contents(out)) == [f"{NAME}.jsonl", f"{NAME}.zip"]
     with zipfile.ZipFile(out / f"{NAME}.zip") as kept:
@@ -85,7 +85,7 @@ def test_P2_nothing_is_overwritten_unless_forced(artifact: Path, out: Path, opti
     assert contents(out)[f"{NAME}.jsonl"] == RECORDS
 
 
-def test_P2_the_wrong_key_is_refused(artifact: Path, out: Path) -> None:
+def test_P2_a_wrong_key_is_rejected(artifact: Path, out: Path) -> None:
     result = decrypt(artifact, out=out, name="stranger")
     assert result.exit_code == 1
     assert "encrypted for other certificates" in result.stderr
@@ -94,39 +94,39 @@ def test_P2_the_wrong_key_is_refused(artifact: Path, out: Path) -> None:
 
 @pytest.mark.parametrize("sealing", Sealing)
 @pytest.mark.parametrize("cut", [1, 16, 100, 300])
-def test_P2_a_file_that_was_cut_short_leaves_nothing(artifact: Path, out: Path, cut: int, sealing: Sealing) -> None:
-    artifact.write_bytes(sealed(archive({"x.jsonl": RECORDS}), sealing)[:-cut])
+def test_P2_a_truncated_file_leaves_nothing(artifact: Path, out: Path, cut: int, sealing: Sealing) -> None:
+    artifact.write_bytes(encrypt(make_archive({"x.jsonl": RECORDS}), sealing)[:-cut])
     assert decrypt(artifact, out=out).exit_code == 1
     assert contents(out) == {}
 
 
 def test_P2_a_damaged_archive_leaves_nothing(artifact: Path, out: Path) -> None:
-    # Stored, so that only the checksum can notice.
+    # Stored without compression, so that only the checksum can detect the change.
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w") as stored:
         stored.writestr("good.jsonl", RECORDS)
         stored.writestr("bad.jsonl", b"the original words")
-    artifact.write_bytes(sealed(packed.getvalue().replace(b"original", b"tampered")))
+    artifact.write_bytes(encrypt(packed.getvalue().replace(b"original", b"tampered")))
     result = decrypt(artifact, out=out)
     assert result.exit_code == 1
-    assert "not a whole zip archive" in result.stderr
+    assert "not a complete zip archive" in result.stderr
     assert contents(out) == {}
 
 
 @pytest.mark.parametrize("name", ["../evil.jsonl", "/etc/evil", "folder/evil.jsonl", "..", "a\\b"])
 def test_P2_a_member_cannot_choose_another_folder(artifact: Path, out: Path, name: str) -> None:
-    artifact.write_bytes(sealed(archive({"good.jsonl": RECORDS, name: b"evil"})))
+    artifact.write_bytes(encrypt(make_archive({"good.jsonl": RECORDS, name: b"evil"})))
     result = decrypt(artifact, out=out)
     assert result.exit_code == 1
-    assert "not safe" in result.stderr
+    assert "unsafe" in result.stderr
     assert contents(out) == {}
 
 
-def test_P2_what_is_no_archive_is_said_to_be_none(artifact: Path, out: Path) -> None:
-    artifact.write_bytes(sealed(b"just text"))
+def test_P2_content_that_is_not_an_archive_is_reported(artifact: Path, out: Path) -> None:
+    artifact.write_bytes(encrypt(b"just text"))
     result = decrypt(artifact, out=out)
     assert result.exit_code == 1
-    assert "not a whole zip archive" in result.stderr
+    assert "not a complete zip archive" in result.stderr
 
 
 def test_P2_one_bad_file_does_not_stop_the_others(artifact: Path, tmp_path: Path, out: Path) -> None:
@@ -145,6 +145,6 @@ def test_P2_a_passphrase_is_read_from_a_file(artifact: Path, tmp_path: Path, out
     call = ["decrypt", str(artifact), "--key", str(key), "--output", str(out)]
     locked = CliRunner().invoke(app, call)
     assert locked.exit_code == 1
-    assert "give its passphrase" in locked.stderr
+    assert "pass its passphrase" in locked.stderr
     assert CliRunner().invoke(app, [*call, "--passphrase-file", str(passphrase)]).exit_code == 0
     assert contents(out) == {f"{NAME}.jsonl": RECORDS}

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from shared.certificates import RecipientCertificate, accept_certificate
-from sluice.recipients import Identity, load_identity
+from sluice.recipients import RecipientKey, load_recipient_key
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -38,9 +38,9 @@ class Officer:
         return accept_certificate(self.pem, at=NOW)
 
     @cached_property
-    def identity(self) -> Identity:
+    def recipient_key(self) -> RecipientKey:
         """The client's view of the officer."""
-        return load_identity(self.key_pem(), None, self.pem)
+        return load_recipient_key(self.key_pem(), None, self.pem)
 
     def key_pem(self, passphrase: bytes | None = None) -> bytes:
         """Return the private key in PEM, encrypted if a passphrase is given."""

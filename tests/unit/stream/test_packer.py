@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.package.objects import ObjectStore, open_store
 from exporter.package.packer import FileNames, Packer, Packing, Part, key_of
 from exporter.package.zip_stream import Compression
-from sluice.cms import decrypted
+from sluice.cms import decrypt_chunks
 from tests.unit.stream.officers import officer
 
 Batches = list[list[bytes]]
@@ -38,7 +38,7 @@ async def unpacked(store: ObjectStore, part: Part) -> list[bytes]:
     packed = await stored(store, part.key)
     assert part.bytes_packed == len(packed)
     assert part.sha256 == hashlib.sha256(packed).hexdigest()
-    with zipfile.ZipFile(BytesIO(b"".join(decrypted(BytesIO(packed), officer().identity)))) as archive:
+    with zipfile.ZipFile(BytesIO(b"".join(decrypt_chunks(BytesIO(packed), officer().recipient_key)))) as archive:
         members = [archive.read(name) for name in archive.namelist()]
     content = b"".join(members)
     assert part.bytes_raw == len(content)
@@ -104,7 +104,7 @@ async def test_P4_each_part_opens_alone_and_names_its_member_after_itself() -> N
     store = open_store("memory:///")
     parts = await packed(store, [[b"x" * 60, b"y" * 60]], SPLIT, numbered=True)
     for part in parts:
-        content = b"".join(decrypted(BytesIO(await stored(store, part.key)), officer().identity))
+        content = b"".join(decrypt_chunks(BytesIO(await stored(store, part.key)), officer().recipient_key))
         with zipfile.ZipFile(BytesIO(content)) as archive:
             assert archive.namelist() == [part.name.replace(".zip.p7m", ".jsonl")]
 
