@@ -48,6 +48,8 @@ CLOCK_HOMES = ["shared/clock.py", "deploy/"]
 # The order inside a service: what the modules of a folder must not import, as the beginnings of module names.
 KAFKA = ("shared.kafka", "shared.codec", "shared.outbox", "shared.topics")
 TABLES = ("shared.postgres",)
+RECORDING = ("history.recording.consumer", "history.recording.rebuild", "history.recording.recorder")
+ESTIMATING = tuple(f"history.estimating.{name}" for name in ("agents", "estimates", "intake", "tracking"))
 INNER_ORDER = {
     # Reading a source and packing files know no run, no Kafka and no table of Sluice. shared.events is allowed: its
     # value types (such as the timeframe) are the product's vocabulary and neither do I/O nor know a run's state.
@@ -63,8 +65,9 @@ INNER_ORDER = {
     "services/exporter/exporter/worker": ("exporter.runs", "exporter.store", *KAFKA, *TABLES),
     "services/exporter/exporter/domain": ("exporter.runs", "exporter.store", "exporter.worker", "exporter.source"),
     "services/history/history/recording": ("history.api", "history.service", "history.views", "history.estimating"),
-    "services/history/history/estimating": ("history.api", "history.service", "history.views"),
-    "services/history/history/store": ("history.api", "history.service", "history.views"),
+    "services/history/history/estimating": ("history.api", "history.service", "history.views", *RECORDING),
+    # The pure packages recording.projections and estimating.estimator are the domain: every package may import them.
+    "services/history/history/store": ("history.api", "history.service", "history.views", *RECORDING, *ESTIMATING),
     "services/history/history/views": ("history.api", "history.service", "history.store"),
     "services/history/history/service": ("history.api",),
     "services/history/history/api": ("history.app",),

@@ -1,1 +1,1 @@
-"""Estimates of the time remaining: the faust app, the runs that it follows, and the estimator."""
+"""Estimates of the time remaining: the faust app, the runs in progress that it tracks, and the pure estimator."""

@@ -1,4 +1,7 @@
-"""History's tables: rows to what the services speak of and back, nothing decided here."""
+"""History's tables: rows to domain objects and back, without decisions.
+
+Of the packages above, the store knows the pure ones alone: `recording.projections` and `estimating.estimator`.
+"""
 
 from shared.queries import load_queries
 

@@ -15,7 +15,7 @@ _KEYS = {
     "part": "run_id, kind, part",
     "artifact": "artifact_id",
 }
-_REPLACING = (
+_STEPS = (
     "drop_entries",
     "add_entries",
     "drop_parts",
@@ -71,7 +71,7 @@ class RebuiltLog(RunLog):
             yield
             for table in _KEYS:
                 await self._database.execute(f"ANALYZE pg_temp.{table}")
-            for step in _REPLACING:
+            for step in _STEPS:
                 await self._database.execute(SQL[step], timeout=_STATEMENT_TIMEOUT)
 
     async def count_runs(self) -> int:

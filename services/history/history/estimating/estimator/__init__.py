@@ -1,6 +1,7 @@
 """Estimates of the time remaining: a median with a 10 % to 90 % band, from a run's progress and its job's earlier runs.
 
 Pure: times are in seconds and the clock is an argument. The answer is (None, None, None) while nothing is known (H4).
+The package depends on the standard library alone; every package of the service may import it.
 """
 
 from collections.abc import Iterable, Sequence

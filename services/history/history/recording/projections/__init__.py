@@ -5,7 +5,7 @@ What each topic reports of a run is kept apart (`LoggedFate` from triggers, `Run
 duplication or replay gives the same log (H8). Within a topic, an event whose (token, seq) is not greater than the last
 one is ignored. Ended runs never change (R1) and have neither progress nor estimate.
 
-The package depends on `shared.events` alone; every part of the service may import it.
+The package depends on `shared.events` alone; every package of the service may import it.
 """
 
 from history.recording.projections.apply import LogEvent, apply
