@@ -125,53 +125,53 @@ UPDATE job SET deleted = true WHERE job_id = ANY($1::uuid[]);
 -- notify: wake the processes that display runs as they change
 SELECT pg_notify(current_schema() || '_runs', '');
 
--- identity_of: who bears this id
+-- identity_of: an API key or session by its id
 SELECT identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked
 FROM identity WHERE identity_id = $1;
 
--- shut_out: which of these have been revoked or are over
+-- shut_out: those of these identities that have been revoked or have expired
 SELECT identity_id FROM identity WHERE identity_id = ANY($1::uuid[]) AND (revoked OR expires_at <= $2);
 
--- subject_standing: whether an identity provider's user was shut out, and whether there is such a tenant: each has keys
+-- subject_standing: whether an identity provider's user is disabled, and whether the tenant exists: each has API keys
 SELECT EXISTS (SELECT FROM identity WHERE identity_id = $1 AND revoked) AS shut_out,
     EXISTS (SELECT FROM identity WHERE tenant_id = $2) AS tenant_known;
 
--- list_runs: a tenant's runs, filtered; order and cursor are filled in from a list of what may be sorted by
+-- list_runs: a page of a tenant's runs; conditions, sort key and cursor are inserted from fixed lists
 SELECT {columns}, ({key})::text AS sort_value FROM run
 WHERE tenant_id = $1 AND removed_at IS NULL{conditions}{after}
 ORDER BY {key} {direction}, run_id {direction}
 LIMIT {limit};
 
--- find_run: one run of a tenant
+-- find_run: a run of a tenant
 SELECT {columns} FROM run WHERE tenant_id = $1 AND run_id = $2 AND removed_at IS NULL;
 
--- list_parts: a run's finished parts
+-- list_parts: the finished parts of a run
 SELECT kind, part, at, rows, bytes_raw, bytes_packed, sha256 FROM part WHERE run_id = $1 ORDER BY kind, part;
 
--- list_entries: a run's timeline
+-- list_entries: the timeline of a run
 SELECT token, seq, kind, at, details FROM run_event WHERE run_id = $1 ORDER BY at, token, seq;
 
--- changed_runs: runs that have changed since a version, those of all tenants when none is named
+-- changed_runs: runs that changed after a version, of one tenant or of all
 SELECT {columns} FROM run
 WHERE version > $1 AND ($2::uuid IS NULL OR tenant_id = $2)
 ORDER BY version LIMIT $3;
 
--- last_version: the newest change
+-- last_version: the version of the latest change
 SELECT coalesce(max(version), 0) FROM run;
 
--- list_artifacts: a tenant's files, filtered; order and cursor are filled in from a list of what may be sorted by
+-- list_artifacts: a page of a tenant's files; conditions, sort key and cursor are inserted from fixed lists
 SELECT {columns}, ({key})::text AS sort_value FROM artifact
 WHERE tenant_id = $1{conditions}{after}
 ORDER BY {key} {direction}, artifact_id {direction}
 LIMIT {limit};
 
--- file_sets: how many files there are of each kind of some runs, and how many of them are still there
+-- file_sets: the number of files by run and kind, how many of them are still available, and their sizes
 SELECT run_id, kind, count(*) AS files, count(*) FILTER (WHERE state = 'available') AS available,
     sum(rows)::bigint AS rows, sum(bytes_raw)::bigint AS bytes_raw, sum(bytes_packed)::bigint AS bytes_packed
 FROM artifact WHERE run_id = ANY($1::uuid[])
 GROUP BY run_id, kind ORDER BY run_id, kind DESC;
 
--- count_download: note that a file is being downloaded
+-- count_download: count a download that has begun
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
 
 -- load_contexts: the states of runs, their stored estimators, and the latest successful runs of their jobs
@@ -258,10 +258,10 @@ DELETE FROM history.run AS old USING pg_temp.run AS new WHERE old.run_id = new.r
 -- add_runs: rebuild; add the rebuilt runs
 INSERT INTO history.run SELECT * FROM pg_temp.run;
 
--- artifacts_of: files of a tenant by their ids
+-- artifacts_of: files of a tenant by id
 SELECT {columns} FROM artifact WHERE tenant_id = $1 AND artifact_id = ANY($2::uuid[]) ORDER BY name, artifact_id;
 
--- claim_expired: files whose time is over, at most so many, passing over those that another process is removing
+-- claim_expired: lock some expired files for removal, except those that another process has locked
 SELECT artifact.artifact_id, artifact.run_id, artifact.job_id, artifact.tenant_id, artifact.object
 FROM artifact LEFT JOIN retention USING (tenant_id)
 WHERE artifact.state = 'available' AND artifact.created_at <= $1::timestamptz
@@ -269,71 +269,74 @@ WHERE artifact.state = 'available' AND artifact.created_at <= $1::timestamptz
 ORDER BY artifact.created_at LIMIT $4
 FOR UPDATE OF artifact SKIP LOCKED;
 
--- count_overdue: how many files are still there though their time was over at an instant
+-- count_overdue: the number of files that are still available although they had expired by an instant
 SELECT count(*)
 FROM artifact LEFT JOIN retention USING (tenant_id)
 WHERE artifact.state = 'available'
     AND artifact.created_at <= $1::timestamptz - least($2::interval, make_interval(days => coalesce(retention.days, 30)));
 
--- claim_artifacts: those of a tenant's files that are still there, to be removed
+-- claim_artifacts: lock those of a tenant's files that are still available, for removal
 SELECT artifact_id, run_id, job_id, tenant_id, object FROM artifact
 WHERE tenant_id = $1 AND artifact_id = ANY($2::uuid[]) AND state = 'available'
 ORDER BY artifact_id
 FOR UPDATE;
 
--- retention_of: how many days a tenant wants its files kept
+-- retention_of: a tenant's retention in days
 SELECT days FROM retention WHERE tenant_id = $1;
 
--- shortest_retention: the fewest days that any tenant wants
+-- shortest_retention: the shortest retention of any tenant, in days
 SELECT min(days) FROM retention;
 
--- set_retention: note how many days a tenant wants its files kept
+-- set_retention: set a tenant's retention in days
 INSERT INTO retention (tenant_id, days) VALUES ($1, $2) ON CONFLICT (tenant_id) DO UPDATE SET days = EXCLUDED.days;
 
--- add_audit: note who did what
+-- add_audit: add one entry to the audit trail for each object of an action
 INSERT INTO audit (tenant_id, user_id, name, action, object_id, details)
 SELECT $1, $2, $3, $4, object_id, $6::jsonb FROM unnest($5::uuid[]) AS object_id;
 
--- list_audit: what was done in a tenant, newest first
+-- list_audit: a page of a tenant's audit trail, newest first
 SELECT id, at, user_id, name, action, object_id, details FROM audit
 WHERE tenant_id = $1 AND ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR action = $3)
 ORDER BY id DESC LIMIT $4;
 
--- add_link: note a link that works for a short time, unless one was made under this key
+-- add_link: store a short-lived link, unless one exists under this idempotency key
 INSERT INTO link (secret_hash, tenant_id, artifact_id, user_id, name, expires_at, request_key)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant_id, user_id, request_key) DO NOTHING
 RETURNING expires_at;
 
--- link_under_key: the link that was made under a key
+-- link_under_key: the link that was created under an idempotency key
 SELECT secret_hash, artifact_id, expires_at FROM link WHERE tenant_id = $1 AND user_id = $2 AND request_key = $3;
 
--- find_link: whose link this is, while it works
+-- find_link: a link that has not expired
 SELECT tenant_id, artifact_id, user_id, name FROM link WHERE secret_hash = $1 AND expires_at > $2;
 
--- drop_links: forget links that no longer work
+-- drop_links: delete expired links
 DELETE FROM link WHERE expires_at <= $1;
 
--- list_scores: how good the estimates of a tenant's runs were, newest first
+-- list_scores: the scores of the estimates of a job's runs, newest first
 SELECT run_id, job_id, scored_at, estimates, error_ratio, coverage FROM estimate_score
 WHERE tenant_id = $1 AND job_id = $2 AND error_ratio IS NOT NULL
 ORDER BY scored_at DESC LIMIT 100;
 
--- course_of: how a run went on and what was shown of its end; while it runs, its estimator remembers
+-- course_of: the progress of a run over time and its displayed estimates, from its score or its running estimator
 SELECT shown, points, error_ratio, coverage FROM estimate_score WHERE run_id = $1
 UNION ALL
 SELECT (
-        SELECT coalesce(jsonb_agg(jsonb_build_array(one -> 3, one -> 0, one -> 1, one -> 2) ORDER BY place), '[]')
-        FROM jsonb_array_elements(state -> 'following' -> 'shown') WITH ORDINALITY AS shown (one, place)
+        SELECT coalesce(jsonb_agg(
+            jsonb_build_array(estimate -> 3, estimate -> 0, estimate -> 1, estimate -> 2) ORDER BY ordinal
+        ), '[]')
+        FROM jsonb_array_elements(state -> 'following' -> 'shown') WITH ORDINALITY AS shown (estimate, ordinal)
     ),
-    jsonb_build_array(jsonb_build_array(past -> 'began', 0)) || (past -> 'points'), NULL, NULL
-FROM estimate_state, jsonb_extract_path(state, 'following', 'estimator', 'past') AS past WHERE run_id = $1
+    jsonb_build_array(jsonb_build_array(trajectory -> 'began', 0)) || (trajectory -> 'points'), NULL, NULL
+FROM estimate_state, jsonb_extract_path(state, 'following', 'estimator', 'past') AS trajectory
+WHERE run_id = $1
 LIMIT 1;
 
--- job_deleted: whether a job is known to be gone
+-- job_deleted: whether a job is known to be deleted
 SELECT deleted FROM job WHERE job_id = $1;
 
--- count_runs: how many of a tenant's latest runs there are by what the page filters by
+-- count_runs: the numbers of a tenant's latest 100,000 runs by state, type and source
 SELECT state, type, source, count(*) AS amount FROM (
     SELECT state, type, source FROM run
     WHERE tenant_id = $1 AND removed_at IS NULL{conditions}
@@ -341,7 +344,7 @@ SELECT state, type, source, count(*) AS amount FROM (
 ) AS latest
 GROUP BY state, type, source;
 
--- count_artifacts: how many of a tenant's latest files there are by what the page filters by
+-- count_artifacts: the numbers of a tenant's latest 100,000 files by state and type
 SELECT state, type, count(*) AS amount FROM (
     SELECT state, type FROM artifact WHERE tenant_id = $1{conditions} ORDER BY created_at DESC LIMIT 100000
 ) AS latest

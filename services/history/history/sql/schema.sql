@@ -1,9 +1,9 @@
--- The whole schema as it is today; what the migrations add up to (a test compares the two).
+-- The whole schema as it is now; a test compares it with the result of the migrations.
 
--- Every change of what is shown of a run takes the next number: clients resume from the last one they have seen.
+-- Every visible change of a run draws the next version; clients resume from the last version they have received.
 CREATE SEQUENCE run_version;
 
--- Who may ask: API keys and sessions as job-api last told them; only a hash of the secret.
+-- API keys and sessions as job-api last published them, with only a hash of the secret.
 CREATE TABLE identity (
     identity_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE identity (
     version bigint NOT NULL
 );
 
--- The jobs' titles as they are today; a run has its own, frozen with its settings.
+-- The current titles of jobs; a run has its own, frozen with its settings.
 CREATE TABLE job (
     job_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
@@ -27,8 +27,8 @@ CREATE TABLE job (
     deleted boolean NOT NULL DEFAULT false
 );
 
--- The run log: one row a run. `fate_*` comes from sluice.triggers, `life_*` from sluice.runs, `progress_*` and
--- `estimate_*` from the topics of these names; `state` and `created_at` are derived from them.
+-- The run log: one row per run. `fate_*` comes from sluice.triggers, `life_*` from sluice.runs, `progress_*` and
+-- `estimate_*` from the topics of those names; `state` and `created_at` are derived from them.
 CREATE TABLE run (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE run (
     eta_high double precision
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX run_version_key ON run (version);
--- One for each order of the list, and one for the runs of a state.
+-- One for each order of the run list, and one for the runs of a state.
 CREATE INDEX run_by_created ON run (tenant_id, created_at, run_id) WHERE removed_at IS NULL;
 CREATE INDEX run_by_started ON run (tenant_id, (coalesce(started_at, '-infinity')), run_id) WHERE removed_at IS NULL;
 CREATE INDEX run_by_ended ON run (tenant_id, (coalesce(ended_at, '-infinity')), run_id) WHERE removed_at IS NULL;
@@ -162,7 +162,7 @@ CREATE TYPE saved_run AS (
     eta_high double precision
 );
 
--- The timeline: what happened to a run, each once. Token -1 is the scheduler's decision.
+-- The timelines of runs, each event once. Token -1 is the fate of the slot, decided by the scheduler.
 CREATE TABLE run_event (
     run_id uuid NOT NULL,
     token bigint NOT NULL,
@@ -173,7 +173,7 @@ CREATE TABLE run_event (
     PRIMARY KEY (run_id, token, seq, kind)
 );
 
--- Parts that are finished, whether or not their run has succeeded; a takeover may write one anew.
+-- Finished parts, whether or not their run has succeeded; a takeover may write one again.
 CREATE TABLE part (
     run_id uuid NOT NULL,
     kind text NOT NULL,
@@ -188,7 +188,7 @@ CREATE TABLE part (
     PRIMARY KEY (run_id, kind, part)
 );
 
--- Files of runs that have succeeded. `object` is the path in the store; `downloads` counts those begun.
+-- Files of runs that have succeeded. `object` is the path in the object store; `downloads` counts started downloads.
 CREATE TABLE artifact (
     artifact_id uuid PRIMARY KEY,
     run_id uuid NOT NULL,
@@ -221,7 +221,7 @@ CREATE INDEX artifact_by_size ON artifact (tenant_id, bytes_packed, artifact_id)
 CREATE INDEX artifact_by_state ON artifact (tenant_id, state, artifact_id);
 CREATE INDEX artifact_job_created ON artifact (job_id, created_at, artifact_id);
 
--- A running estimator's memory, so that whoever gets the partition next goes on from it.
+-- The states of running estimators, from which the next owner of the partition continues.
 CREATE TABLE estimate_state (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL,
@@ -232,9 +232,9 @@ CREATE TABLE estimate_state (
 );
 CREATE INDEX estimate_state_stored ON estimate_state (stored_at);
 
--- How a run's time was spent and how good its estimates were, written when it has ended.
--- `curve`: the fraction of its duration at which 0, 5 ... 100 % of its units were done; `points`: instants and units
--- done by then, 100 at most; `shown`: instant, predicted end and its band, 64 at most.
+-- How an ended run's time was spent, and how good its estimates were.
+-- `curve`: the fraction of its duration at which 0, 5 ... 100 % of its units were done; `points`: instants and the
+-- units done by then, 100 at most; `shown`: [instant, predicted end, low, high], 64 at most.
 CREATE TABLE estimate_score (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL,
@@ -249,13 +249,13 @@ CREATE TABLE estimate_score (
 );
 CREATE INDEX estimate_score_job ON estimate_score (job_id, scored_at);
 
--- How long a tenant wants its files kept, where that is shorter than the installation's own time.
+-- The retention of tenants' files, where it is shorter than that of the installation.
 CREATE TABLE retention (
     tenant_id uuid PRIMARY KEY,
     days integer NOT NULL CHECK (days BETWEEN 1 AND 30)
 );
 
--- Who downloaded, deleted, cancelled, removed or changed what, and when; `details` has what it was before and after.
+-- The audit trail of downloads, deletions, cancellations and changes; `details` has the values before and after.
 CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -268,8 +268,8 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_tenant ON audit (tenant_id, id);
 
--- Links to a file that work without a login for a short time; only a hash of the secret in them. `request_key` is the
--- Idempotency-Key that one was made under, where it was.
+-- Short-lived links to a file that need no login, with only a hash of their secret. `request_key` is the Idempotency-Key
+-- under which the link was created, if any.
 CREATE TABLE link (
     secret_hash text PRIMARY KEY,
     tenant_id uuid NOT NULL,
