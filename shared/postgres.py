@@ -23,9 +23,9 @@ Record: TypeAlias = asyncpg.Record
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-# Lost connections, a server that starts or stops, serialization failures and deadlocks: the same call may go through
-# later. Everything else is a fault of ours or of the data, and repeating it would hide it.
-_PASSING = (
+# Lost connections, a server that starts or stops, serialization failures and deadlocks: the same call may succeed
+# later. All other errors are faults of Sluice or of the data, which a retry would hide.
+_TRANSIENT = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -46,19 +46,19 @@ _MIGRATION_LOCK = 0x51_01_CE
 
 
 class PostgresUnavailable(TransientError):
-    """PostgreSQL is away or gave up on this attempt."""
+    """PostgreSQL is unavailable, or aborted this attempt."""
 
 
 class PostgresMisconfigured(SluiceError):
-    """PostgreSQL is there and does not let us in, or is not prepared for us: the message says what mends it."""
+    """PostgreSQL rejects the login, or its database is not prepared; the message says what to do."""
 
 
 @contextmanager
 def wrap_transient_errors() -> Iterator[None]:
-    """Turn the driver's errors that may pass into PostgresUnavailable; others go through as they are."""
+    """Turn the driver's transient errors into PostgresUnavailable; others propagate unchanged."""
     try:
         yield
-    except _PASSING as error:
+    except _TRANSIENT as error:
         raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
     except asyncpg.InterfaceError as error:
         if "connection" not in str(error) and "pool" not in str(error):
@@ -68,42 +68,41 @@ def wrap_transient_errors() -> Iterator[None]:
 
 @contextmanager
 def wrap_connection_errors(dsn: str) -> Iterator[None]:
-    """Turn what goes wrong with a connection that is opened into PostgresUnavailable or PostgresMisconfigured."""
+    """Turn the errors of opening a connection into PostgresUnavailable or PostgresMisconfigured."""
     try:
         with wrap_transient_errors():
             yield
     except PostgresUnavailable as error:
-        raise PostgresUnavailable(f"{error} (asked {_place(dsn)})") from error
+        raise PostgresUnavailable(f"{error} (connecting to {_address(dsn)})") from error
     except (
         asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.InvalidCatalogNameError,
         asyncpg.InsufficientPrivilegeError,
     ) as error:
         raise PostgresMisconfigured(
-            f"PostgreSQL refuses: {error}. Look at user, password and database in the address (DSN); "
-            "`python -m shared.provision` makes roles and sets passwords."
+            f"PostgreSQL rejected the login: {error}. Check user, password and database in the DSN; "
+            "`python -m shared.provision` creates roles and sets passwords."
         ) from error
     except (asyncpg.ClientConfigurationError, ValueError):
-        # The driver's own words repeat parts of the address, and so perhaps the password.
+        # The driver's message repeats parts of the DSN, and so perhaps the password.
         raise PostgresMisconfigured(
-            "PostgreSQL's address (DSN) is not understood; the form is postgresql://user:password@host:port/database."
+            "PostgreSQL's DSN is not understood; its form is postgresql://user:password@host:port/database."
         ) from None
 
 
-def _place(dsn: str) -> str:
-    """Return where a DSN leads, without its login."""
-    found = urlsplit(dsn)
-    host = found.hostname or parse_qs(found.query).get("host", ["this machine"])[0]
-    return f"{host}:{found.port or 5432}"
+def _address(dsn: str) -> str:
+    """Return a DSN's host and port, without its login."""
+    parts = urlsplit(dsn)
+    host = parts.hostname or parse_qs(parts.query).get("host", ["this machine"])[0]
+    return f"{host}:{parts.port or 5432}"
 
 
 @asynccontextmanager
 async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | None = None) -> AsyncIterator[Pool]:
-    """Open a pool of at most `size` connections that PostgreSQL shows as `name`.
+    """Open a pool of at most `size` connections, which PostgreSQL lists as `name`.
 
-    Raises PostgresUnavailable or PostgresMisconfigured.
-
-    A process that stalls or vanishes within a transaction keeps its locks; after `idle_limit` PostgreSQL ends that.
+    A process that stalls or vanishes within a transaction keeps its locks; after `idle_limit` PostgreSQL ends the
+    transaction. Raises PostgresUnavailable or PostgresMisconfigured.
     """
     settings = {"application_name": name, "timezone": "UTC"}
     if idle_limit is not None:
@@ -121,7 +120,7 @@ async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | N
         yield pool
     finally:
         try:
-            # It waits for connections in use; what hangs must not keep the process from ending.
+            # Closing waits for connections in use; one that hangs must not keep the process from ending.
             with suppress(TimeoutError):
                 await asyncio.wait_for(pool.close(), _CLOSE_LIMIT)
         finally:
@@ -135,7 +134,7 @@ async def _prepare(connection: Connection) -> None:
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """Give a connection within one transaction; what may pass comes out as PostgresUnavailable."""
+    """Acquire a connection and begin a transaction. Transient errors are raised as PostgresUnavailable."""
     with wrap_transient_errors():
         async with pool.acquire() as connection, connection.transaction():
             yield connection
@@ -143,14 +142,14 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
-    """Give a connection outside a transaction; what may pass comes out as PostgresUnavailable."""
+    """Acquire a connection without a transaction. Transient errors are raised as PostgresUnavailable."""
     with wrap_transient_errors():
         async with pool.acquire() as acquired:
             yield acquired
 
 
 async def migrate(dsn: str, package: str) -> None:
-    """Bring a service's schema up to date from its `sql/migrations`; safe when run twice at once.
+    """Bring a service's schema up to date from its `sql/migrations`; safe to run concurrently.
 
     Raises PostgresUnavailable or PostgresMisconfigured.
     """
@@ -158,13 +157,13 @@ async def migrate(dsn: str, package: str) -> None:
         database = await asyncpg.connect(dsn)
     with wrap_transient_errors():
         try:
-            # A session lock, so that a second run waits for the first and then finds nothing to do.
+            # A session lock: a second run waits for the first and then finds nothing to do.
             await database.execute("SELECT pg_advisory_lock($1, hashtext($2))", _MIGRATION_LOCK, package)
             with as_file(files(package).joinpath("sql", "migrations")) as folder:
                 await pogo.apply(database, folder, schema_name=package)
         except asyncpg.InsufficientPrivilegeError as error:
             raise PostgresMisconfigured(
-                f"PostgreSQL refuses: {error}. Prepare the database first: python -m shared.provision"
+                f"PostgreSQL rejected a migration: {error}. Prepare the database first: python -m shared.provision"
             ) from error
         finally:
             await database.close()
@@ -190,9 +189,9 @@ async def require_schema(dsn: str, package: str) -> None:
 
 
 async def listen(dsn: str, channels: Mapping[str, Callable[[str], None]], stopping: asyncio.Event) -> None:
-    """Call back with the payload of each notification until `stopping` is set, connecting again when cut off.
+    """Call the callback of a channel with each notification's payload until `stopping` is set; reconnect when cut off.
 
-    Each callback is also called with "" after each connect: something may have been missed.
+    All callbacks are also called with "" after each connection, since notifications may have been missed.
     """
     while not stopping.is_set():
         try:
@@ -213,20 +212,19 @@ async def _listen_on(
     lost = asyncio.Event()
     database.add_termination_listener(lambda _: lost.set())
     for channel, call in channels.items():
-        # The name is bound, as asyncpg gives (connection, pid, channel, payload) to one callback per channel.
-        await database.add_listener(channel, lambda *said, call=call: call(said[3]))
+        # asyncpg calls with (connection, pid, channel, payload).
+        await database.add_listener(channel, lambda *arguments, call=call: call(arguments[3]))
         call("")
-    ended = asyncio.create_task(stopping.wait())
-    cut = asyncio.create_task(lost.wait())
+    waits = [asyncio.create_task(event.wait()) for event in (stopping, lost)]
     try:
-        await asyncio.wait([ended, cut], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        ended.cancel()
-        cut.cancel()
+        for each in waits:
+            each.cancel()
 
 
 async def check_connection(pool: Pool) -> str | None:
-    """Return None when PostgreSQL answers, else what is wrong in a word or two (for readiness)."""
+    """Return None if PostgreSQL answers, else what is wrong, for readiness."""
     try:
         async with connection(pool) as database:
             await database.fetchval("SELECT 1")

@@ -1,4 +1,4 @@
-"""Making the topics, and giving dead letters a second life."""
+"""Creating topics, and republishing dead letters."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -19,7 +19,7 @@ _REPLAY_GROUP = "sluice.dead-letter-replay"
 
 
 async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> list[str]:
-    """Create the topics that are missing and set the settings of all; return the names of those created.
+    """Create missing topics and apply the settings of all; return the names of those created.
 
     Raises KafkaUnavailable.
     """
@@ -50,26 +50,29 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPIC
 
 
 def to_topic_config(topic: Topic, replication: int) -> dict[str, str]:
-    """Return a topic's settings in Kafka's words."""
-    kept = (
+    """Return a topic's Kafka configuration for a replication factor."""
+    cleanup = (
         {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2"}
         if topic.retention is None
         else {"cleanup.policy": "delete", "retention.ms": _milliseconds(topic.retention)}
     )
-    return {**kept, **_safety(replication), **topic.settings}
+    return {**cleanup, **_durability_config(replication), **topic.settings}
 
 
 def to_dead_letter_config(replication: int) -> dict[str, str]:
-    """Return a dead-letter topic's settings."""
-    return {"cleanup.policy": "delete", "retention.ms": _milliseconds(DEAD_LETTER_RETENTION), **_safety(replication)}
+    """Return the Kafka configuration of dead-letter topics for a replication factor."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": _milliseconds(DEAD_LETTER_RETENTION),
+        **_durability_config(replication),
+    }
 
 
 async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: timedelta) -> int:
-    """Put the dead letters of this moment back on their topic, each once; return their number.
+    """Republish a topic's present dead letters on it, each once; return their number.
 
-    It stops early when none came for `quiet`.
-
-    Raises KafkaUnavailable; what was put back until then is not put back again.
+    It ends early when no letter arrives for `quiet`. Raises KafkaUnavailable; letters that were republished until then
+    are not republished by the next call.
     """
     count = 0
     consumer = AIOKafkaConsumer(
@@ -82,13 +85,13 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
     try:
         await consumer.start()
         async with Producer.open(kafka, name="sluice-replay") as producer:
-            # What a consumer refuses again while we work would be put back without end.
+            # Letters that are rejected again meanwhile would be republished without end.
             ends = await consumer.end_offsets(consumer.assignment())
-            while await _behind(consumer, ends):
-                found = await consumer.getmany(timeout_ms=int(quiet.total_seconds() * 1000))
-                if not found:
+            while await _is_behind(consumer, ends):
+                polled = await consumer.getmany(timeout_ms=int(quiet.total_seconds() * 1000))
+                if not polled:
                     break
-                records = [each for where, records in found.items() for each in records if each.offset < ends[where]]
+                records = [each for where, records in polled.items() for each in records if each.offset < ends[where]]
                 await producer.send(
                     restore_record(
                         Received(each.topic, each.partition, each.offset, each.key, each.value, each.headers)
@@ -96,7 +99,7 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
                     for each in records
                 )
                 await consumer.commit(
-                    {where: min(records[-1].offset + 1, ends[where]) for where, records in found.items()}
+                    {where: min(records[-1].offset + 1, ends[where]) for where, records in polled.items()}
                 )
                 count += len(records)
     except KafkaError as error:
@@ -106,20 +109,20 @@ async def replay_dead_letters(kafka: str | KafkaAccess, topic: Topic, *, quiet: 
     return count
 
 
-async def _behind(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+async def _is_behind(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
     return any([await consumer.position(where) < end for where, end in ends.items()])
 
 
 def _raise_for(response: object) -> None:
     for _, code, *__ in getattr(response, "topic_errors", []):
         error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:  # another deploy was quicker
+        if code and error is not TopicAlreadyExistsError:  # another deployment was faster
             raise error
 
 
-def _safety(replication: int) -> dict[str, str]:
+def _durability_config(replication: int) -> dict[str, str]:
     return {"min.insync.replicas": str(max(1, replication - 1)), "max.message.bytes": str(LARGEST_MESSAGE)}
 
 
-def _milliseconds(kept: timedelta) -> str:
-    return str(int(kept.total_seconds() * 1000))
+def _milliseconds(retention: timedelta) -> str:
+    return str(int(retention.total_seconds() * 1000))

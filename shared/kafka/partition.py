@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: murmur2, as all Kafka clients do it by default."""
+"""The partition of a key: murmur2, the default of all Kafka clients."""
 
 import sys
 from array import array
@@ -12,12 +12,12 @@ _SEED = 0x9747B28C
 
 
 def select_partition(key: bytes, partitions: int) -> int:
-    """Return the partition of a key: the one that aiokafka's and Java's producers choose, in a fifth of the time."""
+    """Return a key's partition: the same as aiokafka's and Java's producers choose, in a fifth of aiokafka's time."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def murmur2(data: bytes) -> int:
-    """Return the murmur2 hash of data, unsigned; from org.apache.kafka.common.utils.Utils."""
+    """Return the unsigned 32-bit murmur2 hash of data, as org.apache.kafka.common.utils.Utils computes it."""
     whole = len(data) // 4
     hashed = _SEED ^ len(data)
     for word in unpack_from(f"<{whole}I", data):
@@ -30,18 +30,18 @@ def murmur2(data: bytes) -> int:
 
 
 def select_partitions(keys: Sequence[bytes], partitions: int) -> list[int]:
-    """Return the partition of each key; many keys of one length, as ids are, take a seventh of the time."""
+    """Return the partition of each key; keys of one length, as ids have, take a seventh of the time."""
     if len(keys) > 1 and len(keys[0]) % 4 == 0 and len({len(key) for key in keys}) == 1 and _WORDS_FIT:
-        return [(each & 0x7FFFFFFF) % partitions for each in _murmur2_of_equals(keys)]
+        return [(each & 0x7FFFFFFF) % partitions for each in _hash_equal_lengths(keys)]
     return [select_partition(key, partitions) for key in keys]
 
 
 _WORDS_FIT = sys.byteorder == "little" and array("I").itemsize == 4 and array("Q").itemsize == 8
 
 
-def _murmur2_of_equals(keys: Sequence[bytes]) -> "array[int]":
-    # The words of all keys stand side by side in one long integer, 64 bits for each 32, so that one multiplication
-    # multiplies all of them; what flows over into the upper halves is masked away after each step.
+def _hash_equal_lengths(keys: Sequence[bytes]) -> "array[int]":
+    # One long integer holds the 32-bit words of all keys, each in a lane of 64 bits, so that one multiplication
+    # multiplies them all; the overflow into the upper half of each lane is masked after each step.
     length = len(keys[0])
     words = array("I", b"".join(keys))
     ones = _ones(len(keys))

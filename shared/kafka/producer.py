@@ -1,4 +1,4 @@
-"""A producer that tells the truth: what `send` returns from is on Kafka, acknowledged by all replicas."""
+"""The producer: when `send` returns, all in-sync replicas have acknowledged the records."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
@@ -20,56 +20,56 @@ from shared.observe import get_logger
 log = get_logger(__name__)
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
-"""Bytes of the largest message: the end of a run with ten thousand files tells of each."""
+"""The largest message, in bytes: the end of a run with ten thousand files lists them all."""
 _BATCHES_FROM = 50
 
 
 class KafkaUnavailable(TransientError):
-    """Kafka is away, or did not acknowledge in time; some of what was sent may be there all the same."""
+    """Kafka is unavailable or did not acknowledge in time; some of the records may have been written."""
 
 
 class Producer:
-    """Sends records in order, idempotently; opens its connection anew after a failure."""
+    """Sends records in order, idempotently; reconnects after a failure."""
 
     def __init__(self, kafka: str | KafkaAccess, *, name: str) -> None:
         self._kafka = KafkaAccess.parse(kafka)
         self._name = name
-        self._open: AIOKafkaProducer | None = None
-        self._opening = asyncio.Lock()
+        self._client: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
     async def open(cls, kafka: str | KafkaAccess, *, name: str) -> AsyncIterator[Self]:
-        """Give a producer that is connected. Raises KafkaUnavailable."""
+        """Open a connected producer. Raises KafkaUnavailable."""
         producer = cls(kafka, name=name)
-        await producer._producer()
+        await producer._connect()
         try:
             yield producer
         finally:
-            await producer._drop()
+            await producer._close()
 
     async def send(self, records: Iterable[Record]) -> None:
-        """Send records, those of one key in the order given, and wait for all acknowledgements.
+        """Send records, those of one key in their order, and wait for all acknowledgements.
 
-        Raises KafkaUnavailable; then any part of the records may have arrived, and sending them again is right.
+        Raises KafkaUnavailable; any of the records may have been written then, so the caller sends all of them again.
         """
-        producer = await self._producer()
+        producer = await self._connect()
         try:
             await asyncio.gather(*await _enqueue(producer, list(records)))
         except KafkaError as error:
-            # An idempotent producer that failed may refuse everything after (its sequence is broken): begin afresh.
-            await self._drop()
+            # After a failure an idempotent producer may reject everything (its sequence is broken): use a new one.
+            await self._close()
             raise KafkaUnavailable(f"Kafka: {error}") from error
 
-    async def _producer(self) -> AIOKafkaProducer:
-        async with self._opening:
-            if self._open is None:
+    async def _connect(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._client is None:
                 producer = AIOKafkaProducer(
                     **self._kafka.client_options(),
                     client_id=self._name,
                     acks="all",
                     enable_idempotence=True,
-                    # Three times as fast as lz4 is here, which comes at its highest level, and a third smaller.
+                    # aiokafka uses lz4 at its highest level; zstd is three times as fast and a third smaller.
                     compression_type="zstd",
                     max_batch_size=256 * 1024,
                     max_request_size=LARGEST_MESSAGE,
@@ -80,18 +80,18 @@ class Producer:
                 except KafkaError as error:
                     await _stop(producer)
                     raise KafkaUnavailable(f"Kafka: {error}") from error
-                self._open = producer
-            return self._open
+                self._client = producer
+            return self._client
 
-    async def _drop(self) -> None:
-        async with self._opening:
-            producer, self._open = self._open, None
+    async def _close(self) -> None:
+        async with self._connecting:
+            producer, self._client = self._client, None
         if producer is not None:
             await _stop(producer)
 
 
 async def _enqueue(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Awaitable[object]]:
-    """Hand records to the sender, in order; return what to wait for."""
+    """Pass records to the sender, in order; return the acknowledgements to wait for."""
     if len(records) >= _BATCHES_FROM:
         return await _enqueue_batches(producer, records)
     return [
@@ -100,21 +100,21 @@ async def _enqueue(producer: AIOKafkaProducer, records: Sequence[Record]) -> lis
 
 
 async def _enqueue_batches(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Awaitable[object]]:
-    """Build the batches here: the same bytes for a third of the time a record that `send` takes."""
+    """Build the batches here: the same bytes as from `send`, in a third of the time for each record."""
     batches: dict[tuple[str, int], BatchBuilder] = {}
-    waiting: list[Awaitable[object]] = []
+    acknowledgements: list[Awaitable[object]] = []
     for topic, these in groupby(records, key=attrgetter("topic")):
-        run, count = list(these), len(await producer.partitions_for(topic))
-        for each, partition in zip(run, select_partitions([each.key for each in run], count), strict=True):
+        group, count = list(these), len(await producer.partitions_for(topic))
+        for each, partition in zip(group, select_partitions([each.key for each in group], count), strict=True):
             batch = batches.get((topic, partition))
             if batch is None or not _append(batch, each):
                 if batch is not None:
-                    waiting.append(await producer.send_batch(batch, topic, partition=partition))
+                    acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = batches[topic, partition] = producer.create_batch()
                 _append(batch, each)
     for (topic, partition), batch in batches.items():
-        waiting.append(await producer.send_batch(batch, topic, partition=partition))
-    return waiting
+        acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+    return acknowledgements
 
 
 def _append(batch: BatchBuilder, record: Record) -> bool:

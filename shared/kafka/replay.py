@@ -1,4 +1,4 @@
-"""Reading topics from their beginning to their end as it is now, without a group: for rebuilding what they tell."""
+"""Reading topics from their beginning to their current end, without a consumer group, to rebuild what they feed."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ _POLL_MS = 500
 
 
 class Replay:
-    """Reads all partitions of some topics once; what cannot be decoded is passed over, it is with the dead letters."""
+    """Reads all partitions of some topics once. Undecodable messages are skipped and counted in `unreadable`."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -30,7 +30,7 @@ class Replay:
     @classmethod
     @asynccontextmanager
     async def open(cls, kafka: str | KafkaAccess, topics: Sequence[Topic]) -> AsyncIterator[Self]:
-        """Give a replay that stands at the beginning of the topics. Raises KafkaUnavailable."""
+        """Open a replay at the beginning of the topics. Raises KafkaUnavailable."""
         consumer = AIOKafkaConsumer(
             *(topic.name for topic in topics),
             **KafkaAccess.parse(kafka).client_options(),
@@ -47,33 +47,37 @@ class Replay:
             await consumer.stop()
 
     async def read_to_end(self) -> AsyncIterator[list[Message]]:
-        """Yield what there is until the topics' ends as they are at the call, those of one partition in order."""
+        """Yield batches of messages up to the topics' ends at the time of the call, those of one partition in order."""
         ends = await self._consumer.end_offsets(self._consumer.assignment())
-        while await self._behind(ends):
+        while await self._is_behind(ends):
             polled = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             messages = [
                 message
                 for records in polled.values()
                 for each in records
-                if (message := self._decoded(each)) is not None
+                if (message := self._decode(each)) is not None
             ]
             if messages:
                 yield messages
 
-    async def _behind(self, ends: Mapping[TopicPartition, int]) -> bool:
-        # A position, not the last record's offset, because compaction may have taken the records before the end.
+    async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
+        # The position, not the last record's offset: compaction may have removed the records before the end.
         for where, end in ends.items():
             if await self._consumer.position(where) < end:
                 return True
         return False
 
-    def _decoded(self, each: ConsumerRecord) -> Message | None:
+    def _decode(self, each: ConsumerRecord) -> Message | None:
         record = Received(each.topic, each.partition, each.offset, each.key, each.value, tuple(each.headers))
         try:
             return decode(record)
         except InvalidMessage as error:
             self.unreadable += 1
             log.warning(
-                "passed over", topic=each.topic, partition=each.partition, offset=each.offset, reason=str(error)
+                "skipped unreadable message",
+                topic=each.topic,
+                partition=each.partition,
+                offset=each.offset,
+                reason=str(error),
             )
             return None

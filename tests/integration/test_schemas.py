@@ -106,7 +106,7 @@ async def test_a_schema_that_lacks_a_migration_is_told_with_what_mends_it(postgr
     await require_schema(dsn, "history")
 
 
-async def test_who_is_not_let_in_and_what_is_not_prepared_is_said_with_what_mends_it(postgres: Databases) -> None:
+async def test_a_rejected_login_and_an_unprepared_database_are_errors_that_say_what_to_do(postgres: Databases) -> None:
     admin = await postgres.fresh()
     name = admin.rpartition("/")[2]
     with pytest.raises(PostgresMisconfigured, match=r"password .*python -m shared.provision"):
@@ -114,9 +114,9 @@ async def test_who_is_not_let_in_and_what_is_not_prepared_is_said_with_what_mend
     with pytest.raises(PostgresMisconfigured, match=r'"no_such_database" does not exist'):
         async with open_pool(postgres.dsn("no_such_database"), size=2, name="test"):
             pass
-    with pytest.raises(PostgresUnavailable, match=r"asked 127\.0\.0\.1:1\)") as away:
+    with pytest.raises(PostgresUnavailable, match=r"connecting to 127\.0\.0\.1:1\)") as unavailable:
         await require_schema("postgresql://history:geheim@127.0.0.1:1/sluice", "history")
-    assert "geheim" not in str(away.value)
+    assert "geheim" not in str(unavailable.value)
     with pytest.raises(PostgresMisconfigured, match="not understood") as caught:
         await require_schema("postgresql://history:geheim@[/sluice", "history")
     assert "geheim" not in str(caught.value)

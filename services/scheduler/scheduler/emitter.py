@@ -9,7 +9,7 @@ from uuid import UUID
 
 from scheduler.domain import Decision, Run, Version
 from shared.events import RunNow, SlotSkipped, SlotTriggered
-from shared.outbox import EventRowFactory, Row
+from shared.outbox import EventRowFactory, OutboxRow
 from shared.timetable import format_slot
 
 SOURCE = "scheduler"
@@ -23,7 +23,7 @@ class Emitter:
         self._triggered = EventRowFactory(SlotTriggered, source=SOURCE, at=now)
         self._skipped = EventRowFactory(SlotSkipped, source=SOURCE, at=now)
 
-    def row(self, version: Version, decision: Decision, run_id: str) -> Row:
+    def row(self, version: Version, decision: Decision, run_id: str) -> OutboxRow:
         """Return the row that tells of a slot's fate; a slot has one, so the run's id is the event's too."""
         job, slot = str(version.job_id), format_slot(decision.slot)
         if isinstance(decision, Run):
@@ -32,12 +32,12 @@ class Emitter:
                 f'"cause":"{decision.reason}","job_version":{version.number},"settings":{version.settings},'
                 f'"overlap":"{version.overlap}","triggered_at":"{self._now}"}}'
             )
-            return self._triggered.row(job, run_id, value.encode())
+            return self._triggered.build(job, run_id, value.encode())
         value = (
             f'{{"job_id":"{job}","tenant_id":"{version.tenant_id}","run_id":"{run_id}","slot":"{slot}",'
             f'"reason":"{decision.reason}","job_version":{version.number},"skipped_at":"{self._now}"}}'
         )
-        return self._skipped.row(job, run_id, value.encode())
+        return self._skipped.build(job, run_id, value.encode())
 
 
 def answer(

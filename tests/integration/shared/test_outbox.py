@@ -1,4 +1,4 @@
-"""The outbox and its relays on real PostgreSQL and Kafka: in order per key, nothing lost, whoever relays."""
+"""The outbox and its relays on real PostgreSQL and Kafka: each key's events in order, and none lost."""
 
 import asyncio
 from collections import defaultdict
@@ -41,9 +41,9 @@ async def rows(pool: Pool) -> int:
 
 
 async def write(pool: Pool, job: UUID, first: int, last: int) -> None:
-    told = [replace(FAILED, job_id=job, seq=number) for number in range(first, last)]
+    written = [replace(FAILED, job_id=job, seq=number) for number in range(first, last)]
     async with transaction(pool) as database:
-        await outbox.write(database, told, source="exporter", at=AT)
+        await outbox.write(database, written, source="exporter", at=AT)
 
 
 async def collected(listener: Listener, jobs: list[UUID], each: int) -> dict[UUID, list[int]]:
@@ -72,27 +72,27 @@ async def test_several_relays_publish_each_key_in_order(system: System, pool: Po
     assert await rows(pool) == 0
 
 
-async def test_what_is_rolled_back_is_never_told(system: System, pool: Pool, producer: Producer) -> None:
-    told, untold = uuid4(), uuid4()
+async def test_what_is_rolled_back_is_never_published(system: System, pool: Pool, producer: Producer) -> None:
+    committed, rolled_back = uuid4(), uuid4()
     relay = Relay(pool, producer, dsn=system.dsn("exporter"), service="exporter")
 
-    async def break_off() -> None:
+    async def write_and_fail() -> None:
         async with transaction(pool) as database:
-            await outbox.write(database, [replace(FAILED, job_id=untold)], source="exporter", at=AT)
+            await outbox.write(database, [replace(FAILED, job_id=rolled_back)], source="exporter", at=AT)
             raise RuntimeError("the change did not happen")
 
     async with Listener(system.kafka, "sluice.runs") as listener:
         with pytest.raises(RuntimeError):
-            await break_off()
-        await write(pool, told, 0, 1)
-        assert await relay.turn() == 1
+            await write_and_fail()
+        await write(pool, committed, 0, 1)
+        assert await relay.publish_batch() == 1
         event = decode(await listener.record()).event
     assert isinstance(event, events.RunFailed)
-    assert event.job_id == told
+    assert event.job_id == committed
 
 
 class DyingProducer(Producer):
-    """Sends a batch for real, and fails before anybody hears of it: a relay that dies before its commit."""
+    """Sends a batch and then fails, like a relay that dies before its commit."""
 
     async def send(self, records: object) -> None:
         await super().send(records)  # type: ignore[arg-type]  # any iterable of records
@@ -105,12 +105,12 @@ async def test_a_relay_that_dies_after_sending_loses_nothing(system: System, poo
     async with Listener(system.kafka, "sluice.runs") as listener:
         async with DyingProducer.open(system.kafka, name="dying") as dying:
             with pytest.raises(KafkaUnavailable):
-                await Relay(pool, dying, dsn=system.dsn("exporter"), service="exporter").turn()
+                await Relay(pool, dying, dsn=system.dsn("exporter"), service="exporter").publish_batch()
         assert await rows(pool) == 5
-        assert await Relay(pool, producer, dsn=system.dsn("exporter"), service="exporter").turn() == 5
+        assert await Relay(pool, producer, dsn=system.dsn("exporter"), service="exporter").publish_batch() == 5
         found = [decode(await listener.record()).event for _ in range(10)]
     numbers = [event.seq for event in found if isinstance(event, events.RunFailed)]
-    assert numbers == [0, 1, 2, 3, 4] * 2, "sent twice, in order, and lost never"
+    assert numbers == [0, 1, 2, 3, 4] * 2, "sent twice, in order, and none lost"
     assert await rows(pool) == 0
 
 

@@ -49,7 +49,9 @@ def test_names_every_fault_at_once() -> None:
 
 
 def test_what_is_required_is_named_with_its_meaning() -> None:
-    with pytest.raises(InvalidSettings, match=r"SLUICE_SCHEDULER_POSTGRES is required \(DSN of PostgreSQL, with the service's role"):
+    with pytest.raises(
+        InvalidSettings, match=r"SLUICE_SCHEDULER_POSTGRES is required \(DSN of PostgreSQL, with the service's role"
+    ):
         Settings.load({"SLUICE_KAFKA_BOOTSTRAP": "k:1"})
 
 
