@@ -131,6 +131,11 @@ def test_a_loaded_estimator_continues_exactly_where_the_dumped_one_stopped() -> 
     assert second.estimate(run.events[-1].ts) == pytest.approx(whole.estimate(run.events[-1].ts))
 
 
+def test_earlier_runs_of_hardly_any_duration_give_a_valid_estimate() -> None:
+    runs = [earlier(1.0, 0), earlier(2e-313, 4)]
+    assert median_of(estimate(runs, [event(0, 0, 7), event(1, 1, 7)], 0.0)) > 0
+
+
 def test_the_time_curve_of_an_ended_run_is_measured() -> None:
     estimator = Estimator()
     estimator.reset([])

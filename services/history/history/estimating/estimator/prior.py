@@ -22,6 +22,7 @@ _USUAL_COVERAGE, _COVERAGE_RUNS = 0.8, 2
 _USUAL_SLOPE, _SLOPE_WEIGHT = 1.0, 0.5
 _MAX_SIZE_DEVIATIONS = 2.0
 _MAX_ERROR = 1.5  # of one run, as a logarithm: one outlier must not set the spread
+_MIN_SECONDS = 0.001  # of a predicted duration, which is a divisor
 _DRIFT_STEPS = (4, 8, 12, 16)  # 20, 40, 60 and 80 % of the units
 LINEAR_CURVE = tuple(step / (CURVE_POINTS - 1) for step in range(CURVE_POINTS))
 
@@ -50,7 +51,7 @@ class Prior:
         """Return the expected duration in seconds of a run of so many units; None stands for the job's usual size."""
         offset = (math.log(units) if units and units > 0 else self.log_size) - self.log_size
         limited = max(-self.max_extrapolation, min(self.max_extrapolation, offset))
-        return math.exp(self.log_duration + self.slope * limited)
+        return max(_MIN_SECONDS, math.exp(self.log_duration + self.slope * limited))
 
 
 def fit_prior(earlier_runs: Sequence[object]) -> Prior | None:
