@@ -1,20 +1,29 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may use, and how the tests run."""
 
 import pytest
+import structlog
 from hypothesis import settings
 
 pytest_plugins = ["tests.support.servers", "tests.support.s3"]
 
-# No test depends on speed: a busy machine is no fault of the code.
+# By default structlog renders tracebacks with rich, which takes seconds for each.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+# No test depends on speed: a busy machine is not an error of the code.
 settings.register_profile("sluice", deadline=None)
 settings.load_profile("sluice")
 
 LONGEST = ("scheduler/test_storm", "history/test_faults", "pages/", "exporter/", "deploy/")
-"""Where the files lie that take longest: begun first, so that no worker is left alone with one of them at the end."""
+"""Parts of the paths of the longest files: run first, so that no worker is left alone with one of them at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest first; what is in one file stays together and in its order."""
+    """Put the longest files first; the tests of a file stay together and in order."""
 
     def place(item: pytest.Item) -> int:
         where = item.path.as_posix()

@@ -158,7 +158,7 @@ def test_long_mails_occur(rows: Batch) -> None:
 def test_texts_hold_no_nul_and_many_languages(rows: Batch) -> None:
     texts = [value for kind in rows for row in kind for value in row if isinstance(value, str)]
     assert not any("\0" in value for value in texts)
-    whole = "".join(texts)
+    whole = "".join(texts).casefold()
     for sample in (
         "Bestellnummer",
         "pedido",
@@ -171,7 +171,7 @@ def test_texts_hold_no_nul_and_many_languages(rows: Batch) -> None:
         "😀",
         "👨\u200d👩\u200d👧",
     ):
-        assert sample.casefold() in whole.casefold(), sample
+        assert sample.casefold() in whole, sample
 
 
 def test_structured_texts_say_what_they_are(rows: Batch) -> None:

@@ -36,18 +36,20 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def fires(schedule: Schedule, minute: datetime) -> bool:
     """The rules as a definition: whether a schedule is due at a whole minute."""
+    start = schedule.start
+    return minute >= start and (_is_on_grid(schedule, minute) or (minute == start and schedule.immediately))
+
+
+def _is_on_grid(schedule: Schedule, minute: datetime) -> bool:
     start, every = schedule.start, schedule.every
-    days = (minute.date() - start.date()).days
-    months = (minute.year - start.year) * 12 + minute.month - start.month
-    last_day = monthrange(minute.year, minute.month)[1]
-    same_time = (minute.hour, minute.minute) == (start.hour, start.minute)
-    on_grid = {
-        "hourly": minute.minute == 0 and minute.hour % every == 0,
-        "daily": same_time and days % every == 0,
-        "weekly": same_time and days % (7 * every) == 0,
-        "monthly": same_time and months % every == 0 and minute.day == min(start.day, last_day),
-    }
-    return minute >= start and (on_grid[schedule.kind] or (minute == start and schedule.immediately))
+    if schedule.kind == "hourly":
+        return minute.minute == 0 and minute.hour % every == 0
+    if (minute.hour, minute.minute) != (start.hour, start.minute):
+        return False
+    if schedule.kind == "monthly":
+        months = (minute.year - start.year) * 12 + minute.month - start.month
+        return months % every == 0 and minute.day == min(start.day, monthrange(minute.year, minute.month)[1])
+    return (minute.date() - start.date()).days % (every if schedule.kind == "daily" else 7 * every) == 0
 
 
 @pytest.mark.parametrize("seed", range(40))

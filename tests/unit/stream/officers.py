@@ -42,6 +42,11 @@ class Officer:
         """The client's view of the officer."""
         return load_recipient_key(self.key_pem(), None, self.pem)
 
+    @cached_property
+    def recipient_key_without_certificate(self) -> RecipientKey:
+        """The client's view of an officer who provides only the key."""
+        return load_recipient_key(self.key_pem())
+
     def key_pem(self, passphrase: bytes | None = None) -> bytes:
         """Return the private key in PEM, encrypted if a passphrase is given."""
         hidden = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
