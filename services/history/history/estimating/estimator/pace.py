@@ -31,10 +31,11 @@ def estimate_pace(trajectory: Trajectory, work_at: Callable[[float], float]) -> 
     active = times[-1]
     if active <= 0 or works[-1] <= works[0]:
         return None
-    origins = [origin * active for origin in _ORIGINS]
+    # Each backtest begins at the same origins, so the work done there is interpolated once for all windows.
+    origins = [(origin * active, _interpolate(times, works, origin * active)) for origin in _ORIGINS]
     logs, weights, errors = [], [], []
     for window in _WINDOWS:
-        rate = _trailing_rate(times, works, active, window)
+        rate = _trailing_rate(times, works, (active, works[-1]), window)
         if rate <= 0:
             continue
         error = _backtest(times, works, window, origins)
@@ -49,25 +50,27 @@ def estimate_pace(trajectory: Trajectory, work_at: Callable[[float], float]) -> 
     return math.exp(blended), math.sqrt(error)
 
 
-def _backtest(times: list[float], works: list[float], window: float, origins: list[float]) -> float:
+def _backtest(times: list[float], works: list[float], window: float, origins: list[tuple[float, float]]) -> float:
     """Return the mean squared error of a window's predictions, as logarithms; later origins weigh more."""
     squares, count = _PRIOR_SQUARED_ERROR, 1.0
     for weight, origin in enumerate(origins, start=1):
         rate = _trailing_rate(times, works, origin, window)
-        since = works[-1] - _interpolate(times, works, origin)
+        since = works[-1] - origin[1]
         if since <= 0:
             continue
-        error = math.log(rate * (times[-1] - origin) / since) if rate > 0 else _UNKNOWN_RATE_ERROR
+        error = math.log(rate * (times[-1] - origin[0]) / since) if rate > 0 else _UNKNOWN_RATE_ERROR
         squares += weight * min(_MAX_SQUARED_ERROR, error * error)
         count += weight
     return squares / count
 
 
-def _trailing_rate(times: list[float], works: list[float], at: float, window: float) -> float:
+def _trailing_rate(times: list[float], works: list[float], end: tuple[float, float], window: float) -> float:
+    """Return the rate over the window that ends at a time (seconds) and the work done by then."""
+    at, done = end
     length = at * window
     if length <= 0:
         return 0.0
-    return (_interpolate(times, works, at) - _interpolate(times, works, at - length)) / length
+    return (done - _interpolate(times, works, at - length)) / length
 
 
 def _interpolate(times: list[float], works: list[float], time: float) -> float:
