@@ -1,4 +1,4 @@
-"""History under faults: processes killed, frozen, joining and leaving, a broker that crashes in mid-stream."""
+"""History under faults: processes killed, frozen, joining and leaving, and a broker that crashes in mid-stream."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,8 +23,8 @@ from tests.unit.history.test_projections import log_of
 
 
 @dataclass
-class Stage:
-    """A system without processes, its broker, and what was published so far."""
+class FaultBench:
+    """A system in which no process runs yet, its broker, and the object store's folder."""
 
     system: System
     kafka: Kafka
@@ -35,35 +35,35 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(
+async def bench(
     reaper: Reaper, servers_folder: Path, postgres: Databases, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[FaultBench]:
     kafka = Kafka(servers_folder / f"kafka-{request.node.name[:40]}", reaper)
     system = await System.prepare(tmp_path, kafka.start(), postgres, reaper, services=("history",))
-    yield Stage(system, kafka, tmp_path)
+    yield FaultBench(system, kafka, tmp_path)
     system.stop()
     kafka.stop()
 
 
-def chunk(count: int = 60) -> list[RunScenario]:
-    """Return runs of every kind, as many events as a busy minute has."""
-    stories = []
+def create_scenarios(count: int = 60) -> list[RunScenario]:
+    """Return runs of every kind, with as many events as a busy minute has."""
+    scenarios = []
     for number in range(count):
-        story = RunScenario().triggered().queued().started().progressed(10).part(1).started().progressed(20).part(2)
-        getattr(story, ("succeeded", "failed", "cancelled", "handed_back")[number % 4])()
-        stories.append(story)
-    return stories
+        scenario = RunScenario().triggered().queued().started().progressed(10).part(1).started().progressed(20).part(2)
+        getattr(scenario, ("succeeded", "failed", "cancelled", "handed_back")[number % 4])()
+        scenarios.append(scenario)
+    return scenarios
 
 
-async def told(system: System, stories: list[RunScenario]) -> None:
-    """Publish the stories' events step by step: all first ones, all second ones."""
-    longest = max(len(story.everything) for story in stories)
+async def publish_in_steps(system: System, scenarios: list[RunScenario]) -> None:
+    """Publish the first events of all runs, then the second ones, and so on."""
+    longest = max(len(scenario.everything) for scenario in scenarios)
     for step in range(longest):
-        await system.publish(*(story.everything[step] for story in stories if step < len(story.everything)))
+        await system.publish(*(scenario.everything[step] for scenario in scenarios if step < len(scenario.everything)))
 
 
-async def recorded(system: System, stories: list[RunScenario]) -> bool:
-    """Return whether the log says of each story what its events do, no more and no less."""
+async def is_recorded(system: System, scenarios: list[RunScenario]) -> bool:
+    """Return whether the log has exactly what the events of these runs say."""
     query = """
         SELECT run_id, state, (SELECT count(*) FROM run_event WHERE run_event.run_id = run.run_id) AS entries,
             (SELECT count(*) FROM part WHERE part.run_id = run.run_id) AS parts,
@@ -72,51 +72,51 @@ async def recorded(system: System, stories: list[RunScenario]) -> bool:
     """
     found = {row["run_id"]: tuple(row)[1:] for row in await system.fetch("history", query)}
     expected = {}
-    for story in stories:
-        run, entries, parts, files = log_of(story.everything)
+    for scenario in scenarios:
+        run, entries, parts, files = log_of(scenario.everything)
         assert run is not None
         assert run.lifecycle is not None
         counts = (len(entries), len(parts), len(files))
-        expected[story.run_id] = (run.state, *counts, run.lifecycle.token, run.lifecycle.seq)
+        expected[scenario.run_id] = (run.state, *counts, run.lifecycle.token, run.lifecycle.seq)
     wrong = [run_id for run_id in expected if found.get(run_id) != expected[run_id]]
     assert not wrong, f"{len(wrong)} of {len(expected)} runs are not recorded yet"
     return len(found) == len(expected)
 
 
 async def test_H8_R2_no_event_is_lost_or_counted_twice_when_recorders_are_killed_frozen_join_and_leave(
-    stage: Stage,
+    bench: FaultBench,
 ) -> None:
-    system, stories = stage.system, [chunk() for _ in range(5)]
-    first = stage.start("recorder")
+    system, scenarios = bench.system, [create_scenarios() for _ in range(5)]
+    first = bench.start("recorder")
     await first.ready()
-    telling = asyncio.create_task(told(system, stories[0]))
-    await eventually(lambda: any_run(system))
+    publishing = asyncio.create_task(publish_in_steps(system, scenarios[0]))
+    await eventually(lambda: has_any_run(system))
     first.process.kill()
-    second = stage.start("recorder")
-    await telling
+    second = bench.start("recorder")
+    await publishing
     await second.ready()
-    await eventually(lambda: recorded(system, stories[0]))
+    await eventually(lambda: is_recorded(system, scenarios[0]))
 
-    telling = asyncio.create_task(told(system, stories[1]))
+    publishing = asyncio.create_task(publish_in_steps(system, scenarios[1]))
     second.process.pause(paused=True)
-    third = stage.start("recorder")
-    await telling
-    await eventually(lambda: recorded(system, stories[0] + stories[1]))
+    third = bench.start("recorder")
+    await publishing
+    await eventually(lambda: is_recorded(system, scenarios[0] + scenarios[1]))
     second.process.pause(paused=False)
 
-    telling = asyncio.create_task(told(system, stories[2]))
-    fourth = stage.start("recorder")
+    publishing = asyncio.create_task(publish_in_steps(system, scenarios[2]))
+    fourth = bench.start("recorder")
     await fourth.ready()
     assert third.process.stop() == 0
-    await telling
-    await eventually(lambda: recorded(system, stories[0] + stories[1] + stories[2]))
+    await publishing
+    await eventually(lambda: is_recorded(system, scenarios[0] + scenarios[1] + scenarios[2]))
 
-    telling = asyncio.create_task(told(system, stories[3]))
-    await telling
-    stage.kafka.kill()
-    stage.kafka.start()
-    await eventually(lambda: published(system, stories[4]), timeout=120)
-    await eventually(lambda: recorded(system, [story for each in stories for story in each]), timeout=120)
+    publishing = asyncio.create_task(publish_in_steps(system, scenarios[3]))
+    await publishing
+    bench.kafka.kill()
+    bench.kafka.start()
+    await eventually(lambda: try_to_publish(system, scenarios[4]), timeout=120)
+    await eventually(lambda: is_recorded(system, [scenario for each in scenarios for scenario in each]), timeout=120)
 
     async def no_lag() -> bool:
         lags = [
@@ -128,86 +128,86 @@ async def test_H8_R2_no_event_is_lost_or_counted_twice_when_recorders_are_killed
     await eventually(no_lag)
 
 
-async def any_run(system: System) -> bool:
+async def has_any_run(system: System) -> bool:
     return bool(await system.fetch("history", "SELECT FROM run LIMIT 1"))
 
 
-async def published(system: System, stories: list[RunScenario]) -> bool:
-    await told(system, stories)
+async def try_to_publish(system: System, scenarios: list[RunScenario]) -> bool:
+    await publish_in_steps(system, scenarios)
     return True
 
 
-def under_way(count: int) -> RunScenario:
-    """Return a run that began some minutes ago and has gone on evenly until now."""
-    story = RunScenario(at=SystemClock().now() - timedelta(seconds=count + 3)).triggered().queued().started()
+def create_running(count: int) -> RunScenario:
+    """Return a run that started `count` seconds ago and has progressed evenly until now."""
+    scenario = RunScenario(at=SystemClock().now() - timedelta(seconds=count + 3)).triggered().queued().started()
     for number in range(1, count + 1):
-        story.progressed(number, total=2 * count)
-    return story
+        scenario.progressed(number, total=2 * count)
+    return scenario
 
 
-async def test_H3_estimates_go_on_from_the_stored_state_after_a_kill_and_a_freeze(stage: Stage) -> None:
-    system, story = stage.system, under_way(300)
-    recorder, first = stage.start("recorder"), stage.start("estimates")
+async def test_H3_estimates_continue_from_the_stored_state_after_a_kill_and_a_freeze(bench: FaultBench) -> None:
+    system, scenario = bench.system, create_running(300)
+    recorder, first = bench.start("recorder"), bench.start("estimates")
     await recorder.ready()
     await first.ready()
-    await system.publish(*story.everything)
+    await system.publish(*scenario.everything)
 
-    async def stored() -> bool:
+    async def is_stored() -> bool:
         query = "SELECT FROM estimate_state WHERE run_id = $1 AND seq = $2"
-        return bool(await system.fetch("history", query, story.run_id, len(story.progress)))
+        return bool(await system.fetch("history", query, scenario.run_id, len(scenario.progress)))
 
-    await eventually(stored)
+    await eventually(is_stored)
     first.process.kill()
-    second = stage.start("estimates")
+    second = bench.start("estimates")
     await second.ready()
-    await next_estimate_agrees(system, story)
-    await eventually(stored)
+    await check_next_estimate(system, scenario)
+    await eventually(is_stored)
     second.process.pause(paused=True)
-    third = stage.start("estimates")
+    third = bench.start("estimates")
     await third.ready()
-    await next_estimate_agrees(system, story)
+    await check_next_estimate(system, scenario)
     second.process.pause(paused=False)
-    await eventually(lambda: alive_and_well(second))
+    await eventually(lambda: has_recovered(second))
 
 
-async def next_estimate_agrees(system: System, story: RunScenario) -> None:
-    """Publish one more progress; the next estimate comes within 30 s and is what a fresh replay says, within 5 %."""
-    more = replace(story, progress=list(story.progress)).progressed(len(story.progress) + 1, total=600)
+async def check_next_estimate(system: System, scenario: RunScenario) -> None:
+    """Publish one more sample; expect an estimate within 30 s that differs from a fresh replay by 5 % at most."""
+    more = replace(scenario, progress=list(scenario.progress)).progressed(len(scenario.progress) + 1, total=600)
     async with Listener(system.kafka, "sluice.estimates") as estimates:
-        began = SystemClock().now()
+        published_at = SystemClock().now()
         await system.publish(more.progress[-1])
-        told = await estimates.find(lambda event: getattr(event, "progress", 0) == len(more.progress) / 600)
-    story.progress.append(more.progress[-1])
-    assert isinstance(told, events.RunEstimated)
-    assert told.at - began < timedelta(seconds=30)
-    assert told.eta_seconds is not None
-    replayed, _, _ = estimate([], [seen(event) for event in story.progress], told.at.timestamp())
+        estimated = await estimates.find(lambda event: getattr(event, "progress", 0) == len(more.progress) / 600)
+    scenario.progress.append(more.progress[-1])
+    assert isinstance(estimated, events.RunEstimated)
+    assert estimated.at - published_at < timedelta(seconds=30)
+    assert estimated.eta_seconds is not None
+    replayed, _, _ = estimate([], [to_sample(event) for event in scenario.progress], estimated.at.timestamp())
     assert replayed is not None
-    assert abs(told.eta_seconds - replayed) < 0.05 * 600
+    assert abs(estimated.eta_seconds - replayed) < 0.05 * 600
 
 
-def seen(event: events.Event) -> ProgressSample:
+def to_sample(event: events.Event) -> ProgressSample:
     assert isinstance(event, events.RunProgressed)
     done, total = float(event.units_done), float(event.units_total or 0)
     return ProgressSample(run_id="r", ts=event.at.timestamp(), units_done=done, units_total=total, bytes=0)
 
 
-async def alive_and_well(service: Service) -> bool:
-    """Return whether a process that was frozen has come back, or has ended for its supervisor to start it again."""
+async def has_recovered(service: Service) -> bool:
+    """Return whether a process that was frozen is ready again, or has ended for its supervisor to restart it."""
     if service.process.exit_code() is not None:
         return True
     await service.ready()
     return True
 
 
-async def test_H3_the_watchdog_ends_estimates_that_stand_still(stage: Stage) -> None:
-    estimates = stage.system.start("history", "estimates", {"STORE": stage.store.as_uri(), "STALLED_AFTER": "PT5S"})
+async def test_H3_the_watchdog_ends_a_stalled_estimates_process(bench: FaultBench) -> None:
+    estimates = bench.system.start("history", "estimates", {"STORE": bench.store.as_uri(), "STALLED_AFTER": "PT5S"})
     await estimates.ready()
-    connection = await asyncpg.connect(stage.system.dsn("history"))
+    connection = await asyncpg.connect(bench.system.dsn("history"))
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE estimate_state IN ACCESS EXCLUSIVE MODE")
-            await stage.system.publish(*under_way(5).succeeded().everything)
+            await bench.system.publish(*create_running(5).succeeded().everything)
             code = await eventually(lambda: estimates.process.exit_code() or 0)
     finally:
         await connection.close()

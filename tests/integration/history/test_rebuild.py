@@ -19,7 +19,7 @@ TABLES = {
 
 
 async def log_of(history: History) -> Mapping[str, list[dict[str, object]]]:
-    """Return the log's rows; versions are drawn anew at each change."""
+    """Return the log's rows without their versions, which every change draws anew."""
     found = {}
     for table, order in TABLES.items():
         rows = await history.system.fetch("history", f"SELECT * FROM {table} ORDER BY {order}")
@@ -34,7 +34,7 @@ def rebuild(history: History) -> str:
         "SLUICE_HISTORY_STORE": history.store.as_uri(),
     }
     command = [sys.executable, "-m", "history", "rebuild"]
-    done = subprocess.run(
+    completed = subprocess.run(
         command,
         env=plain_environment(environment),
         cwd=history.system.folder,
@@ -43,24 +43,24 @@ def rebuild(history: History) -> str:
         check=False,
         timeout=120,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
 async def test_H7_the_log_is_rebuilt_from_the_events_row_by_row(history: History, operator: httpx.AsyncClient) -> None:
-    stories = [story_of(history).triggered().queued().started().progressed(10).part(1) for _ in range(4)]
-    stories[0].part(2).succeeded(2).expired()
-    stories[1].attempt_failed().started(2).part(1).failed(2)
-    stories[2].started().progressed(20).estimated(7.0)
-    stories[3].cancelled().removed()
+    scenarios = [story_of(history).triggered().queued().started().progressed(10).part(1) for _ in range(4)]
+    scenarios[0].part(2).succeeded(2).expired()
+    scenarios[1].attempt_failed().started(2).part(1).failed(2)
+    scenarios[2].started().progressed(20).estimated(7.0)
+    scenarios[3].cancelled().removed()
     skipped = story_of(history).slot_skipped()
-    await history.system.publish(*(event for story in (*stories, skipped) for event in story.everything))
-    for story, state in zip((*stories[:3], skipped), ("succeeded", "failed", "running", "skipped"), strict=True):
-        await shown(operator, story, state)
+    await history.system.publish(*(event for scenario in (*scenarios, skipped) for event in scenario.everything))
+    for scenario, state in zip((*scenarios[:3], skipped), ("succeeded", "failed", "running", "skipped"), strict=True):
+        await shown(operator, scenario, state)
     last = story_of(history).triggered()
     await history.system.publish(*last.everything)
     await shown(operator, last, "queued")
-    history.estimates.process.stop()  # it would go on estimating the run that is open, and the log with it
+    history.estimates.process.stop()  # it would keep estimating the open run and so change the log
     barrier = story_of(history).triggered()
     await history.system.publish(*barrier.everything)
     await shown(operator, barrier, "queued")
@@ -73,10 +73,10 @@ async def test_H7_the_log_is_rebuilt_from_the_events_row_by_row(history: History
     assert await log_of(history) == before
 
 
-async def test_H7_the_recorder_goes_on_after_a_rebuild(history: History, operator: httpx.AsyncClient) -> None:
-    story = story_of(history).triggered().queued()
-    await history.system.publish(*story.everything)
-    await shown(operator, story, "queued")
+async def test_H7_the_recorder_continues_after_a_rebuild(history: History, operator: httpx.AsyncClient) -> None:
+    scenario = story_of(history).triggered().queued()
+    await history.system.publish(*scenario.everything)
+    await shown(operator, scenario, "queued")
     rebuild(history)
-    await history.system.publish(*story.started().failed().runs)
-    assert (await shown(operator, story, "failed"))["version"]
+    await history.system.publish(*scenario.started().failed().runs)
+    assert (await shown(operator, scenario, "failed"))["version"]

@@ -51,14 +51,17 @@ def estimate_pace(trajectory: Trajectory, work_at: Callable[[float], float]) -> 
 
 
 def _backtest(times: list[float], works: list[float], window: float, origins: list[tuple[float, float]]) -> float:
-    """Return the mean squared error of a window's predictions, as logarithms; later origins weigh more."""
+    """Return the mean squared error of a window's predictions, as logarithms; later origins weigh more.
+
+    An origin is a time and the work done by then.
+    """
     squares, count = _PRIOR_SQUARED_ERROR, 1.0
-    for weight, origin in enumerate(origins, start=1):
-        rate = _trailing_rate(times, works, origin, window)
-        since = works[-1] - origin[1]
+    for weight, (origin, done) in enumerate(origins, start=1):
+        rate = _trailing_rate(times, works, (origin, done), window)
+        since = works[-1] - done
         if since <= 0:
             continue
-        error = math.log(rate * (times[-1] - origin[0]) / since) if rate > 0 else _UNKNOWN_RATE_ERROR
+        error = math.log(rate * (times[-1] - origin) / since) if rate > 0 else _UNKNOWN_RATE_ERROR
         squares += weight * min(_MAX_SQUARED_ERROR, error * error)
         count += weight
     return squares / count
