@@ -1,4 +1,4 @@
-"""One event of each kind, from which the golden examples were first written."""
+"""One event of each type and version, from which the golden examples were generated."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,7 +37,7 @@ FILE = ExportedFile(
 
 
 def samples() -> list[events.Event]:
-    """Return one event of each kind."""
+    """Return one event of each type and version that has a value."""
     life: Any = {"job_id": JOB, "tenant_id": TENANT, "run_id": RUN, "token": 1, "seq": 2, "at": AT}
     success: Any = {
         **life,
@@ -124,7 +124,7 @@ def samples() -> list[events.Event]:
             **life, kind="interaction", part=1, rows=10, bytes_raw=1000, bytes_packed=300, sha256="0" * 64
         ),
         events.RunAttemptFailed(
-            **life, attempt=1, code="source-unavailable", message="The source is away.", retry_at=AT
+            **life, attempt=1, code="source-unavailable", message="The source is unavailable.", retry_at=AT
         ),
         events.RunHandedBack(**life, exporter="exporter-1"),
         events.RunSucceededV1(**success),

@@ -101,7 +101,7 @@ def test_apply_reports_an_invalid_job_and_applies_the_others(shell: Shell) -> No
     good["schedule"] = {"kind": "daily", "start": "2036-01-01T00:00:00Z"}
     declared.write_text(json.dumps({"jobs": [good | {"title": "Bad", "attempts": 0, "colour": "red"}, good]}))
     result = shell.run("apply", str(declared), status=1)
-    assert "Bad: Not accepted" in result.stderr
+    assert "Bad: Invalid: colour" in result.stderr
     assert "colour" in result.stderr
     assert "Good: created" in result.stdout
 
