@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from shared import events
 
-BEGAN = datetime(2026, 11, 24, 10, tzinfo=UTC)
+SLOT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 SETTINGS = events.JobSettings(
     title="Nightly export",
     source="contact_history",
@@ -26,7 +26,7 @@ class RunScenario:
     tenant_id: UUID = field(default_factory=uuid4)
     run_id: UUID = field(default_factory=uuid4)
     settings: events.JobSettings = SETTINGS
-    at: datetime = BEGAN
+    at: datetime = SLOT
     triggers: list[events.Event] = field(default_factory=list)
     runs: list[events.Event] = field(default_factory=list)
     progress: list[events.Event] = field(default_factory=list)
@@ -50,7 +50,7 @@ class RunScenario:
                 job_id=self.job_id,
                 tenant_id=self.tenant_id,
                 run_id=self.run_id,
-                slot=BEGAN,
+                slot=SLOT,
                 cause="schedule",
                 job_version=1,
                 settings=self.settings,
@@ -66,7 +66,7 @@ class RunScenario:
                 job_id=self.job_id,
                 tenant_id=self.tenant_id,
                 run_id=self.run_id,
-                slot=BEGAN,
+                slot=SLOT,
                 reason="suspended",
                 job_version=1,
                 skipped_at=self._next(),
@@ -75,10 +75,10 @@ class RunScenario:
         return self
 
     def queued(self) -> "RunScenario":
-        return self.add(events.RunQueued, slot=BEGAN, cause="schedule", settings=self.settings)
+        return self.add(events.RunQueued, slot=SLOT, cause="schedule", settings=self.settings)
 
     def skipped(self) -> "RunScenario":
-        return self.add(events.RunSkipped, slot=BEGAN, cause="schedule", reason="overlap", settings=self.settings)
+        return self.add(events.RunSkipped, slot=SLOT, cause="schedule", reason="overlap", settings=self.settings)
 
     def started(self, attempt: int = 1) -> "RunScenario":
         self.token, self.seq = self.token + 1, 0
@@ -86,7 +86,7 @@ class RunScenario:
             events.RunStarted,
             exporter=f"exporter-{self.token}",
             attempt=attempt,
-            window=events.Window(end=BEGAN),
+            window=events.Window(end=SLOT),
             recipients=(SHA256,),
         )
 
@@ -129,10 +129,10 @@ class RunScenario:
             bytes_packed=packed * files,
             files=exported,
             manifest=f"runs/{self.run_id}/{self.token}/manifest.json",
-            data_complete_through=BEGAN,
+            data_complete_through=SLOT,
             title=self.settings.title,
             type=self.settings.type,
-            slot=BEGAN,
+            slot=SLOT,
             cause="schedule",
         )
 

@@ -171,7 +171,7 @@ SELECT run_id, kind, count(*) AS files, count(*) FILTER (WHERE state = 'availabl
 FROM artifact WHERE run_id = ANY($1::uuid[])
 GROUP BY run_id, kind ORDER BY run_id, kind DESC;
 
--- count_download: count a download that has begun
+-- count_download: count a started download
 UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
 
 -- load_contexts: the states of runs, their stored estimators, and the latest successful runs of their jobs

@@ -1,4 +1,4 @@
-"""The course of one run so far: a bounded number of points, with stalls told apart from work."""
+"""The course of one run so far: a bounded number of points, with stalls counted separately from work."""
 
 from dataclasses import dataclass, field
 from statistics import median

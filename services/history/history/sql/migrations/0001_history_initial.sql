@@ -2,10 +2,10 @@
 -- depends: 
 
 -- migrate: apply
--- Every change of what is shown of a run takes the next number: clients resume from the last one they have seen.
+-- Every visible change of a run draws the next version; clients resume from the last version they have received.
 CREATE SEQUENCE run_version;
 
--- Who may ask: API keys and sessions as job-api last told them; only a hash of the secret.
+-- API keys and sessions as job-api last published them, with only a hash of the secret.
 CREATE TABLE identity (
     identity_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE identity (
     version bigint NOT NULL
 );
 
--- The jobs' titles as they are today; a run has its own, frozen with its settings.
+-- The current titles of jobs; a run has its own, frozen with its settings.
 CREATE TABLE job (
     job_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
@@ -29,8 +29,8 @@ CREATE TABLE job (
     deleted boolean NOT NULL DEFAULT false
 );
 
--- The run log: one row a run. `fate_*` comes from sluice.triggers, `life_*` from sluice.runs, `progress_*` and
--- `estimate_*` from the topics of these names; `state` and `created_at` are derived from them.
+-- The run log: one row per run. `fate_*` comes from sluice.triggers, `life_*` from sluice.runs, `progress_*` and
+-- `estimate_*` from the topics of those names; `state` and `created_at` are derived from them.
 CREATE TABLE run (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL,
@@ -92,7 +92,7 @@ CREATE UNIQUE INDEX run_version_key ON run (version);
 CREATE INDEX run_tenant_created ON run (tenant_id, created_at, run_id) WHERE removed_at IS NULL;
 CREATE INDEX run_job_created ON run (job_id, created_at, run_id) WHERE removed_at IS NULL;
 
--- The timeline: what happened to a run, each once. Token -1 is the scheduler's decision.
+-- The timelines of runs, each event once. Token -1 is the fate of the slot, decided by the scheduler.
 CREATE TABLE run_event (
     run_id uuid NOT NULL,
     token bigint NOT NULL,
@@ -103,7 +103,7 @@ CREATE TABLE run_event (
     PRIMARY KEY (run_id, token, seq, kind)
 );
 
--- Parts that are finished, whether or not their run has succeeded; a takeover may write one anew.
+-- Finished parts, whether or not their run has succeeded; a takeover may write one again.
 CREATE TABLE part (
     run_id uuid NOT NULL,
     kind text NOT NULL,
@@ -118,7 +118,7 @@ CREATE TABLE part (
     PRIMARY KEY (run_id, kind, part)
 );
 
--- Files of runs that have succeeded. `object` is the path in the store; `downloads` counts those begun.
+-- Files of runs that have succeeded. `object` is the path in the object store; `downloads` counts started downloads.
 CREATE TABLE artifact (
     artifact_id uuid PRIMARY KEY,
     run_id uuid NOT NULL,
@@ -145,7 +145,7 @@ CREATE TABLE artifact (
 CREATE INDEX artifact_run ON artifact (run_id);
 CREATE INDEX artifact_tenant_created ON artifact (tenant_id, created_at, artifact_id);
 
--- A running estimator's memory, so that whoever gets the partition next goes on from it.
+-- The states of running estimators, from which the next owner of the partition continues.
 CREATE TABLE estimate_state (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL,
@@ -156,7 +156,7 @@ CREATE TABLE estimate_state (
 );
 CREATE INDEX estimate_state_stored ON estimate_state (stored_at);
 
--- How a run's time was spent and how good its estimates were, written when it has ended.
+-- How an ended run's time was spent, and how good its estimates were.
 -- `curve`: the fraction of its duration at which 0, 5 ... 100 % of its units were done.
 CREATE TABLE estimate_score (
     run_id uuid PRIMARY KEY,

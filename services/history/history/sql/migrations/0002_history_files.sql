@@ -1,14 +1,14 @@
--- Retention by tenant, audit, short-lived links.
+-- Retention by tenant, the audit trail, and short-lived links.
 -- depends: 0001_history_initial
 
 -- migrate: apply
--- How long a tenant wants its files kept, where that is shorter than the installation's own time.
+-- The retention of tenants' files, where it is shorter than that of the installation.
 CREATE TABLE retention (
     tenant_id uuid PRIMARY KEY,
     days integer NOT NULL CHECK (days BETWEEN 1 AND 30)
 );
 
--- Who downloaded, deleted, cancelled, removed or changed what, and when; `details` has what it was before and after.
+-- The audit trail of downloads, deletions, cancellations and changes; `details` has the values before and after.
 CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -21,7 +21,7 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_tenant ON audit (tenant_id, id);
 
--- Links to a file that work without a login for a short time; only a hash of the secret in them.
+-- Short-lived links to a file that need no login, with only a hash of their secret.
 CREATE TABLE link (
     secret_hash text PRIMARY KEY,
     tenant_id uuid NOT NULL,

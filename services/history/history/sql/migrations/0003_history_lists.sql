@@ -1,4 +1,4 @@
--- An index for each order of the run list, for a state's runs, and for the files of a run; how runs went on.
+-- An index for each order of the run list, for the runs of a state and for the files of a run; progress over time.
 -- depends: 0002_history_files
 
 -- migrate: apply

@@ -1,4 +1,4 @@
--- Links that are asked for again under the same Idempotency-Key.
+-- Links by the Idempotency-Key under which they were requested.
 -- depends: 0003_history_lists
 
 -- migrate: apply
