@@ -160,7 +160,7 @@ def decode(record: Received) -> Message:
 
 
 def _header_error(record: Received, headers: dict[str, bytes]) -> InvalidMessage:
-    """Return the error that says what is wrong with a record's headers."""
+    """Return the error that describes what is wrong with a record's headers."""
     ce_type = headers.get("ce_type", b"")
     if not ce_type or not ce_type.isascii():
         return InvalidMessage("header ce_type is missing or not ASCII")

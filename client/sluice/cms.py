@@ -103,7 +103,7 @@ def _read_short(reader: BerReader, header: ElementHeader) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Parameters:
-    """What a file's header says about its encryption, and the key to decrypt it with."""
+    """The encryption of a file according to its header, and the key to decrypt it with."""
 
     recipients: bytes
     key: RecipientKey

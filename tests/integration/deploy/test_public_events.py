@@ -1,4 +1,4 @@
-"""What docs/EVENTS.md says to other systems, on a Kafka with TLS, logins and ACLs: access and the example consumer."""
+"""The public topics on a Kafka with TLS, logins and ACLs: access as in docs/EVENTS.md, and the example consumer."""
 
 import argparse
 import asyncio
