@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from history.estimating.estimator import Estimator
-from tests.bench.eta.load import estimates_per_second
+from tests.bench.eta.load import measure_estimates_per_second
 from tests.bench.eta.measure import Result, follow, follow_ours
 from tests.bench.eta.peers import Rich, Tqdm
-from tests.bench.eta.traces import KINDS, Trace, traces
+from tests.bench.eta.traces import KINDS, Trace, generate_traces
 
 AT_MOST = {"auc_all": 0.75, "auc_history": 0.55, "auc_none": 1.0, "jump": 0.4, "ms_per_estimate": 1.0}
 # 10,000 running exports every 5 s.
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--traces", type=int, default=520)
     parser.add_argument("--seed", type=int, default=11)
     arguments = parser.parse_args()
-    runs = traces(arguments.traces, arguments.seed)
+    runs = generate_traces(arguments.traces, arguments.seed)
     ours = [follow_ours(run) for run in runs]
     tqdm = [follow(run, Tqdm(run.started_at)) for run in runs]
     rich = [follow(run, Rich(run.started_at)) for run in runs]
@@ -51,8 +51,8 @@ def main() -> None:
         "auc_none": ratio(tqdm, "area", lambda run: not run.earlier),
         "jump": ratio(tqdm, "jumps"),
         "coverage": round(sum(coverages) / len(coverages), 3),
-        "ms_per_estimate": milliseconds_per_estimate(runs),
-        "estimates_per_s": round(asyncio.run(estimates_per_second(runs))),
+        "ms_per_estimate": measure_milliseconds(runs),
+        "estimates_per_s": round(asyncio.run(measure_estimates_per_second(runs))),
         "state_kb": max(round(len(json.dumps(_run_estimator(run).dump())) / 1024, 1) for run in runs),
     }
     sys.stdout.write(json.dumps(figures) + "\n")
@@ -62,7 +62,7 @@ def main() -> None:
         sys.exit(f"target missed: {missed or 'coverage or size of the state'}")
 
 
-def milliseconds_per_estimate(runs: Sequence[Trace]) -> float:
+def measure_milliseconds(runs: Sequence[Trace]) -> float:
     """Return the processor time for one sample and one estimate, averaged over the longest run."""
     longest = max(runs, key=lambda run: len(run.events))
     estimator, began, count = Estimator(), time.process_time(), 0

@@ -78,7 +78,7 @@ class Character:
     batch: int
 
 
-def traces(count: int, seed: int) -> list[Trace]:
+def generate_traces(count: int, seed: int) -> list[Trace]:
     """Return `count` traces, kinds in turn, with 0 to 20 earlier runs (a third of the traces without any)."""
     chance = random.Random(seed)
     return [_trace(KINDS[number % len(KINDS)], chance) for number in range(count)]
@@ -223,6 +223,6 @@ def _interpolation(xs: list[float], ys: list[float]) -> Callable[[float], float]
     return at
 
 
-def without_earlier(trace: Trace) -> Trace:
+def without_earlier_runs(trace: Trace) -> Trace:
     """Return the same run as its job's first one."""
     return replace(trace, earlier=[])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from history.estimating.estimator import EarlierRun, Estimator, ProgressSample, estimate
 from history.estimating.estimator.followed_run import FollowedRun
-from tests.bench.eta.traces import KINDS, Event, Trace, traces, without_earlier
+from tests.bench.eta.traces import KINDS, Event, Trace, generate_traces, without_earlier_runs
 
 LINE = [step / 20 for step in range(21)]
 
@@ -81,9 +81,11 @@ def test_H4_the_slowest_slice_decides() -> None:
     assert median_of(estimate([], [shared(second) for second in range(31)], 30.0)) == pytest.approx(70, rel=0.1)
 
 
-@pytest.mark.parametrize("run", traces(2 * len(KINDS), seed=3), ids=lambda run: f"{run.kind}-{len(run.earlier)}")
+@pytest.mark.parametrize(
+    "run", generate_traces(2 * len(KINDS), seed=3), ids=lambda run: f"{run.kind}-{len(run.earlier)}"
+)
 def test_H4_no_estimate_is_negative_or_nan_and_the_state_stays_small(run: Trace) -> None:
-    for each in (run, without_earlier(run)):
+    for each in (run, without_earlier_runs(run)):
         estimator = Estimator()
         estimator.reset(each.earlier)
         for sample in each.events:
@@ -116,7 +118,7 @@ def test_H4_any_input_gives_a_valid_estimate_or_none(
 
 
 def test_a_loaded_estimator_continues_exactly_where_the_dumped_one_stopped() -> None:
-    [run] = traces(1, seed=9)
+    [run] = generate_traces(1, seed=9)
     whole, first = Estimator(), Estimator()
     whole.reset(run.earlier)
     first.reset(run.earlier)
