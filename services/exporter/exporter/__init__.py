@@ -1,1 +1,1 @@
-"""Exporter: admits triggers, claims runs, reads the source, packs, encrypts and stores."""
+"""Exporter: admits triggers, claims runs, reads the source, and packs, encrypts and stores files."""

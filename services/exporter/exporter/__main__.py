@@ -8,10 +8,10 @@ from shared.lifecycle import health_app, run
 
 
 async def serve(settings: Settings) -> None:
-    """Admit, claim and export until told to stop."""
-    from exporter.app import running  # migrating needs none of this
+    """Admit, claim and export until stopped. Raises PostgresUnavailable or KafkaUnavailable."""
+    from exporter.app import open_exporter  # not needed to migrate
 
-    async with running(settings) as process:
+    async with open_exporter(settings) as process:
         await run(
             process.loops,
             app=health_app(process.health),

@@ -1,16 +1,16 @@
-"""The edge to Kafka: triggers, commands, deletions and certificates come in."""
+"""The exporter's Kafka handler: triggers, commands, deletions and certificates are admitted."""
 
 from collections.abc import Sequence
 
-from exporter.runs.admission import Admissions
+from exporter.runs.admission import AdmissionService
 from shared.codec import Message
 from shared.kafka import Handler
 
 
-def admissions(service: Admissions) -> Handler:
+def create_handler(service: AdmissionService) -> Handler:
     """Return the handler of all topics that exporters follow."""
 
     async def handle(messages: Sequence[Message]) -> None:
-        await service.take([message.event for message in messages])
+        await service.admit([message.event for message in messages])
 
     return handle

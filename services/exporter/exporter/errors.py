@@ -1,10 +1,15 @@
-"""Everything that can go wrong in the exporter; errors of an export carry a code and whether a retry can help."""
+"""The exporter's errors: those of an export, which carry a code and whether a retry can help, and those of claims."""
 
 from shared.errors import SluiceError
 
+# ---- An export cannot continue ----
+
 
 class ExportError(SluiceError):
-    """An export cannot go on; the message is for people and never holds exported data."""
+    """An export cannot continue. The message is for users and never contains exported data.
+
+    `code` is stable and published in events; `transient` says whether another attempt can help (rule R5).
+    """
 
     code = "export-failed"
     transient = False
@@ -18,26 +23,33 @@ class SourceUnavailable(ExportError):
 
 
 class SnapshotGone(ExportError):
-    """The snapshot of another connection cannot be joined any more."""
+    """The snapshot that another connection exported can no longer be joined."""
 
     code = "snapshot-gone"
     transient = True
 
 
-class AccessRefused(ExportError):
+class SourceAccessRefused(ExportError):
     """The source refuses the login, the database or the views."""
 
     code = "source-access-refused"
 
 
 class BadMapping(ExportError):
-    """The source's views are not what the export needs, or hold a value that cannot be exported."""
+    """The source's views do not have the required form, or hold a value that cannot be exported."""
 
     code = "source-bad-mapping"
 
 
+class CopyFormatError(ExportError):
+    """The bytes are not the requested COPY, or they end too early."""
+
+    code = "source-bad-copy"
+    transient = True
+
+
 class CertificateRefused(ExportError):
-    """A recipient's certificate cannot be used; `code` says why."""
+    """A recipient's certificate cannot be used; `code` gives the reason."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -45,47 +57,57 @@ class CertificateRefused(ExportError):
 
 
 class FileTooLarge(ExportError):
-    """One file would pass what its encryption can hold."""
+    """A file would exceed the limit of its cipher or of the object store."""
 
     code = "file-too-large"
 
 
-class StoreUnavailable(ExportError):
-    """The object store does not answer, or failed in a way that may pass."""
+class ObjectStoreUnavailable(ExportError):
+    """The object store does not answer, or failed in a way that may be temporary."""
 
     code = "store-unavailable"
     transient = True
 
 
-class StoreRefused(ExportError):
+class ObjectStoreRefused(ExportError):
     """The object store refuses the credentials, the bucket or the path."""
 
     code = "store-refused"
 
 
-class ObjectNotFound(ExportError):
-    """No object has this name in the store."""
-
-    code = "object-not-found"
-
-
 class RowsMissing(ExportError):
-    """The files do not hold what the snapshot held."""
+    """The files do not contain the rows that the snapshot contained."""
 
     code = "rows-missing"
 
 
+class WorkerFailed(ExportError):
+    """The worker reported an error of its own; code, message and `transient` are the worker's."""
+
+    def __init__(self, message: str, *, code: str, transient: bool) -> None:
+        super().__init__(message)
+        self.code = code
+        self.transient = transient
+
+
+# ---- A claim or its worker process ended ----
+
+
 class LeaseLost(SluiceError):
-    """The claim on a run is no longer ours: another exporter has it, or it has ended. Nothing more may be written."""
+    """The claim is no longer ours: another exporter has taken it over, or the run has ended. Write nothing more."""
 
 
 class WorkerDied(SluiceError):
-    """The process that worked on a run ended without a word."""
+    """The worker process ended without reporting an error."""
 
 
-class GiveBack(SluiceError):
-    """The work is to be given back here, at the end of a part: others wait for the slot, or the exporter stops."""
+class WorkerProtocolError(SluiceError):
+    """The worker sent a message that its orders do not allow at this point."""
 
 
-class CancelAsked(SluiceError):
+class HandBack(SluiceError):
+    """The work is to be handed back now, at the end of a part: a run needs the worker place, or the exporter stops."""
+
+
+class CancelRequested(SluiceError):
     """The run is to be cancelled."""

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7EnvelopeBuilder, PKCS7Options
 
-from exporter.source.queries import INTERACTION_COLUMNS, record_keys
-from exporter.source.selection import RecordKind
+from exporter.source.columns import INTERACTION_COLUMNS, map_record_keys
 from tests.bench.export.table import TENANT
 
 PAGE = 5_000
@@ -27,7 +26,7 @@ PAGE = 5_000
 
 async def packed(dsn: str) -> tuple[int, int, bytes]:
     """Return rows, bytes of records and the zip archive of all interactions of the tenant."""
-    keys = record_keys(RecordKind.INTERACTION)
+    keys = map_record_keys("interaction")
     query = (
         f"SELECT {', '.join(INTERACTION_COLUMNS)} FROM contact_history.interaction WHERE tenant_id = $1 "
         'ORDER BY id COLLATE "C" LIMIT $2 OFFSET $3'

@@ -14,9 +14,17 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from exporter.domain.slicing import PlannedSlice
-from exporter.source.native.choice import Wanted, is_native
+from exporter.source.native.choice import TranscoderSetting, choose_transcoder
 from exporter.worker.process import WorkerProcess
-from exporter.worker.protocol import Opened, Order, PartStored, Planned, SliceDone, SliceOrder, SliceProgressed
+from exporter.worker.protocol import (
+    PartStored,
+    RunOrder,
+    SliceDone,
+    SliceOrder,
+    SliceProgressed,
+    SlicesPlanned,
+    SourceOpened,
+)
 from shared.events import JobSettings, Window
 from shared.events.values import FileKind, Timeframe
 from tests.bench.export.table import TENANT
@@ -38,7 +46,7 @@ class Measured:
     first_word: float
 
 
-def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, join: str | None = None) -> Order:
+def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, join: str | None = None) -> RunOrder:
     """Return the order for an export of the whole tenant."""
     settings = JobSettings(
         title="bench",
@@ -48,7 +56,7 @@ def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, jo
         source_tenant=TENANT,
         split_size=split_size,
     )
-    return Order(
+    return RunOrder(
         run_id=uuid4(),
         job_id=UUID(int=1),
         slot=datetime(2026, 11, 24, tzinfo=UTC),
@@ -67,7 +75,8 @@ def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, jo
 @cache
 def _is_native() -> bool:
     """Decide as an exporter does, by the same setting."""
-    return is_native(TypeAdapter(Wanted).validate_python(os.environ.get("SLUICE_EXPORTER_TRANSCODER", "auto")))
+    setting = TypeAdapter(TranscoderSetting).validate_python(os.environ.get("SLUICE_EXPORTER_TRANSCODER", "auto"))
+    return choose_transcoder(setting) == "native"
 
 
 def slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder:
@@ -80,7 +89,7 @@ def slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder
         first=piece.first,
         before=piece.before,
         after=None,
-        kept=0,
+        finished_parts=0,
         counted=piece.rows,
     )
 
@@ -91,12 +100,12 @@ async def export(dsn: str, folder: Path, pem: str, kind: FileKind) -> Measured:
     try:
         await at_rest(worker.pid)
         began, cpu_before = time.perf_counter(), cpu_seconds(worker.pid)
-        await worker.order(order(dsn, folder, pem))
-        await worker.order(slice_order(kind))
+        await worker.send(order(dsn, folder, pem))
+        await worker.send(slice_order(kind))
         first_word, parts, counted = 0.0, list[PartStored](), None
         while counted is None:
-            match await worker.hear():
-                case Opened():
+            match await worker.receive():
+                case SourceOpened():
                     first_word = time.perf_counter() - began
                 case PartStored() as part:
                     parts.append(part)
@@ -125,10 +134,10 @@ async def export_split(dsn: str, folder: Path, pem: str, *, workers: int) -> flo
         for worker in crew:
             await at_rest(worker.pid)
         began = time.perf_counter()
-        await crew[0].order(order(dsn, folder, pem, split_size=16 * 1024 * 1024))
+        await crew[0].send(order(dsn, folder, pem, split_size=16 * 1024 * 1024))
         snapshot, slices = await _plan(crew[0])
         for worker in crew[1:]:
-            await worker.order(order(dsn, folder, pem, split_size=16 * 1024 * 1024, join=snapshot))
+            await worker.send(order(dsn, folder, pem, split_size=16 * 1024 * 1024, join=snapshot))
         left = [piece for piece in slices if piece.kind == "interaction"]
         rows = await asyncio.gather(*(_take(worker, left) for worker in crew))
         assert sum(rows) == sum(piece.rows or 0 for piece in slices if piece.kind == "interaction")
@@ -141,20 +150,20 @@ async def export_split(dsn: str, folder: Path, pem: str, *, workers: int) -> flo
 async def _plan(worker: WorkerProcess) -> tuple[str, Sequence[PlannedSlice]]:
     snapshot = ""
     while True:
-        match await worker.hear():
-            case Opened() as opened:
+        match await worker.receive():
+            case SourceOpened() as opened:
                 snapshot = opened.snapshot
-            case Planned() as planned:
+            case SlicesPlanned() as planned:
                 return snapshot, planned.slices
 
 
 async def _take(worker: WorkerProcess, left: list[PlannedSlice]) -> int:
     rows = 0
     while left:
-        await worker.order(slice_order("interaction", left.pop(0)))
+        await worker.send(slice_order("interaction", left.pop(0)))
         done = False
         while not done:
-            match await worker.hear():
+            match await worker.receive():
                 case PartStored() as part:
                     rows += part.rows
                 case SliceDone():
@@ -166,9 +175,9 @@ async def cancel_seconds(dsn: str, folder: Path, pem: str, active: "Active") -> 
     """Return the time from killing a worker in the middle of its export until the source is rid of it."""
     worker = await WorkerProcess.start()
     try:
-        await worker.order(order(dsn, folder, pem))
-        await worker.order(slice_order("interaction"))
-        while not isinstance(await worker.hear(), SliceProgressed):
+        await worker.send(order(dsn, folder, pem))
+        await worker.send(slice_order("interaction"))
+        while not isinstance(await worker.receive(), SliceProgressed):
             pass
         began = time.perf_counter()
         await worker.kill()

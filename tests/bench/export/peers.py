@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.source.queries import records_query
-from exporter.source.selection import RecordKind, Selection
+from exporter.source.queries import build_records_query
+from exporter.source.selection import Selection
 from tests.bench.export.table import TENANT
 
-RECORDS = records_query(Selection(RecordKind.INTERACTION, TENANT)).text.replace("$1::int", str(TENANT))
+RECORDS = build_records_query(Selection("interaction", TENANT)).text.replace("$1::int", str(TENANT))
 ATTACHMENTS = f"""
     SELECT row_to_json(x)::text FROM (
         SELECT v.id, v.entity_id AS "entityId", v.name, v.mime_type AS "mimeType", v.size,

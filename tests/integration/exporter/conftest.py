@@ -11,8 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.sample.load import load
-from exporter.runs.admission import Admissions
-from exporter.store.runs import RunStore
+from exporter.runs.admission import AdmissionService
 from shared import events
 from shared.clock import SystemClock
 from shared.postgres import migrate, open_pool
@@ -67,7 +66,7 @@ class Exports:
     async def admit(self, *triggers: events.SlotTriggered) -> None:
         """Admit triggers as any exporter does; after a kill, Kafka's group would take its time to hand them out."""
         async with open_pool(self.system.dsn("exporter"), size=1, name="test") as pool:
-            await Admissions(RunStore(pool)).take(triggers)
+            await AdmissionService(pool).admit(triggers)
 
     def exporter(self, name: str, **settings: str) -> Service:
         reader = self.system.databases.dsn(self.history, role="sluice_reader", password=READER_PASSWORD)

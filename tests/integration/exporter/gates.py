@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from exporter.source.selection import RecordKind
+from shared.events.values import FileKind
 from tests.integration.stream.history import History
 from tests.support.servers import Databases
 from tests.support.wait import eventually
@@ -129,7 +129,7 @@ class GatedHistory:
             await connection.close()
         return cls(admin, reader)
 
-    async def records(self, kind: RecordKind) -> list[dict[str, object]]:
+    async def records(self, kind: FileKind) -> list[dict[str, object]]:
         """Read what an export must hold, by a reader that shares no code with it."""
         connection = await asyncpg.connect(self.admin)
         try:

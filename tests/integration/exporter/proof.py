@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from exporter.source.selection import RecordKind
 from shared import events
+from shared.events.values import FileKind
 from tests.integration.exporter.conftest import Exports
 from tests.integration.exporter.gates import GatedHistory
-from tests.integration.stream.history import parsed
+from tests.integration.stream.history import parse_line
 from tests.support.listener import Listener
 from tests.support.wait import eventually
 
 TERMINAL = (events.RunSucceeded, events.RunFailed, events.RunCancelled, events.RunSkipped)
-KINDS = {"interaction": RecordKind.INTERACTION, "interaction-attachment": RecordKind.ATTACHMENT}
+KINDS: tuple[FileKind, ...] = ("interaction", "interaction-attachment")
 
 
 @dataclass
@@ -68,13 +68,13 @@ async def prove(exports: Exports, history: GatedHistory, story: Story) -> dict[s
     shown = {succeeded.manifest, *(file.object for file in files)}
     # What lost tokens left behind is swept after the run's end.
     await eventually(lambda: set(exports.objects(story.run_id)) == shown)
-    for kind, record_kind in KINDS.items():
+    for kind in KINDS:
         mine = [file for file in files if file.kind == kind]
         numbers = [file.part for file in mine]
         assert numbers in ([None], list(range(1, len(mine) + 1))), "part numbers are contiguous (P1)"
         records = [line for file in mine for line in exports.lines(exports.store / file.object)]
         assert len(records) == sum(file.rows for file in mine)
-        assert [parsed(line) for line in records] == await history.records(record_kind)
+        assert [parse_line(line) for line in records] == await history.records(kind)
     numbered = [(event.token, event.seq) for event in story.told if isinstance(event, events.RunEvent)]
     assert numbered == sorted(set(numbered))
     assert len(story.of(events.PartFinished)) == len(files), "no finished part was made again (R3)"

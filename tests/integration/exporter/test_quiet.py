@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from exporter.store.runs import SQL
+from exporter.store.statements import SQL
 from shared.postgres import migrate
 from shared.provision import ROLES, ProvisionSettings, provision
 from tests.support.servers import Databases
@@ -20,8 +20,8 @@ async def test_looking_for_work_in_vain_wakes_nobody(postgres: Databases) -> Non
     heard: asyncio.Queue[str] = asyncio.Queue()
     try:
         await listening.add_listener("exporter_run", lambda *said: heard.put_nowait(str(said[3])))
-        await looking.execute(SQL["end_unclaimed"])
-        await looking.fetch(SQL["claim"], "exporter-1", timedelta(seconds=15), None)
+        await looking.execute(SQL["cancel_unclaimed"])
+        await looking.fetch(*SQL.bind("claim", exporter="exporter-1", lease=timedelta(seconds=15), tenant_limit=None))
         await looking.execute("SELECT pg_notify('exporter_run', 'the end')")
         assert await asyncio.wait_for(heard.get(), 60) == "the end"
     finally:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from exporter.store.runs import SETTINGS as SETTINGS_JSON
+from exporter.store.statements import JOB_SETTINGS
 from shared import events
 from tests.contract.samples import USER
 from tests.integration.exporter.conftest import INTERACTIONS, Exports
@@ -81,7 +81,7 @@ async def test_a_run_admitted_before_causes_were_recorded_succeeds_in_version_1(
             trigger.job_id,
             trigger.tenant_id,
             trigger.slot,
-            SETTINGS_JSON.dump_json(trigger.settings).decode(),
+            JOB_SETTINGS.dump_json(trigger.settings).decode(),
         )
         success = await runs.find(lambda event: isinstance(event, events.RunSucceeded | events.RunSucceededV1))
     assert isinstance(success, events.RunSucceededV1)

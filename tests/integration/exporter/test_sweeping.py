@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 from exporter.package.objects import open_store
-from exporter.runs.sweep import Sweeper, folder_of_run, folder_of_slice
+from exporter.runs.sweep import Sweeper, get_run_folder, get_slice_folder
 from exporter.store.runs import RunStore
 from shared.postgres import open_pool
 from tests.integration.exporter.conftest import Exports
@@ -27,7 +27,7 @@ async def test_R2_what_is_written_after_a_run_s_end_is_swept_again_and_again(exp
 
     stopping = asyncio.Event()
     async with open_pool(exports.system.dsn("exporter"), size=1, name="sweeper") as pool:
-        sweeper = Sweeper(RunStore(pool), open_store(exports.store.as_uri()), every=0.1)
+        sweeper = Sweeper(RunStore(pool), open_store(exports.store.as_uri()), interval=0.1)
         sweeping = asyncio.create_task(sweeper.run(stopping))
         for late in ("one", "two"):
             for path in left_behind(exports.store, trigger.run_id, late):
@@ -61,9 +61,9 @@ async def looked(exports: Exports, run_id: UUID) -> bool:
 def left_behind(store: Path, run_id: UUID, name: str) -> list[Path]:
     """Return objects of tokens that lost: a part, a manifest, and a part that was never finished."""
     token = {"one": 90, "two": 91, "three": 92}[name]
-    part = store / folder_of_slice(run_id, "interaction", 1, token) / "late.zip.p7m"
+    part = store / get_slice_folder(run_id, "interaction", 1, token=token) / "late.zip.p7m"
     return [
         part,
-        store / folder_of_run(run_id, 0) / "manifest.json",
-        store / folder_of_slice(run_id, "interaction", 2, token) / "late.zip.p7m#1",
+        store / get_run_folder(run_id, 0) / "manifest.json",
+        store / get_slice_folder(run_id, "interaction", 2, token=token) / "late.zip.p7m#1",
     ]

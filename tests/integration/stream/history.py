@@ -1,4 +1,4 @@
-"""A contact history made of plain tables, and a simple reader of it that shares no code with the export."""
+"""A contact history of plain tables, and a simple reader of it that shares no code with the export."""
 
 import json
 from base64 import b64encode
@@ -8,26 +8,26 @@ from decimal import Decimal
 
 import asyncpg
 
-from exporter.source.queries import ATTACHMENT_COLUMNS, CONTACT_COLUMNS, INTERACTION_COLUMNS, record_keys
-from exporter.source.selection import RecordKind
+from exporter.source.columns import ATTACHMENT_COLUMNS, CONTACT_COLUMNS, INTERACTION_COLUMNS, map_record_keys
+from shared.events.values import FileKind
 
 Row = Mapping[str, object]
-VIEWS = {
-    RecordKind.INTERACTION: ("interaction", INTERACTION_COLUMNS),
-    RecordKind.CONTACT: ("contact", CONTACT_COLUMNS),
-    RecordKind.ATTACHMENT: ("attachment", ATTACHMENT_COLUMNS | {"tenant_id": "int", "content": "bytea"}),
+VIEWS: Mapping[FileKind, tuple[str, Mapping[str, str]]] = {
+    "interaction": ("interaction", INTERACTION_COLUMNS),
+    "contact": ("contact", CONTACT_COLUMNS),
+    "interaction-attachment": ("attachment", ATTACHMENT_COLUMNS | {"tenant_id": "int", "content": "bytea"}),
 }
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class History:
-    """The database behind the views, as its owner sees it."""
+    """The database with the views, as its owner sees it."""
 
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.connection = connection
 
     async def create(self) -> None:
-        """Make empty tables with the views over them."""
+        """Create empty tables with views over them."""
         await self.connection.execute("CREATE SCHEMA contact_history")
         for name, columns in VIEWS.values():
             fields = ", ".join(f"{column} {kind}" for column, kind in columns.items())
@@ -35,12 +35,12 @@ class History:
             await self.connection.execute(f"CREATE VIEW contact_history.{name} AS SELECT * FROM {name}_table")
 
     async def clear(self) -> None:
-        """Remove all rows."""
+        """Delete all rows."""
         for name, _ in VIEWS.values():
             await self.connection.execute(f"TRUNCATE {name}_table")
 
-    async def add(self, kind: RecordKind, *rows: Row) -> None:
-        """Insert rows; columns that are not given are NULL, but for a tenant and dates that always match."""
+    async def add(self, kind: FileKind, *rows: Row) -> None:
+        """Insert rows; columns that are not given are NULL, except for a tenant and dates that always match."""
         name, columns = VIEWS[kind]
         for row in rows:
             defaults: dict[str, object] = {"tenant_id": 1, "start_date": BEFORE, "modified_date": BEFORE}
@@ -49,27 +49,30 @@ class History:
             insert = f"INSERT INTO {name}_table ({', '.join(full)}) VALUES ({places})"
             await self.connection.execute(insert, *full.values())
 
-    async def records(self, kind: RecordKind, where: str = "tenant_id = 1") -> list[dict[str, object]]:
-        """Read the records that an export should hold, in its order, as Python values."""
+    async def records(self, kind: FileKind, where: str = "tenant_id = 1") -> list[dict[str, object]]:
+        """Return the records that an export should contain, in its order, as Python values."""
         name, columns = VIEWS[kind]
         found = await self.connection.fetch(f'SELECT * FROM {name}_table WHERE {where} ORDER BY id COLLATE "C"')
-        return [{camel(column): exported(row[column], columns[column]) for column in columns_of(kind)} for row in found]
+        return [
+            {to_key(column): to_exported(row[column], columns[column]) for column in list_columns(kind)}
+            for row in found
+        ]
 
 
-def columns_of(kind: RecordKind) -> list[str]:
+def list_columns(kind: FileKind) -> list[str]:
     """Return the exported columns in the order of the record's keys."""
-    columns = [column for column in VIEWS[kind][1] if kind is not RecordKind.ATTACHMENT or column != "tenant_id"]
-    assert [camel(column) for column in columns] == record_keys(kind)
+    columns = [column for column in VIEWS[kind][1] if kind != "interaction-attachment" or column != "tenant_id"]
+    assert [to_key(column) for column in columns] == list(map_record_keys(kind))
     return columns
 
 
-def camel(column: str) -> str:
+def to_key(column: str) -> str:
     first, *others = column.split("_")
     return first + "".join(map(str.capitalize, others))
 
 
-def exported(value: object, kind: str) -> object:
-    """Return what `parsed` should find for a column's value."""
+def to_exported(value: object, kind: str) -> object:
+    """Return what `parse_line` should return for a column's value."""
     if kind == "jsonb" and isinstance(value, str):
         return json.loads(value, parse_float=Decimal)
     if isinstance(value, bytes):
@@ -77,8 +80,8 @@ def exported(value: object, kind: str) -> object:
     return value
 
 
-def parsed(line: bytes) -> dict[str, object]:
-    """Parse one exported line, with instants as datetimes."""
+def parse_line(line: bytes) -> dict[str, object]:
+    """Parse an exported line, with instants as datetimes."""
     record: dict[str, object] = json.loads(line, parse_float=Decimal)
     dates = {key: value for key, value in record.items() if key.endswith("Date") and isinstance(value, str)}
     return record | {key: datetime.fromisoformat(value) for key, value in dates.items()}

@@ -1,4 +1,4 @@
-"""Every value comes out right: exports of a real database against a separate, simple reader of it."""
+"""Every value is exported correctly: exports of a real database, compared with a separate, simple reader of it."""
 
 import json
 from datetime import UTC, datetime
@@ -7,20 +7,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.package.cms import Sealing
-from exporter.package.packer import Packing
-from exporter.source.queries import CONTENT_CHUNK, LARGE_CONTENT, record_keys
-from exporter.source.selection import RecordKind, Selection
+from exporter.package.packer import PackingOptions
+from exporter.source.columns import map_record_keys
+from exporter.source.queries import CONTENT_CHUNK, LARGE_CONTENT
+from exporter.source.selection import Selection
+from shared.events.values import FileKind
+from shared.record_schemas import RECORD_TYPES
 from tests.integration.stream.conftest import Export
-from tests.integration.stream.history import VIEWS, History, Row, parsed
-from tests.integration.stream.schemas import validator
+from tests.integration.stream.history import VIEWS, History, Row, parse_line
+from tests.integration.stream.schemas import make_validator
 from tests.unit.stream.officers import officer
 
-INTERACTIONS = Selection(RecordKind.INTERACTION, 1)
-CONTACTS = Selection(RecordKind.CONTACT, 1)
-ATTACHMENTS = Selection(RecordKind.ATTACHMENT, 1)
+INTERACTIONS = Selection("interaction", 1)
+CONTACTS = Selection("contact", 1)
+ATTACHMENTS = Selection("interaction-attachment", 1)
 
-NASTY_TEXTS = [
+DIFFICULT_TEXTS = [
     "",
     " ",
     "\"quotes\" and 'apostrophes'",
@@ -35,7 +37,7 @@ NASTY_TEXTS = [
     "PGCOPY\n\x7f\r\n",
     "x" * 3_000_000 + "ü",
 ]
-NASTY_JSON = [
+DIFFICULT_JSON = [
     "null",
     "{}",
     "[]",
@@ -43,13 +45,13 @@ NASTY_JSON = [
     "1e400",
     "-0.00010",
     "123456789012345678901234567890.5",
-    json.dumps({text[:50]: [text, {"deep": [text]}] for text in NASTY_TEXTS[:-1]}),
+    json.dumps({text[:50]: [text, {"deep": [text]}] for text in DIFFICULT_TEXTS[:-1]}),
     "[" * 200 + "]" * 200,
 ]
-NASTY_ROWS: list[Row] = [
-    *({"id": f"text-{number}", "text": text, "subject": text} for number, text in enumerate(NASTY_TEXTS)),
-    *({"id": f"json-{number}", "all_attributes": value} for number, value in enumerate(NASTY_JSON)),
-    *({"id": f"id {text}"} for text in NASTY_TEXTS[:-1]),
+DIFFICULT_ROWS: list[Row] = [
+    *({"id": f"text-{number}", "text": text, "subject": text} for number, text in enumerate(DIFFICULT_TEXTS)),
+    *({"id": f"json-{number}", "all_attributes": value} for number, value in enumerate(DIFFICULT_JSON)),
+    *({"id": f"id {text}"} for text in DIFFICULT_TEXTS[:-1]),
     {"id": "max", "status": 2**31 - 1, "owner_id": -(2**31), "can_be_parent": True, "is_spam": False},
     {"id": "end", "end_date": datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)},
     {"id": "offset", "end_date": datetime.fromisoformat("2026-03-29T02:30:00.000001-11:30")},
@@ -58,80 +60,80 @@ NASTY_ROWS: list[Row] = [
 
 
 @pytest.mark.parametrize("command", ["cms", "smime"])
-async def test_E7_nasty_values_come_out_right(history: History, export: Export, command: str) -> None:
-    await history.add(RecordKind.INTERACTION, *NASTY_ROWS)
+async def test_E7_difficult_values_are_exported_correctly(history: History, export: Export, command: str) -> None:
+    await history.add("interaction", *DIFFICULT_ROWS)
     export.command = command
-    lines = await export.lines(INTERACTIONS)
-    assert [parsed(line) for line in lines] == await history.records(RecordKind.INTERACTION)
-    assert len(lines) == len(NASTY_ROWS)
+    lines = await export.read_lines(INTERACTIONS)
+    assert [parse_line(line) for line in lines] == await history.records("interaction")
+    assert len(lines) == len(DIFFICULT_ROWS)
 
 
-async def test_E7_nasty_values_come_out_right_with_gcm_and_split(history: History, export: Export) -> None:
-    await history.add(RecordKind.INTERACTION, *NASTY_ROWS)
-    packing = Packing([officer().recipient], split_size=5000, sealing=Sealing.GCM)
-    lines = await export.lines(INTERACTIONS, packing)
-    assert [parsed(line) for line in lines] == await history.records(RecordKind.INTERACTION)
+async def test_E7_difficult_values_are_exported_correctly_with_gcm_and_split(history: History, export: Export) -> None:
+    await history.add("interaction", *DIFFICULT_ROWS)
+    options = PackingOptions(recipients=[officer().recipient], split_size=5000, cipher="aes-256-gcm")
+    lines = await export.read_lines(INTERACTIONS, options)
+    assert [parse_line(line) for line in lines] == await history.records("interaction")
 
 
-text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
-instant = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
-int4 = st.integers(-(2**31), 2**31 - 1)
+text_value = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+instant_value = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
+int_value = st.integers(-(2**31), 2**31 - 1)
 json_value = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text_value,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text_value, inner, max_size=3),
     max_leaves=6,
 )
 PER_TYPE = {
-    "text": text,
-    "int": int4,
+    "text": text_value,
+    "int": int_value,
     "bigint": st.integers(-(2**63), 2**63 - 1),
-    "timestamptz": instant,
+    "timestamptz": instant_value,
     "bool": st.booleans(),
     "jsonb": json_value.map(json.dumps),
     "bytea": st.binary(max_size=200),
 }
-LISTS = dict.fromkeys(("email_addresses", "phone_numbers"), st.lists(text, max_size=3).map(json.dumps))
+LISTS = dict.fromkeys(("email_addresses", "phone_numbers"), st.lists(text_value, max_size=3).map(json.dumps))
 FIXED = {"id", "tenant_id", "entity_id"}
 
 
-def rows_of(kind: RecordKind) -> st.SearchStrategy[list[Row]]:
+def generate_rows(kind: FileKind) -> st.SearchStrategy[list[Row]]:
     columns = {name: exported_as for name, exported_as in VIEWS[kind][1].items() if name not in FIXED}
     values = {name: st.none() | LISTS.get(name, PER_TYPE[exported_as]) for name, exported_as in columns.items()}
-    row = st.fixed_dictionaries({"id": text, "entity_id": st.just("i")}, optional=values)
+    row = st.fixed_dictionaries({"id": text_value, "entity_id": st.just("i")}, optional=values)
     return st.lists(row, max_size=4, unique_by=lambda row: row["id"])
 
 
 THOROUGH = settings(
     max_examples=60,
     deadline=None,
-    # The tables are emptied for each example.
+    # The tables are cleared for each example.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
-@pytest.mark.parametrize("kind", RecordKind)
+@pytest.mark.parametrize("kind", RECORD_TYPES)
 @THOROUGH
 @given(data=st.data())
-async def test_E7_any_value_of_any_column_comes_out_right(
-    history: History, export: Export, kind: RecordKind, data: st.DataObject
+async def test_E7_any_value_of_any_column_is_exported_correctly(
+    history: History, export: Export, kind: FileKind, data: st.DataObject
 ) -> None:
-    rows = data.draw(rows_of(kind))
+    rows = data.draw(generate_rows(kind))
     export.command = data.draw(st.sampled_from(["cms", "smime"]))
     await history.clear()
     await history.add(kind, *rows)
-    if kind is RecordKind.ATTACHMENT:
-        await history.add(RecordKind.INTERACTION, {"id": "i"})
-    lines = await export.lines(Selection(kind, 1))
-    assert [parsed(line) for line in lines] == await history.records(kind)
+    if kind == "interaction-attachment":
+        await history.add("interaction", {"id": "i"})
+    lines = await export.read_lines(Selection(kind, 1))
+    assert [parse_line(line) for line in lines] == await history.records(kind)
     assert len(lines) == len(rows)
-    check = validator(kind)
+    validator = make_validator(kind)
     for line in lines:
-        check.validate(json.loads(line))
+        validator.validate(json.loads(line))
 
 
-async def test_E1_keys_nulls_and_instants_are_written_as_the_rule_says(history: History, export: Export) -> None:
+async def test_E1_keys_nulls_and_instants_follow_the_rule(history: History, export: Export) -> None:
     await history.add(
-        RecordKind.CONTACT,
+        "contact",
         {
             "id": "c1",
             "created_date": datetime(2026, 11, 24, 10, 0, 0, 120_000, tzinfo=UTC),
@@ -140,7 +142,7 @@ async def test_E1_keys_nulls_and_instants_are_written_as_the_rule_says(history: 
             "email_addresses": '["a@example.org", "b@example.org"]',
         },
     )
-    [line] = await export.lines(CONTACTS)
+    [line] = await export.read_lines(CONTACTS)
     assert line.decode() == (
         '{"id":"c1","tenantId":1,"createdDate":"2026-11-24T10:00:00.12+00:00",'
         '"modifiedDate":"2026-11-24T12:00:00.000001+00:00","firstName":"Zoë","lastName":null,"customerId":null,'
@@ -150,19 +152,19 @@ async def test_E1_keys_nulls_and_instants_are_written_as_the_rule_says(history: 
 
 async def test_E1_two_exports_of_the_same_data_are_the_same_bytes(history: History, export: Export) -> None:
     rows: list[Row] = [{"id": id_, "text": id_ * 50} for id_ in ("b", "a", "B", "ä", "10", "9", "", "a b", "_", "Z")]
-    await history.add(RecordKind.INTERACTION, *rows)
-    first = await export.lines(INTERACTIONS)
-    assert first == await export.lines(INTERACTIONS)
-    ids = [str(parsed(line)["id"]) for line in first]
+    await history.add("interaction", *rows)
+    first = await export.read_lines(INTERACTIONS)
+    assert first == await export.read_lines(INTERACTIONS)
+    ids = [str(parse_line(line)["id"]) for line in first]
     assert ids == sorted(ids, key=str.encode)
 
 
-@pytest.mark.parametrize("kind", RecordKind)
-async def test_E7_an_empty_result_is_an_empty_file(history: History, export: Export, kind: RecordKind) -> None:
-    [part] = await export.parts(Selection(kind, 1))
+@pytest.mark.parametrize("kind", RECORD_TYPES)
+async def test_E7_an_empty_result_is_an_empty_file(history: History, export: Export, kind: FileKind) -> None:
+    [part] = await export.export_parts(Selection(kind, 1))
     assert (part.rows, part.bytes_raw) == (0, 0)
-    assert part.name.startswith(f"{kind}-job-2026")
-    assert export.opened(part) == b""
+    assert part.name.startswith(f"{kind.title()}-job-2026")
+    assert export.open_part(part) == b""
 
 
 CONTENTS = {
@@ -178,8 +180,8 @@ CONTENTS = {
 }
 
 
-async def test_E3_attachments_come_out_right_of_every_size(history: History, export: Export) -> None:
-    await history.add(RecordKind.INTERACTION, {"id": "i"})
+async def test_E3_attachments_of_every_size_are_exported_correctly(history: History, export: Export) -> None:
+    await history.add("interaction", {"id": "i"})
     rows: list[Row] = [
         {
             "id": name,
@@ -191,21 +193,23 @@ async def test_E3_attachments_come_out_right_of_every_size(history: History, exp
         }
         for name, data in CONTENTS.items()
     ]
-    await history.add(RecordKind.ATTACHMENT, *rows)
-    lines = await export.lines(ATTACHMENTS)
-    assert [list(parsed(line)) for line in lines] == [record_keys(RecordKind.ATTACHMENT)] * len(CONTENTS)
-    assert [parsed(line) for line in lines] == await history.records(RecordKind.ATTACHMENT)
+    await history.add("interaction-attachment", *rows)
+    lines = await export.read_lines(ATTACHMENTS)
+    assert [list(parse_line(line)) for line in lines] == [list(map_record_keys("interaction-attachment"))] * len(
+        CONTENTS
+    )
+    assert [parse_line(line) for line in lines] == await history.records("interaction-attachment")
 
 
-async def test_E3_attachments_are_those_of_the_interactions_that_are_exported(history: History, export: Export) -> None:
+async def test_E3_only_attachments_of_exported_interactions_are_exported(history: History, export: Export) -> None:
     await history.add(
-        RecordKind.INTERACTION,
+        "interaction",
         {"id": "mail", "media_type_id": "email"},
         {"id": "chat", "media_type_id": "chat"},
         {"id": "theirs", "media_type_id": "email", "tenant_id": 2},
     )
     await history.add(
-        RecordKind.ATTACHMENT,
+        "interaction-attachment",
         {"id": "1", "entity_id": "mail"},
         {"id": "2", "entity_id": "chat"},
         {"id": "3", "entity_id": "theirs"},
@@ -213,30 +217,30 @@ async def test_E3_attachments_are_those_of_the_interactions_that_are_exported(hi
         {"id": "5", "entity_id": "nobody"},
         {"id": "6", "entity_id": "mail"},
     )
-    lines = await export.lines(Selection(RecordKind.ATTACHMENT, 1, ("email",)))
-    assert [parsed(line)["id"] for line in lines] == ["1", "6"]
+    lines = await export.read_lines(Selection("interaction-attachment", 1, ("email",)))
+    assert [parse_line(line)["id"] for line in lines] == ["1", "6"]
 
 
-@pytest.mark.parametrize("kind", RecordKind)
-async def test_E8_another_tenants_rows_are_never_read(history: History, export: Export, kind: RecordKind) -> None:
+@pytest.mark.parametrize("kind", RECORD_TYPES)
+async def test_E8_another_tenants_rows_are_never_read(history: History, export: Export, kind: FileKind) -> None:
     await history.add(
-        RecordKind.INTERACTION, {"id": "i"}, {"id": "theirs", "tenant_id": 2}, {"id": "nobody's", "tenant_id": None}
+        "interaction", {"id": "i"}, {"id": "theirs", "tenant_id": 2}, {"id": "without tenant", "tenant_id": None}
     )
-    if kind is not RecordKind.INTERACTION:
+    if kind != "interaction":
         await history.add(kind, {"id": "x", "entity_id": "i"}, {"id": "y", "entity_id": "theirs", "tenant_id": 2})
     expected = {1: 1, 2: 1, 3: 0}
     for tenant, rows in expected.items():
-        lines = await export.lines(Selection(kind, tenant))
+        lines = await export.read_lines(Selection(kind, tenant))
         assert len(lines) == rows
-        assert all(parsed(line).get("tenantId", tenant) == tenant for line in lines)
+        assert all(parse_line(line).get("tenantId", tenant) == tenant for line in lines)
 
 
-async def test_E7_a_text_of_100_mb_comes_out_whole(history: History, export: Export) -> None:
+async def test_E7_a_text_of_100_mb_is_exported_whole(history: History, export: Export) -> None:
     large = "repeat(E'0123456789\\nabcdefgh\"', 5000000)"
     await history.connection.execute(
         f"INSERT INTO interaction_table (id, tenant_id, text) VALUES ('large', 1, {large})"
     )
-    [part] = await export.parts(INTERACTIONS)
+    [part] = await export.export_parts(INTERACTIONS)
     assert part.bytes_raw > 100_000_000
-    found = parsed(export.opened(part))["text"]
+    found = parse_line(export.open_part(part))["text"]
     assert found == '0123456789\nabcdefgh"' * 5_000_000

@@ -1,4 +1,4 @@
-"""The source's rules on a real PostgreSQL: snapshots, filters, refusals in words."""
+"""The source's rules on a real PostgreSQL: snapshots, filters, errors."""
 
 import asyncio
 from datetime import timedelta
@@ -6,16 +6,18 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.errors import AccessRefused, BadMapping, ExportError, SourceUnavailable
-from exporter.source.queries import columns_query, records_query
-from exporter.source.selection import KeyRange, RecordKind, Selection, Window, WindowColumn
+from exporter.errors import BadMapping, ExportError, SourceAccessRefused, SourceUnavailable
+from exporter.source.queries import build_columns_query, build_records_query
+from exporter.source.selection import KeyRange, SelectedWindow, Selection, WindowColumn
 from exporter.source.snapshot import open_snapshot
+from shared.events.values import FileKind
+from shared.record_schemas import RECORD_TYPES
 from tests.integration.stream.conftest import Export
-from tests.integration.stream.history import BEFORE, History, Row, parsed
+from tests.integration.stream.history import BEFORE, History, Row, parse_line
 from tests.support.servers import Databases, MakePostgres
 from tests.support.wait import eventually
 
-INTERACTIONS = Selection(RecordKind.INTERACTION, 1)
+INTERACTIONS = Selection("interaction", 1)
 MANY = (
     "INSERT INTO interaction_table (id, tenant_id, text) "
     "SELECT i, 1, repeat('x', 1000) FROM generate_series(1, $1::int) i"
@@ -23,46 +25,46 @@ MANY = (
 BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
 
 
-async def ids(export: Export, selection: Selection) -> list[object]:
-    return [parsed(line)["id"] for line in await export.lines(selection)]
+async def read_ids(export: Export, selection: Selection) -> list[object]:
+    return [parse_line(line)["id"] for line in await export.read_lines(selection)]
 
 
 async def discard(data: bytes | bytearray) -> None:
-    """Read on."""
+    """Ignore the data."""
 
 
 @pytest.mark.parametrize("column", [WindowColumn.START, WindowColumn.MODIFIED])
 async def test_T1_a_window_is_half_open(history: History, export: Export, column: WindowColumn) -> None:
     moments = {"a": -1, "b": 0, "c": 1, "d": 2}
     rows: list[Row] = [{"id": id_, column: BEFORE + timedelta(microseconds=late)} for id_, late in moments.items()]
-    await history.add(RecordKind.INTERACTION, *rows)
+    await history.add("interaction", *rows)
     start, end = BEFORE, BEFORE + timedelta(microseconds=2)
 
-    async def found(window: Window) -> list[object]:
-        return await ids(export, Selection(RecordKind.INTERACTION, 1, window=window))
+    async def read(window: SelectedWindow) -> list[object]:
+        return await read_ids(export, Selection("interaction", 1, window=window))
 
-    assert await found(Window(column, start, end)) == ["b", "c"]
-    assert await found(Window(column, start)) == ["b", "c", "d"]
-    assert await found(Window(column, end=end)) == ["a", "b", "c"]
-    assert await found(Window(column)) == ["a", "b", "c", "d"]
+    assert await read(SelectedWindow(column, start, end)) == ["b", "c"]
+    assert await read(SelectedWindow(column, start)) == ["b", "c", "d"]
+    assert await read(SelectedWindow(column, end=end)) == ["a", "b", "c"]
+    assert await read(SelectedWindow(column)) == ["a", "b", "c", "d"]
 
 
 async def test_T3_contacts_compare_their_own_dates(history: History, export: Export) -> None:
     await history.add(
-        RecordKind.CONTACT, {"id": "old", "created_date": BEFORE}, {"id": "new", "created_date": BEFORE + timedelta(1)}
+        "contact", {"id": "old", "created_date": BEFORE}, {"id": "new", "created_date": BEFORE + timedelta(1)}
     )
-    window = Window(WindowColumn.CREATED, BEFORE + timedelta(hours=1))
-    assert await ids(export, Selection(RecordKind.CONTACT, 1, window=window)) == ["new"]
+    window = SelectedWindow(WindowColumn.CREATED, BEFORE + timedelta(hours=1))
+    assert await read_ids(export, Selection("contact", 1, window=window)) == ["new"]
 
 
 async def test_J1_media_types_choose_interactions(history: History, export: Export) -> None:
     rows: list[Row] = [{"id": name, "media_type_id": name} for name in ("chat", "email", "voice")]
-    await history.add(RecordKind.INTERACTION, *rows, {"id": "none"})
-    assert await ids(export, Selection(RecordKind.INTERACTION, 1, ("email", "chat"))) == ["chat", "email"]
-    assert await ids(export, INTERACTIONS) == ["chat", "email", "none", "voice"]
+    await history.add("interaction", *rows, {"id": "none"})
+    assert await read_ids(export, Selection("interaction", 1, ("email", "chat"))) == ["chat", "email"]
+    assert await read_ids(export, INTERACTIONS) == ["chat", "email", "none", "voice"]
 
 
-ATTEMPTS = [
+INJECTIONS = [
     "' OR true --",
     "'); DROP TABLE interaction_table; --",
     "\\'); DROP TABLE interaction_table; --",
@@ -77,26 +79,26 @@ ATTEMPTS = [
 ]
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS)
-async def test_E8_no_value_can_change_the_query(history: History, export: Export, attempt: str) -> None:
+@pytest.mark.parametrize("injection", INJECTIONS)
+async def test_E8_no_value_can_change_the_query(history: History, export: Export, injection: str) -> None:
     await history.add(
-        RecordKind.INTERACTION, {"id": "email", "media_type_id": "email"}, {"id": attempt, "media_type_id": attempt}
+        "interaction", {"id": "email", "media_type_id": "email"}, {"id": injection, "media_type_id": injection}
     )
-    assert await ids(export, Selection(RecordKind.INTERACTION, 1, (attempt,))) == [attempt]
-    keys = KeyRange(attempt, attempt + "\x01")
-    assert await ids(export, Selection(RecordKind.INTERACTION, 1, keys=keys)) == [attempt]
-    assert len(await history.records(RecordKind.INTERACTION)) == 2
+    assert await read_ids(export, Selection("interaction", 1, (injection,))) == [injection]
+    keys = KeyRange(injection, injection + "\x01")
+    assert await read_ids(export, Selection("interaction", 1, keys=keys)) == [injection]
+    assert len(await history.records("interaction")) == 2
 
 
 async def test_R4_slices_of_the_keys_add_up(history: History, export: Export) -> None:
     rows: list[Row] = [{"id": id_} for id_ in ("", "10", "9", "A", "Z", "a", "z", "ä", "😀")]
-    await history.add(RecordKind.INTERACTION, *rows)
-    borders = [None, "9", "Z", "b", "é", None]
+    await history.add("interaction", *rows)
+    bounds = [None, "9", "Z", "b", "é", None]
     found: list[object] = []
-    for first, before in pairwise(borders):
+    for first, before in pairwise(bounds):
         keys = KeyRange(first, before)
-        found += await ids(export, Selection(RecordKind.INTERACTION, 1, keys=keys))
-    assert found == await ids(export, INTERACTIONS)
+        found += await read_ids(export, Selection("interaction", 1, keys=keys))
+    assert found == await read_ids(export, INTERACTIONS)
     assert len(found) == len(rows)
 
 
@@ -123,18 +125,18 @@ async def test_E5_the_reader_cannot_write(history: History, database: str) -> No
         assert await snapshot._connection.fetchval("SHOW transaction_isolation") == "repeatable read"
 
 
-async def test_J12_the_estimate_is_near_the_count(history: History, database: str) -> None:
+async def test_J12_the_estimate_is_close_to_the_count(history: History, database: str) -> None:
     await history.connection.execute(MANY, 20_000)
     await history.connection.execute("ANALYZE interaction_table")
     async with open_snapshot(database) as snapshot:
         estimate = await snapshot.estimate(INTERACTIONS)
         assert abs(estimate.rows - 20_000) < 1000
         assert 15_000_000 < estimate.bytes < 40_000_000
-        for kind in RecordKind:
+        for kind in RECORD_TYPES:
             await snapshot.estimate(Selection(kind, 1, keys=KeyRange("a", "b")))
 
 
-async def test_R5_a_source_that_is_not_there_is_a_transient_error(unused_tcp_port: int) -> None:
+async def test_R5_an_unreachable_source_is_a_transient_error(unused_tcp_port: int) -> None:
     with pytest.raises(SourceUnavailable) as failed:
         async with open_snapshot(f"postgresql://nobody:secret@127.0.0.1:{unused_tcp_port}/x"):
             pass
@@ -145,14 +147,14 @@ async def test_R5_a_source_that_is_not_there_is_a_transient_error(unused_tcp_por
 async def test_R5_a_lost_connection_is_a_transient_error(history: History, database: str) -> None:
     await history.connection.execute(MANY, 20_000)
 
-    async def lose(data: bytes | bytearray) -> None:
+    async def cut_connection(data: bytes | bytearray) -> None:
         await history.connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'to be lost'"
         )
 
     with pytest.raises(SourceUnavailable):
         async with open_snapshot(database, application="to be lost") as snapshot:
-            await snapshot.stream(records_query(INTERACTIONS), lose)
+            await snapshot.stream(build_records_query(INTERACTIONS), cut_connection)
 
 
 async def test_R5_a_killed_server_is_a_transient_error(make_postgres: MakePostgres) -> None:
@@ -166,44 +168,44 @@ async def test_R5_a_killed_server_is_a_transient_error(make_postgres: MakePostgr
             await snapshot.export()
 
 
-async def test_R5_an_unknown_role_is_refused_for_good(history: History, database: str, postgres: Databases) -> None:
+async def test_R5_an_unknown_role_is_refused_permanently(history: History, database: str, postgres: Databases) -> None:
     dsn = postgres.dsn(database.rpartition("/")[2].partition("?")[0], role="nobody_at_all", password="x")
-    with pytest.raises(AccessRefused) as refused:
+    with pytest.raises(SourceAccessRefused) as refused:
         async with open_snapshot(dsn):
             pass
     assert not refused.value.transient
 
 
 @pytest.mark.parametrize("dsn", ["nonsense", "mysql://me:secret@host/x", "postgresql://me:secret@host:port/x"])
-async def test_R5_an_address_that_makes_no_sense_is_refused_for_good(dsn: str) -> None:
-    with pytest.raises(AccessRefused, match="not understood") as refused:
+async def test_R5_an_invalid_address_is_refused_permanently(dsn: str) -> None:
+    with pytest.raises(SourceAccessRefused, match="is invalid") as refused:
         async with open_snapshot(dsn):
             pass
     assert "secret" not in str(refused.value)
 
 
-async def test_R5_a_missing_database_is_refused_for_good(postgres: Databases) -> None:
-    with pytest.raises(AccessRefused):
+async def test_R5_a_missing_database_is_refused_permanently(postgres: Databases) -> None:
+    with pytest.raises(SourceAccessRefused):
         async with open_snapshot(postgres.dsn("no_such_database")):
             pass
 
 
-async def count_by(dsn: str, selection: Selection = INTERACTIONS) -> int:
+async def count_rows(dsn: str, selection: Selection = INTERACTIONS) -> int:
     async with open_snapshot(dsn) as snapshot:
-        await snapshot.stream(columns_query(selection), discard)
+        await snapshot.stream(build_columns_query(selection), discard)
         return await snapshot.count(selection)
 
 
-async def test_R5_a_reader_without_rights_is_refused_for_good(history: History, reader_dsn: str) -> None:
-    with pytest.raises(AccessRefused, match="SELECT on the views"):
-        await count_by(reader_dsn)
+async def test_R5_a_reader_without_rights_is_refused_permanently(history: History, reader_dsn: str) -> None:
+    with pytest.raises(SourceAccessRefused, match="SELECT on the views"):
+        await count_rows(reader_dsn)
 
 
 async def test_E5_select_on_the_views_is_all_the_reader_needs(history: History, reader_dsn: str) -> None:
     role = reader_dsn.partition("//")[2].partition(":")[0]
     await history.connection.execute(f"GRANT USAGE ON SCHEMA contact_history TO {role}")
     await history.connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA contact_history TO {role}")
-    assert await count_by(reader_dsn) == 0
+    assert await count_rows(reader_dsn) == 0
 
 
 VIEW = "contact_history.interaction"
@@ -217,7 +219,7 @@ BROKEN = {
     "bad value": (
         [
             f"DROP VIEW {VIEW}",
-            "INSERT INTO interaction_table (id, tenant_id, subject) VALUES ('a', 1, 'private words')",
+            "INSERT INTO interaction_table (id, tenant_id, subject) VALUES ('a', 1, 'private text')",
             "ALTER TABLE interaction_table ALTER status TYPE text USING subject",
             f"CREATE VIEW {VIEW} AS SELECT * FROM interaction_table",
         ],
@@ -227,23 +229,25 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-async def test_R5_a_bad_mapping_fails_for_good_and_is_named(history: History, database: str, case: str) -> None:
-    statements, words = BROKEN[case]
+async def test_R5_a_bad_mapping_fails_permanently_and_is_named(history: History, database: str, case: str) -> None:
+    statements, message = BROKEN[case]
     await history.connection.execute("; ".join(statements))
-    with pytest.raises(BadMapping, match=words) as failed:
-        await count_by(database)
+    with pytest.raises(BadMapping, match=message) as failed:
+        await count_rows(database)
     assert not failed.value.transient
     assert "private" not in str(failed.value)
 
 
-@pytest.mark.parametrize("kind", RecordKind)
-async def test_R5_rows_without_an_id_fail_for_good_in_words(history: History, export: Export, kind: RecordKind) -> None:
-    await history.add(RecordKind.INTERACTION, {"id": "i"})
-    if kind is not RecordKind.INTERACTION:
+@pytest.mark.parametrize("kind", RECORD_TYPES)
+async def test_R5_rows_without_an_id_fail_permanently_with_the_reason(
+    history: History, export: Export, kind: FileKind
+) -> None:
+    await history.add("interaction", {"id": "i"})
+    if kind != "interaction":
         await history.add(kind, {"id": "x", "entity_id": "i"})
     await history.add(kind, {"entity_id": "i", "status": 7, "content": b"x"})
     with pytest.raises(BadMapping, match=f"{kind} rows whose id is NULL") as failed:
-        await export.parts(Selection(kind, 1))
+        await export.export_parts(Selection(kind, 1))
     assert not failed.value.transient
 
 
@@ -255,8 +259,8 @@ async def test_R6_a_failing_consumer_ends_the_copy_and_frees_the_backend(history
 
     with pytest.raises(RuntimeError, match="the store is full"):
         async with open_snapshot(database, application="to be freed") as snapshot:
-            await snapshot.stream(records_query(INTERACTIONS), fail)
-    await eventually(lambda: is_gone(history, "to be freed"), timeout=5)
+            await snapshot.stream(build_records_query(INTERACTIONS), fail)
+    await eventually(lambda: is_disconnected(history, "to be freed"), timeout=5)
 
 
 async def test_R6_cancelling_frees_the_backend(history: History, database: str) -> None:
@@ -269,14 +273,14 @@ async def test_R6_cancelling_frees_the_backend(history: History, database: str) 
 
     async def run() -> None:
         async with open_snapshot(database, application="to be cancelled") as snapshot:
-            await snapshot.stream(records_query(INTERACTIONS), stall)
+            await snapshot.stream(build_records_query(INTERACTIONS), stall)
 
     task = asyncio.create_task(run())
     await reading.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await eventually(lambda: is_gone(history, "to be cancelled"), timeout=5)
+    await eventually(lambda: is_disconnected(history, "to be cancelled"), timeout=5)
 
 
 async def test_R6_cancelling_a_count_frees_the_backend(history: History, database: str) -> None:
@@ -285,7 +289,7 @@ async def test_R6_cancelling_a_count_frees_the_backend(history: History, databas
 
     async def run() -> None:
         async with open_snapshot(database, application="slow count") as snapshot:
-            await snapshot.count(Selection(RecordKind.CONTACT, 1))
+            await snapshot.count(Selection("contact", 1))
 
     async def counting() -> bool:
         state = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slow count' AND query LIKE '%count%'"
@@ -296,14 +300,14 @@ async def test_R6_cancelling_a_count_frees_the_backend(history: History, databas
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await eventually(lambda: is_gone(history, "slow count"), timeout=5)
+    await eventually(lambda: is_disconnected(history, "slow count"), timeout=5)
 
 
-async def is_gone(history: History, application: str) -> bool:
+async def is_disconnected(history: History, application: str) -> bool:
     return not await history.connection.fetchval(BACKENDS, application)
 
 
-async def test_R5_every_error_has_a_code_and_says_whether_to_try_again() -> None:
-    kinds = [SourceUnavailable, AccessRefused, BadMapping]
+async def test_R5_every_error_has_a_code_of_its_own() -> None:
+    kinds = [SourceUnavailable, SourceAccessRefused, BadMapping]
     assert all(issubclass(kind, ExportError) for kind in kinds)
     assert len({kind.code for kind in kinds}) == len(kinds)

@@ -1,27 +1,29 @@
-"""Who makes the records: as the setting says, and by the server where the native way was not built."""
+"""The choice of transcoder: as set, and the server where the native transcoder was not built."""
 
 from pathlib import Path
 
 import pytest
 
 from exporter.source import native
-from exporter.source.native.choice import is_native
+from exporter.source.native.choice import choose_transcoder
 from shared.errors import InvalidSettings
 from shared.observe import RECORDS_MADE_BY
 
 
-def made_by(way: str) -> float:
+def read_metric(way: str) -> float:
     return float(RECORDS_MADE_BY.labels(way)._value.get())
 
 
-def test_where_nothing_was_built_the_server_makes_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_builds_the_records_where_nothing_was_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(native, "library_file", lambda: tmp_path / "transcode.so")
-    assert not is_native("auto")
-    assert (made_by("server"), made_by("native")) == (1, 0)
+    assert choose_transcoder("auto") == "server"
+    assert (read_metric("server"), read_metric("native")) == (1, 0)
     with pytest.raises(InvalidSettings, match=r"SLUICE_EXPORTER_TRANSCODER is native, but transcode.so was not built"):
-        is_native("native")
+        choose_transcoder("native")
 
 
-def test_the_server_can_be_wanted() -> None:
-    assert not is_native("server")
-    assert (made_by("server"), made_by("native")) == (1, 0)
+def test_the_server_can_be_chosen() -> None:
+    assert choose_transcoder("server") == "server"
+    assert (read_metric("server"), read_metric("native")) == (1, 0)

@@ -1,4 +1,4 @@
-"""What becomes of triggers, failures, windows and parts."""
+"""Admission, retries, windows, parts and the manifest."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,19 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain.runs import (
-    FinishedPart,
-    JobFacts,
-    ManifestFacts,
-    SliceStanding,
-    admit,
-    backoff,
-    files_of,
-    manifest,
-    missing_rows,
-    rows_by_kind,
-    window_of,
-)
+from exporter.domain.admission import JobStatus, decide_admission
+from exporter.domain.manifest import ManifestHeader, build_manifest
+from exporter.domain.parts import FinishedPart, describe_missing_rows, number_files, sum_rows_by_kind
+from exporter.domain.retries import retry_delay
+from exporter.domain.slicing import SliceStatus
+from exporter.domain.windows import resolve_window
 from shared.events import SlotTriggered, Timeframe, Window
 from shared.events.values import FileKind, Overlap
 from tests.contract.samples import JOB, RUN, SETTINGS, SLOT, TENANT
@@ -27,7 +20,7 @@ from tests.contract.samples import JOB, RUN, SETTINGS, SLOT, TENANT
 KINDS: list[FileKind] = ["interaction", "interaction-attachment"]
 
 
-def trigger(overlap: Overlap) -> SlotTriggered:
+def make_trigger(overlap: Overlap) -> SlotTriggered:
     return SlotTriggered(
         job_id=JOB,
         tenant_id=TENANT,
@@ -42,28 +35,28 @@ def trigger(overlap: Overlap) -> SlotTriggered:
 
 
 @pytest.mark.parametrize(
-    ("overlap", "facts", "verdict"),
+    ("overlap", "job", "admission"),
     [
-        ("skip", JobFacts(deleted=False, queued=0, running=0), "queued"),
-        ("skip", JobFacts(deleted=False, queued=1, running=0), "skipped"),
-        ("skip", JobFacts(deleted=False, queued=0, running=1), "skipped"),
-        ("queue", JobFacts(deleted=False, queued=0, running=0), "queued"),
-        ("queue", JobFacts(deleted=False, queued=0, running=1), "queued"),
-        ("queue", JobFacts(deleted=False, queued=1, running=1), "skipped"),
-        ("queue", JobFacts(deleted=False, queued=1, running=0), "skipped"),
-        ("queue", JobFacts(deleted=True, queued=0, running=0), "cancelled"),
-        ("skip", JobFacts(deleted=True, queued=1, running=1), "cancelled"),
+        ("skip", JobStatus(deleted=False, queued=0, running=0), "queued"),
+        ("skip", JobStatus(deleted=False, queued=1, running=0), "skipped"),
+        ("skip", JobStatus(deleted=False, queued=0, running=1), "skipped"),
+        ("queue", JobStatus(deleted=False, queued=0, running=0), "queued"),
+        ("queue", JobStatus(deleted=False, queued=0, running=1), "queued"),
+        ("queue", JobStatus(deleted=False, queued=1, running=1), "skipped"),
+        ("queue", JobStatus(deleted=False, queued=1, running=0), "skipped"),
+        ("queue", JobStatus(deleted=True, queued=0, running=0), "cancelled"),
+        ("skip", JobStatus(deleted=True, queued=1, running=1), "cancelled"),
     ],
 )
-def test_S9_J9_what_a_trigger_becomes(overlap: Overlap, facts: JobFacts, verdict: str) -> None:
-    assert admit(trigger(overlap), facts) == verdict
+def test_S9_J9_what_becomes_of_a_trigger(overlap: Overlap, job: JobStatus, admission: str) -> None:
+    assert decide_admission(make_trigger(overlap), job) == admission
 
 
 @given(st.integers(1, 10_000))
-def test_R5_the_pause_doubles_up_to_five_minutes(attempt: int) -> None:
-    assert backoff(1) == timedelta(seconds=2)
-    assert backoff(attempt) <= backoff(attempt + 1) <= timedelta(minutes=5)
-    assert backoff(attempt + 1) in {2 * backoff(attempt), timedelta(minutes=5)}
+def test_R5_the_delay_doubles_up_to_five_minutes(attempt: int) -> None:
+    assert retry_delay(1) == timedelta(seconds=2)
+    assert retry_delay(attempt) <= retry_delay(attempt + 1) <= timedelta(minutes=5)
+    assert retry_delay(attempt + 1) in {2 * retry_delay(attempt), timedelta(minutes=5)}
 
 
 def at(*when: int) -> datetime:
@@ -83,19 +76,21 @@ def at(*when: int) -> datetime:
 )
 def test_T2_last_is_a_window_before_the_slot(count: int, unit: str, slot: datetime, start: datetime) -> None:
     frame = Timeframe(kind="last", count=count, unit=unit)  # type: ignore[arg-type]  # a literal, as parametrized
-    assert window_of(frame, slot, None) == Window(start=start, end=slot)
+    assert resolve_window(frame, slot, None) == Window(start=start, end=slot)
 
 
 def test_T1_T2_the_other_windows() -> None:
     fixed = Timeframe(kind="fixed", start=at(2026, 1, 1), end=at(2026, 2, 1))
-    assert window_of(Timeframe(), SLOT, SLOT) == Window()
-    assert window_of(fixed, SLOT, SLOT) == Window(start=fixed.start, end=fixed.end)
+    assert resolve_window(Timeframe(), SLOT, SLOT) == Window()
+    assert resolve_window(fixed, SLOT, SLOT) == Window(start=fixed.start, end=fixed.end)
     since = Timeframe(kind="since_last_run")
-    assert window_of(since, SLOT, None) == Window(), "the first run exports all"
-    assert window_of(since, SLOT, at(2026, 1, 2)) == Window(start=at(2026, 1, 2)), "from where the last success ended"
+    assert resolve_window(since, SLOT, None) == Window(), "the first run exports all"
+    assert resolve_window(since, SLOT, at(2026, 1, 2)) == Window(start=at(2026, 1, 2)), (
+        "from the end of the last success"
+    )
 
 
-def part(kind: FileKind, slice_number: int, number: int, rows: int, snapshot: str = "s1") -> FinishedPart:
+def make_part(kind: FileKind, slice_number: int, number: int, rows: int, snapshot: str = "s1") -> FinishedPart:
     return FinishedPart(
         kind=kind,
         slice=slice_number,
@@ -111,8 +106,8 @@ def part(kind: FileKind, slice_number: int, number: int, rows: int, snapshot: st
     )
 
 
-def standing(kind: FileKind, number: int, rows: int | None) -> SliceStanding:
-    return SliceStanding(
+def make_status(kind: FileKind, number: int, rows: int | None) -> SliceStatus:
+    return SliceStatus(
         kind=kind, number=number, state="done", token=1, rows_expected=rows, rows_done=rows or 0, bytes_done=0
     )
 
@@ -120,18 +115,18 @@ def standing(kind: FileKind, number: int, rows: int | None) -> SliceStanding:
 PARTS = st.lists(
     st.tuples(st.sampled_from(KINDS), st.integers(1, 5), st.integers(1, 5), st.integers(0, 9)),
     unique_by=lambda each: each[:3],
-).map(lambda found: [part(*each) for each in sorted(found)])
+).map(lambda found: [make_part(*each) for each in sorted(found)])
 
 
 @given(PARTS)
 def test_P1_numbers_are_contiguous_in_the_order_of_the_records(parts: list[FinishedPart]) -> None:
-    files = files_of(parts, SETTINGS, lambda kind, number: f"{kind}-{number}")
+    files = number_files(parts, SETTINGS, lambda kind, number: f"{kind}-{number}")
     assert [file.object for file in files] == [each.object for each in parts]
     for kind in KINDS:
         mine = [file for file in files if file.kind == kind]
         assert [file.part for file in mine] == list(range(1, len(mine) + 1))
         assert [file.name for file in mine] == [f"{kind}-{file.part}" for file in mine]
-    unsplit = files_of(parts, replace(SETTINGS, split_size=None), lambda kind, _: kind)
+    unsplit = number_files(parts, replace(SETTINGS, split_size=None), lambda kind, _: kind)
     assert {file.part for file in unsplit} <= {None}
 
 
@@ -140,35 +135,37 @@ def test_P5_rows_are_compared_slice_by_slice(parts: list[FinishedPart], data: st
     counted: dict[tuple[FileKind, int], int] = {}
     for each in parts:
         counted[each.kind, each.slice] = counted.get((each.kind, each.slice), 0) + each.rows
-    slices = [standing(kind, number, rows) for (kind, number), rows in counted.items()]
-    assert missing_rows(parts, slices) is None
-    assert sum(rows_by_kind(slices).values()) == sum(each.rows for each in parts)
+    slices = [make_status(kind, number, rows) for (kind, number), rows in counted.items()]
+    assert describe_missing_rows(parts, slices) is None
+    assert sum(sum_rows_by_kind(slices).values()) == sum(each.rows for each in parts)
     if slices:
         index = data.draw(st.integers(0, len(slices) - 1))
         wrong = replace(slices[index], rows_expected=(slices[index].rows_expected or 0) + 1)
-        fault = missing_rows(parts, [*slices[:index], wrong, *slices[index + 1 :]])
+        fault = describe_missing_rows(parts, [*slices[:index], wrong, *slices[index + 1 :]])
         assert fault is not None
         assert f"{wrong.kind} (slice {wrong.number})" in fault
 
 
-def test_P5_a_slice_without_any_part_is_missed() -> None:
-    assert missing_rows([], [standing("contact", 1, 0)]) is not None
+def test_P5_a_slice_without_any_part_is_detected() -> None:
+    assert describe_missing_rows([], [make_status("contact", 1, 0)]) is not None
 
 
-def test_P5_E6_the_manifest_says_which_snapshot_each_file_was_read_in() -> None:
-    parts = [part("interaction", 1, 1, 5, "before"), part("interaction", 1, 2, 4, "after")]
-    files = files_of(parts, SETTINGS, lambda kind, number: f"{kind}-{number}")
-    facts = ManifestFacts(
+def test_P5_E6_the_manifest_names_the_snapshot_of_each_file() -> None:
+    parts = [make_part("interaction", 1, 1, 5, "before"), make_part("interaction", 1, 2, 4, "after")]
+    files = number_files(parts, SETTINGS, lambda kind, number: f"{kind}-{number}")
+    header = ManifestHeader(
         run_id=RUN,
         job_id=JOB,
         tenant_id=TENANT,
         slot=SLOT,
         window=Window(start=None, end=SLOT),
-        counted={"interaction": 9},
+        schema_version=3,
+        snapshot_rows={"interaction": 9},
         recipients=["ab"],
         data_complete_through=SLOT,
     )
-    content = manifest(facts, files, parts, SETTINGS)
+    content = build_manifest(header, files, parts, settings=SETTINGS)
+    assert content["schema_version"] == 3
     assert content["snapshots"] == ["before", "after"]
     assert [each["snapshot"] for each in content["files"]] == ["before", "after"]
     assert content["data_complete_through"] == content["window"]["end"] == "2026-11-24T10:00:00Z"

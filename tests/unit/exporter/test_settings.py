@@ -1,4 +1,4 @@
-"""The exporter's settings, as the environment gives them."""
+"""The exporter's settings, read from environment variables."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ GIVEN = {
 }
 
 
-def test_the_store_s_options_are_one_json_object_and_stay_out_of_sight(tmp_path: Path) -> None:
+def test_store_options_are_one_json_object_and_are_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "options"
     file.write_text('{"access_key_id": "me", "secret_access_key": "hidden"}')
     settings = Settings.load(GIVEN | {"SLUICE_EXPORTER_STORE_OPTIONS_FILE": str(file)})
@@ -24,13 +24,13 @@ def test_the_store_s_options_are_one_json_object_and_stay_out_of_sight(tmp_path:
     assert Settings.load(GIVEN).store_options == {}
 
 
-def test_what_is_no_object_is_refused_without_its_value() -> None:
-    with pytest.raises(InvalidSettings, match="SLUICE_EXPORTER_STORE_OPTIONS") as refused:
+def test_store_options_that_are_no_object_are_rejected_without_their_value() -> None:
+    with pytest.raises(InvalidSettings, match="SLUICE_EXPORTER_STORE_OPTIONS") as rejected:
         Settings.load(GIVEN | {"SLUICE_EXPORTER_STORE_OPTIONS": "hidden"})
-    assert "hidden" not in str(refused.value)
+    assert "hidden" not in str(rejected.value)
 
 
-def test_who_makes_the_records_can_be_chosen_and_nothing_else_is_understood() -> None:
+def test_the_transcoder_is_one_of_three_choices() -> None:
     assert Settings.load(GIVEN).transcoder == "auto"
     assert Settings.load(GIVEN | {"SLUICE_EXPORTER_TRANSCODER": "server"}).transcoder == "server"
     with pytest.raises(InvalidSettings, match="SLUICE_EXPORTER_TRANSCODER"):

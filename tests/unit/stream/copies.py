@@ -1,4 +1,4 @@
-"""Rows as a binary COPY and as JSON Lines, both written as simply as can be: what the transcoder is compared to."""
+"""Rows as a binary COPY and as JSON Lines, both written in the simplest way: the reference for the transcoder."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,34 +21,34 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
-text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=80)
-instant = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
+_text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=80)
+_instant = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
 VALUES: Mapping[str, st.SearchStrategy[object]] = {
-    "text": text,
+    "text": _text,
     "int": st.integers(-(2**31), 2**31 - 1),
     "bigint": st.integers(-(2**63), 2**63 - 1),
     "bool": st.booleans(),
-    "jsonb": st.dictionaries(text, st.integers() | text, max_size=3).map(json.dumps),
-    "timestamptz": instant,
+    "jsonb": st.dictionaries(_text, st.integers() | _text, max_size=3).map(json.dumps),
+    "timestamptz": _instant,
 }
 rows = st.lists(st.tuples(*(st.none() | VALUES[column] for column in COLUMNS.values())), max_size=6)
 
 
-def copy(rows: Sequence[Row], columns: Mapping[str, str] = COLUMNS) -> bytes:
-    """Write rows as PostgreSQL sends them."""
+def make_copy(rows: Sequence[Row], columns: Mapping[str, str] = COLUMNS) -> bytes:
+    """Return rows as PostgreSQL sends them."""
     types = list(columns.values())
-    lines = [pack(">h", len(row)) + b"".join(map(field, row, types)) for row in rows]
+    lines = [pack(">h", len(row)) + b"".join(map(make_field, row, types)) for row in rows]
     return HEADER + b"".join(lines) + TRAILER
 
 
-def field(value: object, kind: str) -> bytes:
+def make_field(value: object, kind: str) -> bytes:
     if value is None:
         return pack(">i", -1)
-    sent = _sent(value, kind)
-    return pack(">i", len(sent)) + sent
+    binary = _to_binary(value, kind)
+    return pack(">i", len(binary)) + binary
 
 
-def _sent(value: object, kind: str) -> bytes:
+def _to_binary(value: object, kind: str) -> bytes:
     match value:
         case bool():
             return pack(">?", value)
@@ -60,14 +60,14 @@ def _sent(value: object, kind: str) -> bytes:
             return (b"\x01" if kind == "jsonb" else b"") + str(value).encode()
 
 
-def line(row: Row, columns: Mapping[str, str] = COLUMNS) -> bytes:
-    """Write a row as PostgreSQL's row_to_json does, and a newline."""
+def make_line(row: Row, columns: Mapping[str, str] = COLUMNS) -> bytes:
+    """Return a row as PostgreSQL's row_to_json writes it, with a newline."""
     pairs = zip(columns.items(), row, strict=True)
-    members = (f'"{key}":{_json(value, kind)}' for (key, kind), value in pairs)
+    members = (f'"{key}":{_to_json(value, kind)}' for (key, kind), value in pairs)
     return f"{{{','.join(members)}}}\n".encode()
 
 
-def _json(value: object, kind: str) -> str:
+def _to_json(value: object, kind: str) -> str:
     match value:
         case None:
             return "null"
@@ -84,7 +84,7 @@ def _json(value: object, kind: str) -> str:
             return str(value)
 
 
-def chunks(data: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """Cut bytes at places."""
+def split_at(data: bytes, cuts: Sequence[int]) -> list[bytes]:
+    """Cut bytes at the given offsets."""
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     return [data[start:end] for start, end in pairwise(places)]

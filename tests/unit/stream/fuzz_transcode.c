@@ -1,5 +1,5 @@
-/* `fuzz SEED COUNT`: gives COUNT broken copies of the seed's rows to the transcoder, in memory of just their size, and
- * checks what it says of them. Compiled with sanitizers, which see every byte that is touched outside. */
+/* `fuzz SEED COUNT`: passes COUNT corrupted copies of the seed's rows to the transcoder, in memory of exactly their
+ * size, and checks its results. Compiled with sanitizers, which detect every access outside of that memory. */
 #include "transcode.c"
 
 #include <assert.h>
@@ -14,11 +14,12 @@ static uint64_t below(uint64_t limit) {
     return state % limit;
 }
 
-static const char *const KEYS[] = {"{\"id\":", ",\"aNumber\":", ",\"large\":", ",\"isIt\":", ",\"attributes\":", ",\"at\":"};
+static const char *const KEYS[] = {"{\"id\":",    ",\"aNumber\":",    ",\"large\":",
+                                   ",\"isIt\":", ",\"attributes\":", ",\"at\":"};
 static const int32_t KEY_SIZES[] = {6, 11, 9, 8, 14, 6};
 static const Shape SHAPE = {6, "tilbjz", KEYS, KEY_SIZES};
 
-static int64_t broken(unsigned char *copy, const unsigned char *seed, int64_t size) {
+static int64_t corrupt(unsigned char *copy, const unsigned char *seed, int64_t size) {
     memcpy(copy, seed, (size_t)size);
     for (uint64_t faults = below(4); faults > 0; faults--) {
         unsigned char *at = copy + below((uint64_t)size);
@@ -32,53 +33,54 @@ static int64_t broken(unsigned char *copy, const unsigned char *seed, int64_t si
     return below(3) ? size : (int64_t)below((uint64_t)size + 1);
 }
 
-static void check(const Work *work) {
-    assert(work->in_used >= 0 && work->in_used <= work->in_size);
-    assert(work->out_used >= 0 && work->out_used <= work->out_size);
-    assert(work->records >= 0 && work->records <= work->ends_size);
-    for (int64_t i = 0; i < work->records; i++) assert(work->ends[i] > (i ? work->ends[i - 1] : 0));
-    if (work->records) assert(work->ends[work->records - 1] == work->out_used);
+static void check(const Buffers *buffers) {
+    assert(buffers->in_used >= 0 && buffers->in_used <= buffers->in_size);
+    assert(buffers->out_used >= 0 && buffers->out_used <= buffers->out_size);
+    assert(buffers->records >= 0 && buffers->records <= buffers->ends_size);
+    for (int64_t i = 0; i < buffers->records; i++) assert(buffers->ends[i] > (i ? buffers->ends[i - 1] : 0));
+    if (buffers->records) assert(buffers->ends[buffers->records - 1] == buffers->out_used);
 }
 
-static void by_pieces(Work *work) {
-    Place place = {0, UNBEGUN};
+static void write_in_pieces(Buffers *buffers) {
+    Position position = {0, NOT_STARTED};
     int32_t outcome;
     do {
-        work->out_used = 0;
-        outcome = sluice_piece(&SHAPE, work, &place);
-        assert(outcome == IS_FULL || outcome == IS_WHOLE);
-        check(work);
-    } while (outcome == IS_FULL);
-    work->out_used = 0;
+        buffers->out_used = 0;
+        outcome = sluice_write_piece(&SHAPE, buffers, &position);
+        assert(outcome == OUTPUT_FULL || outcome == ROW_COMPLETE);
+        check(buffers);
+    } while (outcome == OUTPUT_FULL);
+    buffers->out_used = 0;
 }
 
 static int32_t run(const unsigned char *seed, int64_t seed_size) {
     int64_t room = 512 + (int64_t)below(3000), ends = 1 + (int64_t)below(4);
     unsigned char *in = malloc((size_t)seed_size), *out = malloc((size_t)room);
-    int64_t size = broken(in, seed, seed_size);
+    int64_t size = corrupt(in, seed, seed_size);
     in = realloc(in, size ? (size_t)size : 1);
-    Work work = {.in = in, .in_size = size, .out = out, .out_size = room, .ends = malloc((size_t)ends * 8), .ends_size = ends};
+    Buffers buffers = {.in = in, .in_size = size, .out = out, .out_size = room, .ends_size = ends};
+    buffers.ends = malloc((size_t)ends * 8);
     int32_t outcome;
-    while ((outcome = sluice_rows(&SHAPE, &work)) == IS_FULL || outcome == IS_LARGE) {
-        check(&work);
-        if (outcome == IS_LARGE) by_pieces(&work);
-        work.out_used = work.records = 0;
+    while ((outcome = sluice_write_rows(&SHAPE, &buffers)) == OUTPUT_FULL || outcome == ROW_TOO_LARGE) {
+        check(&buffers);
+        if (outcome == ROW_TOO_LARGE) write_in_pieces(&buffers);
+        buffers.out_used = buffers.records = 0;
     }
-    check(&work);
-    free(in), free(out), free(work.ends);
+    check(&buffers);
+    free(in), free(out), free(buffers.ends);
     return outcome;
 }
 
-int main(int count, char **words) {
+int main(int count, char **arguments) {
     assert(count == 3);
-    FILE *file = fopen(words[1], "rb");
+    FILE *file = fopen(arguments[1], "rb");
     unsigned char seed[4096];
     int64_t size = (int64_t)fread(seed, 1, sizeof seed, file);
     fclose(file);
     long whole = 0, bad = 0;
-    for (long left = atol(words[2]); left > 0; left--) {
+    for (long left = atol(arguments[2]); left > 0; left--) {
         int32_t outcome = run(seed, size);
-        whole += outcome == IS_END;
+        whole += outcome == END_OF_COPY;
         bad += outcome < 0;
     }
     printf("%ld %ld\n", whole, bad);

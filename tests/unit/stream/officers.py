@@ -1,6 +1,4 @@
-"""People who can open files: keys and certificates made for tests, and what the openssl command makes of a file with
-them.
-"""
+"""Officers, who can open files: keys and certificates for tests, and decryption with the openssl command."""
 
 import subprocess
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ class Officer:
 
     @cached_property
     def recipient(self) -> RecipientCertificate:
-        """The exporter's view of the officer."""
+        """The officer as the exporter's recipient."""
         return accept_certificate(self.pem, at=NOW)
 
     @cached_property
@@ -49,8 +47,8 @@ class Officer:
 
     def key_pem(self, passphrase: bytes | None = None) -> bytes:
         """Return the private key in PEM, encrypted if a passphrase is given."""
-        hidden = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hidden)
+        encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
     def write_to(self, folder: Path) -> tuple[Path, Path]:
         """Write key and certificate as files and return their paths."""
@@ -69,7 +67,7 @@ def make_officer(
     end: datetime = NOW + timedelta(days=3650),
     elliptic: bool = False,
 ) -> Officer:
-    """Make a key and a self-signed certificate for it."""
+    """Create a key and a self-signed certificate."""
     key: PrivateKey = (
         ec.generate_private_key(ec.SECP256R1())
         if elliptic
@@ -94,12 +92,12 @@ def make_officer(
 
 @cache
 def officer(name: str = "officer") -> Officer:
-    """Return the one officer of that name; keys are made once a process."""
+    """Return the officer of that name; keys are created once in a process."""
     return make_officer(name)
 
 
 def openssl_decrypt(artifact: Path, officer: Officer, *, command: str = "cms") -> bytes:
-    """Decrypt a file with `openssl cms` or `openssl smime`; raises CalledProcessError if that fails."""
+    """Decrypt a file with `openssl cms` or `openssl smime`. Raises CalledProcessError."""
     key, certificate = officer.write_to(artifact.parent / "officer")
     call: list[str | Path] = ["openssl", command, "-decrypt", "-binary", "-inform", "DER", "-in", artifact]
     call += ["-inkey", key, "-recip", certificate]

@@ -1,4 +1,4 @@
-"""Certificates are checked before any data is read."""
+"""Recipients' certificates are checked before any data is read."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def test_P3_one_certificate_given_twice_is_one_recipient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "code", "words"),
+    ("data", "code", "message"),
     [
         (
             make_officer("old", end=NOW - timedelta(hours=1)).pem,
@@ -45,15 +45,15 @@ def test_P3_one_certificate_given_twice_is_one_recipient() -> None:
         (b"", "not-a-certificate", "not an X.509"),
     ],
 )
-def test_P3_a_certificate_that_cannot_be_used_is_refused_in_words(data: bytes, code: str, words: str) -> None:
-    with pytest.raises(CertificateRefused, match=words) as refused:
+def test_P3_an_unusable_certificate_is_refused_with_the_reason(data: bytes, code: str, message: str) -> None:
+    with pytest.raises(CertificateRefused, match=message) as refused:
         accept_recipients([officer().pem, data], NOW)
     assert refused.value.code == code
     assert not refused.value.transient
     assert "PRIVATE KEY" not in str(refused.value)
 
 
-def test_P3_without_a_certificate_there_is_nobody_to_encrypt_for() -> None:
+def test_P3_without_a_certificate_the_run_is_refused() -> None:
     with pytest.raises(CertificateRefused) as refused:
         accept_recipients([], NOW)
     assert refused.value.code == "no-certificate"

@@ -1,4 +1,4 @@
-"""How the store is named and configured: every cloud by URL and options, and what makes no sense refused in words."""
+"""The store's configuration: every cloud by URL and options; invalid ones are rejected with the reason."""
 
 import json
 from datetime import timedelta
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from exporter.errors import StoreRefused, StoreUnavailable
+from exporter.errors import ObjectStoreRefused, ObjectStoreUnavailable
 from exporter.package.objects import open_store
 from shared.errors import InvalidSettings
 from shared.objectstore import open_backend, to_store_fault
@@ -18,7 +18,7 @@ from tests.unit.stream.officers import officer
 S3_KEYS = {"access_key_id": "key", "secret_access_key": "very secret", "region": "eu-central-1"}
 
 
-def test_P6_s3_takes_keys_region_and_endpoint_from_options() -> None:
+def test_P6_s3_reads_keys_region_and_endpoint_from_options() -> None:
     backend = open_backend("s3://bucket/some/prefix", S3_KEYS | {"endpoint": "http://10.0.0.1:9000", "timeout": "9 s"})
     assert isinstance(backend, S3Store)
     assert backend.prefix == "some/prefix"
@@ -30,14 +30,14 @@ def test_P6_s3_takes_keys_region_and_endpoint_from_options() -> None:
     assert "X-Amz-Expires=300" in address
 
 
-def test_P6_azure_takes_account_and_key_from_options() -> None:
+def test_P6_azure_reads_account_and_key_from_options() -> None:
     backend = open_backend("az://container/prefix", {"account_name": "ours", "account_key": "c2VjcmV0"})
     assert isinstance(backend, AzureStore)
     address = obstore.sign(backend, "GET", "file", timedelta(minutes=5))
     assert address.startswith("https://ours.blob.core.windows.net/container/prefix/file?")
 
 
-def test_P6_google_takes_a_service_account_from_options() -> None:
+def test_P6_google_reads_a_service_account_from_options() -> None:
     pem = officer().key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -70,52 +70,52 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_P6_options_that_make_no_sense_are_refused_without_repeating_them(case: str) -> None:
-    url, options, words = WRONG[case]
-    with pytest.raises(InvalidSettings, match=words) as refused:
+def test_P6_invalid_options_are_rejected_without_repeating_them(case: str) -> None:
+    url, options, message = WRONG[case]
+    with pytest.raises(InvalidSettings, match=message) as refused:
         open_backend(url, options)
     assert "very secret" not in str(refused.value)
-    with pytest.raises(StoreRefused, match=words):
+    with pytest.raises(ObjectStoreRefused, match=message):
         open_store(url, options)
 
 
 async def test_R5_a_store_that_does_not_answer_is_a_transient_error(unused_tcp_port: int) -> None:
     options = S3_KEYS | {"endpoint": f"http://127.0.0.1:{unused_tcp_port}", "allow_http": "true"}
     store = open_store("s3://bucket/prefix", options, patience=timedelta(seconds=1))
-    with pytest.raises(StoreUnavailable, match="it cannot be reached") as failed:
+    with pytest.raises(ObjectStoreUnavailable, match="it cannot be reached") as failed:
         await store.put("runs/1/file", b"x")
     assert failed.value.transient
     assert "very secret" not in str(failed.value)
 
 
-def answer(status: int, code: str = "") -> exceptions.GenericError:
+def make_answer(status: int, code: str = "") -> exceptions.GenericError:
     body = f": <Error><Code>{code}</Code><Message>private</Message></Error>" if code else ""
     return exceptions.GenericError(f"Generic S3 error: Server returned non-2xx status code: {status} Said{body}")
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "words"),
+    ("error", "kind", "message"),
     [
-        (answer(403, "SignatureDoesNotMatch"), "refused", "the secret key is wrong (SignatureDoesNotMatch)"),
-        (answer(403), "refused", "HTTP 403"),
-        (answer(400, "EntityTooLarge"), "refused", "HTTP 400, EntityTooLarge"),
-        (answer(404, "NoSuchBucket"), "refused", "the bucket does not exist (NoSuchBucket)"),
+        (make_answer(403, "SignatureDoesNotMatch"), "refused", "the secret key is wrong (SignatureDoesNotMatch)"),
+        (make_answer(403), "refused", "HTTP 403"),
+        (make_answer(400, "EntityTooLarge"), "refused", "HTTP 400, EntityTooLarge"),
+        (make_answer(404, "NoSuchBucket"), "refused", "the bucket does not exist (NoSuchBucket)"),
         (FileNotFoundError("... 404 ... <Code>NoSuchBucket</Code>"), "refused", "bucket does not exist"),
         (FileNotFoundError("no such file"), "missing", ""),
         (FileNotFoundError("... 404 ... <Code>NoSuchUpload</Code>"), "unavailable", ""),
-        (answer(400, "RequestTimeout"), "unavailable", "HTTP 400, RequestTimeout"),
-        (answer(429), "unavailable", "HTTP 429"),
-        (answer(503, "SlowDown"), "unavailable", "HTTP 503, SlowDown"),
-        (answer(507), "unavailable", "the store is full"),
+        (make_answer(400, "RequestTimeout"), "unavailable", "HTTP 400, RequestTimeout"),
+        (make_answer(429), "unavailable", "HTTP 429"),
+        (make_answer(503, "SlowDown"), "unavailable", "HTTP 503, SlowDown"),
+        (make_answer(507), "unavailable", "the store is full"),
         (exceptions.GenericError("Unable to copy: No space left on device (os error 28)"), "unavailable", "is full"),
         (exceptions.GenericError("Unable to open: Permission denied (os error 13)"), "refused", "lacks permission"),
         (exceptions.GenericError("PUT http://169.254.169.254/latest/api/token: timed out"), "unavailable", "no cred"),
-        (exceptions.GenericError("private words"), "unavailable", "GenericError"),
+        (exceptions.GenericError("private text"), "unavailable", "GenericError"),
         (TimeoutError(), "unavailable", "TimeoutError"),
     ],
 )
-def test_R5_a_fault_is_named_in_words_and_classed(error: Exception, kind: str, words: str) -> None:
+def test_R5_a_fault_is_described_and_classified(error: Exception, kind: str, message: str) -> None:
     fault = to_store_fault(error)
     assert fault.kind == kind
-    assert words in fault.message
+    assert message in fault.message
     assert "private" not in fault.message

@@ -1,1 +1,1 @@
-"""The rules of runs, slices and manifests: pure; time is an argument."""
+"""Rules of admission, windows, retries, slices, parts and manifests. Pure: time is an argument."""

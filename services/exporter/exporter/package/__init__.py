@@ -1,1 +1,1 @@
-"""Records to encrypted files in the object store: zip, CMS, parts. Knows no run, no Kafka and no table."""
+"""Records to encrypted files in the object store: parts, zip, CMS. Independent of runs, Kafka and our tables."""

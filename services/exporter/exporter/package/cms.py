@@ -1,8 +1,7 @@
-"""CMS enveloped-data as a stream: what `openssl cms -decrypt` opens, in memory that does not grow (rules P2 and P3)."""
+"""CMS enveloped-data as a stream, in constant memory; `openssl cms -decrypt` opens it (rules P2 and P3)."""
 
 import os
 from collections.abc import Sequence
-from enum import StrEnum
 
 from asn1crypto import algos, cms, core, x509
 from cryptography.hazmat.primitives import hashes, padding
@@ -13,12 +12,13 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
 
 from exporter.errors import FileTooLarge
 from shared.certificates import RecipientCertificate
+from shared.events.values import Cipher as CipherName
 
 CHUNK = 64 * 1024
-"""Bytes that are gathered before they are encrypted; below this, calls cost more than AES does."""
+"""Bytes that are gathered before they are encrypted; with fewer, the calls cost more than AES itself."""
 
 GCM_LIMIT = (2**39 - 256) // 8
-"""Bytes one key and nonce can seal (NIST SP 800-38D, 5.2.1.1)."""
+"""Bytes that a key and nonce can encrypt (NIST SP 800-38D, 5.2.1.1)."""
 
 _BLOCK = 16
 _TAG = 16
@@ -27,37 +27,31 @@ _CONTEXT_0 = b"\xa0\x80"
 _END = b"\x00\x00"
 
 
-class Sealing(StrEnum):
-    """The two kinds of envelope a job can ask for."""
-
-    CBC = "aes-256-cbc"  # EnvelopedData, RSA PKCS#1 v1.5: openssl cms and openssl smime
-    GCM = "aes-256-gcm"  # AuthEnvelopedData (RFC 5083, 5084), RSA-OAEP with SHA-256: openssl cms only
-
-
-class Encoder:
+class EnvelopeEncoder:
     """Turns a stream of bytes into one CMS object: `start`, any number of `update`, `finish`.
 
-    Written as BER with indefinite lengths (RFC 5652, RFC 5083), so nothing has to be known in advance; holds at most
-    one chunk.
+    `aes-256-cbc` gives EnvelopedData with RSA PKCS#1 v1.5, which openssl cms and openssl smime open; `aes-256-gcm`
+    gives AuthEnvelopedData (RFC 5083, RFC 5084) with RSA-OAEP and SHA-256, which only openssl cms opens. Both are BER
+    with indefinite lengths (RFC 5652), so that no size has to be known in advance; at most one chunk is kept.
     """
 
-    def __init__(self, recipients: Sequence[RecipientCertificate], sealing: Sealing = Sealing.CBC) -> None:
+    def __init__(self, recipients: Sequence[RecipientCertificate], cipher: CipherName = "aes-256-cbc") -> None:
         if not recipients:
             raise ValueError("an envelope needs at least one recipient")
-        self._sealing = sealing
+        self._is_cbc = cipher == "aes-256-cbc"
         key = os.urandom(32)
-        self._nonce = os.urandom(_BLOCK if sealing is Sealing.CBC else 12)
-        mode: CBC | GCM = CBC(self._nonce) if sealing is Sealing.CBC else GCM(self._nonce)
+        self._nonce = os.urandom(_BLOCK if self._is_cbc else 12)
+        mode: CBC | GCM = CBC(self._nonce) if self._is_cbc else GCM(self._nonce)
         self._cipher: CipherContext | AEADEncryptionContext = Cipher(AES256(key), mode).encryptor()
-        self._recipients = cms.RecipientInfos([_recipient_info(recipient, key, sealing) for recipient in recipients])
+        self._recipients = cms.RecipientInfos([_build_recipient_info(each, key, cipher) for each in recipients])
         self._pending = bytearray()
         self._buffer = bytearray(CHUNK + _BLOCK)
-        self._sealed = 0
+        self._encrypted = 0
 
     def start(self) -> bytes:
-        """Return everything that stands before the content."""
-        kind = cms.ContentType("enveloped_data" if self._sealing is Sealing.CBC else "authenticated_enveloped_data")
-        algorithm = _content_algorithm(self._sealing, self._nonce)
+        """Return everything that precedes the content."""
+        kind = cms.ContentType("enveloped_data" if self._is_cbc else "authenticated_enveloped_data")
+        algorithm = _cbc_algorithm(self._nonce) if self._is_cbc else _gcm_algorithm(self._nonce)
         return b"".join(
             (
                 _SEQUENCE,
@@ -74,51 +68,52 @@ class Encoder:
         )
 
     def update(self, data: bytes | memoryview) -> bytes:
-        """Take more content; return what can be written, perhaps nothing yet. Raises FileTooLarge at GCM's limit."""
+        """Add content and return the bytes to write, perhaps none yet. Raises FileTooLarge at GCM's limit."""
         self._pending += data
         if len(self._pending) < CHUNK:
             return b""
-        return self._seal_pending()
+        return self._encrypt_pending()
 
     def finish(self) -> bytes:
-        """Return the rest of the object. Nothing may follow."""
-        if self._sealing is Sealing.CBC:
+        """Return the rest of the object, which must be the last call. Raises FileTooLarge at GCM's limit."""
+        if self._is_cbc:
             padder = padding.PKCS7(_BLOCK * 8).padder()
             aligned = len(self._pending) // _BLOCK * _BLOCK
             tail = padder.update(bytes(self._pending[aligned:])) + padder.finalize()
             self._pending[aligned:] = tail
-        sealed = self._seal_pending() if self._pending else b""
+        encrypted = self._encrypt_pending() if self._pending else b""
         self._cipher.finalize()
         mac = core.OctetString(self._cipher.tag).dump() if isinstance(self._cipher, AEADEncryptionContext) else b""
-        return b"".join((sealed, _END, _END, mac, _END, _END, _END))
+        return b"".join((encrypted, _END, _END, mac, _END, _END, _END))
 
-    def _seal_pending(self) -> bytes:
-        # CBC hands back whole blocks only; what is left of a block waits here, not in the cipher, so that sizes are
-        # known.
+    def _encrypt_pending(self) -> bytes:
+        # CBC returns whole blocks only. The rest of a block waits here and not in the cipher, so that sizes are known.
         whole = len(self._pending)
-        if self._sealing is Sealing.CBC:
+        if self._is_cbc:
             whole = whole // _BLOCK * _BLOCK
-        self._sealed += whole
-        if self._sealing is Sealing.GCM and self._sealed > GCM_LIMIT:
-            raise FileTooLarge("AES-256-GCM can hold 64 GiB in one file at most. Set a split size, or use AES-256-CBC.")
+        self._encrypted += whole
+        if not self._is_cbc and self._encrypted > GCM_LIMIT:
+            raise FileTooLarge(
+                "A file with AES-256-GCM cannot be larger than 64 GiB. Set a split size, or use AES-256-CBC."
+            )
         if len(self._buffer) < whole + _BLOCK:
             self._buffer = bytearray(whole + whole // 4 + _BLOCK)
         with memoryview(self._pending) as pending:
             written = self._cipher.update_into(pending[:whole], self._buffer)
         del self._pending[:whole]
-        with memoryview(self._buffer) as sealed:
-            return b"".join((_octet_string_header(written), sealed[:written]))
+        with memoryview(self._buffer) as encrypted:
+            return b"".join((_build_octet_string_header(written), encrypted[:written]))
 
 
-def _octet_string_header(size: int) -> bytes:
+def _build_octet_string_header(size: int) -> bytes:
     if size < 0x80:
         return bytes((0x04, size))
     length = size.to_bytes((size.bit_length() + 7) // 8, "big")
     return bytes((0x04, 0x80 | len(length))) + length
 
 
-def _recipient_info(recipient: RecipientCertificate, key: bytes, sealing: Sealing) -> cms.RecipientInfo:
-    """Wrap the content key for one certificate, named by its issuer and serial number."""
+def _build_recipient_info(recipient: RecipientCertificate, key: bytes, cipher: CipherName) -> cms.RecipientInfo:
+    """Encrypt the content key for a certificate, which is identified by its issuer and serial number."""
     certificate = x509.Certificate.load(recipient.der)
     identifier = cms.IssuerAndSerialNumber(
         {"issuer": certificate.issuer, "serial_number": certificate["tbs_certificate"]["serial_number"]}
@@ -127,21 +122,21 @@ def _recipient_info(recipient: RecipientCertificate, key: bytes, sealing: Sealin
         {
             "version": "v0",
             "rid": cms.RecipientIdentifier(name="issuer_and_serial_number", value=identifier),
-            "key_encryption_algorithm": _key_algorithm(sealing),
-            "encrypted_key": recipient.public_key.encrypt(key, _rsa_padding(sealing)),
+            "key_encryption_algorithm": _key_algorithm(cipher),
+            "encrypted_key": recipient.public_key.encrypt(key, _rsa_padding(cipher)),
         }
     )
     return cms.RecipientInfo(name="ktri", value=info)
 
 
-def _rsa_padding(sealing: Sealing) -> rsa_padding.AsymmetricPadding:
-    if sealing is Sealing.CBC:
+def _rsa_padding(cipher: CipherName) -> rsa_padding.AsymmetricPadding:
+    if cipher == "aes-256-cbc":
         return rsa_padding.PKCS1v15()
     return rsa_padding.OAEP(mgf=rsa_padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
 
-def _key_algorithm(sealing: Sealing) -> cms.KeyEncryptionAlgorithm:
-    if sealing is Sealing.CBC:
+def _key_algorithm(cipher: CipherName) -> cms.KeyEncryptionAlgorithm:
+    if cipher == "aes-256-cbc":
         return cms.KeyEncryptionAlgorithm({"algorithm": "rsaes_pkcs1v15", "parameters": core.Null()})
     sha256 = algos.DigestAlgorithm({"algorithm": "sha256"})
     mask = algos.MaskGenAlgorithm({"algorithm": "mgf1", "parameters": sha256})
@@ -152,16 +147,18 @@ def _key_algorithm(sealing: Sealing) -> cms.KeyEncryptionAlgorithm:
 class _GcmParameters(core.Sequence):  # type: ignore[misc]  # asn1crypto ships no types
     """GCMParameters of RFC 5084."""
 
-    _fields = [("nonce", core.OctetString), ("icv_length", core.Integer, {"default": 12})]  # noqa: RUF012 asn1crypto's own form
+    _fields = [("nonce", core.OctetString), ("icv_length", core.Integer, {"default": 12})]  # noqa: RUF012 asn1crypto's form
 
 
 class _GcmAlgorithm(core.Sequence):  # type: ignore[misc]  # asn1crypto ships no types
-    _fields = [("algorithm", core.ObjectIdentifier), ("parameters", _GcmParameters)]  # noqa: RUF012 asn1crypto's own form
+    _fields = [("algorithm", core.ObjectIdentifier), ("parameters", _GcmParameters)]  # noqa: RUF012 asn1crypto's form
 
 
-def _content_algorithm(sealing: Sealing, nonce: bytes) -> core.Sequence:
-    if sealing is Sealing.CBC:
-        return algos.EncryptionAlgorithm({"algorithm": "aes256_cbc", "parameters": core.OctetString(nonce)})
+def _cbc_algorithm(nonce: bytes) -> core.Sequence:
+    return algos.EncryptionAlgorithm({"algorithm": "aes256_cbc", "parameters": core.OctetString(nonce)})
+
+
+def _gcm_algorithm(nonce: bytes) -> core.Sequence:
     return _GcmAlgorithm(
         {
             "algorithm": "2.16.840.1.101.3.4.1.46",  # id-aes256-GCM

@@ -1,11 +1,11 @@
-"""The object store behind one small interface: S3, Google, Azure or a local folder (rule P6)."""
+"""The object store behind a small interface: S3, Google, Azure or a local folder (rule P6)."""
 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import LocalStore
 
-from exporter.errors import FileTooLarge, ObjectNotFound, StoreRefused, StoreUnavailable
+from exporter.errors import FileTooLarge, ObjectStoreRefused, ObjectStoreUnavailable
 from shared.errors import InvalidSettings
 from shared.objectstore import ERRORS, open_backend, to_store_fault
 
@@ -22,88 +22,60 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Backend
 
 _GATHER = 1024 * 1024
-_MULTIPART = 8 * 1024 * 1024
-_UPLOADS_AT_ONCE = 2
+_MULTIPART_PIECE = 8 * 1024 * 1024
+_MAX_UPLOADS = 2
 
-LARGEST = 10_000 * _MULTIPART
-"""Bytes of the largest object outside a local folder: clouds take 10,000 pieces, and larger ones would need memory."""
+MAX_OBJECT_SIZE = 10_000 * _MULTIPART_PIECE
+"""Bytes of the largest object outside a local folder: clouds accept 10,000 pieces; larger ones would need memory."""
 
-_PIECE_LIMIT = "5 min"
-"""How long one request may take: it moves eight MiB at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object as a listing shows it."""
-
-    key: str
-    size: int
-    modified_at: datetime
+_REQUEST_TIMEOUT = "5 min"
+"""How long one request may take; it transfers eight MiB at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What a writer has put into the store: size in bytes and SHA-256 in hex."""
+class WrittenObject:
+    """A finished object: size in bytes and SHA-256 in hex."""
 
     size: int
     sha256: str
 
 
 class ObjectStore:
-    """Objects by key. Whatever fails raises StoreUnavailable (try again), StoreRefused or ObjectNotFound."""
+    """Objects by key. Every method raises ObjectStoreUnavailable (transient) or ObjectStoreRefused."""
 
     def __init__(self, backend: "Backend") -> None:
         self._backend = backend
 
     def open_writer(self, key: str) -> "ObjectWriter":
-        """Begin an object that becomes visible only when its writer is finished."""
+        """Begin an object that becomes visible only when its writer finishes."""
         return ObjectWriter(self._backend, key)
 
-    async def put(self, key: str, data: bytes) -> Written:
-        """Store a small object at once, in place of what has that key."""
-        with _clear_errors(key, writing=True):
+    async def put(self, key: str, data: bytes) -> WrittenObject:
+        """Store a small object at once, replacing the object with that key."""
+        with _translate_errors(key):
             await obstore.put_async(self._backend, key, data, use_multipart=False)
-        return Written(len(data), hashlib.sha256(data).hexdigest())
-
-    async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the object's bytes from `start` up to, not including, `end`."""
-        if end is not None and end <= start:
-            return
-        with _clear_errors(key):
-            options: obstore.GetOptions = {"range": (start, end)} if end is not None else {"range": {"offset": start}}
-            found = await obstore.get_async(self._backend, key, options=options if start or end is not None else None)
-            async for chunk in found.stream(min_chunk_size=_GATHER):
-                yield bytes(chunk)
-
-    async def size(self, key: str) -> int:
-        """Return the object's size in bytes."""
-        with _clear_errors(key):
-            return (await obstore.head_async(self._backend, key))["size"]
-
-    async def move(self, key: str, to: str) -> None:
-        """Give the object another key, in place of what has that one."""
-        with _clear_errors(key):
-            await obstore.rename_async(self._backend, key, to)
+        return WrittenObject(len(data), hashlib.sha256(data).hexdigest())
 
     async def delete(self, key: str) -> None:
-        """Remove the object; to remove what is not there is no error."""
-        try:
-            with _clear_errors(key):
+        """Delete the object, if it exists."""
+        with _translate_errors(key):
+            try:
                 await obstore.delete_async(self._backend, key)
-        except ObjectNotFound:
-            return
+            except ERRORS as error:
+                if to_store_fault(error).kind != "missing":
+                    raise
 
-    async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
-        """Yield the objects in the folder `prefix` and below."""
-        with _clear_errors(prefix):
+    async def list_keys(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the keys of the objects in the folder `prefix` and below."""
+        with _translate_errors(prefix):
             async for page in obstore.list(self._backend, prefix, chunk_size=1000):
                 for meta in page:
-                    yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
+                    yield meta["path"]
 
-    async def unfinished(self, prefix: str) -> Sequence[str]:
-        """Return the keys of the unfinished objects, of dead writers too, that a local folder holds below `prefix`.
+    async def list_unfinished(self, prefix: str) -> Sequence[str]:
+        """Return the keys of unfinished objects below `prefix` in a local folder, including those of dead writers.
 
-        Clouds keep such things out of sight, and a rule of the bucket removes them.
+        Clouds do not list them; a lifecycle rule of the bucket removes them.
         """
         if not isinstance(self._backend, LocalStore) or self._backend.prefix is None:
             return ()
@@ -112,17 +84,18 @@ class ObjectStore:
             lambda: tuple(path.relative_to(root).as_posix() for path in (root / prefix).rglob("*#*") if path.is_file())
         )
 
-    async def drop_unfinished(self, key: str) -> None:
-        """Remove an unfinished object of a local folder, whose writer is gone."""
+    async def delete_unfinished(self, key: str) -> None:
+        """Delete an unfinished object of a local folder whose writer no longer exists."""
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
-            with _clear_errors(key):
+            with _translate_errors(key):
                 await asyncio.to_thread((Path(self._backend.prefix) / key).unlink, missing_ok=True)
 
 
 class ObjectWriter:
-    """Writes one object in bounded memory. Until `finish` nothing is visible; `abort` drops what was written.
+    """Writes one object in bounded memory. Until `finish` nothing is visible; `abort` discards what was written.
 
-    What S3-like stores keep of an unfinished multipart upload is invisible; a lifecycle rule of the bucket clears it.
+    S3-like stores keep an unfinished multipart upload invisibly; a lifecycle rule of the bucket removes it. Methods
+    raise ObjectStoreUnavailable (transient) or ObjectStoreRefused.
     """
 
     def __init__(self, backend: "Backend", key: str) -> None:
@@ -135,27 +108,27 @@ class ObjectWriter:
         self._file: AsyncWritableFile | None = None
 
     async def write(self, data: bytes) -> None:
-        """Take more bytes; awaits the store once a MiB has gathered."""
+        """Add bytes; waits for the store once a MiB has gathered. Raises FileTooLarge beyond MAX_OBJECT_SIZE."""
         self._pending.append(data)
         self._pending_size += len(data)
         if self._pending_size >= _GATHER:
             await self._flush()
 
-    async def finish(self) -> Written:
-        """Make the object visible and say what was written."""
+    async def finish(self) -> WrittenObject:
+        """Make the object visible and return its size and checksum. Raises FileTooLarge beyond MAX_OBJECT_SIZE."""
         await self._flush()
-        with _clear_errors(self._key, writing=True):
+        with _translate_errors(self._key):
             await self._open().close()
         self._file = None
-        return Written(self._size, self._digest.hexdigest())
+        return WrittenObject(self._size, self._digest.hexdigest())
 
     async def abort(self) -> None:
-        """Drop what was written. Safe after `finish`, and twice."""
+        """Discard what was written. Does nothing after `finish` or when repeated."""
         file, self._file = self._file, None
         self._pending.clear()
         if file is not None:
-            # Leaving its block by an exception is the one way in which the library lets go of a file unfinished. If the
-            # store is away, so that it cannot clear up, nothing is visible all the same.
+            # The library abandons an unfinished file only when its block is left by an exception. If the store is
+            # unavailable and cannot clean up, nothing is visible all the same.
             with suppress(*ERRORS, _Aborted):
                 await file.__aexit__(_Aborted, _Aborted(), None)
 
@@ -164,18 +137,18 @@ class ObjectWriter:
         self._pending.clear()
         self._pending_size = 0
         self._size += len(data)
-        if self._size > LARGEST and not isinstance(self._backend, LocalStore):
-            raise FileTooLarge("One file would pass 78 GiB, the most the store takes in one piece. Set a split size.")
+        if self._size > MAX_OBJECT_SIZE and not isinstance(self._backend, LocalStore):
+            raise FileTooLarge("A file cannot be larger than 78 GiB, the store's limit. Set a split size.")
         self._digest.update(data)
-        with _clear_errors(self._key, writing=True):
+        with _translate_errors(self._key):
             await self._open().write(data)
 
     def _open(self) -> "AsyncWritableFile":
         if self._file is None:
-            # Only clouds count pieces; a folder takes them as they come.
-            piece = _GATHER if isinstance(self._backend, LocalStore) else _MULTIPART
+            # Only clouds limit the number of pieces.
+            piece = _GATHER if isinstance(self._backend, LocalStore) else _MULTIPART_PIECE
             self._file = obstore.open_writer_async(
-                self._backend, self._key, buffer_size=piece, max_concurrency=_UPLOADS_AT_ONCE
+                self._backend, self._key, buffer_size=piece, max_concurrency=_MAX_UPLOADS
             )
         return self._file
 
@@ -187,29 +160,25 @@ class _Aborted(Exception):
 def open_store(
     url: str, options: Mapping[str, str] = MappingProxyType({}), *, patience: timedelta = timedelta(minutes=1)
 ) -> ObjectStore:
-    """Open the store that a URL names: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`; `memory:///` is
-    for tests.
+    """Open the store of a URL: `file:///folder`, `s3://bucket/prefix`, `gs://...`, `az://...`; `memory:///` in tests.
 
-    `options` are credentials, region, endpoint and the like, as `shared.objectstore.open_backend` says: they come from
-    the setting STORE_OPTIONS, one JSON object, or a file with it. A failing request is tried again for `patience`.
-    Raises StoreRefused for what makes no sense.
+    `options` are credentials, region, endpoint and the like, as in `shared.objectstore.open_backend`; they come from
+    the setting STORE_OPTIONS. A failing request is retried for `patience`. Raises ObjectStoreRefused for an invalid URL
+    or option.
     """
     try:
-        return ObjectStore(open_backend(url, options, patience=patience, timeout=_PIECE_LIMIT))
+        return ObjectStore(open_backend(url, options, patience=patience, timeout=_REQUEST_TIMEOUT))
     except InvalidSettings as error:
-        raise StoreRefused(f"The configuration is wrong: {error}.") from None
+        raise ObjectStoreRefused(f"The configuration is wrong: {error}.") from None
 
 
 @contextmanager
-def _clear_errors(key: str, *, writing: bool = False) -> Iterator[None]:
-    """Turn the library's errors into ours; its own words go no further, for they quote requests."""
+def _translate_errors(key: str) -> Iterator[None]:
+    """Raise the library's errors as ours, without their messages, which quote requests."""
     try:
         yield
     except ERRORS as error:
         fault = to_store_fault(error)
-        # Whoever writes does not look for an object: what is missing is something of the store's own.
-        if fault.kind == "missing" and not writing:
-            raise ObjectNotFound(f"The store has no object {key}.") from None
         if fault.kind == "refused":
-            raise StoreRefused(f"The store refuses {key}: {fault.message}.") from error
-        raise StoreUnavailable(f"The store failed at {key}: {fault.message}.") from error
+            raise ObjectStoreRefused(f"The store refuses {key}: {fault.message}.") from error
+        raise ObjectStoreUnavailable(f"The store failed at {key}: {fault.message}.") from error

@@ -1,4 +1,4 @@
-"""Records to finished files: lines -> zip -> CMS -> store, cut into parts between records (rules P1, P2, P4, P7)."""
+"""Records to finished parts: lines, zip, CMS, store; divided between records (rules P1, P2, P4, P7)."""
 
 import json
 from bisect import bisect_right
@@ -8,67 +8,67 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from exporter.package.cms import Encoder, Sealing
+from exporter.package.cms import EnvelopeEncoder
 from exporter.package.objects import ObjectStore, ObjectWriter
-from exporter.package.zip_stream import MEMBER_LIMIT, Compression, ZipStream
-from exporter.source.transcoder import Lines
+from exporter.package.zip_stream import MEMBER_LIMIT, ZipStream
+from exporter.source.transcoder import RecordLines
 from shared.certificates import RecipientCertificate
+from shared.events.values import Cipher, Compression, FileKind
 
 GATHER = 256 * 1024
 """Bytes of records that are packed at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileNames:
-    """The names of one kind of file of one run (rule P2); `kind` is `Interaction`, `Interaction-Attachment` or
-    `Contact`.
+    """The names of a run's files of one kind (rule P2).
 
-    With a `slice`, the names while parts of several slices are made and none knows its final number: unique, and they
-    sort in the order of the records.
+    With a `slice`, the names of parts whose final number is not yet known: they are unique, and sort in the order of
+    their records.
     """
 
-    kind: str
+    kind: FileKind
     job_id: str
     slot: datetime
     numbered: bool
     slice: int | None = None
 
-    def stem(self, number: int) -> str:
+    def get_stem(self, number: int) -> str:
         """Return the name without extension of file `number`, counted from 1."""
-        whole = f"{self.kind}-{self.job_id}-{self.slot:%Y%m%dT%H%M%SZ}"
+        whole = f"{self.kind.title()}-{self.job_id}-{self.slot:%Y%m%dT%H%M%SZ}"
         if self.slice is not None:
             return f"{whole}-{self.slice:04d}-{number:04d}"
         return f"{whole}-part-{number:04d}" if self.numbered else whole
 
-    def file(self, number: int) -> str:
-        """Return the name of file `number`."""
-        return f"{self.stem(number)}.zip.p7m"
+    def get_file(self, number: int) -> str:
+        """Return the name of file `number`, counted from 1."""
+        return f"{self.get_stem(number)}.zip.p7m"
 
-    def member(self, number: int, index: int) -> str:
-        """Return the name of zip member `index`, counted from 1, in file `number`; names sort in the order of the
-        members.
-        """
-        return f"{self.stem(number)}.jsonl" if index == 1 else f"{self.stem(number)}_{index:04d}.jsonl"
+    def get_member(self, number: int, index: int) -> str:
+        """Return the name of zip member `index`, counted from 1, in file `number`; names sort in the members' order."""
+        stem = self.get_stem(number)
+        return f"{stem}.jsonl" if index == 1 else f"{stem}_{index:04d}.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """How a run's files are made."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackingOptions:
+    """How a run's files are packed; `split_size` (bytes of records) None means a single file."""
 
     recipients: Sequence[RecipientCertificate]
     split_size: int | None = None
-    sealing: Sealing = Sealing.CBC
-    compression: Compression = Compression.FAST
+    cipher: Cipher = "aes-256-cbc"
+    compression: Compression = "fast"
     member_limit: int = MEMBER_LIMIT
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A finished file: its name, its key in the store, records, bytes before and after, SHA-256 of the encrypted bytes
-    in hex, the id of its last record.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedPart:
+    """A stored part: its key in the store, records, bytes before and after packing, SHA-256 (hex) of the packed bytes.
+
+    `last_key` is the id of its last record.
     """
 
-    kind: str
+    kind: FileKind
     number: int
     name: str
     key: str
@@ -80,11 +80,11 @@ class Part:
 
 
 class Packer:
-    """Packs one kind of record. Use as `async with`; an exception, or leaving without `finish`, leaves no unfinished
-    object.
+    """Packs records of one kind. Use as `async with`: leaving without `finish` leaves no unfinished object behind.
 
-    Deflate and encryption run inline in the calling process. `write` awaits the store when a MiB of a file has
-    gathered, and `on_part` (tell and record a finished part) at a part's end.
+    Deflate and encryption run inline in the calling process. Writing waits for the store when a MiB of a file has
+    gathered, and for `on_part` at the end of a part. Methods that write raise ObjectStoreUnavailable,
+    ObjectStoreRefused or FileTooLarge.
     """
 
     def __init__(
@@ -92,87 +92,85 @@ class Packer:
         store: ObjectStore,
         folder: str,
         names: FileNames,
-        packing: Packing,
         *,
+        options: PackingOptions,
         first_number: int = 1,
-        on_part: Callable[[Part], Awaitable[None]] | None = None,
+        on_part: Callable[[PackedPart], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._folder = folder
         self._names = names
-        self._packing = packing
+        self._options = options
         self._number = first_number
         self._on_part = on_part
         self._file: _File | None = None
-        self._parts: list[Part] = []
-
-    @property
-    def parts(self) -> list[Part]:
-        """The finished parts."""
-        return self._parts
+        self._parts: list[PackedPart] = []
 
     @property
     def rows(self) -> int:
-        """Records taken so far, the part under way included."""
+        """Records so far, including the current part."""
         return sum(part.rows for part in self._parts) + (self._file.rows if self._file else 0)
 
     @property
     def bytes_raw(self) -> int:
-        """Bytes of records taken so far, the part under way included."""
+        """Bytes of records so far, including the current part."""
         return sum(part.bytes_raw for part in self._parts) + (self._file.bytes_raw if self._file else 0)
 
     @property
     def bytes_packed(self) -> int:
-        """Bytes given to the store so far, the part under way included."""
+        """Bytes written to the store so far, including the current part."""
         return sum(part.bytes_packed for part in self._parts) + (self._file.bytes_packed if self._file else 0)
 
-    def last_begins_with(self, text: bytes) -> bool:
-        """Say whether the record that was taken last begins so; a part never ends before the next record comes."""
+    def last_record_starts_with(self, text: bytes) -> bool:
+        """Return whether the last record starts with `text`; a part never ends before the next record arrives."""
         last = self._file.last_record if self._file else None
         return last is not None and last[: len(text)] == text
 
     async def write(self, records: Sequence[bytes | memoryview], size: int) -> None:
-        """Pack whole records (without newlines); `size` is their bytes with one newline each."""
-        file = self._present()
-        limit = self._packing.split_size
+        """Pack whole records without newlines; `size` is their bytes with one newline each."""
+        file = self._get_file()
+        limit = self._options.split_size
         if limit is None or file.bytes_raw + size <= limit:
             await file.add(records, size)
             return
-        taken, taken_size = 0, 0
+        start, start_size = 0, 0
         for index, record in enumerate(records):
-            one = len(record) + 1
-            raw = file.bytes_raw + taken_size
-            if raw and raw + one > limit:
-                await file.add(records[taken:index], taken_size)
+            record_size = len(record) + 1
+            raw = file.bytes_raw + start_size
+            if raw and raw + record_size > limit:
+                await file.add(records[start:index], start_size)
                 await self._end_part()
-                file = self._present()
-                taken, taken_size = index, 0
-            taken_size += one
-        await file.add(records[taken:], taken_size)
+                file = self._get_file()
+                start, start_size = index, 0
+            start_size += record_size
+        await file.add(records[start:], start_size)
 
-    async def write_lines(self, lines: Lines) -> None:
-        """Pack whole records that lie one behind the other, each with its newline."""
-        limit, ends = self._packing.split_size, lines.ends
-        index = begin = 0
+    async def write_lines(self, lines: RecordLines) -> None:
+        """Pack whole consecutive records, each with its newline."""
+        limit, ends = self._options.split_size, lines.ends
+        index = start = 0
         while index < len(ends):
-            file = self._present()
-            stop = len(ends) if limit is None else bisect_right(ends, begin + limit - file.bytes_raw, lo=index)
+            file = self._get_file()
+            stop = len(ends) if limit is None else bisect_right(ends, start + limit - file.bytes_raw, lo=index)
             if stop == index and file.bytes_raw:
                 await self._end_part()
                 continue
-            # A record that is larger than a part is one of its own.
+            # A record that is larger than a part becomes a part of its own.
             stop = max(stop, index + 1)
-            last_begin, end = ends[stop - 2] if stop > 1 else 0, ends[stop - 1]
-            # (The last record is copied, for it is looked at when the memory has long been used again.)
-            await file.add_lines(lines.text[begin:end], stop - index, last=bytes(lines.text[last_begin:end]))
-            index, begin = stop, end
+            last_start, end = ends[stop - 2] if stop > 1 else 0, ends[stop - 1]
+            # (The last record is copied, because its memory is reused before it is needed.)
+            await file.add_lines(lines.text[start:end], stop - index, last=bytes(lines.text[last_start:end]))
+            index, start = stop, end
 
     async def write_large(self, pieces: AsyncIterator[bytes], size: int) -> None:
-        """Pack one record that comes in pieces, the newline with the last; `size` is all of it and must be true."""
-        file = self._present()
-        if self._packing.split_size is not None and file.bytes_raw and file.bytes_raw + size > self._packing.split_size:
+        """Pack one record in pieces, the last with the newline; `size` is the exact total in bytes.
+
+        Raises ValueError when the pieces have another size.
+        """
+        file = self._get_file()
+        if self._options.split_size is not None and file.bytes_raw and file.bytes_raw + size > self._options.split_size:
             await self._end_part()
-            file = self._present()
+            file = self._get_file()
         file.make_room(size)
         before = file.bytes_raw
         async for piece in pieces:
@@ -180,15 +178,13 @@ class Packer:
                 file.last_record = piece
             await file.add_piece(piece)
         if file.bytes_raw - before != size:
-            raise ValueError("a large record has not the size that was announced")
+            raise ValueError("a large record does not have the announced size")
         file.rows += 1
 
-    async def finish(self) -> list[Part]:
-        """Finish the last file and return all parts; without any record there is still one file, an empty one (rule
-        E7).
-        """
+    async def finish(self) -> list[PackedPart]:
+        """Finish the last file and return all parts; without any record there is one file, an empty one (rule E7)."""
         if self._file is not None or not self._parts:
-            self._present()
+            self._get_file()
             await self._end_part()
         return self._parts
 
@@ -196,19 +192,19 @@ class Packer:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._file is not None:
             await self._file.writer.abort()
 
-    def _present(self) -> "_File":
+    def _get_file(self) -> "_File":
         if self._file is None:
-            key = f"{self._folder}/{self._names.file(self._number)}"
-            self._file = _File(self._store.open_writer(key), key, self._names, self._number, self._packing)
+            key = f"{self._folder}/{self._names.get_file(self._number)}"
+            self._file = _File(self._store.open_writer(key), key, self._names, self._number, self._options)
         return self._file
 
     async def _end_part(self) -> None:
-        file = self._present()
+        file = self._get_file()
         part = await file.finish()
         self._file = None
         self._number += 1
@@ -218,9 +214,9 @@ class Packer:
 
 
 class _File:
-    """One file under way."""
+    """The file of the current part."""
 
-    def __init__(self, writer: ObjectWriter, key: str, names: FileNames, number: int, packing: Packing) -> None:
+    def __init__(self, writer: ObjectWriter, key: str, names: FileNames, number: int, options: PackingOptions) -> None:
         self.writer = writer
         self.rows = 0
         self.bytes_raw = 0
@@ -230,8 +226,8 @@ class _File:
         self._names = names
         self._number = number
         self._members = 0
-        self._zip = ZipStream(names.slot, packing.compression, member_limit=packing.member_limit)
-        self._envelope = Encoder(packing.recipients, packing.sealing)
+        self._zip = ZipStream(names.slot, options.compression, member_limit=options.member_limit)
+        self._envelope = EnvelopeEncoder(options.recipients, options.cipher)
         self._out: list[bytes] = [self._envelope.start()]
         self._lines: list[bytes | memoryview] = []
         self._gathered = 0
@@ -253,36 +249,36 @@ class _File:
         self.rows += rows
         self.bytes_raw += len(lines)
         self.last_record = last
-        self._seal(self._zip.write(lines))
+        self._encrypt(self._zip.write(lines))
         await self._write_out()
 
     def make_room(self, size: int) -> None:
-        """Begin the next zip member if the present one might pass its limit."""
+        """Begin the next zip member if the current one might exceed its limit."""
         self._pack_lines()
         if not self._zip.has_room(size):
             self._begin_member()
 
     async def add_piece(self, piece: bytes) -> None:
         self.bytes_raw += len(piece)
-        self._seal(self._zip.write(piece))
+        self._encrypt(self._zip.write(piece))
         await self._write_out()
 
-    async def finish(self) -> Part:
+    async def finish(self) -> PackedPart:
         self._pack_lines()
-        self._seal(self._zip.finish())
+        self._encrypt(self._zip.finish())
         self._out.append(self._envelope.finish())
         await self._write_out()
         written = await self.writer.finish()
-        return Part(
-            self._names.kind,
-            self._number,
-            self._names.file(self._number),
-            self._key,
-            self.rows,
-            self.bytes_raw,
-            written.size,
-            written.sha256,
-            None if self.last_record is None else key_of(self.last_record),
+        return PackedPart(
+            kind=self._names.kind,
+            number=self._number,
+            name=self._names.get_file(self._number),
+            key=self._key,
+            rows=self.rows,
+            bytes_raw=self.bytes_raw,
+            bytes_packed=written.size,
+            sha256=written.sha256,
+            last_key=None if self.last_record is None else parse_record_id(self.last_record),
         )
 
     def _pack_lines(self) -> None:
@@ -294,16 +290,16 @@ class _File:
         block = b"\n".join(self._lines)
         self._lines.clear()
         self._gathered = 0
-        self._seal(self._zip.write(block))
+        self._encrypt(self._zip.write(block))
 
     def _begin_member(self) -> None:
         self._members += 1
-        self._seal(self._zip.begin(self._names.member(self._number, self._members)))
+        self._encrypt(self._zip.begin(self._names.get_member(self._number, self._members)))
 
-    def _seal(self, data: bytes) -> None:
-        sealed = self._envelope.update(data)
-        if sealed:
-            self._out.append(sealed)
+    def _encrypt(self, data: bytes) -> None:
+        encrypted = self._envelope.update(data)
+        if encrypted:
+            self._out.append(encrypted)
 
     async def _write_out(self) -> None:
         out, self._out = self._out, []
@@ -312,19 +308,19 @@ class _File:
             await self.writer.write(data)
 
 
-def key_of(record: bytes | memoryview) -> str | None:
-    """Return the id of a record's JSON text, or None where that is not its first key; only its beginning is parsed."""
-    for end in (_KEY_WITHIN, len(record)):
+def parse_record_id(record: bytes | memoryview) -> str | None:
+    """Return the id in a record's JSON text, or None if that is not its first key; parses only the beginning."""
+    for end in (_ID_WITHIN, len(record)):
         text = bytes(record[:end]).decode(errors="ignore")
-        if not text.startswith(_KEY_FIRST):
+        if not text.startswith(_ID_FIRST):
             return None
         try:
-            found, _ = json.JSONDecoder().raw_decode(text, len(_KEY_FIRST))
+            found, _ = json.JSONDecoder().raw_decode(text, len(_ID_FIRST))
         except ValueError:
             continue
         return str(found)
     return None
 
 
-_KEY_FIRST = '{"id":'
-_KEY_WITHIN = 1024
+_ID_FIRST = '{"id":'
+_ID_WITHIN = 1024

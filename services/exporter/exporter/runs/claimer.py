@@ -1,6 +1,6 @@
-"""The exporter at work: claims runs while it has free slots, a process for each, and hands them back when it stops.
+"""Claiming: runs while worker places are free, a process for each, handed back when the exporter stops.
 
-A slot without a run to claim helps with a large run of another exporter.
+A worker place without a run to claim helps with a large run of another exporter.
 """
 
 import asyncio
@@ -9,17 +9,16 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
-from exporter.errors import GiveBack, LeaseLost
+from exporter.errors import HandBack, LeaseLost
 from exporter.package.objects import ObjectStore
 from exporter.runs.lease import Lease
-from exporter.runs.stall_timer import Silence
+from exporter.runs.stall_timer import StallTimer
 from exporter.runs.sweep import sweep
 from exporter.settings import Settings
-from exporter.store.runs import Claim, RunStore
+from exporter.store.runs import RunClaim, RunStore
 from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
 from shared.errors import TransientError
-from shared.events import RunCancelled
 from shared.lifecycle import wait_for_first
 from shared.observe import (
     LEASES_LOST,
@@ -33,36 +32,40 @@ from shared.observe import (
 )
 
 log = get_logger(__name__)
-_LONGEST_PAUSE = 2.0
-_HELP_AGAIN_SECONDS = 5.0
+_MAX_PAUSE_SECONDS = 2.0
+_HELP_RETRY_SECONDS = 5.0
 
 
-class Work(Protocol):
+class ClaimedWork(Protocol):
     """A run, or slices of one, under a lease."""
 
     lease: Lease
-    silence: Silence
 
     @property
     def run_id(self) -> UUID:
         """The run."""
         ...
 
+    @property
+    def stall_timer(self) -> StallTimer:
+        """How long the work has stood still."""
+        ...
+
     def wake(self) -> None:
-        """Look whether others have moved the work on."""
+        """Check whether other exporters have advanced the work."""
         ...
 
     async def export(self, worker: WorkerProcess) -> None:
         """Do the work."""
         ...
 
-    async def settle(self, outcome: BaseException) -> None:
+    async def record_outcome(self, outcome: BaseException) -> None:
         """Record why the work was left."""
         ...
 
 
-class Exporter:
-    """One of any number of equal exporters over the same runs."""
+class RunClaimer:
+    """Claims and carries out runs; one of any number of equal exporters over the same runs."""
 
     def __init__(
         self,
@@ -71,54 +74,58 @@ class Exporter:
         slices: SliceStore,
         objects: ObjectStore,
         settings: Settings,
-        work: Callable[[Claim, asyncio.Event], Work],
-        help_work: Callable[[SliceClaim, asyncio.Event], Work],
+        coordinate: Callable[[RunClaim, asyncio.Event], ClaimedWork],
+        help_with: Callable[[SliceClaim, asyncio.Event], ClaimedWork],
     ) -> None:
         self._store = store
         self._slices = slices
         self._objects = objects
         self._settings = settings
-        self._work = work
-        self._help_work = help_work
-        self._busy: dict[asyncio.Task[None], Work] = {}
+        self._coordinate = coordinate
+        self._help_with = help_with
+        self._busy: dict[asyncio.Task[None], ClaimedWork] = {}
         self._spare: WorkerProcess | None = None
-        self._help_from = 0.0
+        self._help_after = 0.0
         self._woken = asyncio.Event()
-        self._leaving = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._handing_back = asyncio.Event()
 
-    def wake(self, why: str) -> None:
-        """Look for work; on "cancel", or when something may have been missed (""), look at the runs in hand too."""
+    def wake(self, reason: str) -> None:
+        """Check for work, and unless the reason is "work", check the runs in progress for cancellation too.
+
+        The reason is a notification's payload: "work", "cancel", or "" when notifications may have been missed.
+        """
         self._woken.set()
         for work in self._busy.values():
             work.wake()
-            if why != "work":
-                work.lease.look()
+            if reason != "work":
+                work.lease.check_now()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until `stopping` is set, then finish or hand back what is in hand."""
+        """Work until `stopping` is set, then finish or hand back the runs in progress."""
         try:
             while not stopping.is_set():
                 self._woken.clear()
                 try:
-                    pause = await self._turn()
+                    pause = await self._claim_all()
                 except TransientError as error:
-                    log.warning("cannot look for work, trying again", error=str(error))
-                    pause = _LONGEST_PAUSE
+                    log.warning("cannot check for work, retrying", error=str(error))
+                    pause = _MAX_PAUSE_SECONDS
                 await wait_for_first(self._woken, stopping, seconds=pause)
             await self._drain()
         finally:
             if self._spare is not None:
                 await self._spare.kill()
 
-    async def _turn(self) -> float:
-        RUN_SILENT_SECONDS.set(max((work.silence.seconds for work in self._busy.values()), default=0.0))
-        await self._end_unclaimed()
-        waiting, oldest = await self._store.queue()
+    async def _claim_all(self) -> float:
+        """Fill the free worker places; return the seconds until there may be more work."""
+        RUN_SILENT_SECONDS.set(max((work.stall_timer.seconds for work in self._busy.values()), default=0.0))
+        await self._cancel_unclaimed()
+        waiting, oldest = await self._store.measure_queue()
         RUNS_WAITING.set(waiting)
         RUNS_OLDEST_WAIT.set(oldest)
         while len(self._busy) < self._settings.slots:
-            # A worker that is ready takes its order at once; starting one takes a good part of a second.
+            # A ready worker accepts its order at once; starting one takes a good part of a second.
             worker = self._spare or await WorkerProcess.start()
             self._spare = worker
             work = await self._claim()
@@ -126,13 +133,13 @@ class Exporter:
                 break
             self._spare = None
             self._begin(work, worker)
-        # Made ready while others work, so that the next run's order finds it listening.
+        # Started while others work, so that it is ready for the next run's order.
         self._spare = self._spare or await WorkerProcess.start()
         seconds = await self._store.seconds_to_work(self._settings.name)
-        return _LONGEST_PAUSE if seconds is None else min(_LONGEST_PAUSE, max(0.05, seconds))
+        return _MAX_PAUSE_SECONDS if seconds is None else min(_MAX_PAUSE_SECONDS, max(0.05, seconds))
 
-    async def _claim(self) -> Work | None:
-        """Take a run, or else a slice of somebody's: runs first, so that a huge one starves nobody (R4)."""
+    async def _claim(self) -> ClaimedWork | None:
+        """Claim a run, or else a slice of another exporter's: runs first, so that a huge one starves no other (R4)."""
         settings = self._settings
         claim = await self._store.claim(settings.name, settings.lease, tenant_limit=settings.tenant_limit)
         if claim is not None:
@@ -146,79 +153,71 @@ class Exporter:
                 token=claim.token,
                 taken_over=claim.taken_over,
             )
-            return self._work(claim, self._leaving)
-        if time.monotonic() < self._help_from:
+            return self._coordinate(claim, self._stopping)
+        if time.monotonic() < self._help_after:
             return None
-        part = await self._slices.claim(settings.name, settings.lease)
-        if part is None:
+        slice_claim = await self._slices.claim(settings.name, settings.lease)
+        if slice_claim is None:
             return None
-        log.info("slice claimed", run_id=str(part.run_id), kind=part.kind, slice=part.number, token=part.token)
-        return self._help_work(part, self._leaving)
+        log.info(
+            "slice claimed",
+            run_id=str(slice_claim.run_id),
+            kind=slice_claim.kind,
+            slice=slice_claim.number,
+            token=slice_claim.token,
+        )
+        return self._help_with(slice_claim, self._stopping)
 
-    def _begin(self, work: Work, worker: WorkerProcess) -> None:
+    def _begin(self, work: ClaimedWork, worker: WorkerProcess) -> None:
         task = asyncio.create_task(self._carry_out(work, worker), name=f"run {work.run_id}")
         self._busy[task] = work
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._end)
         RUNS_CLAIMED.set(len(self._busy))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[None]) -> None:
         self._busy.pop(task, None)
         RUNS_CLAIMED.set(len(self._busy))
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease runs out and somebody takes the run over: nothing is lost but time.
-            log.error("run dropped", exc_info=error)
+            # The lease expires and another exporter takes the run over: only time is lost.
+            log.error("run abandoned", exc_info=error)
 
-    async def _carry_out(self, work: Work, worker: WorkerProcess) -> None:
-        keeping = asyncio.create_task(work.lease.keep(), name="lease")
+    async def _carry_out(self, work: ClaimedWork, worker: WorkerProcess) -> None:
+        renewing = asyncio.create_task(work.lease.keep_renewing(), name="lease")
         exporting = asyncio.create_task(work.export(worker), name="export")
-        interrupted = asyncio.create_task(wait_for_first(work.lease.over, self._handing_back), name="interruption")
+        interrupted = asyncio.create_task(wait_for_first(work.lease.ended, self._handing_back), name="interruption")
         try:
             await asyncio.wait([exporting, interrupted], return_when=asyncio.FIRST_COMPLETED)
             if not exporting.done():
-                # In this order: a worker's end that is seen first would pass for a failed attempt (R7).
+                # In this order: a worker's end that is noticed first would be recorded as a failed attempt (R7).
                 exporting.cancel()
                 await worker.kill()
             outcome = (await asyncio.gather(exporting, return_exceptions=True))[0]
             if outcome is not None:
-                # What else the worker does from here on would be thrown away.
+                # Anything that the worker still does would be discarded.
                 await worker.kill()
-                await work.settle(outcome)
-                if not isinstance(outcome, GiveBack | asyncio.CancelledError):
-                    self._help_from = time.monotonic() + _HELP_AGAIN_SECONDS
+                await work.record_outcome(outcome)
+                if not isinstance(outcome, HandBack | asyncio.CancelledError):
+                    self._help_after = time.monotonic() + _HELP_RETRY_SECONDS
             log.info("run left", run_id=str(work.run_id), outcome=type(outcome).__name__ if outcome else "done")
         except LeaseLost:
             LEASES_LOST.inc()
             log.warning("lease lost", run_id=str(work.run_id))
         finally:
             interrupted.cancel()
-            keeping.cancel()
+            renewing.cancel()
             await worker.kill()
             await sweep(work.run_id, self._store, self._objects)
 
     async def _drain(self) -> None:
-        self._leaving.set()
+        self._stopping.set()
         if self._busy:
             await asyncio.wait(self._busy, timeout=self._settings.drain.total_seconds())
         self._handing_back.set()
         if self._busy:
             await asyncio.wait(self._busy)
 
-    async def _end_unclaimed(self) -> None:
-        async with self._store.transaction() as database:
-            rows = await self._store.end_unclaimed(database)
-            for row in rows:
-                event = RunCancelled(
-                    job_id=row["job_id"],
-                    tenant_id=row["tenant_id"],
-                    run_id=row["run_id"],
-                    token=row["token"],
-                    seq=row["seq"],
-                    at=row["ended_at"],
-                    reason=row["cancel_reason"],
-                    requested_by=row["cancel_by"],
-                )
-                await self._store.write_events(database, [event], row["ended_at"])
-        for row in rows:
-            RUNS_ENDED.labels("cancelled", row["cancel_reason"]).inc()
-            await sweep(row["run_id"], self._store, self._objects)
+    async def _cancel_unclaimed(self) -> None:
+        for event in await self._store.cancel_unclaimed():
+            RUNS_ENDED.labels("cancelled", event.reason).inc()
+            await sweep(event.run_id, self._store, self._objects)

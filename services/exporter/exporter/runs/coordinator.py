@@ -1,144 +1,127 @@
-"""One claimed run, from certificates to commit, under its fencing token: this exporter is the run's coordinator.
+"""One claimed run, from its certificates to its commit, under its fencing token.
 
-Its worker holds the snapshot and exports slices; helpers may join and take slices of a run that has many.
+The claim's holder is the run's coordinator: its worker holds the snapshot and exports slices; helpers may join and take
+slices of a run that has many.
 """
 
 import asyncio
-import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from uuid import UUID
 
-from exporter.domain.runs import ManifestFacts, SliceStanding, files_of, manifest, missing_rows, rows_by_kind, window_of
-from exporter.errors import CancelAsked, GiveBack, RowsMissing
+from exporter.errors import HandBack
 from exporter.package.objects import ObjectStore
-from exporter.package.recipients import accept_recipients
-from exporter.runs.file_names import final_name
+from exporter.runs.commit import RunCommitter
 from exporter.runs.lease import Lease
-from exporter.runs.outcome import RunEnd
-from exporter.runs.progress import ProgressTeller
+from exporter.runs.outcome import OutcomeRecorder
+from exporter.runs.preparation import PreparedRun, prepare_run
+from exporter.runs.progress import ProgressReporter
 from exporter.runs.slices import export_slice
-from exporter.runs.sweep import folder_of_run
+from exporter.runs.stall_timer import StallTimer
 from exporter.settings import Settings
-from exporter.source.watermark import complete_through
-from exporter.store.runs import Claim, Held, RunStore
+from exporter.store.runs import RunClaim, RunStore
 from exporter.store.slices import SliceStore
 from exporter.worker.process import WorkerProcess
-from exporter.worker.protocol import Counted, Opened, Order, Planned, Said
+from exporter.worker.protocol import RowsCounted, RunOrder, SlicesPlanned, WorkerReport
 from shared.clock import Clock
-from shared.events import ExportedFile, RunStarted, RunSucceeded, RunSucceededV1, Window
+from shared.events import RunStarted
 from shared.lifecycle import wait_for_first
 from shared.observe import PHASE_SECONDS, RUN_SECONDS, RUNS_ENDED
 
-_LOOK_AGAIN = 1.0
+_CHECK_SLICES_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What is known before any data is read."""
-
-    window: Window
-    data_complete_through: datetime | None
-    certificates: tuple[str, ...]
-    fingerprints: tuple[str, ...]
-
-
-class RunWork:
-    """Carries a claim through. Every method that writes does so only while the claim holds, or raises LeaseLost."""
+class RunCoordinator:
+    """Carries out a run's claim. Methods that write do so only while the claim is valid, or raise LeaseLost."""
 
     def __init__(
         self,
-        claim: Claim,
+        claim: RunClaim,
         lease: Lease,
         *,
         store: RunStore,
         slices: SliceStore,
         objects: ObjectStore,
-        progress: ProgressTeller,
+        progress: ProgressReporter,
         settings: Settings,
         clock: Clock,
         is_native: bool,
         stopping: asyncio.Event,
     ) -> None:
-        self.run_id = claim.run_id
         self.lease = lease
         self._claim = claim
         self._store = store
         self._slices = slices
-        self._objects = objects
         self._settings = settings
         self._clock = clock
         self._is_native = is_native
         self._stopping = stopping
         self._progress = progress
-        self.silence = progress.silence
-        self._end = RunEnd(claim, lease, store=store, exporter=settings.name)
+        self._recorder = OutcomeRecorder(claim, lease, store=store, exporter=settings.name)
+        self._committer = RunCommitter(claim, lease, self._recorder, store=store, slices=slices, objects=objects)
         self._woken = asyncio.Event()
 
+    @property
+    def run_id(self) -> UUID:
+        """The run."""
+        return self._claim.run_id
+
+    @property
+    def stall_timer(self) -> StallTimer:
+        """How long the run has made no progress."""
+        return self._progress.stall_timer
+
     def wake(self) -> None:
-        """Look again at what helpers have done."""
+        """Check again what the helpers have done."""
         self._woken.set()
 
     async def export(self, worker: WorkerProcess) -> None:
-        """Do the whole run. Raises ExportError, WorkerDied, GiveBack, CancelAsked or LeaseLost."""
+        """Carry out the whole run.
+
+        Raises ExportError, WorkerDied, WorkerProtocolError, HandBack, CancelRequested or LeaseLost.
+        """
         began = self._clock.now()
-        prepared = await self._prepare()
-        await self.lease.insist(lambda: self._started(prepared))
-        telling = asyncio.create_task(self._progress.run(), name="progress")
+        prepared = await prepare_run(self._claim, self.lease, self._store, settings=self._settings, clock=self._clock)
+        await self.lease.retry_while_held(lambda: self._begin_attempt(prepared))
+        reporting = asyncio.create_task(self._progress.run(), name="progress")
         try:
             with PHASE_SECONDS.labels("count").time():
                 snapshot = await self._open(worker, prepared)
             with PHASE_SECONDS.labels("export").time():
                 await self._export_slices(worker, snapshot)
         finally:
-            telling.cancel()
+            reporting.cancel()
         with PHASE_SECONDS.labels("package").time():
-            await self._progress.last("package")
-            files, where = await self._package(prepared)
+            await self._progress.report_phase("package")
+            run_files = await self._committer.package(prepared)
         with PHASE_SECONDS.labels("store").time():
-            await self._progress.last("store")
-            await self._commit(prepared, files, where)
+            await self._progress.report_phase("store")
+            await self._committer.commit(prepared, run_files)
         RUNS_ENDED.labels("succeeded", "").inc()
         RUN_SECONDS.observe((self._clock.now() - began).total_seconds())
 
-    async def settle(self, outcome: BaseException) -> None:
-        """Record why the run was left. Raises LeaseLost when it is not ours any more."""
-        await self._end.settle(outcome)
+    async def record_outcome(self, outcome: BaseException) -> None:
+        """Record why the run was left. Raises LeaseLost when the claim is lost."""
+        await self._recorder.record(outcome)
 
-    async def _prepare(self) -> Prepared:
-        claim = self._claim
-        pems = await self.lease.insist(lambda: self._store.certificates(claim.tenant_id, claim.settings.certificates))
-        # Before any data is read (P3): nobody to encrypt for is a reason to end here.
-        recipients = accept_recipients([pem.encode() for pem in pems], self._clock.now().astimezone(UTC))
-        through: datetime | None = None
-        window = claim.window or window_of(claim.settings.timeframe, claim.slot, claim.complete_through)
-        if claim.settings.timeframe.kind == "since_last_run":
-            if window.end is None:
-                through = await complete_through(
-                    self._settings.source, since=window.start, hold_back=self._settings.hold_back
-                )
-                window = Window(start=window.start, end=through)
-            through = window.end
-        return Prepared(window, through, tuple(pems), tuple(each.fingerprint for each in recipients))
-
-    async def _started(self, prepared: Prepared) -> None:
-        async with self._store.held(self._claim) as (database, held):
-            await self._store.begin(database, self._claim, window=prepared.window, certificates=prepared.certificates)
+    async def _begin_attempt(self, prepared: PreparedRun) -> None:
+        async with self._store.lock_claim(self._claim) as (database, locked):
+            await self._store.begin_attempt(
+                database, self._claim, window=prepared.window, certificates=prepared.certificates
+            )
             event = RunStarted(
-                **self._end.facts(held),
+                **self._recorder.get_event_fields(locked),
                 exporter=self._settings.name,
                 attempt=self._claim.attempt,
                 window=prepared.window,
                 recipients=prepared.fingerprints,
             )
-            await self._store.write_events(database, [event], held.at)
+            await self._store.write_events(database, [event], locked.at)
 
-    async def _open(self, worker: WorkerProcess, prepared: Prepared) -> str:
-        """Have the worker open the source and plan what is not planned yet; return the snapshot's name."""
+    async def _open(self, worker: WorkerProcess, prepared: PreparedRun) -> str:
+        """Have the worker open the source, and plan the run unless it is planned; return the snapshot's name."""
         claim = self._claim
-        known = bool(await self.lease.insist(lambda: self._slices.standing(claim.run_id)))
-        await worker.order(
-            Order(
+        is_planned = bool(await self.lease.retry_while_held(lambda: self._slices.list_slices(claim.run_id)))
+        await worker.send(
+            RunOrder(
                 run_id=claim.run_id,
                 job_id=claim.job_id,
                 slot=claim.slot,
@@ -149,32 +132,30 @@ class RunWork:
                 store=self._settings.store,
                 store_options=self._settings.store_options,
                 join=None,
-                slice_rows=None if known else self._settings.slice_rows,
+                slice_rows=None if is_planned else self._settings.slice_rows,
                 is_native=self._is_native,
             )
         )
-        opened = await worker.hear()
-        assert isinstance(opened, Opened)
-        self._progress.estimated(opened.estimated)
-        planned = await worker.hear() if not known else None
-        assert planned is None or isinstance(planned, Planned)
-        await self.lease.insist(lambda: self._share(opened.snapshot, planned))
+        opened = await worker.receive_opened()
+        self._progress.set_estimate(opened.estimated)
+        planned = None if is_planned else await worker.receive_plan()
+        await self.lease.retry_while_held(lambda: self._save_plan(opened.snapshot, planned))
         return opened.snapshot
 
-    async def _share(self, snapshot: str, planned: Planned | None) -> None:
-        slices = await self._slices.standing(self.run_id)
-        async with self._store.held(self._claim) as (database, _):
+    async def _save_plan(self, snapshot: str, planned: SlicesPlanned | None) -> None:
+        slices = await self._slices.list_slices(self.run_id)
+        async with self._store.lock_claim(self._claim) as (database, _):
             if planned is not None and not slices:
-                await self._slices.plan(database, self.run_id, planned.slices, snapshot)
-            planned_kinds = [each.kind for each in (planned.slices if planned is not None else slices)]
-            if len(planned_kinds) > len(set(planned_kinds)):
-                await self._slices.share(database, self.run_id, snapshot)
+                await self._slices.insert_slices(database, self.run_id, planned.slices, snapshot=snapshot)
+            kinds = [each.kind for each in (planned.slices if planned is not None else slices)]
+            if len(kinds) > len(set(kinds)):
+                await self._slices.share_snapshot(database, self.run_id, snapshot)
 
     async def _export_slices(self, worker: WorkerProcess, snapshot: str) -> None:
-        """Export slices until all are done, by whomever."""
+        """Export slices until all are done, by this exporter or by helpers."""
         while True:
             self._woken.clear()
-            claimed = await self.lease.insist(
+            claimed = await self.lease.retry_while_held(
                 lambda: self._slices.claim_own(self._claim, self._settings.name, snapshot)
             )
             if claimed is not None:
@@ -183,82 +164,24 @@ class RunWork:
                     worker,
                     store=self._slices,
                     lease=self.lease,
-                    is_to_stop=self._is_to_stop,
-                    on_said=self._said,
+                    must_hand_back=self._must_hand_back,
+                    on_message=self._observe,
                 )
-            elif all(each.state == "done" for each in await self.lease.insist(self._standing)):
+            elif await self.lease.retry_while_held(self._are_slices_done):
                 return
             else:
-                await wait_for_first(self._woken, self._stopping, seconds=_LOOK_AGAIN)
+                await wait_for_first(self._woken, self._stopping, seconds=_CHECK_SLICES_SECONDS)
                 if self._stopping.is_set():
-                    raise GiveBack
+                    raise HandBack
 
-    async def _is_to_stop(self) -> bool:
-        # Where nothing is split the end of a part is nearly the end of the run.
+    async def _must_hand_back(self) -> bool:
+        # In a run that is not split, the end of a part is nearly the end of the run.
         return self._stopping.is_set() and self._claim.settings.split_size is not None
 
-    async def _standing(self) -> list[SliceStanding]:
-        return await self._slices.standing(self.run_id)
+    async def _are_slices_done(self) -> bool:
+        return all(each.state == "done" for each in await self._slices.list_slices(self.run_id))
 
-    def _said(self, said: Said) -> None:
-        if isinstance(said, Counted):
-            self._progress.counted(said.rows)
-        self._progress.fresh()
-
-    async def _package(self, prepared: Prepared) -> tuple[tuple[ExportedFile, ...], str]:
-        """Make one set of files of the finished parts: check their rows, number them, and write the manifest."""
-        claim = self._claim
-        parts = await self.lease.insist(lambda: self._slices.parts(claim.run_id))
-        slices = await self.lease.insist(self._standing)
-        if (fault := missing_rows(parts, slices)) is not None:
-            raise RowsMissing(fault)
-        files = files_of(parts, claim.settings, lambda kind, number: final_name(claim, kind, number))
-        facts = ManifestFacts(
-            run_id=claim.run_id,
-            job_id=claim.job_id,
-            tenant_id=claim.tenant_id,
-            slot=claim.slot,
-            window=prepared.window,
-            counted=rows_by_kind(slices),
-            recipients=prepared.fingerprints,
-            data_complete_through=prepared.data_complete_through,
-        )
-        where = f"{folder_of_run(claim.run_id, claim.token)}/manifest.json"
-        content = json.dumps(manifest(facts, files, parts, claim.settings), indent=2, ensure_ascii=False)
-        await self._objects.put(where, content.encode())
-        return files, where
-
-    def _success(
-        self, prepared: Prepared, files: tuple[ExportedFile, ...], where: str, held: Held
-    ) -> RunSucceeded | RunSucceededV1:
-        claim = self._claim
-        facts: dict[str, Any] = {
-            **self._end.facts(held),
-            "rows": sum(file.rows for file in files),
-            "bytes_raw": sum(file.bytes_raw for file in files),
-            "bytes_packed": sum(file.bytes_packed for file in files),
-            "files": files,
-            "manifest": where,
-            "data_complete_through": prepared.data_complete_through,
-        }
-        if claim.cause is None:
-            return RunSucceededV1(**facts)
-        return RunSucceeded(
-            **facts, title=claim.settings.title, type=claim.settings.type, slot=claim.slot, cause=claim.cause
-        )
-
-    async def _commit(self, prepared: Prepared, files: tuple[ExportedFile, ...], where: str) -> None:
-        """Make the files visible, all at once."""
-        claim = self._claim
-
-        async def act() -> None:
-            async with self._store.held(claim) as (database, held):
-                if held.cancel_reason is not None:
-                    raise CancelAsked
-                event = self._success(prepared, files, where, held)
-                await self._store.end(database, claim, "succeeded")
-                if prepared.data_complete_through is not None:
-                    await self._store.set_complete_through(database, claim.job_id, prepared.data_complete_through)
-                await self._store.write_events(database, [event], held.at)
-
-        await self.lease.insist(act)
+    def _observe(self, message: WorkerReport) -> None:
+        if isinstance(message, RowsCounted):
+            self._progress.set_counts(message.rows)
+        self._progress.mark_changed()

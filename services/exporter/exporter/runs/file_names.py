@@ -1,20 +1,12 @@
-"""What files are called when their run succeeds (P2)."""
-
-from collections.abc import Mapping
+"""The names of a run's files once it has succeeded (rule P2)."""
 
 from exporter.package.packer import FileNames
-from exporter.source.selection import RecordKind
-from exporter.store.runs import Claim
+from exporter.store.runs import RunClaim
 from shared.events.values import FileKind
 
-RECORD_KIND: Mapping[FileKind, RecordKind] = {
-    "interaction": RecordKind.INTERACTION,
-    "interaction-attachment": RecordKind.ATTACHMENT,
-    "contact": RecordKind.CONTACT,
-}
 
-
-def final_name(claim: Claim, kind: FileKind, number: int) -> str:
+def get_final_name(claim: RunClaim, kind: FileKind, number: int) -> str:
     """Return the name of file `number`, counted from 1, of one kind."""
-    numbered = claim.settings.split_size is not None
-    return FileNames(RECORD_KIND[kind].value, str(claim.job_id), claim.slot, numbered).file(number)
+    is_split = claim.settings.split_size is not None
+    names = FileNames(kind=kind, job_id=str(claim.job_id), slot=claim.slot, numbered=is_split)
+    return names.get_file(number)

@@ -1,26 +1,26 @@
-"""Helping with a large run that another exporter coordinates: slice after slice, while no run waits for the slot."""
+"""Helping with a large run that another exporter coordinates: slice after slice, until a run needs the worker place."""
 
 import asyncio
 from uuid import UUID
 
-from exporter.errors import GiveBack, LeaseLost
+from exporter.errors import HandBack, LeaseLost
 from exporter.runs.lease import Lease
-from exporter.runs.outcome import counted_in_words
+from exporter.runs.outcome import describe_and_count
 from exporter.runs.slices import export_slice
-from exporter.runs.stall_timer import Silence
+from exporter.runs.stall_timer import StallTimer
 from exporter.settings import Settings
 from exporter.store.runs import RunStore
 from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
-from exporter.worker.protocol import Opened, Order
+from exporter.worker.protocol import RunOrder
 from shared.clock import Clock
 from shared.observe import SLICES_HELPED, get_logger
 
 log = get_logger(__name__)
 
 
-class HelpWork:
-    """Slices of one run, each under a lease and a token of its own."""
+class SliceHelper:
+    """Exports slices of one run, each under a lease and a token of its own."""
 
     def __init__(
         self,
@@ -40,22 +40,23 @@ class HelpWork:
         self._is_native = is_native
         self._stopping = stopping
         self.lease = Lease(lambda length: self._slices.renew(self._claim, length), settings.lease, clock=clock)
-        self.silence = Silence()
-        self.failed = False
+        self.stall_timer = StallTimer()
 
     @property
     def run_id(self) -> UUID:
-        """The run that is helped with."""
+        """The run."""
         return self._claim.run_id
 
     def wake(self) -> None:
-        """Helpers look at every part's end, which is soon enough."""
+        """Do nothing: a helper checks for waiting runs at the end of every part, which is soon enough."""
 
     async def export(self, worker: WorkerProcess) -> None:
-        """Export slices until there are none, or a run waits. Raises ExportError, WorkerDied, GiveBack or LeaseLost."""
-        await worker.order(await self._order())
-        opened = await worker.hear()
-        assert isinstance(opened, Opened)
+        """Export slices until there are none left, or a run waits.
+
+        Raises ExportError, WorkerDied, WorkerProtocolError, HandBack or LeaseLost.
+        """
+        await worker.send(await self._build_order())
+        await worker.receive_opened()
         claim: SliceClaim | None = self._claim
         while claim is not None:
             self._claim = claim
@@ -64,32 +65,31 @@ class HelpWork:
                 worker,
                 store=self._slices,
                 lease=self.lease,
-                is_to_stop=self._is_to_stop,
-                on_said=self.silence.at,
+                must_hand_back=self._must_hand_back,
+                on_message=self.stall_timer.observe,
             )
             SLICES_HELPED.inc()
-            claim = await self._next()
+            claim = await self._claim_next()
 
-    async def settle(self, outcome: BaseException) -> None:
-        """Give back the slice that was left; its run is its coordinator's matter. Raises LeaseLost."""
+    async def record_outcome(self, outcome: BaseException) -> None:
+        """Release the slice that was left; the run's outcome is its coordinator's. Raises LeaseLost."""
         match outcome:
             case LeaseLost():
                 raise outcome
-            case asyncio.CancelledError() if self.lease.lost:
-                raise LeaseLost("the lease ran out")
-            case asyncio.CancelledError() | GiveBack():
-                await self.lease.insist(lambda: self._slices.release(self._claim))
+            case asyncio.CancelledError() if self.lease.is_lost:
+                raise LeaseLost("the lease has expired")
+            case asyncio.CancelledError() | HandBack():
+                await self.lease.retry_while_held(lambda: self._slices.release(self._claim))
             case Exception():
-                self.failed = True
-                code, message, _ = counted_in_words(outcome)
+                code, message, _ = describe_and_count(outcome)
                 log.warning("help failed", run_id=str(self.run_id), error=code, reason=message)
-                await self.lease.insist(lambda: self._slices.release(self._claim))
+                await self.lease.retry_while_held(lambda: self._slices.release(self._claim))
             case _:
                 raise outcome
 
-    async def _order(self) -> Order:
-        run = await self.lease.insist(lambda: self._slices.shared_run(self.run_id))
-        return Order(
+    async def _build_order(self) -> RunOrder:
+        run = await self.lease.retry_while_held(lambda: self._slices.read_shared_run(self.run_id))
+        return RunOrder(
             run_id=run.run_id,
             job_id=run.job_id,
             slot=run.slot,
@@ -104,20 +104,22 @@ class HelpWork:
             is_native=self._is_native,
         )
 
-    async def _next(self) -> SliceClaim | None:
-        """Take another slice of the same run, where the snapshot that the worker has open is still the run's."""
-        if await self._is_to_stop():
+    async def _claim_next(self) -> SliceClaim | None:
+        """Claim another slice of the same run, provided that the worker's snapshot is still the run's."""
+        if await self._must_hand_back():
             return None
-        mine = self._claim
-        claim = await self.lease.insist(
-            lambda: self._slices.claim(self._settings.name, self._settings.lease, run_id=mine.run_id)
+        current = self._claim
+        claim = await self.lease.retry_while_held(
+            lambda: self._slices.claim(self._settings.name, self._settings.lease, run_id=current.run_id)
         )
-        if claim is not None and claim.snapshot != mine.snapshot:
-            await self.lease.insist(lambda: self._slices.release(claim))
+        if claim is not None and claim.snapshot != current.snapshot:
+            await self.lease.retry_while_held(lambda: self._slices.release(claim))
             return None
         return claim
 
-    async def _is_to_stop(self) -> bool:
+    async def _must_hand_back(self) -> bool:
         if self._stopping.is_set():
             return True
-        return await self.lease.insist(lambda: self._store.runs_wait(tenant_limit=self._settings.tenant_limit))
+        return await self.lease.retry_while_held(
+            lambda: self._store.has_claimable_runs(tenant_limit=self._settings.tenant_limit)
+        )

@@ -1,4 +1,4 @@
-"""Keeping a lease: renewed while the work goes on, given up in time when that fails."""
+"""Leases: renewed while the work goes on, and given up in time when that fails (rules R2 and D7)."""
 
 import asyncio
 import time
@@ -18,10 +18,10 @@ _RETRY_SECONDS = 0.5
 
 
 class Lease:
-    """A claim's lease. `over` is set when the run is to be cancelled or the claim is lost, or may be lost.
+    """The lease of a claim. `ended` is set when the work is to be cancelled, or when the claim is or may be lost.
 
-    `renew` extends it and tells whether the run is to be cancelled, or raises LeaseLost. Time is counted here from
-    before each renewal was sent, so this side always gives up before the others take over.
+    `renew` extends it by the given length and returns whether the work is to be cancelled, or raises LeaseLost. Time is
+    measured from before each renewal is sent, so that this side always gives up before another takes over.
     """
 
     def __init__(
@@ -32,55 +32,58 @@ class Lease:
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ask = renew
+        self._renew = renew
         self._length = length
         self._clock = clock
         self._monotonic = monotonic
-        self._until = monotonic() + length.total_seconds()
-        self._look = asyncio.Event()
-        self.over = asyncio.Event()
-        self.cancelled = False
-        self.lost = False
+        self._expires_at = monotonic() + length.total_seconds()
+        self._check_now = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.is_cancelled = False
+        self.is_lost = False
 
-    def look(self) -> None:
-        """Renew at once, to see whether the run is to be cancelled."""
-        self._look.set()
+    def check_now(self) -> None:
+        """Renew at once, to find out whether the work is to be cancelled."""
+        self._check_now.set()
 
-    async def keep(self) -> None:
-        """Renew every third of the lease until it is over."""
+    async def keep_renewing(self) -> None:
+        """Renew every third of the lease until it has ended."""
         pause = self._length.total_seconds() / 3
-        while not self.over.is_set():
-            await wait_for_first(self._look, self.over, seconds=pause)
-            self._look.clear()
+        while not self.ended.is_set():
+            await wait_for_first(self._check_now, self.ended, seconds=pause)
+            self._check_now.clear()
             await self.renew()
 
     async def renew(self) -> None:
-        """Extend the lease now, or find out that it is over."""
-        asked = self._monotonic()
-        left = self._until - asked
+        """Extend the lease now, or find out that it has ended."""
+        sent_at = self._monotonic()
+        left = self._expires_at - sent_at
         try:
-            cancelled = await asyncio.wait_for(self._ask(self._length), max(0.1, left))
+            is_cancelled = await asyncio.wait_for(self._renew(self._length), max(0.1, left))
         except LeaseLost:
-            self._end(lost=True)
+            self._end(is_lost=True)
         except (TransientError, TimeoutError) as error:
-            log.warning("lease not renewed", error=type(error).__name__, left=round(left, 1))
-            if self._monotonic() >= self._until - 1:
-                self._end(lost=True)
+            log.warning("lease not renewed", error=type(error).__name__, seconds_left=round(left, 1))
+            if self._monotonic() >= self._expires_at - 1:
+                self._end(is_lost=True)
         else:
-            self._until = asked + self._length.total_seconds()
-            if cancelled:
-                self._end(lost=False)
+            self._expires_at = sent_at + self._length.total_seconds()
+            if is_cancelled:
+                self._end(is_lost=False)
 
-    async def insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do it, again while PostgreSQL is away, as long as the lease lasts. Raises LeaseLost."""
+    async def retry_while_held(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `act`, repeating it after transient errors while the lease is held.
+
+        Raises LeaseLost, and every other error of `act`.
+        """
         while True:
             try:
                 return await act()
             except TransientError as error:
-                if self.lost:
-                    raise LeaseLost("PostgreSQL was away too long") from error
+                if self.is_lost:
+                    raise LeaseLost("PostgreSQL was unavailable for longer than the lease") from error
                 await self._clock.sleep(_RETRY_SECONDS)
 
-    def _end(self, *, lost: bool) -> None:
-        self.lost, self.cancelled = lost, not lost
-        self.over.set()
+    def _end(self, *, is_lost: bool) -> None:
+        self.is_lost, self.is_cancelled = is_lost, not is_lost
+        self.ended.set()

@@ -1,20 +1,30 @@
-"""One claimed slice, from the order to the worker until it is done; for a coordinator and for a helper alike."""
+"""Exporting one claimed slice, from its order until it is done; for a coordinator and a helper alike."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import assert_never
 
-from exporter.domain.runs import FinishedPart
-from exporter.errors import GiveBack
+from exporter.domain.parts import FinishedPart
+from exporter.errors import HandBack, WorkerProtocolError
 from exporter.runs.lease import Lease
-from exporter.runs.sweep import folder_of_slice
+from exporter.runs.sweep import get_slice_folder
 from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
-from exporter.worker.protocol import Counted, PartStored, Said, SliceDone, SliceOrder, SliceProgressed
+from exporter.worker.protocol import (
+    PartStored,
+    RowsCounted,
+    SliceDone,
+    SliceOrder,
+    SliceProgressed,
+    SlicesPlanned,
+    SourceOpened,
+    WorkerReport,
+)
 from shared.errors import TransientError
 from shared.observe import BYTES_EXPORTED, PARTS_FINISHED, ROWS_EXPORTED, TAKEOVERS
 
-OnSaid = Callable[[Said], None]
+OnMessage = Callable[[WorkerReport], None]
 
 
 async def export_slice(
@@ -23,66 +33,71 @@ async def export_slice(
     *,
     store: SliceStore,
     lease: Lease,
-    is_to_stop: Callable[[], Awaitable[bool]],
-    on_said: OnSaid,
+    must_hand_back: Callable[[], Awaitable[bool]],
+    on_message: OnMessage,
 ) -> None:
-    """Have a slice exported, noting each part under the slice's token.
+    """Have a slice exported, saving each part under the slice's token.
 
-    Raises GiveBack at the end of a part where `is_to_stop` says so, LeaseLost, WorkerDied and ExportError.
+    Raises HandBack at the end of a part when `must_hand_back` returns True, LeaseLost, WorkerDied, WorkerProtocolError
+    and ExportError.
     """
     if claim.taken_over:
         TAKEOVERS.labels("slice").inc()
-    await worker.order(order_of(claim))
+    await worker.send(build_slice_order(claim))
     while True:
-        said = await worker.hear()
-        on_said(said)
-        match said:
+        message = await worker.receive()
+        on_message(message)
+        match message:
             case SliceProgressed():
-                # Only others look at it, and losing it is harmless.
+                # Losing it is harmless: it is only read for progress reports.
                 with suppress(TransientError):
-                    await store.note(claim, claim.kept_rows + said.rows, claim.kept_bytes + said.bytes_raw)
+                    await store.save_progress(
+                        claim, claim.finished_rows + message.rows, claim.finished_bytes + message.bytes_raw
+                    )
             case PartStored():
-                await _note_part(claim, said, store, lease)
-                if await is_to_stop():
-                    raise GiveBack
+                await _save_part(claim, message, store, lease)
+                if await must_hand_back():
+                    raise HandBack
             case SliceDone():
-                await lease.insist(partial(store.finish, claim, claim.kept_rows + said.counted))
+                await lease.retry_while_held(partial(store.finish, claim, claim.finished_rows + message.counted))
                 return
-            case Counted():
+            case RowsCounted():
                 continue
+            case SourceOpened() | SlicesPlanned():
+                raise WorkerProtocolError(f"the worker sent {message.type} during a slice")
             case _:
-                raise ValueError(f"the worker says {said.said} in the middle of a slice")
+                assert_never(message)
 
 
-def order_of(claim: SliceClaim) -> SliceOrder:
-    """Return what to tell the worker of a slice."""
+def build_slice_order(claim: SliceClaim) -> SliceOrder:
+    """Return the worker's order for a slice."""
     return SliceOrder(
         kind=claim.kind,
         number=claim.number,
-        folder=folder_of_slice(claim.run_id, claim.kind, claim.number, claim.token),
+        folder=get_slice_folder(claim.run_id, claim.kind, claim.number, token=claim.token),
         first=claim.first,
         before=claim.before,
         after=claim.after,
-        kept=claim.kept,
+        finished_parts=claim.finished_parts,
         counted=claim.counted,
     )
 
 
-async def _note_part(claim: SliceClaim, said: PartStored, store: SliceStore, lease: Lease) -> None:
+async def _save_part(claim: SliceClaim, stored: PartStored, store: SliceStore, lease: Lease) -> None:
     part = FinishedPart(
         kind=claim.kind,
         slice=claim.number,
-        number=said.number,
+        number=stored.number,
         token=claim.token,
-        object=said.object,
-        rows=said.rows,
-        bytes_raw=said.bytes_raw,
-        bytes_packed=said.bytes_packed,
-        sha256=said.sha256,
-        last_key=said.last_key,
+        object=stored.object,
+        rows=stored.rows,
+        bytes_raw=stored.bytes_raw,
+        bytes_packed=stored.bytes_packed,
+        sha256=stored.sha256,
+        last_key=stored.last_key,
         snapshot=claim.snapshot,
     )
-    await lease.insist(lambda: store.insert_part(claim, part))
+    await lease.retry_while_held(lambda: store.insert_part(claim, part))
     PARTS_FINISHED.labels(part.kind).inc()
     ROWS_EXPORTED.labels(part.kind).inc(part.rows)
     BYTES_EXPORTED.labels("raw").inc(part.bytes_raw)

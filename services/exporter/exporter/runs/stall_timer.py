@@ -1,23 +1,23 @@
-"""For how long work under way has not moved."""
+"""How long work in progress has stood still."""
 
 import time
 from collections.abc import Callable
 
 
-class Silence:
-    """Told how far some work is, it knows since when that has been the same."""
+class StallTimer:
+    """Measures the time since some work's position last changed."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._place: object = None
+        self._position: object = None
         self._since = monotonic()
 
-    def at(self, place: object) -> None:
-        """Note how far the work is."""
-        if place != self._place:
-            self._place, self._since = place, self._monotonic()
+    def observe(self, position: object) -> None:
+        """Note the work's current position, which is any value that can be compared."""
+        if position != self._position:
+            self._position, self._since = position, self._monotonic()
 
     @property
     def seconds(self) -> float:
-        """For how long it has been there."""
+        """The seconds since the position last changed."""
         return self._monotonic() - self._since

@@ -1,1 +1,1 @@
-"""The customer's contact history, read only: snapshots, queries, records. Knows no run, no Kafka and no table."""
+"""The customer's contact history, read only: snapshots, queries, records. Independent of runs, Kafka and our tables."""

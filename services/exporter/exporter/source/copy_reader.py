@@ -1,111 +1,111 @@
-"""Cuts what `COPY ... TO STDOUT (FORMAT binary)` sends into records, wherever the chunks happen to end."""
+"""Cuts the output of `COPY ... TO STDOUT (FORMAT binary)` into records, wherever its chunks end."""
 
 from abc import ABC, abstractmethod
 from struct import Struct
 from typing import Generic, TypeVar
 
-from exporter.errors import ExportError
+from exporter.errors import CopyFormatError
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
-_HEADER = 19  # signature, flags, length of an extension
+_HEADER_SIZE = 19  # signature, flags, length of the header extension
 _TRAILER = b"\xff\xff"
-_ROW_OF_ONE = Struct(">hi")  # number of columns, length of the first
-_COLUMNS = Struct(">h")
+_ONE_COLUMN_ROW = Struct(">hi")  # number of columns, length of the first
+_COLUMN_COUNT = Struct(">h")
 _LENGTH = Struct(">i")
 
 Record = TypeVar("Record")
 
 
-class CopyFormatError(ExportError):
-    """The bytes are not the COPY that was asked for, or they end too early."""
-
-    code = "source-bad-copy"
-    transient = True
-
-
 class CopyReader:
-    """Holds back what is not yet a whole record; a record may span any number of chunks."""
+    """Keeps the bytes that are not yet a whole record; a record may span any number of chunks."""
 
     def __init__(self) -> None:
-        self._held: list[bytes | bytearray] = []
-        self._held_size = 0
-        self._wanted = _HEADER
+        self._kept: list[bytes | bytearray] = []
+        self._kept_size = 0
+        self._needed = _HEADER_SIZE
         self._started = False
         self._ended = False
 
-    def gathered(self, data: bytes | bytearray) -> tuple[bytes | bytearray, int] | None:
-        """Take the next chunk; return it with what was held before, and where the first row in it begins, or None while
-        that is too little.
+    def join_kept(self, data: bytes | bytearray) -> tuple[bytes | bytearray, int] | None:
+        """Return the kept bytes followed by the next chunk, and the offset of the first row in them.
+
+        Returns None while that is too little for a record. Raises CopyFormatError for a wrong header, or for data after
+        the end.
         """
         if self._ended:
             if data:
                 raise CopyFormatError("data after the end of the COPY")
             return None
-        if self._held or len(data) < self._wanted:
-            # Joined once when enough is there, so that a record of many chunks is not copied again with each of them.
-            self._held.append(data)
-            self._held_size += len(data)
-            if self._held_size < self._wanted:
+        if self._kept or len(data) < self._needed:
+            # Joined only once enough has arrived, so that a record of many chunks is not copied again with each of
+            # them.
+            self._kept.append(data)
+            self._kept_size += len(data)
+            if self._kept_size < self._needed:
                 return None
-            data = b"".join(self._held)
+            data = b"".join(self._kept)
         position = 0 if self._started else _check_header(data)
         self._started = True
         return data, position
 
-    def leave(self, data: bytes | bytearray, position: int, wanted: int) -> None:
-        """Hold back what begins at `position` until it has `wanted` bytes (0: not known), or note the end."""
+    def keep_rest(self, data: bytes | bytearray, position: int, needed: int) -> None:
+        """Keep the bytes from `position` on until there are `needed` bytes (0: unknown), or note the end of the COPY.
+
+        Raises CopyFormatError for data after the end.
+        """
         rest = data[position:]
         if rest[:2] != _TRAILER:
-            self._held = [rest] if rest else []
-            self._held_size = len(rest)
-            self._wanted = max(wanted, len(rest) + 1)
+            self._kept = [rest] if rest else []
+            self._kept_size = len(rest)
+            self._needed = max(needed, len(rest) + 1)
             return
         if len(rest) > 2:
             raise CopyFormatError("data after the end of the COPY")
         self._ended = True
-        self._held = []
+        self._kept = []
 
     def finish(self) -> None:
-        """Raise CopyFormatError unless the end was seen."""
+        """Check that the COPY is complete. Raises CopyFormatError when its trailer did not arrive."""
         if not self._ended:
             raise CopyFormatError("the COPY ended before its trailer")
 
 
-class _Cutter(CopyReader, ABC, Generic[Record]):
+class _RecordReader(CopyReader, ABC, Generic[Record]):
     """Cuts rows in Python."""
 
     def feed(self, data: bytes | bytearray) -> list[Record]:
-        """Take the next chunk and return the records that are now whole. They point into the chunk; use them before
-        long.
+        """Return the records that the next chunk completes; they point into it, so use them before the next call.
+
+        Raises CopyFormatError when the bytes are not the expected COPY.
         """
-        found = self.gathered(data)
-        if found is None:
+        joined = self.join_kept(data)
+        if joined is None:
             return []
-        data, position = found
-        records, position, wanted = self._cut(data, position)
-        self.leave(data, position, wanted)
+        data, position = joined
+        records, position, needed = self._cut(data, position)
+        self.keep_rest(data, position, needed)
         return records
 
     @abstractmethod
     def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[Record], int, int]:
-        """Return the whole records, where they end, and how many bytes the next needs; 0 if that is not known yet."""
+        """Return the whole records, where they end, and how many bytes the next needs; 0 while that is unknown."""
 
 
-class CopyText(_Cutter[memoryview]):
-    """Rows of one text column that is never NULL: a record is that text."""
+class TextCopyReader(_RecordReader[memoryview]):
+    """Reads rows of one text column that is never NULL: a record is that text."""
 
     def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[memoryview], int, int]:
-        # This loop runs once for every exported row: no calls in it but the three it cannot do without.
+        # This loop runs once for every exported row: it calls nothing that it can do without.
         records: list[memoryview] = []
-        append, unpack = records.append, _ROW_OF_ONE.unpack_from
+        append, unpack = records.append, _ONE_COLUMN_ROW.unpack_from
         view = memoryview(data)
-        last = len(data) - _ROW_OF_ONE.size
+        last = len(data) - _ONE_COLUMN_ROW.size
         while position <= last:
             columns, length = unpack(data, position)
             if columns != 1 or length < 0:
                 if columns == -1:
                     break
-                raise CopyFormatError("a row is not one text that is not NULL")
+                raise CopyFormatError("a row is not a single text that is not NULL")
             end = position + 6 + length
             if end > len(data):
                 return records, position, 6 + length
@@ -114,8 +114,8 @@ class CopyText(_Cutter[memoryview]):
         return records, position, 0
 
 
-class CopyRows(_Cutter[tuple[memoryview | None, ...]]):
-    """Rows of several columns: a record is a tuple of their binary values, None for NULL."""
+class RowCopyReader(_RecordReader[tuple[memoryview | None, ...]]):
+    """Reads rows of several columns: a record is a tuple of their binary values, None for NULL."""
 
     def __init__(self, columns: int) -> None:
         super().__init__()
@@ -124,14 +124,14 @@ class CopyRows(_Cutter[tuple[memoryview | None, ...]]):
     def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[tuple[memoryview | None, ...]], int, int]:
         records: list[tuple[memoryview | None, ...]] = []
         view = memoryview(data)
-        smallest = _COLUMNS.size + _LENGTH.size * self._columns
+        smallest = _COLUMN_COUNT.size + _LENGTH.size * self._columns
         while len(data) - position >= smallest:
-            (columns,) = _COLUMNS.unpack_from(data, position)
+            (columns,) = _COLUMN_COUNT.unpack_from(data, position)
             if columns == -1:
                 break
             if columns != self._columns:
                 raise CopyFormatError(f"a row has {columns} columns, not {self._columns}")
-            values, end = self._cut_row(view, position + _COLUMNS.size)
+            values, end = self._cut_row(view, position + _COLUMN_COUNT.size)
             if end > len(data):
                 return records, position, end - position
             records.append(tuple(values))
@@ -139,7 +139,7 @@ class CopyRows(_Cutter[tuple[memoryview | None, ...]]):
         return records, position, 0
 
     def _cut_row(self, view: memoryview, position: int) -> tuple[list[memoryview | None], int]:
-        """Return the row's values and its end; an end past the data says how far it reaches at least."""
+        """Return the row's values and its end; an end beyond the data is the least that the row needs."""
         values: list[memoryview | None] = []
         for left in range(self._columns, 0, -1):
             if position + _LENGTH.size > len(view):
@@ -152,10 +152,10 @@ class CopyRows(_Cutter[tuple[memoryview | None, ...]]):
 
 
 def _check_header(data: bytes | bytearray) -> int:
-    """Return where the first row begins."""
+    """Return the offset of the first row."""
     if data[:11] != _SIGNATURE:
         raise CopyFormatError("this is not a binary COPY")
     extension = int.from_bytes(data[15:19], "big")
     if extension:
-        raise CopyFormatError("the binary COPY has a header extension, which is unknown")
-    return _HEADER
+        raise CopyFormatError("the binary COPY has an unknown header extension")
+    return _HEADER_SIZE

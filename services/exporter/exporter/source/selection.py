@@ -4,17 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-
-class RecordKind(StrEnum):
-    """The kinds of record, named as in the files' names."""
-
-    INTERACTION = "Interaction"
-    ATTACHMENT = "Interaction-Attachment"
-    CONTACT = "Contact"
+from shared.events.values import FileKind
 
 
 class WindowColumn(StrEnum):
-    """The instants a window can be about."""
+    """The columns to which a window can apply."""
 
     START = "start_date"
     CREATED = "created_date"
@@ -22,8 +16,8 @@ class WindowColumn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Half-open: start <= column < end; None is unbounded. Instants are aware."""
+class SelectedWindow:
+    """A half-open window on a column: start <= column < end; None is unbounded. Instants are aware."""
 
     column: WindowColumn
     start: datetime | None = None
@@ -32,7 +26,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """A slice of the kind's own ids in "C" order, half-open, without those up to `after`; None is unbounded."""
+    """Ids in "C" order: `first` <= id < `before`, and `after` < id; None is unbounded."""
 
     first: str | None = None
     before: str | None = None
@@ -41,19 +35,21 @@ class KeyRange:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The records of one kind that a run exports: always one tenant's. For attachments, window and media types are the
-    interactions'.
+    """The records of one kind that a run exports, always of a single tenant.
+
+    For attachments, `window` and `media_types` apply to their interactions. Raises ValueError for a combination that
+    the kind does not have.
     """
 
-    kind: RecordKind
+    kind: FileKind
     source_tenant: int
     media_types: tuple[str, ...] | None = None
-    window: Window | None = None
+    window: SelectedWindow | None = None
     keys: KeyRange | None = None
 
     def __post_init__(self) -> None:
-        if self.kind is RecordKind.CONTACT and self.media_types is not None:
+        if self.kind == "contact" and self.media_types is not None:
             raise ValueError("contacts have no media type")
-        unfit = WindowColumn.START if self.kind is RecordKind.CONTACT else WindowColumn.CREATED
-        if self.window is not None and self.window.column is unfit:
-            raise ValueError(f"{self.kind} records have no {unfit}")
+        missing = WindowColumn.START if self.kind == "contact" else WindowColumn.CREATED
+        if self.window is not None and self.window.column is missing:
+            raise ValueError(f"{self.kind} records have no {missing}")

@@ -1,6 +1,6 @@
-"""Makes records from raw columns on our side of the connection, with `native/transcode.c`: PostgreSQL's own bytes.
+"""Builds records from raw columns on the client's side with `native/transcode.c`: the same bytes as PostgreSQL's JSON.
 
-The server's `row_to_json` (`copystream.CopyText`) is the reference, and what is used where the library is missing.
+The server's `row_to_json` (`copy_reader.TextCopyReader`) is the reference, and is used where the library is missing.
 """
 
 import ctypes
@@ -8,19 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from exporter.source.copy_reader import CopyFormatError, CopyReader
+from exporter.errors import CopyFormatError
+from exporter.source.copy_reader import CopyReader
 
-ROOM = 384 * 1024
-"""Bytes of records that are made at a time: what one call of deflate gets."""
+OUTPUT_SIZE = 384 * 1024
+"""Bytes of records that are built at a time, which is what one call of deflate gets."""
 
-_LEAST_RECORD = 128
-_LETTERS = {"text": b"t", "int": b"i", "bigint": b"l", "bool": b"b", "jsonb": b"j", "timestamptz": b"z"}
-_UNBEGUN = -1
+_MIN_RECORD_SIZE = 128
+_TYPE_LETTERS = {"text": b"t", "int": b"i", "bigint": b"l", "bool": b"b", "jsonb": b"j", "timestamptz": b"z"}
+_NOT_STARTED = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """Whole records, each with its newline, and where each ends. Use them at once: the memory is used again."""
+class RecordLines:
+    """Whole records, each with its newline, and the offset at which each ends. Use them before the next call: their
+    memory is reused.
+    """
 
     text: memoryview
     ends: Sequence[int]
@@ -28,7 +31,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class LargeRecord:
-    """One record by pieces, the newline with the last; `size` is all of it."""
+    """One record in pieces, the last with the newline; `size` is the total in bytes."""
 
     pieces: Iterator[bytes]
     size: int
@@ -43,12 +46,12 @@ class _Shape(ctypes.Structure):
     ]
 
 
-class _Work(ctypes.Structure):
+class _Buffers(ctypes.Structure):
     _fields_ = [
         ("input", ctypes.c_void_p),
         ("in_size", ctypes.c_int64),
         ("in_used", ctypes.c_int64),
-        ("in_wanted", ctypes.c_int64),
+        ("in_needed", ctypes.c_int64),
         ("out", ctypes.c_void_p),
         ("out_size", ctypes.c_int64),
         ("out_used", ctypes.c_int64),
@@ -58,86 +61,97 @@ class _Work(ctypes.Structure):
     ]
 
 
-class _Place(ctypes.Structure):
+class _Position(ctypes.Structure):
     _fields_ = [("column", ctypes.c_int64), ("offset", ctypes.c_int64)]
 
 
 class _Outcome(IntEnum):
-    WANTS_MORE = 0
-    IS_FULL = 1
-    IS_LARGE = 2
-    IS_WHOLE = 3
-    IS_END = 4
+    """The values of `Outcome` in transcode.c."""
+
+    INPUT_USED = 0
+    OUTPUT_FULL = 1
+    ROW_TOO_LARGE = 2
+    ROW_COMPLETE = 3
+    END_OF_COPY = 4
     BAD_COLUMNS = -1
     BAD_VALUE = -2
 
 
 class Transcoder(CopyReader):
-    """Turns a binary COPY of typed columns into JSON Lines, in memory that does not grow with rows or their size."""
+    """Turns a binary COPY of typed columns into JSON Lines, in memory that is independent of rows and their size.
 
-    def __init__(self, library: ctypes.CDLL, columns: Mapping[str, str], *, room: int = ROOM) -> None:
+    `columns` are the records' keys with their PostgreSQL types.
+    """
+
+    def __init__(self, library: ctypes.CDLL, columns: Mapping[str, str], *, output_size: int = OUTPUT_SIZE) -> None:
         super().__init__()
-        self._rows, self._piece = library.sluice_rows, library.sluice_piece
-        self._rows.argtypes = [ctypes.POINTER(_Shape), ctypes.POINTER(_Work)]
-        self._piece.argtypes = [ctypes.POINTER(_Shape), ctypes.POINTER(_Work), ctypes.POINTER(_Place)]
+        self._write_rows, self._write_piece = library.sluice_write_rows, library.sluice_write_piece
+        self._write_rows.argtypes = [ctypes.POINTER(_Shape), ctypes.POINTER(_Buffers)]
+        self._write_piece.argtypes = [ctypes.POINTER(_Shape), ctypes.POINTER(_Buffers), ctypes.POINTER(_Position)]
         keys = [f'{"," if number else "{"}"{key}":'.encode() for number, key in enumerate(columns)]
         self._shape = _Shape(
             len(columns),
-            b"".join(_LETTERS[column] for column in columns.values()),
+            b"".join(_TYPE_LETTERS[column] for column in columns.values()),
             (ctypes.c_char_p * len(keys))(*keys),
             (ctypes.c_int32 * len(keys))(*map(len, keys)),
         )
-        out, ends = bytearray(room), bytearray(8 * (room // _LEAST_RECORD + 1))
+        out, ends = bytearray(output_size), bytearray(8 * (output_size // _MIN_RECORD_SIZE + 1))
         self._out, self._ends = memoryview(out), memoryview(ends).cast("q")
-        self._work = _Work(out=_address(out), out_size=room, ends=_address(ends), ends_size=len(self._ends))
+        self._buffers = _Buffers(
+            out=_address_of(out), out_size=output_size, ends=_address_of(ends), ends_size=len(self._ends)
+        )
 
-    def feed(self, data: bytes | bytearray) -> Iterator[Lines | LargeRecord]:
-        """Take the next chunk, and yield records when enough have gathered. Go on only when they are used up."""
-        found = self.gathered(data)
-        if found is None:
+    def feed(self, data: bytes | bytearray) -> Iterator[RecordLines | LargeRecord]:
+        """Yield records from the next chunk, whenever enough have gathered; use each before asking for the next.
+
+        Raises CopyFormatError when the bytes are not the expected COPY.
+        """
+        joined = self.join_kept(data)
+        if joined is None:
             return
-        data, position = bytearray(found[0]) if isinstance(found[0], bytes) else found[0], found[1]
-        work = self._work
-        work.input, work.in_size, work.in_used = _address(data), len(data), position
-        while (outcome := self._rows(self._shape, work)) in {_Outcome.IS_FULL, _Outcome.IS_LARGE}:
-            yield self._large() if outcome == _Outcome.IS_LARGE else self._gathered_lines()
+        data, position = bytearray(joined[0]) if isinstance(joined[0], bytes) else joined[0], joined[1]
+        buffers = self._buffers
+        buffers.input, buffers.in_size, buffers.in_used = _address_of(data), len(data), position
+        interrupted = {_Outcome.OUTPUT_FULL, _Outcome.ROW_TOO_LARGE}
+        while (outcome := self._write_rows(self._shape, buffers)) in interrupted:
+            yield self._take_large_record() if outcome == _Outcome.ROW_TOO_LARGE else self._take_lines()
         if outcome < 0:
             raise CopyFormatError(_FAULTS[outcome])
-        self.leave(data, work.in_used, work.in_wanted)
+        self.keep_rest(data, buffers.in_used, buffers.in_needed)
 
-    def end(self) -> Iterator[Lines]:
-        """Yield what has gathered. Raises CopyFormatError unless the end was seen."""
+    def end(self) -> Iterator[RecordLines]:
+        """Yield the records that are left. Raises CopyFormatError when the COPY's trailer did not arrive."""
         self.finish()
-        if self._work.records:
-            yield self._gathered_lines()
+        if self._buffers.records:
+            yield self._take_lines()
 
-    def _gathered_lines(self) -> Lines:
-        lines = Lines(self._out[: self._work.out_used], self._ends[: self._work.records])
-        self._work.out_used = self._work.records = 0
+    def _take_lines(self) -> RecordLines:
+        lines = RecordLines(self._out[: self._buffers.out_used], self._ends[: self._buffers.records])
+        self._buffers.out_used = self._buffers.records = 0
         return lines
 
-    def _large(self) -> LargeRecord:
-        # Its size must be known before its first byte is packed, so it is made twice; it is rare.
-        begin = self._work.in_used
-        size = sum(map(len, self._pieces()))
-        self._work.in_used = begin
-        return LargeRecord(self._pieces(), size)
+    def _take_large_record(self) -> LargeRecord:
+        # Its size must be known before its first byte is packed, so it is built twice; this is rare.
+        start = self._buffers.in_used
+        size = sum(map(len, self._write_pieces()))
+        self._buffers.in_used = start
+        return LargeRecord(self._write_pieces(), size)
 
-    def _pieces(self) -> Iterator[bytes]:
-        place, outcome = _Place(0, _UNBEGUN), _Outcome.IS_FULL
-        while outcome == _Outcome.IS_FULL:
-            outcome = self._piece(self._shape, self._work, place)
-            piece = bytes(self._out[: self._work.out_used])
-            self._work.out_used = 0
+    def _write_pieces(self) -> Iterator[bytes]:
+        position, outcome = _Position(0, _NOT_STARTED), _Outcome.OUTPUT_FULL
+        while outcome == _Outcome.OUTPUT_FULL:
+            outcome = self._write_piece(self._shape, self._buffers, position)
+            piece = bytes(self._out[: self._buffers.out_used])
+            self._buffers.out_used = 0
             yield piece
 
 
-def _address(memory: bytearray) -> int:
-    """Return where a bytearray's bytes lie, as long as it lives and keeps its size."""
+def _address_of(memory: bytearray) -> int:
+    """Return the address of a bytearray's bytes, valid while it exists and keeps its size."""
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
 _FAULTS = {
-    _Outcome.BAD_COLUMNS: "a row has not the columns that were asked for",
-    _Outcome.BAD_VALUE: "a value has a length or form that its type cannot have",
+    _Outcome.BAD_COLUMNS: "a row does not have the selected columns",
+    _Outcome.BAD_VALUE: "a value has a length or form that is impossible for its type",
 }

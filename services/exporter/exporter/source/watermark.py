@@ -1,11 +1,12 @@
-"""How far the source is certain to be complete (T4): nothing may still be committed with an earlier instant.
+"""The watermark of the source (rule T4): no transaction can still commit a row with an earlier instant.
 
-A row's instant is set within its transaction, so it is not earlier than that transaction's start. Whatever began before
-the start of the oldest transaction that is still open has ended, and a snapshot taken after this look sees it.
+A row's instant is set within its transaction, so it is not earlier than the transaction's start. All transactions that
+began before the start of the oldest open one have ended, and a snapshot taken after this check sees them.
 
-Of a prepared transaction PostgreSQL tells when it was prepared, not when it began. One that was not prepared yet at an
-earlier look was open then, or began later; so with two looks it is enough that none stands in both. One that stands
-longer began no earlier than the end of the job's last window, which was found in the same way.
+For a prepared transaction PostgreSQL reports when it was prepared, not when it began. One that was not yet prepared at
+an earlier check was either open then, or began later; so with two checks it is enough that no prepared transaction
+appears in both. One that stays prepared for longer began no earlier than the end of the job's last window, which was
+found in the same way.
 """
 
 import asyncio
@@ -16,17 +17,16 @@ from typing import TypeAlias
 
 import asyncpg
 
-from exporter.source.snapshot import CONNECT_SECONDS, clear_errors
+from exporter.source.snapshot import APPLICATION, CONNECT_SECONDS, translate_errors
 from shared.observe import get_logger
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 log = get_logger(__name__)
 
-APPLICATION = "sluice-exporter"
-"""The name under which exporters read; they never write, so their own transactions hold nothing back."""
-_MAY_SEE = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
-# Activity is read before the prepared ones: what is prepared in between is in both, and never in neither.
-_LOOK = """
+_SEES_OTHER_SESSIONS = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
+# Exporters never write, so their own transactions do not hold the watermark back. Activity is read before the prepared
+# transactions: one that is prepared in between appears in both, never in neither.
+_CHECK = """
 SELECT
     least(
         clock_timestamp(),
@@ -39,53 +39,53 @@ SELECT
     (SELECT array_agg(transaction::text) FROM pg_prepared_xacts WHERE database = current_database()) AS prepared,
     (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database()) AS first_prepared
 """
-_LOOKS, _BETWEEN_LOOKS = 20, 0.25
+_MAX_CHECKS, _CHECK_SECONDS = 20, 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _OpenTransactions:
     oldest: datetime
     prepared: AbstractSet[str]
     first_prepared: datetime | None
 
 
-async def complete_through(dsn: str, *, since: datetime | None, hold_back: timedelta) -> datetime:
-    """Return the instant before which nothing more can appear in the source; `since` is where the last window ended.
+async def find_watermark(dsn: str, *, since: datetime | None, hold_back: timedelta) -> datetime:
+    """Return the instant before which nothing more can appear in the source; `since` is the end of the last window.
 
-    Where the reader may not see other sessions' transactions this says so and stays `hold_back` behind the clock.
-    Raises SourceUnavailable or AccessRefused.
+    Where the reader may not see other sessions' transactions, logs a warning and returns the source's clock less
+    `hold_back`. Raises SourceUnavailable or SourceAccessRefused.
     """
-    with clear_errors():
+    with translate_errors():
         connection: Connection = await asyncpg.connect(
             dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": APPLICATION}, statement_cache_size=0
         )
         try:
-            if await connection.fetchval(_MAY_SEE):
-                return await _certain(connection, since, hold_back)
+            if await connection.fetchval(_SEES_OTHER_SESSIONS):
+                return await _find_certain(connection, since, hold_back)
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
     log.warning(
-        "the source's reader may not see other sessions; grant pg_read_all_stats to be certain",
+        "source reader cannot see other sessions, watermark held back; grant pg_read_all_stats",
         held_back_seconds=hold_back.total_seconds(),
     )
     return now - hold_back
 
 
-async def _certain(connection: Connection, since: datetime | None, hold_back: timedelta) -> datetime:
-    first = last = await _look(connection)
-    for _ in range(_LOOKS):
+async def _find_certain(connection: Connection, since: datetime | None, hold_back: timedelta) -> datetime:
+    first = last = await _check_transactions(connection)
+    for _ in range(_MAX_CHECKS):
         if not first.prepared & last.prepared:
             return first.oldest
-        await asyncio.sleep(_BETWEEN_LOOKS)
-        last = await _look(connection)
-    # Standing prepared transactions: certain is only what was certain the last time.
-    log.warning("a prepared transaction stands in the source and holds exports of changes back until it is ended")
+        await asyncio.sleep(_CHECK_SECONDS)
+        last = await _check_transactions(connection)
+    # Transactions stay prepared: nothing is certain beyond the end of the last window.
+    log.warning("prepared transaction in the source holds the watermark back; commit it or roll it back")
     assert first.first_prepared is not None
     return min(first.oldest, since if since is not None else first.first_prepared - hold_back)
 
 
-async def _look(connection: Connection) -> _Look:
-    row = await connection.fetchrow(_LOOK, APPLICATION)
+async def _check_transactions(connection: Connection) -> _OpenTransactions:
+    row = await connection.fetchrow(_CHECK, APPLICATION)
     assert row is not None
-    return _Look(row["oldest"], frozenset(row["prepared"] or ()), row["first_prepared"])
+    return _OpenTransactions(row["oldest"], frozenset(row["prepared"] or ()), row["first_prepared"])

@@ -1,14 +1,14 @@
 -- The exporter's whole schema as it is today. The numbered files in migrations/ lead to the same database.
 
--- What exporters must know of a job: whether it is gone, and how far its last successful run's data is complete.
--- Its row is the lock under which overlap is decided.
+-- What exporters need to know about a job: whether it was deleted, and up to which instant the data of its last
+-- successful run is complete. Its row is the lock under which overlapping triggers are admitted.
 CREATE TABLE job (
     job_id uuid PRIMARY KEY,
     deleted boolean NOT NULL DEFAULT false,
     complete_through timestamptz
 );
 
--- Recipients' certificates, as job-api last told them.
+-- Recipients' certificates, as job-api last published them.
 CREATE TABLE certificate (
     certificate_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
@@ -18,17 +18,18 @@ CREATE TABLE certificate (
 );
 CREATE INDEX certificate_tenant ON certificate (tenant_id) WHERE active;
 
--- The life of a run:
+-- The states of a run:
 --   queued -> running                     claimed
---   running -> running                    taken over, after the lease ran out
---   running -> queued                     handed back, or to be tried again at not_before
---   queued | running -> cancelled         asked for, or the job was deleted
+--   running -> running                    taken over after its lease expired
+--   running -> queued                     handed back, or to be retried at not_before
+--   queued | running -> cancelled         on request, or because the job was deleted
 --   running -> succeeded | failed
---   (admitted as) skipped | cancelled     overlap; the job was deleted already
--- token rises at each claim and is checked by every write of a claim's holder; seq numbers a token's events.
--- Its holder is the run's coordinator. certificates are the recipients' (PEM) that its parts are made for; snapshot is the
--- name under which others can join the coordinator's, while the run is shared; sweep_at is when its objects are next
--- looked through for what nobody will ever see. cause is why the slot was due, NULL for runs admitted before it was recorded.
+--   (admitted as) skipped | cancelled     overlap; the job was deleted before
+-- token, the fencing token, rises at each claim and is checked by every write under a claim; seq numbers the events of
+-- a token. The claim's holder is the run's coordinator. certificates (PEM) are those for which its parts are encrypted.
+-- snapshot is the name under which helpers can join the coordinator's snapshot while the run is shared. sweep_at is
+-- when its objects are next searched for garbage. cause is why the slot was due, NULL for runs admitted before it was
+-- recorded.
 CREATE TABLE run (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL REFERENCES job,
@@ -59,13 +60,37 @@ CREATE INDEX run_open ON run (queued_at) WHERE state IN ('queued', 'running');
 CREATE INDEX run_open_of_job ON run (job_id) WHERE state IN ('queued', 'running');
 CREATE INDEX run_sweep ON run (sweep_at) WHERE sweep_at IS NOT NULL;
 
--- What a run reads, by kind and key range: one slice a kind, or many of a large run that several exporters share.
+-- Runs that an exporter may claim now: queued ones whose time has come and those whose lease has expired, unless
+-- another run of the job is running or was queued earlier. tenant_running counts the tenant's runs under a valid lease.
+-- Its only table in FROM is run, so that FOR UPDATE on the view locks the run and checks these conditions again.
+CREATE VIEW claimable_run AS
+SELECT
+    run_id,
+    state,
+    queued_at,
+    (
+        SELECT count(*) FROM run AS other
+        WHERE other.tenant_id = run.tenant_id AND other.state = 'running' AND other.lease_until >= clock_timestamp()
+    ) AS tenant_running
+FROM run
+WHERE cancel_reason IS NULL
+  AND (
+      (state = 'queued' AND not_before <= clock_timestamp())
+      OR (state = 'running' AND lease_until < clock_timestamp())
+  )
+  AND NOT EXISTS (
+      SELECT FROM run AS other
+      WHERE other.job_id = run.job_id AND other.run_id <> run.run_id
+        AND (other.state = 'running' OR (other.state = 'queued' AND other.queued_at < run.queued_at))
+  );
+
+-- The slices of a run, by kind and key range: one for each kind, or many of a large run that several exporters share.
 --   waiting -> running       claimed
---   running -> waiting       given back
---   running -> running       claimed again, after a helper's lease ran out
---   running -> done          all its parts are stored and noted
--- token rises at each claim and is checked by every write of its holder. A running slice without a lease is the
--- coordinator's own and stands and falls with the run's lease. rows_expected is what the snapshot holds of it.
+--   running -> waiting       released
+--   running -> running       claimed again after a helper's lease expired
+--   running -> done          all its parts are stored and saved
+-- token rises at each claim and is checked by every write under that claim. A running slice without a lease belongs to
+-- the run's coordinator, under the run's lease. rows_expected is the number of its rows in the snapshot.
 CREATE TABLE slice (
     run_id uuid NOT NULL REFERENCES run,
     kind text NOT NULL,
@@ -86,9 +111,9 @@ CREATE TABLE slice (
 );
 CREATE INDEX slice_open ON slice (run_id) WHERE state <> 'done';
 
--- Finished parts, stored and not yet visible, until their run succeeds. number counts within the slice, token is the
--- slice's that made it, last_key is where a takeover goes on, snapshot is the one that its records were read in. name is
--- written no more: what a file is called is known when its run succeeds.
+-- Finished parts: stored, but not visible until their run succeeds. number counts within the slice; token is that of
+-- the slice's claim; last_key is where a takeover continues; snapshot names the snapshot in which its records were
+-- read. name is no longer written: the names of files are known only when their run succeeds.
 CREATE TABLE part (
     run_id uuid NOT NULL REFERENCES run,
     kind text NOT NULL,
@@ -106,14 +131,14 @@ CREATE TABLE part (
     PRIMARY KEY (run_id, kind, slice, number)
 );
 
--- Cancel commands that came before the trigger of their run.
+-- Cancel commands that arrived before the trigger of their run.
 CREATE TABLE early_cancel (
     run_id uuid PRIMARY KEY,
     requested_by uuid,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Events written with the change that they tell, until a relay has published them.
+-- Events, written in the same transaction as the change that they report, until a relay has published them.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,
@@ -131,8 +156,9 @@ BEGIN
 END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 
--- Wakes exporters: 'work' when there may be some, 'cancel' when a run's holder must look. Row by row, and only for a
--- change: a statement that changes nothing fires statement triggers too, and exporters would wake each other for ever.
+-- Wakes exporters: 'work' when there may be work, 'cancel' when a run's holder must check it. For each row, and only
+-- for a change: a statement that changes nothing fires statement triggers too, and exporters would wake each other
+-- forever.
 CREATE FUNCTION run_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(current_schema() || '_run', TG_ARGV[0]);

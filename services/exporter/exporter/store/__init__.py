@@ -1,1 +1,1 @@
-"""The exporter's tables: rows to domain objects and back; nothing is decided here."""
+"""The exporter's tables: admissions, runs, slices and parts. Every write under a claim checks its fencing token."""

@@ -1,1 +1,1 @@
-"""The worker process that exports slices, and the protocol between it and the exporter."""
+"""The worker process, which exports slices, and the protocol between it and the exporter."""

@@ -4,10 +4,10 @@ import signal
 
 import uvloop
 
-from exporter.worker.work import main
+from exporter.worker.orders import run_worker
 
 if __name__ == "__main__":
-    # A signal to the whole group is for the exporter, which decides what becomes of its workers.
+    # A signal to the process group is for the exporter, which decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    uvloop.run(main())
+    uvloop.run(run_worker())

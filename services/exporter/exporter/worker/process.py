@@ -1,29 +1,36 @@
-"""A worker's process, seen from the exporter: started ahead of need, given orders, listened to, killed."""
+"""A worker process, seen from the exporter: started in advance, given orders, received from, killed."""
 
 import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
+from typing import assert_never
 
-from exporter.errors import ExportError, WorkerDied
-from exporter.worker.protocol import ORDER, SAID, SLICE_ORDER, Failed, Order, Said, SliceOrder
+from exporter.errors import WorkerDied, WorkerFailed, WorkerProtocolError
+from exporter.worker.protocol import (
+    RUN_ORDER,
+    SLICE_ORDER,
+    WORKER_MESSAGE,
+    PartStored,
+    RowsCounted,
+    RunOrder,
+    SliceDone,
+    SliceOrder,
+    SliceProgressed,
+    SlicesPlanned,
+    SourceOpened,
+    WorkerFailure,
+    WorkerReport,
+)
 
-# The worker needs no setting of ours: its order has all. PATH and the like help the libraries find certificates.
+# The worker needs none of our settings, because its order contains everything. PATH and the like help the libraries
+# find certificates.
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-_LONGEST_LINE = 16 * 1024 * 1024
-
-
-class FailedByWorker(ExportError):
-    """The worker said that it cannot go on."""
-
-    def __init__(self, said: Failed) -> None:
-        super().__init__(said.message)
-        self.code = said.code
-        self.transient = said.transient
+_MAX_LINE = 16 * 1024 * 1024
 
 
 class WorkerProcess:
-    """One process for one run, or for helping with one."""
+    """A process for one run, or for helping with one."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -39,41 +46,69 @@ class WorkerProcess:
                 stdin=PIPE,
                 stdout=PIPE,
                 env=_ENVIRONMENT,
-                limit=_LONGEST_LINE,
+                limit=_MAX_LINE,
             )
         )
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """The process id."""
         return self._process.pid
 
-    async def order(self, order: Order | SliceOrder) -> None:
+    async def send(self, order: RunOrder | SliceOrder) -> None:
         """Send an order. Raises WorkerDied."""
-        line = ORDER.dump_json(order) if isinstance(order, Order) else SLICE_ORDER.dump_json(order)
+        match order:
+            case RunOrder():
+                line = RUN_ORDER.dump_json(order)
+            case SliceOrder():
+                line = SLICE_ORDER.dump_json(order)
+            case _:
+                assert_never(order)
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line + b"\n")
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
-            raise await self._died() from None
+            raise await self._to_error() from None
 
-    async def hear(self) -> Said:
-        """Return what the worker says next. Raises FailedByWorker when it cannot go on, WorkerDied when it ended."""
+    async def receive(self) -> WorkerReport:
+        """Return the worker's next message. Raises WorkerFailed when it cannot continue, WorkerDied when it ended."""
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise await self._died()
-        said = SAID.validate_json(line)
-        if isinstance(said, Failed):
-            raise FailedByWorker(said)
-        return said
+            raise await self._to_error()
+        message = WORKER_MESSAGE.validate_json(line)
+        if isinstance(message, WorkerFailure):
+            raise WorkerFailed(message.message, code=message.code, transient=message.transient)
+        return message
+
+    async def receive_opened(self) -> SourceOpened:
+        """Return the answer to a RunOrder. Raises as `receive` does, and WorkerProtocolError for another message."""
+        message = await self.receive()
+        match message:
+            case SourceOpened():
+                return message
+            case SlicesPlanned() | RowsCounted() | SliceProgressed() | PartStored() | SliceDone():
+                raise WorkerProtocolError(f"the worker sent {message.type} before it opened the source")
+            case _:
+                assert_never(message)
+
+    async def receive_plan(self) -> SlicesPlanned:
+        """Return the plan that a RunOrder requested. Raises as `receive_opened` does."""
+        message = await self.receive()
+        match message:
+            case SlicesPlanned():
+                return message
+            case SourceOpened() | RowsCounted() | SliceProgressed() | PartStored() | SliceDone():
+                raise WorkerProtocolError(f"the worker sent {message.type} before its plan")
+            case _:
+                assert_never(message)
 
     async def kill(self) -> None:
-        """End the process at once and wait until it is gone; a second time does nothing."""
+        """End the process at once and wait until it is gone; does nothing when repeated."""
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
 
-    async def _died(self) -> WorkerDied:
+    async def _to_error(self) -> WorkerDied:
         return WorkerDied(f"the worker process ended with exit code {await self._process.wait()}")

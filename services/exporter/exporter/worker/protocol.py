@@ -1,16 +1,17 @@
-"""What an exporter and its worker process say to each other: one JSON object a line, over the worker's pipes.
+"""The messages between an exporter and its worker process: one JSON object a line, through the worker's pipes.
 
-The exporter sends one Order, then a SliceOrder at a time. The worker answers the first with Opened (and Planned, where
-that was asked for), each other with any number of PartStored and then SliceDone. In between it says how far it is.
+The exporter sends one RunOrder, then one SliceOrder at a time. The worker answers the first with SourceOpened (and
+SlicesPlanned, where requested), each of the others with any number of PartStored and then SliceDone. In between it
+reports progress. WorkerFailure is always its last message.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import Discriminator, TypeAdapter
 
 from exporter.domain.slicing import PlannedSlice
 from shared.events import JobSettings, Window
@@ -18,11 +19,12 @@ from shared.events.values import FileKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What run to work on. Addresses hold passwords, so an order goes through the pipe: no argument, no environment.
+class RunOrder:
+    """The run to work on. Sent through the pipe, not as arguments or environment, because addresses contain passwords.
 
-    `join` names the coordinator's snapshot, for its helpers; `slice_rows`, where the run is to be planned, the least
-    rows worth a slice; `is_native`, whether records are made by the worker and not by the source's server.
+    `join` names the coordinator's snapshot, for helpers. `slice_rows` is the least number of rows worth a slice, or
+    None where the run is not to be planned. `is_native` says whether the worker builds the records' JSON, or the
+    source's server.
     """
 
     run_id: UUID
@@ -41,9 +43,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceOrder:
-    """What to export next: ids from `first` up to, not including, `before`, without those up to `after`.
+    """The slice to export next: ids from `first` up to, but not including, `before`, without those up to `after`.
 
-    `kept` parts of it are finished. `counted` is what the snapshot holds of the rest, where that is known.
+    `finished_parts` of it are stored already. `counted` is the number of the remaining rows, where it is known.
     """
 
     kind: FileKind
@@ -52,49 +54,49 @@ class SliceOrder:
     first: str | None
     before: str | None
     after: str | None
-    kept: int
+    finished_parts: int
     counted: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """The source is open under a snapshot that others can join; the planner's estimate of the rows, by kind."""
+class SourceOpened:
+    """The source is open in a snapshot that others can join; `estimated` is the planner's row estimate by kind."""
 
-    said: Literal["opened"] = "opened"
+    type: Literal["opened"] = "opened"
     snapshot: str
     estimated: Mapping[FileKind, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class SlicesPlanned:
     """The run's slices."""
 
-    said: Literal["planned"] = "planned"
+    type: Literal["planned"] = "planned"
     slices: tuple[PlannedSlice, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """What the snapshot holds of the kinds that are one slice each."""
+class RowsCounted:
+    """The exact number of rows in the snapshot, for the kinds that have a single slice."""
 
-    said: Literal["counted"] = "counted"
+    type: Literal["counted"] = "counted"
     rows: Mapping[FileKind, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceProgressed:
-    """How far the slice under way is, since its order: rows and uncompressed bytes."""
+    """How far the current slice has come since its order: rows and uncompressed bytes."""
 
-    said: Literal["progressed"] = "progressed"
+    type: Literal["progressed"] = "progressed"
     rows: int
     bytes_raw: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartStored:
-    """A part of the slice under way is in the store; `number` counts within the slice."""
+    """A part of the current slice is in the object store; `number` counts within the slice."""
 
-    said: Literal["part"] = "part"
+    type: Literal["part"] = "part"
     number: int
     object: str
     rows: int
@@ -106,23 +108,26 @@ class PartStored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceDone:
-    """All parts of the slice are stored; `counted` is what the snapshot held of what was ordered."""
+    """All parts of the slice are stored; `counted` is the number of ordered rows in the snapshot."""
 
-    said: Literal["done"] = "done"
+    type: Literal["done"] = "done"
     counted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """The worker cannot go on."""
+class WorkerFailure:
+    """The worker cannot continue, and ends; the fields are those of an ExportError."""
 
-    said: Literal["failed"] = "failed"
+    type: Literal["failed"] = "failed"
     code: str
     message: str
     transient: bool
 
 
-Said = Opened | Planned | Counted | SliceProgressed | PartStored | SliceDone | Failed
-ORDER = TypeAdapter(Order)
+WorkerReport: TypeAlias = SourceOpened | SlicesPlanned | RowsCounted | SliceProgressed | PartStored | SliceDone
+"""Every message but the last one of a worker that fails."""
+WorkerMessage: TypeAlias = WorkerReport | WorkerFailure
+
+RUN_ORDER = TypeAdapter(RunOrder)
 SLICE_ORDER = TypeAdapter(SliceOrder)
-SAID: TypeAdapter[Said] = TypeAdapter(Said)
+WORKER_MESSAGE: TypeAdapter[WorkerMessage] = TypeAdapter(Annotated[WorkerMessage, Discriminator("type")])

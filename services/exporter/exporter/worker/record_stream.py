@@ -1,4 +1,4 @@
-"""From the source's COPY to the packer: one call for each kind of record."""
+"""Streams records from the source's COPY to the packer, one function for each kind of record."""
 
 import ctypes
 import json
@@ -7,67 +7,69 @@ from collections.abc import AsyncIterator, Iterator
 
 from exporter.errors import BadMapping
 from exporter.package.packer import Packer
-from exporter.source.copy_reader import CopyRows, CopyText
-from exporter.source.queries import columns_query, exported_columns, records_query
-from exporter.source.selection import RecordKind, Selection
+from exporter.source.columns import map_record_keys
+from exporter.source.copy_reader import RowCopyReader, TextCopyReader
+from exporter.source.queries import build_columns_query, build_records_query
+from exporter.source.selection import Selection
 from exporter.source.snapshot import Snapshot
-from exporter.source.transcoder import Lines, Transcoder
+from exporter.source.transcoder import RecordLines, Transcoder
 
 
 async def export_records(
     snapshot: Snapshot, selection: Selection, packer: Packer, *, library: ctypes.CDLL | None = None
 ) -> None:
-    """Stream interactions or contacts into the packer. Cutting, packing and encryption run inline between the source's
-    chunks. Records are made here by the native `library`, or without it by the server: the same bytes.
+    """Stream interactions or contacts into the packer, which runs inline between the source's chunks.
 
-    Raises BadMapping when a record has no id.
+    The native `library` builds the records' JSON, or without it the source's server: the same bytes. Raises BadMapping
+    when a record has no id, and as Snapshot.stream and Packer do.
     """
     if library is None:
-        await _made_by_server(snapshot, selection, packer)
+        await _stream_from_server(snapshot, selection, packer)
     else:
-        await _made_here(snapshot, selection, packer, library)
-    # Records without an id come last in the order.
-    _insist_on_id(selection, packer)
+        await _stream_transcoded(snapshot, selection, packer, library)
+    # Records without an id are sorted last.
+    _require_id(selection, packer)
 
 
-async def _made_by_server(snapshot: Snapshot, selection: Selection, packer: Packer) -> None:
-    reader = CopyText()
+async def _stream_from_server(snapshot: Snapshot, selection: Selection, packer: Packer) -> None:
+    reader = TextCopyReader()
 
     async def consume(data: bytes | bytearray) -> None:
         if records := reader.feed(data):
             await packer.write(records, sum(map(len, records)) + len(records))
 
-    await snapshot.stream(records_query(selection), consume)
+    await snapshot.stream(build_records_query(selection), consume)
     reader.finish()
 
 
-async def _made_here(snapshot: Snapshot, selection: Selection, packer: Packer, library: ctypes.CDLL) -> None:
-    transcoder = Transcoder(library, exported_columns(selection.kind))
+async def _stream_transcoded(snapshot: Snapshot, selection: Selection, packer: Packer, library: ctypes.CDLL) -> None:
+    transcoder = Transcoder(library, map_record_keys(selection.kind))
 
     async def consume(data: bytes | bytearray) -> None:
-        for made in transcoder.feed(data):
-            if isinstance(made, Lines):
-                await packer.write_lines(made)
+        for records in transcoder.feed(data):
+            if isinstance(records, RecordLines):
+                await packer.write_lines(records)
             else:
-                await packer.write_large(_in_turn(made.pieces), made.size)
+                await packer.write_large(_to_async(records.pieces), records.size)
 
-    await snapshot.stream(columns_query(selection), consume)
+    await snapshot.stream(build_columns_query(selection), consume)
     for lines in transcoder.end():
         await packer.write_lines(lines)
 
 
-async def _in_turn(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _to_async(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
 
 
-async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Selection, packer: Packer) -> None:
+async def export_attachments(snapshot: Snapshot, selection: Selection, packer: Packer, *, second: Snapshot) -> None:
     """Stream attachments into the packer, their content as base64.
 
-    `beside` is a second connection that joined the snapshot: large contents are read there by chunks while the COPY
-    waits. Raises BadMapping when a record has no id.
+    `second` is another connection in the same snapshot, on which large contents are read in chunks while the COPY
+    waits. Raises BadMapping when a record has no id, ValueError for another kind of record, and as Snapshot and Packer
+    do.
     """
-    reader = CopyRows(3)
+    reader = RowCopyReader(3)
 
     async def consume(data: bytes | bytearray) -> None:
         for text, length, content in reader.feed(data):
@@ -75,38 +77,37 @@ async def export_attachments(snapshot: Snapshot, beside: Snapshot, selection: Se
                 raise ValueError("an attachment has no record")
             size = -1 if length is None else int.from_bytes(length, "big")
             if size < 0 or content is not None:
-                record = _with_content(text, content)
+                record = _add_content(text, content)
                 await packer.write([record], len(record) + 1)
             else:
                 head = bytes(text[:-1]) + b',"content":"'
-                content_chunks = beside.content(selection.source_tenant, json.loads(bytes(text))["id"], size)
-                pieces = _pieces(head, content_chunks)
-                await packer.write_large(pieces, len(head) + 4 * -(-size // 3) + len(_TAIL))
+                chunks = second.read_content(selection.source_tenant, json.loads(bytes(text))["id"], size)
+                await packer.write_large(_encode_large(head, chunks), len(head) + 4 * -(-size // 3) + len(_TAIL))
 
-    if selection.kind is not RecordKind.ATTACHMENT:
+    if selection.kind != "interaction-attachment":
         raise ValueError("this exports attachments only")
-    await snapshot.stream(records_query(selection), consume)
+    await snapshot.stream(build_records_query(selection), consume)
     reader.finish()
-    _insist_on_id(selection, packer)
+    _require_id(selection, packer)
 
 
 _TAIL = b'"}\n'
 _NO_ID = b'{"id":null'
 
 
-def _insist_on_id(selection: Selection, packer: Packer) -> None:
-    if packer.last_begins_with(_NO_ID):
+def _require_id(selection: Selection, packer: Packer) -> None:
+    if packer.last_record_starts_with(_NO_ID):
         raise BadMapping(f"The source has {selection.kind} rows whose id is NULL; the view must give every row an id.")
 
 
-def _with_content(text: memoryview, content: memoryview | None) -> bytes:
-    # The content is the record's last key, so the server's JSON text only has to be opened at its end.
+def _add_content(text: memoryview, content: memoryview | None) -> bytes:
+    # The content is the record's last key, so it replaces the closing brace of the server's JSON text.
     if content is None:
         return b"".join((text[:-1], b',"content":null}'))
     return b"".join((text[:-1], b',"content":"', b64encode(content), b'"}'))
 
 
-async def _pieces(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _encode_large(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield head
     async for chunk in chunks:
         yield b64encode(chunk)

@@ -1,7 +1,8 @@
-"""The compiled part: `transcode.c`, and where its library lies when it was built.
+"""The native transcoder: `transcode.c`, and the file of its compiled library.
 
-`python -m exporter.source.native.build` builds it; so do the wheel and the editable installation (`hatch_build.py`). Nothing
-but speed depends on it. Needs the standard library only, for it is also used where nothing is installed yet.
+`python -m exporter.source.native.build` compiles it; so do the wheel and the editable installation (`hatch_build.py`).
+Without it exports are slower but the same. Uses the standard library only, because it runs before anything is
+installed.
 """
 
 import ctypes
@@ -13,22 +14,22 @@ SOURCE = Path(__file__).with_name("transcode.c")
 
 
 class NativeMissing(Exception):
-    """There is no library that can be used; says why."""
+    """There is no usable library; the message gives the reason."""
 
 
 def library_file() -> Path:
-    """Return where the library for this platform lies, or would lie."""
+    """Return the path of this platform's library, whether it exists or not."""
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     return SOURCE.with_name(f"transcode.{platform}.so")
 
 
 def source_checksum() -> str:
-    """Return the checksum of the source, which its library repeats."""
+    """Return the SHA-256 (hex) of the source, which a library compiled from it contains."""
     return hashlib.sha256(SOURCE.read_bytes()).hexdigest()
 
 
 def load(file: Path | None = None) -> ctypes.CDLL:
-    """Load the library. Raises NativeMissing."""
+    """Load the library. Raises NativeMissing when there is none, or when it was compiled from another source."""
     file = file or library_file()
     if not file.exists():
         raise NativeMissing(f"{file.name} was not built")

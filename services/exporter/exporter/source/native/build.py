@@ -1,6 +1,7 @@
-"""`python -m exporter.source.native.build`: compiles `transcode.c` with the C compiler that is there.
+"""`python -m exporter.source.native.build`: compiles `transcode.c` with the installed C compiler.
 
-Without one it says so and ends well, for the exporter then has the server make its records; `--insist` makes it fail.
+Without a compiler it prints the reason and succeeds, because the source's server can build the records instead; with
+`--require` it fails.
 """
 
 import os
@@ -17,36 +18,37 @@ OPTIONS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall"
 
 
 class NotBuilt(Exception):
-    """The library could not be built; says why."""
+    """The library could not be built; the message gives the reason."""
 
 
-def compiler() -> str | None:
-    """Return the C compiler, if there is one."""
+def find_compiler() -> str | None:
+    """Return the path of the C compiler, or None."""
     return next((found for name in COMPILERS if (found := shutil.which(name))), None)
 
 
 def build(to: Path, *, options: Sequence[str] = ()) -> Path:
-    """Compile the library into `to`, in place of what is there, and return it. Raises NotBuilt."""
-    program = compiler()
+    """Compile the library to the file `to`, replacing it, and return that. Raises NotBuilt."""
+    program = find_compiler()
     if program is None:
         raise NotBuilt(f"there is no C compiler ({', '.join(COMPILERS)})")
-    # Whoever has the old file open keeps it; nobody ever sees half a file.
-    fresh = to.with_name(f"{to.name}.{os.getpid()}")
-    words = [program, *OPTIONS, *options, f'-DSLUICE_SOURCE="{source_checksum()}"', "-o", str(fresh), str(SOURCE)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 every word of it is ours
+    # Processes that have the old file open keep it, and no process ever sees an incomplete one.
+    temporary = to.with_name(f"{to.name}.{os.getpid()}")
+    checksum = f'-DSLUICE_SOURCE="{source_checksum()}"'
+    argv = [program, *OPTIONS, *options, checksum, "-o", str(temporary), str(SOURCE)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 every argument is ours
     if done.returncode != 0:
-        fresh.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise NotBuilt(f"{program} failed: {done.stderr.strip()}")
-    return fresh.replace(to)
+    return temporary.replace(to)
 
 
 def main() -> int:
-    """Build, and say what came of it; return the exit code."""
+    """Build, print the result, and return the exit code."""
     try:
         sys.stdout.write(f"Built {build(library_file()).name}\n")
     except NotBuilt as error:
-        sys.stdout.write(f"Exports will be slower, for their native part was not built: {error}\n")
-        return int("--insist" in sys.argv)
+        sys.stdout.write(f"Exports will be slower, because the native transcoder was not built: {error}\n")
+        return int("--require" in sys.argv)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Who makes the records' JSON text: the native transcoder here, or the source's server."""
+"""The choice of transcoder: native in the worker, or the source's server."""
 
 from typing import Literal
 
@@ -7,21 +7,25 @@ from shared.errors import InvalidSettings
 from shared.observe import RECORDS_MADE_BY, get_logger
 
 log = get_logger(__name__)
-Wanted = Literal["auto", "native", "server"]
+TranscoderSetting = Literal["auto", "native", "server"]
+Transcoding = Literal["native", "server"]
 
 
-def is_native(wanted: Wanted) -> bool:
-    """Decide whether records are made here, and say it once. Raises InvalidSettings where that is wanted in vain."""
+def choose_transcoder(setting: TranscoderSetting) -> Transcoding:
+    """Return where the records' JSON text is built, and set the metric and log it once.
+
+    Raises InvalidSettings when the setting requires the native transcoder and it cannot be used.
+    """
     missing = ""
     try:
-        if wanted != "server":
+        if setting != "server":
             load()
     except NativeMissing as error:
-        if wanted == "native":
+        if setting == "native":
             raise InvalidSettings(f"SLUICE_EXPORTER_TRANSCODER is native, but {error}") from None
         missing = str(error)
-    way = "server" if wanted == "server" or missing else "native"
+    chosen: Transcoding = "server" if setting == "server" or missing else "native"
     for each in ("native", "server"):
-        RECORDS_MADE_BY.labels(each).set(each == way)
-    log.info("records are made", by=way, **({"because": missing} if missing else {}))
-    return way == "native"
+        RECORDS_MADE_BY.labels(each).set(each == chosen)
+    log.info("transcoder chosen", transcoder=chosen, **({"reason": missing} if missing else {}))
+    return chosen

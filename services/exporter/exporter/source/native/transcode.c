@@ -1,14 +1,14 @@
-/* From PostgreSQL's binary COPY to JSON Lines, to the byte as its own row_to_json writes them.
+/* Converts PostgreSQL's binary COPY to JSON Lines, byte for byte as its own row_to_json writes them.
  *
- * Making JSON text is the dearest thing that a backend does for an export. Here the backend sends the raw columns, and
- * the text is made on our side of the connection, several times as fast. A plain shared library without Python in it:
- * the caller (exporter/transcoder.py) owns all memory and passes it in; nothing is allocated or kept here.
+ * Building JSON text is the most expensive part of an export for a backend. Here the backend sends the raw columns, and
+ * the text is built on the client's side, several times as fast. This is a plain shared library without Python: the
+ * caller (exporter/source/transcoder.py) owns all memory and passes it in; nothing is allocated or kept here.
  *
  *     input, big-endian:   int16 columns, then for each column  int32 length (-1: NULL), value;  int16 -1 at the end
  *     output:              {"id":"...","status":1,...}\n
  *
- * The input comes from a server, which may be anything, so it is checked before it is used: `measure` walks over a row's
- * lengths first, and only a row that lies wholly in the input and has possible lengths is ever written.
+ * The input comes from a server that is not trusted, so it is checked before it is used: `measure` first walks over a
+ * row's lengths, and only a row that is complete and has possible lengths is ever written.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* The checksum of this file when it was compiled: a library of another source is not used. */
+/* The checksum of this file at compile time: a library compiled from another source is not used. */
 #ifndef SLUICE_SOURCE
 #define SLUICE_SOURCE ""
 #endif
@@ -29,7 +29,7 @@ EXPORTED const char sluice_source[] = SLUICE_SOURCE;
 
 typedef const unsigned char *bytes;
 
-/* A row's shape: the type of each column as a letter, and what stands before its value: `{"id":` or `,"status":`. */
+/* A row's shape: the type of each column as a letter, and the text before its value: `{"id":` or `,"status":`. */
 typedef struct {
     int32_t columns;
     const char *types;
@@ -39,37 +39,37 @@ typedef struct {
 
 enum { TEXT = 't', INT = 'i', BIGINT = 'l', BOOL = 'b', JSONB = 'j', TIMESTAMPTZ = 'z' };
 
-/* One call's work. What is to be read, how much of it was; where to write, how much of it is full; the end of each
- * record in `out`, and how many there are. The caller empties `out` and `ends` when it likes, and calls again. */
+/* The buffers of a call: the input and how much of it was used; the output and how much of it is filled; the offset in
+ * `out` at which each record ends, and how many there are. The caller may empty `out` and `ends` between calls. */
 typedef struct {
     bytes in;
-    int64_t in_size, in_used, in_wanted;
+    int64_t in_size, in_used, in_needed;
     unsigned char *out;
     int64_t out_size, out_used;
     int64_t *ends;
     int64_t ends_size, records;
-} Work;
+} Buffers;
 
-/* Where a row stopped that is written piece by piece: in which column, and at which byte of its value. */
+/* Where a row that is written in pieces stopped: the column, and the byte of its value. */
 typedef struct {
     int64_t column, offset;
-} Place;
+} Position;
 
-#define UNBEGUN (-1)
+#define NOT_STARTED (-1)
 
 typedef enum {
-    WANTS_MORE = 0, /* what is left of the input is not a whole row; `in_wanted` bytes are the least it takes */
-    IS_FULL = 1,    /* there is no room for what comes next until the output is emptied */
-    IS_LARGE = 2,   /* even an empty output has no room for the next row at its worst: write it piece by piece */
-    IS_WHOLE = 3,   /* the row is all there; the piece was its last */
-    IS_END = 4,     /* the COPY ends here */
+    INPUT_USED = 0,    /* the rest of the input is not a whole row, which needs at least `in_needed` bytes */
+    OUTPUT_FULL = 1,   /* the next bytes do not fit until the output is emptied */
+    ROW_TOO_LARGE = 2, /* the next row might not fit even into an empty output: write it in pieces */
+    ROW_COMPLETE = 3,  /* the row is complete; the piece was its last */
+    END_OF_COPY = 4,   /* the COPY ends here */
     BAD_COLUMNS = -1,
     BAD_VALUE = -2,
 } Outcome;
 
-#define ESCAPED 6 /* bytes of \u001f, the longest escape of one byte */
-#define FIXED 48  /* no value of a type of fixed length is longer: "294276-12-31T23:59:59.999999+00:00", with reserve */
-#define SLACK 32  /* what fast copies may write beyond their end */
+#define ESCAPED 6 /* bytes of \u001f, the longest escape of a single byte */
+#define FIXED 48  /* the longest text of a fixed-length type, "294276-12-31T23:59:59.999999+00:00", with a reserve */
+#define SLACK 32  /* bytes that fast copies may write beyond their end */
 
 /* ---- Big-endian numbers ---- */
 
@@ -85,7 +85,7 @@ static int64_t read_int64(bytes from) { return (int64_t)read_unsigned(from, 8); 
 
 /* ---- Text ---- */
 
-/* For each byte that JSON escapes, what follows the backslash; 'u' for those that have no short form. */
+/* For each byte that JSON escapes, the character after the backslash; 'u' for bytes without a short form. */
 static const char ESCAPES[256] = {
     'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
     'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\',
@@ -107,7 +107,7 @@ static unsigned char *put_escape(unsigned char *out, unsigned char byte) {
     return out;
 }
 
-/* Copies 16 bytes at a time, and stops at those that need a backslash. Writes up to 16 bytes beyond what it returns. */
+/* Copies 16 bytes at a time up to the next byte to be escaped. Writes up to 16 bytes beyond the end that it returns. */
 static unsigned char *put_escaped(unsigned char *out, bytes from, int64_t size) {
     bytes end = from + size;
 #if defined(__SSE2__) && !defined(SLUICE_PORTABLE)
@@ -115,7 +115,7 @@ static unsigned char *put_escaped(unsigned char *out, bytes from, int64_t size) 
     while (end - from >= 16) {
         __m128i chunk = _mm_loadu_si128((const __m128i *)from);
         _mm_storeu_si128((__m128i *)out, chunk);
-        /* Without sign: min(byte, 0x1f) is the byte itself just for control characters. */
+        /* Unsigned: min(byte, 0x1f) equals the byte only for control characters. */
         __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(chunk, last_control), chunk);
         __m128i special = _mm_or_si128(_mm_cmpeq_epi8(chunk, quote), _mm_cmpeq_epi8(chunk, backslash));
         int found = _mm_movemask_epi8(_mm_or_si128(control, special));
@@ -132,8 +132,8 @@ static unsigned char *put_escaped(unsigned char *out, bytes from, int64_t size) 
     while (end - from >= 8) {
         uint64_t chunk;
         memcpy(&chunk, from, 8);
-        /* The high bit of a byte that is zero, of one below 0x20: what borrows from its neighbour only adds false
-         * alarms, and those are seen to be none below. */
+        /* Sets the high bit of each byte that is zero, or below 0x20. Borrowing from a neighbour only adds false
+         * positives, which the loop below copies unchanged. */
         uint64_t quote = chunk ^ each * '"', backslash = chunk ^ each * '\\';
         uint64_t found = (((quote - each) & ~quote) | ((backslash - each) & ~backslash) |
                           ((chunk - each * 0x20) & ~chunk)) & high;
@@ -177,15 +177,15 @@ static unsigned char *put_int(unsigned char *out, int64_t value) {
 
 #define SECOND INT64_C(1000000)
 #define DAY (86400 * SECOND)
-#define FIRST_INSTANT INT64_C(-211813488000000000) /* 4714-11-24 BC, where PostgreSQL's calendar begins */
-#define END_OF_INSTANTS INT64_C(9223371331200000000) /* 294277-01-01, which is not in it any more */
+#define FIRST_INSTANT INT64_C(-211813488000000000) /* 4714-11-24 BC, the first day of PostgreSQL's calendar */
+#define END_OF_INSTANTS INT64_C(9223371331200000000) /* 294277-01-01, the first day after it */
 
 static bool is_instant(int64_t instant) {
     return instant == INT64_MIN || instant == INT64_MAX || (instant >= FIRST_INSTANT && instant < END_OF_INSTANTS);
 }
 
-/* Howard Hinnant's `civil_from_days`: years that begin on 1 March, so that a leap day is a year's last day, in eras of
- * 400 years, which have all the same number of days. */
+/* Howard Hinnant's `civil_from_days`: years begin on 1 March, so that a leap day is a year's last day, in eras of 400
+ * years, which all have the same number of days. */
 static unsigned char *put_date(unsigned char *out, int64_t days, bool *is_bc) {
     days += 730425; /* from 2000-01-01 to 0000-03-01 */
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
@@ -242,7 +242,7 @@ static unsigned char *put_instant(unsigned char *out, int64_t instant) {
 static bool is_possible(char type, bytes value, int32_t length) {
     switch (type) {
         case TEXT: return length >= 0;
-        case JSONB: return length >= 1 && value[0] == 1; /* the version of its form */
+        case JSONB: return length >= 1 && value[0] == 1; /* the version of the format */
         case INT: return length == 4;
         case BIGINT: return length == 8;
         case BOOL: return length == 1;
@@ -251,33 +251,33 @@ static bool is_possible(char type, bytes value, int32_t length) {
     }
 }
 
-/* Walks over the lengths of the row that begins at `in` and says whether it is whole and possible: if so, how long it is
- * and how long its text can get; if there is too little of it, how long it is at least. */
+/* Walks over the lengths of the row at `in` and returns whether it is complete and possible. Sets its size and the
+ * maximum size of its text or, if it is incomplete, the least size that it can have. */
 static Outcome measure(const Shape *shape, bytes in, int64_t size, int64_t *row_size, int64_t *text_size) {
     int64_t at = 2;
     *text_size = SLACK;
     *row_size = at;
-    if (size < at) return WANTS_MORE;
+    if (size < at) return INPUT_USED;
     int16_t columns = read_int16(in);
-    if (columns == -1) return IS_END;
+    if (columns == -1) return END_OF_COPY;
     if (columns != shape->columns) return BAD_COLUMNS;
     for (int32_t i = 0; i < columns; i++) {
         *row_size = at + INT64_C(4) * (columns - i);
-        if (size < *row_size) return WANTS_MORE;
+        if (size < *row_size) return INPUT_USED;
         int32_t length = read_int32(in + at);
         at += 4;
         *text_size += shape->key_sizes[i] + FIXED;
         if (length == -1) continue;
         if (length < 0) return BAD_VALUE;
         *row_size += length;
-        if (size < *row_size) return WANTS_MORE;
+        if (size < *row_size) return INPUT_USED;
         if (!is_possible(shape->types[i], in + at, length)) return BAD_VALUE;
         at += length;
         if (shape->types[i] == TEXT) *text_size += INT64_C(1) * length * ESCAPED;
         if (shape->types[i] == JSONB) *text_size += length;
     }
     *row_size = at;
-    return IS_WHOLE;
+    return ROW_COMPLETE;
 }
 
 static unsigned char *put_value(unsigned char *out, char type, bytes value, int32_t length) {
@@ -296,7 +296,7 @@ static unsigned char *put_value(unsigned char *out, char type, bytes value, int3
     }
 }
 
-/* Writes a row that was measured and fits. */
+/* Writes a row that was measured and fits into the output. */
 static unsigned char *put_row(unsigned char *out, const Shape *shape, bytes in) {
     in += 2;
     for (int32_t i = 0; i < shape->columns; i++) {
@@ -309,36 +309,37 @@ static unsigned char *put_row(unsigned char *out, const Shape *shape, bytes in) 
     return put(out, "}\n", 2);
 }
 
-/* Writes rows until the input has no whole one any more, or the output is full. */
-EXPORTED int32_t sluice_rows(const Shape *shape, Work *work) {
+/* Writes rows until no whole row is left in the input, or the output is full. */
+EXPORTED int32_t sluice_write_rows(const Shape *shape, Buffers *buffers) {
     for (;;) {
-        bytes row = work->in + work->in_used;
+        bytes row = buffers->in + buffers->in_used;
         int64_t text_size = 0;
-        Outcome outcome = measure(shape, row, work->in_size - work->in_used, &work->in_wanted, &text_size);
-        if (outcome != IS_WHOLE) return outcome;
-        if (text_size > work->out_size - work->out_used) return work->records ? IS_FULL : IS_LARGE;
-        if (work->records == work->ends_size) return IS_FULL;
-        work->out_used = put_row(work->out + work->out_used, shape, row) - work->out;
-        work->ends[work->records++] = work->out_used;
-        work->in_used += work->in_wanted;
+        Outcome outcome = measure(shape, row, buffers->in_size - buffers->in_used, &buffers->in_needed, &text_size);
+        if (outcome != ROW_COMPLETE) return outcome;
+        if (text_size > buffers->out_size - buffers->out_used) return buffers->records ? OUTPUT_FULL : ROW_TOO_LARGE;
+        if (buffers->records == buffers->ends_size) return OUTPUT_FULL;
+        buffers->out_used = put_row(buffers->out + buffers->out_used, shape, row) - buffers->out;
+        buffers->ends[buffers->records++] = buffers->out_used;
+        buffers->in_used += buffers->in_needed;
     }
 }
 
-/* ---- Rows that are too large to be written at once ---- */
+/* ---- Rows that are too large to write at once ---- */
 
-/* Writes a column on from where it stopped; says whether it came to its end. Leaves SLACK but for a closing quote. */
-static bool put_some(Work *work, const Shape *shape, int32_t column, bytes value, int32_t length, int64_t *offset) {
+/* Continues a column from `offset`; returns whether it is complete. Leaves SLACK bytes free, less a closing quote. */
+static bool continue_column(Buffers *buffers, const Shape *shape, int32_t column, bytes value, int32_t length,
+                            int64_t *offset) {
     const char type = shape->types[column];
-    unsigned char *out = work->out + work->out_used, *limit = work->out + work->out_size - SLACK;
-    if (*offset == UNBEGUN) {
+    unsigned char *out = buffers->out + buffers->out_used, *limit = buffers->out + buffers->out_size - SLACK;
+    if (*offset == NOT_STARTED) {
         if (limit - out < shape->key_sizes[column] + FIXED) return false;
         out = put(out, shape->keys[column], (size_t)shape->key_sizes[column]);
         if (length <= 0 || (type != TEXT && type != JSONB)) {
-            work->out_used = put_value(out, type, value, length) - work->out;
+            buffers->out_used = put_value(out, type, value, length) - buffers->out;
             return true;
         }
         if (type == TEXT) *out++ = '"';
-        *offset = type == JSONB; /* passes over the version */
+        *offset = type == JSONB; /* skips the version */
     }
     int64_t room = limit > out ? (limit - out) / (type == TEXT ? ESCAPED : 1) : 0;
     int64_t size = length - *offset < room ? length - *offset : room;
@@ -346,27 +347,27 @@ static bool put_some(Work *work, const Shape *shape, int32_t column, bytes value
     else out = put(out, value + *offset, (size_t)size);
     *offset += size;
     if (*offset == length && type == TEXT) *out++ = '"';
-    work->out_used = out - work->out;
+    buffers->out_used = out - buffers->out;
     return *offset == length;
 }
 
-/* Writes on from `place` in the row that comes next in the input, until the output is full or the row ends. */
-EXPORTED int32_t sluice_piece(const Shape *shape, Work *work, Place *place) {
-    bytes in = work->in + work->in_used;
+/* Continues the next row of the input from `position`, until the output is full or the row ends. */
+EXPORTED int32_t sluice_write_piece(const Shape *shape, Buffers *buffers, Position *position) {
+    bytes in = buffers->in + buffers->in_used;
     int64_t row_size = 0, text_size = 0;
-    Outcome outcome = measure(shape, in, work->in_size - work->in_used, &row_size, &text_size);
-    if (outcome != IS_WHOLE) return outcome;
+    Outcome outcome = measure(shape, in, buffers->in_size - buffers->in_used, &row_size, &text_size);
+    if (outcome != ROW_COMPLETE) return outcome;
     in += 2;
     for (int32_t i = 0; i < shape->columns; i++) {
         int32_t length = read_int32(in);
         bytes value = in + 4;
         in = value + (length > 0 ? length : 0);
-        if (i < place->column) continue;
-        if (!put_some(work, shape, i, value, length, &place->offset)) return IS_FULL;
-        place->column = i + 1;
-        place->offset = UNBEGUN;
+        if (i < position->column) continue;
+        if (!continue_column(buffers, shape, i, value, length, &position->offset)) return OUTPUT_FULL;
+        position->column = i + 1;
+        position->offset = NOT_STARTED;
     }
-    work->out_used = put(work->out + work->out_used, "}\n", 2) - work->out;
-    work->in_used += row_size;
-    return IS_WHOLE;
+    buffers->out_used = put(buffers->out + buffers->out_used, "}\n", 2) - buffers->out;
+    buffers->in_used += row_size;
+    return ROW_COMPLETE;
 }

@@ -1,0 +1,49 @@
+"""Preparing a claimed run before any data is read: its recipients and its window (rules P3 and T4)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from exporter.domain.windows import resolve_window
+from exporter.package.recipients import accept_recipients
+from exporter.runs.lease import Lease
+from exporter.settings import Settings
+from exporter.source.watermark import find_watermark
+from exporter.store.runs import RunClaim, RunStore
+from shared.clock import Clock
+from shared.events import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRun:
+    """A run's window and recipients: `certificates` in PEM, `fingerprints` in hex (SHA-256)."""
+
+    window: Window
+    data_complete_through: datetime | None
+    certificates: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+
+
+async def prepare_run(
+    claim: RunClaim, lease: Lease, store: RunStore, *, settings: Settings, clock: Clock
+) -> PreparedRun:
+    """Resolve a run's certificates and window; the window of an earlier attempt stays.
+
+    Raises CertificateRefused, LeaseLost and, for `since_last_run`, SourceUnavailable or SourceAccessRefused.
+    """
+    job = claim.settings
+    pems = await lease.retry_while_held(lambda: store.list_certificates(claim.tenant_id, job.certificates))
+    # Before any data is read (P3): without recipients the run ends here.
+    recipients = accept_recipients([pem.encode() for pem in pems], clock.now().astimezone(UTC))
+    window = claim.window or resolve_window(job.timeframe, claim.slot, claim.watermark)
+    data_complete_through: datetime | None = None
+    if job.timeframe.kind == "since_last_run":
+        if window.end is None:
+            watermark = await find_watermark(settings.source, since=window.start, hold_back=settings.hold_back)
+            window = Window(start=window.start, end=watermark)
+        data_complete_through = window.end
+    return PreparedRun(
+        window=window,
+        data_complete_through=data_complete_through,
+        certificates=tuple(pems),
+        fingerprints=tuple(each.fingerprint for each in recipients),
+    )
