@@ -23,8 +23,10 @@ from job_api.api.switches import switch_routes
 from job_api.api.tenants import tenant_routes
 from job_api.api.users import user_routes
 from job_api.consumer import run_changes
+from job_api.history_client import HistoryClient
 from job_api.housekeeping import Housekeeping
-from job_api.pages.app import Pages, pages_app
+from job_api.pages.app import PagesMount, create_pages_app
+from job_api.pages.kit.services import PageServices
 from job_api.passwords import Passwords
 from job_api.service import Access, Certificates, Door, Estimates, Jobs, Recognition, Runs, Tenants, Trail, Users
 from job_api.settings import Settings
@@ -150,18 +152,18 @@ def web(
     app.router.routes.extend(proxy_routes(history))
     sign_in = SignIn(issuer, verifier, client) if issuer and verifier and client else None
     app.router.routes.extend(single_sign_on_routes(sign_in, door))
-    pages = pages_app(
+    services = PageServices(
         access=access,
-        door=door,
+        login=door,
         jobs=jobs,
         certificates=certificates,
         users=users,
         estimates=estimates,
-        history=history,
+        history=HistoryClient(history, clock),
         clock=clock,
+        sign_in_title=client.title if client is not None else None,
     )
-    pages.state.sign_in_with = client.title if client is not None else None
-    app.router.routes.append(Pages("/", pages))
+    app.router.routes.append(PagesMount("/", create_pages_app(services)))
     return app
 
 

@@ -1,10 +1,11 @@
-"""The run log and the files, asked of history's API in the name of whoever visits; nothing is kept here."""
+"""A client of history's API that acts with the session of the request at hand; it stores nothing."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import httpx
+from cachetools import TTLCache
 from starlette.requests import Request
 
 from shared.clock import Clock
@@ -13,103 +14,131 @@ from shared.http.problems import TYPE_BASE, Problem, ProblemType
 from shared.observe import get_logger
 
 Query = Sequence[tuple[str, str]]
-RETRY_AFTER = 5
-_SECONDS = httpx.Timeout(8.0, connect=2.0)
-# A session is told to history over Kafka: somebody who has just logged in may be here first.
-_NEWCOMER_TURNS, _NEWCOMER_PAUSE = 20, 0.25
+RETRY_AFTER_SECONDS = 5
+_TIMEOUT = httpx.Timeout(8.0, connect=2.0)
+_LIVENESS_TIMEOUT_SECONDS = 0.5
+_LIVENESS_CACHE_SECONDS = 5
+# History learns of new sessions over Kafka, so a session may reach it here first.
+_NEW_SESSION_RETRIES, _NEW_SESSION_PAUSE_SECONDS = 20, 0.25
 log = get_logger(__name__)
 
 
-class Log:
-    """History's API; each call raises Problem 503 `history-unavailable` when history is away."""
+class HistoryClient:
+    """Calls history's API for pages.
+
+    Each call raises Problem 503 `history-unavailable` when history does not answer as expected, and the problem that
+    history answers with when it rejects the call.
+    """
 
     def __init__(self, client: httpx.AsyncClient | None, clock: Clock) -> None:
         self._client = client
         self._clock = clock
+        # One entry: every page of jobs asks, and an answer holds for a few seconds.
+        self._liveness: TTLCache[str, bool] = TTLCache(maxsize=1, ttl=_LIVENESS_CACHE_SECONDS)
 
     async def get(self, request: Request, path: str, query: Query = ()) -> dict[str, Any]:
-        """Return what is at a path below /api/v1, instants read. Raises the Problem that history answers with."""
-        return _document(await self._asked(request, "GET", path, query))
+        """Return the document at a path below /api/v1, with its instants parsed. Raises Problem."""
+        return _parse_document(await self._call(request, ("GET", path), query))
 
-    async def do(self, request: Request, method: str, path: str, query: Query = ()) -> dict[str, Any]:
-        """Ask for a change; return what history says of it. Raises the Problem that history answers with."""
-        answer = await self._asked(request, method, path, query)
-        return _document(answer) if answer.content else {}
+    async def post(self, request: Request, path: str) -> dict[str, Any]:
+        """Post to a path below /api/v1 without a body; return the answer, empty where there is none. Raises Problem."""
+        answer = await self._call(request, ("POST", path))
+        return _parse_document(answer) if answer.content else {}
 
-    async def _asked(self, request: Request, method: str, path: str, query: Query) -> httpx.Response:
-        answer = await self._sent(request, method, path, query)
-        for _ in range(_NEWCOMER_TURNS):
+    async def delete(self, request: Request, path: str, query: Query = ()) -> None:
+        """Delete what is at a path below /api/v1. Raises Problem."""
+        await self._call(request, ("DELETE", path), query)
+
+    async def is_available(self) -> bool:
+        """Return whether history answers; an answer is cached for 5 s."""
+        known = self._liveness.get("history")
+        if known is None:
+            known = self._liveness["history"] = await self._is_live()
+        return known
+
+    async def _is_live(self) -> bool:
+        if self._client is None:
+            return False
+        try:
+            return (await self._client.get("/livez", timeout=_LIVENESS_TIMEOUT_SECONDS)).is_success
+        except httpx.HTTPError:
+            return False
+
+    async def _call(self, request: Request, operation: tuple[str, str], query: Query = ()) -> httpx.Response:
+        answer = await self._send(request, operation, query)
+        for _ in range(_NEW_SESSION_RETRIES):
             if answer.status_code != httpx.codes.UNAUTHORIZED:
                 break
-            await self._clock.sleep(_NEWCOMER_PAUSE)
-            answer = await self._sent(request, method, path, query)
+            await self._clock.sleep(_NEW_SESSION_PAUSE_SECONDS)
+            answer = await self._send(request, operation, query)
         if not answer.is_success:
-            raise _problem(answer)
+            raise _to_problem(answer)
         return answer
 
-    async def _sent(self, request: Request, method: str, path: str, query: Query) -> httpx.Response:
+    async def _send(self, request: Request, operation: tuple[str, str], query: Query) -> httpx.Response:
         if self._client is None:
-            raise away()
+            raise history_unavailable()
+        method, path = operation
         headers = {
             "Cookie": f"{SESSION_COOKIE}={request.cookies.get(SESSION_COOKIE, '')}",
-            # The visitor's form was checked here already; history wants the same word of where it comes from.
+            # The page has already checked where the request came from, and history requires this header.
             "Sec-Fetch-Site": "same-origin",
         }
         try:
             return await self._client.request(
-                method, f"/api/v1{path}", params=list(query), headers=headers, timeout=_SECONDS
+                method, f"/api/v1{path}", params=list(query), headers=headers, timeout=_TIMEOUT
             )
         except httpx.HTTPError as error:
-            log.warning("history does not answer a page", error=type(error).__name__)
-            raise away() from error
+            log.warning("history did not answer", error=type(error).__name__)
+            raise history_unavailable() from error
 
 
-def away() -> Problem:
-    """Return the problem that history is away."""
-    words = "The history of runs is away just now. Jobs go on running, and nothing is lost."
-    return Problem(ProblemType.HISTORY_UNAVAILABLE, words, headers={"Retry-After": str(RETRY_AFTER)})
+def history_unavailable() -> Problem:
+    """Return the problem that history does not answer."""
+    detail = "Run history is temporarily unavailable. Jobs continue to run, and nothing is lost."
+    return Problem(ProblemType.HISTORY_UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-def is_away(problem: Problem) -> bool:
-    """Return whether a problem is that history is away."""
+def is_unavailable(problem: Problem) -> bool:
+    """Return whether a problem says that history does not answer."""
     return problem.type is ProblemType.HISTORY_UNAVAILABLE
 
 
-def _document(answer: httpx.Response) -> dict[str, Any]:
+def _parse_document(answer: httpx.Response) -> dict[str, Any]:
     try:
-        found = _with_instants(answer.json())
+        document = _parse_instants(answer.json())
     except ValueError as error:
-        raise away() from error
-    if not isinstance(found, dict):
-        raise away()
-    return found
+        raise history_unavailable() from error
+    if not isinstance(document, dict):
+        raise history_unavailable()
+    return document
 
 
-def _problem(answer: httpx.Response) -> Problem:
-    """Return history's problem as ours; what it cannot say for itself means that it is away."""
+def _to_problem(answer: httpx.Response) -> Problem:
+    """Return history's problem as ours; anything but a problem document means that history is unavailable."""
     try:
-        told = answer.json()
-        kind, detail = ProblemType.from_name(str(told["type"]).removeprefix(TYPE_BASE)), str(told["detail"])
-    except (ValueError, KeyError, TypeError):
-        return away()
+        document = answer.json()
+        kind, detail = ProblemType.from_name(document["type"].removeprefix(TYPE_BASE)), str(document["detail"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return history_unavailable()
     if answer.status_code >= 500 or answer.status_code == httpx.codes.UNAUTHORIZED:
-        return away()
+        return history_unavailable()
     return Problem(kind, detail)
 
 
-def _with_instants(told: Any) -> Any:
-    """Read the instants of a document: fields whose name says that they are one."""
-    match told:
+def _parse_instants(value: Any) -> Any:
+    """Return a JSON value with its instants parsed: the fields that are named like one."""
+    match value:
         case Mapping():
-            return {name: _instant(name, value) for name, value in told.items()}
+            return {name: _parse_field(name, field) for name, field in value.items()}
         case list():
-            return [_with_instants(each) for each in told]
-    return told
+            return [_parse_instants(each) for each in value]
+    return value
 
 
-def _instant(name: str, value: Any) -> Any:
-    told = name in _INSTANTS or name.endswith("_at")
-    return datetime.fromisoformat(value) if told and isinstance(value, str) else _with_instants(value)
+def _parse_field(name: str, value: Any) -> Any:
+    is_instant = (name in _INSTANTS or name.endswith("_at")) and isinstance(value, str)
+    return datetime.fromisoformat(value) if is_instant else _parse_instants(value)
 
 
 _INSTANTS = {"at", "slot", "start", "end", "low", "high", "data_complete_through"}

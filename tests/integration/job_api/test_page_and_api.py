@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from job_api.pages.app import Pages
+from job_api.pages.app import PagesMount
 from tests.integration.job_api.world import World
 from tests.unit.history.test_document import document
 
@@ -10,10 +10,10 @@ OPERATIONS = {
     ("POST", "/login"): {"logIn"},
     ("POST", "/logout"): {"logOut"},
     ("GET", "/jobs"): {"listJobs"},
-    ("POST", "/jobs/chosen"): {"runJob", "cloneJob"},
+    ("POST", "/jobs/selected"): {"runJob", "cloneJob"},
     ("GET", "/jobs/new"): {"getJob", "getRun", "listSources", "listCertificates"},
     ("POST", "/jobs/new"): {"createJob", "cloneJob", "cloneRun"},
-    ("POST", "/jobs/ahead/{part}"): {"previewSchedule", "estimateJob"},
+    ("POST", "/jobs/preview/{part}"): {"previewSchedule", "estimateJob"},
     ("GET", "/jobs/{job_id:uuid}/edit"): {"getJob"},
     ("POST", "/jobs/{job_id:uuid}/edit"): {"replaceJob"},
     ("POST", "/jobs/{job_id:uuid}/suspend"): {"suspendJob"},
@@ -33,10 +33,10 @@ OPERATIONS = {
     ("GET", "/users/{user_id:uuid}"): {"getUser"},
     ("POST", "/users/{user_id:uuid}"): {"patchUser"},
     ("GET", "/runs"): {"listRuns", "countRuns", "followRuns"},
-    ("POST", "/runs/chosen"): {"cancelRun", "removeRun"},
+    ("POST", "/runs/selected"): {"cancelRun", "removeRun"},
     ("GET", "/runs/{run_id:uuid}"): {"getRun"},
     ("GET", "/artifacts"): {"listArtifacts", "countArtifacts"},
-    ("POST", "/artifacts/chosen"): {"downloadArchive", "deleteArtifacts", "makeLink"},
+    ("POST", "/artifacts/selected"): {"downloadArchive", "deleteArtifacts", "makeLink"},
     ("GET", "/artifacts/sets/{run_id:uuid}/{kind}"): {"downloadArchive"},
     ("GET", "/artifacts/{artifact_id:uuid}"): {"downloadArtifact"},
 }
@@ -45,7 +45,7 @@ NO_DEED = {"/", "/login", "/{path:path}"}
 
 
 def test_I5_each_address_of_the_pages_is_an_operation_of_the_API(world: World) -> None:
-    pages = next(route for route in world.app.router.routes if isinstance(route, Pages))
+    pages = next(route for route in world.app.router.routes if isinstance(route, PagesMount))
     addresses = {
         (method, route.path)
         for route in pages.routes

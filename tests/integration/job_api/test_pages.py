@@ -6,14 +6,14 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from job_api.pages.app import Pages
+from job_api.pages.app import PagesMount
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant, World
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
-async def visitor(world: World, tenant: Tenant) -> httpx.AsyncClient:
+async def log_in(world: World, tenant: Tenant) -> httpx.AsyncClient:
     client = world.client(None, **SAME_SITE)
     form = {"user": tenant.user, "password": tenant.password, "next": "/jobs?sort=title"}
     answer = await client.post("/login", data=form)
@@ -52,7 +52,7 @@ async def test_U4_the_login_leads_to_our_own_pages_only(world: World, tenant: Te
 
 
 async def test_U4_every_page_has_a_strict_policy_and_nothing_inline(world: World, tenant: Tenant) -> None:
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     await tenant.job(title="<script>alert(1)</script>")
     for path in ("/login", "/jobs", "/runs", "/nothing", "/static/sluice.js"):
         answer = await client.get(path)
@@ -61,7 +61,7 @@ async def test_U4_every_page_has_a_strict_policy_and_nothing_inline(world: World
 
 
 async def test_J3_the_list_shows_jobs_and_the_slider_is_a_form(world: World, tenant: Tenant) -> None:
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     job = await tenant.job(title="Every four hours", schedule=HOURLY)
     once = await tenant.job(title="Once", schedule=ONCE_NOW)
     page = (await client.get("/jobs")).text
@@ -78,14 +78,14 @@ async def test_J3_the_list_shows_jobs_and_the_slider_is_a_form(world: World, ten
 
 
 async def test_U4_a_form_of_another_site_changes_nothing(world: World, tenant: Tenant) -> None:
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     job = await tenant.job(schedule=HOURLY)
     address, token = f"/jobs/{job['id']}/suspend", await token_of(client)
     forged = [
         await client.post(address, headers={"Sec-Fetch-Site": "cross-site"}, data=token),
         await client.post(address),
         await client.post(address, data={"csrf": token["csrf"][:-1] + "x"}),
-        await client.post(address, data=await token_of(await visitor(world, tenant))),
+        await client.post(address, data=await token_of(await log_in(world, tenant))),
     ]
     assert [answer.status_code for answer in forged] == [403] * 4
     assert (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["state"] == "active"
@@ -94,7 +94,7 @@ async def test_U4_a_form_of_another_site_changes_nothing(world: World, tenant: T
 async def test_U3_another_tenants_job_is_not_found_on_pages_too(world: World, tenant: Tenant) -> None:
     other = await world.tenant()
     job = await other.job(title="Secret of others")
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     assert "Secret of others" not in (await client.get("/jobs")).text
     answer = await client.post(f"/jobs/{job['id']}/suspend", data=await token_of(client))
     assert (answer.status_code, "Not found" in answer.text) == (404, True)
@@ -108,12 +108,12 @@ async def test_U2_without_the_role_a_page_says_access_denied(world: World, tenan
 
 
 async def test_the_history_page_says_when_history_is_away(world: World, tenant: Tenant) -> None:
-    client = await visitor(world, tenant)
-    assert "away just now" in (await client.get("/runs")).text
+    client = await log_in(world, tenant)
+    assert "temporarily unavailable" in (await client.get("/runs")).text
 
 
 async def test_logging_out_ends_the_session(world: World, tenant: Tenant) -> None:
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     cookie = client.cookies["sluice_session"]
     assert (await client.post("/logout", data=await token_of(client))).headers["location"] == "/login"
     answer = await world.client(None, Cookie=f"sluice_session={cookie}").get("/jobs")
@@ -122,13 +122,13 @@ async def test_logging_out_ends_the_session(world: World, tenant: Tenant) -> Non
 
 def forms_of(world: World) -> list[str]:
     """Return the address of every form that changes something, but the door's, which has no session yet."""
-    pages = next(route for route in world.app.router.routes if isinstance(route, Pages))
+    pages = next(route for route in world.app.router.routes if isinstance(route, PagesMount))
     found = [route.path for route in pages.routes if isinstance(route, Route) and "POST" in (route.methods or ())]
-    return [re.sub(r"\{[^}]*:uuid\}", NOBODY, path).replace("{part}", "slots") for path in found if path != "/login"]
+    return [re.sub(r"\{[^}]*:uuid\}", NOBODY, path).replace("{part}", "schedule") for path in found if path != "/login"]
 
 
 async def test_U4_every_form_is_refused_without_its_token_and_from_another_site(world: World, tenant: Tenant) -> None:
-    client, addresses = await visitor(world, tenant), forms_of(world)
+    client, addresses = await log_in(world, tenant), forms_of(world)
     assert len(addresses) > 15
     token = await token_of(client)
     for address in addresses:
@@ -141,9 +141,9 @@ async def test_U3_no_page_tells_of_another_tenants_things(world: World, tenant: 
     other = await world.tenant()
     job, key = await other.job(title="Secret of others", schedule=HOURLY), await other.client.get("/api/v1/keys")
     user = (await other.client.get("/api/v1/users")).json()["items"][0]["id"]
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     token = await token_of(client)
-    asked = [f"/jobs/{job['id']}/edit", f"/jobs/{job['id']}/delete", f"/jobs/new?clone={job['id']}", f"/users/{user}"]
+    asked = [f"/jobs/{job['id']}/edit", f"/jobs/{job['id']}/delete", f"/jobs/new?job_id={job['id']}", f"/users/{user}"]
     asked.append(f"/preferences/certificates/{other.certificate}/retire")
     for address in asked:
         answer = await client.get(address)
@@ -154,15 +154,15 @@ async def test_U3_no_page_tells_of_another_tenants_things(world: World, tenant: 
     for address in sent:
         answer = await client.post(address, data=token)
         assert (answer.status_code, "Secret of others" in answer.text) == (404, False), address
-    answer = await client.post("/jobs/chosen", data=token | {"job": job["id"], "do": "run"})
+    answer = await client.post("/jobs/selected", data=token | {"job": job["id"], "action": "run"})
     assert answer.status_code == 404
     assert (await other.client.get("/api/v1/me")).status_code == 200
 
 
 async def test_J2_the_info_mart_is_refused_with_its_reason_and_not_offered(world: World, tenant: Tenant) -> None:
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     assert "info_mart" not in (await client.get("/jobs/new")).text
-    form = {"title": "x", "source": "info_mart", "begin": "now", "kind": "once", "all_media": "yes", "do": "save"}
+    form = {"title": "x", "source": "info_mart", "begin": "now", "kind": "once", "all_media": "yes", "action": "save"}
     answer = await client.post("/jobs/new", data=form | await token_of(client))
     assert answer.status_code == 422
     assert "Info Mart is not a source of exports" in answer.text
@@ -171,8 +171,8 @@ async def test_J2_the_info_mart_is_refused_with_its_reason_and_not_offered(world
 async def test_J4_the_same_form_sent_twice_makes_one_job_and_a_changed_one_another(
     world: World, tenant: Tenant
 ) -> None:
-    client = await visitor(world, tenant)
-    form = {"title": "Twice", "begin": "now", "kind": "hourly", "every": "4", "all_media": "yes", "do": "save"}
+    client = await log_in(world, tenant)
+    form = {"title": "Twice", "begin": "now", "kind": "hourly", "every": "4", "all_media": "yes", "action": "save"}
     form |= await token_of(client)
     for each in (form, form, form | {"title": "Changed"}):
         assert (await client.post("/jobs/new", data=each)).status_code == 303
@@ -183,7 +183,7 @@ async def test_J4_the_same_form_sent_twice_makes_one_job_and_a_changed_one_anoth
 async def test_J10_an_edit_of_a_job_that_began_at_once_starts_nothing_again(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule={"kind": "hourly", "every": 5, "immediately": True})
     await world.clock.sleep(600)
-    client = await visitor(world, tenant)
+    client = await log_in(world, tenant)
     page = (await client.get(f"/jobs/{job['id']}/edit")).text
     assert '<time datetime="2026-11-24T15:00:00+00:00">' in page
     assert '<time datetime="2026-11-24T10:' not in page
@@ -195,13 +195,13 @@ async def test_J10_an_edit_of_a_job_that_began_at_once_starts_nothing_again(worl
 
 
 async def test_a_fault_of_ours_is_a_plain_page_with_the_bar_and_the_policy(world: World, tenant: Tenant) -> None:
-    cookie = (await visitor(world, tenant)).cookies["sluice_session"]
+    cookie = (await log_in(world, tenant)).cookies["sluice_session"]
     await world.admin.execute("ALTER TABLE job_api.job RENAME TO gone")
     transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://sluice.test") as client:
         answer = await client.get("/jobs", headers={"Cookie": f"sluice_session={cookie}"})
     assert answer.status_code == 500
-    assert "it has been logged" in answer.text
+    assert "The error has been logged" in answer.text
     assert "Traceback" not in answer.text
     assert 'href="/preferences"' in answer.text
     assert answer.headers["content-security-policy"].startswith("default-src 'self';")

@@ -46,7 +46,7 @@ async def test_A1_files_are_listed_with_their_days_and_sets_as_one(
     await page.goto("/artifacts")
     await page.get_by_label("Job or file name contains").fill("twelve")
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**q=twelve**")
+    await page.wait_for_url("**search=twelve**")
     assert await page.locator("tbody tr").count() == 1
     await page.get_by_role("link", name="Show each file").click()
     assert await page.locator("tbody tr").count() == 12
@@ -61,7 +61,7 @@ async def test_A1_a_set_is_downloaded_as_one_zip_and_one_file_as_itself(
     page = await open_page(tenant, "downloader")
     await page.goto("/artifacts")
     await page.get_by_role("row").filter(has_text="Twelve parts").get_by_role("checkbox").check()
-    await expect(page.get_by_text("12 chosen")).to_be_visible()
+    await expect(page.get_by_text("12 selected")).to_be_visible()
     async with page.expect_download() as zipped:
         await page.get_by_role("button", name="Download", exact=True).click()
     await (await zipped.value).save_as(tmp_path / "files.zip")
@@ -74,7 +74,7 @@ async def test_A1_a_set_is_downloaded_as_one_zip_and_one_file_as_itself(
     await (await alone.value).save_as(tmp_path / "one")
     assert (tmp_path / "one").read_bytes() == FILE
     await page.reload()
-    await expect(single).to_contain_text("downloaded 1 time")
+    await expect(single).to_contain_text("1 download")
 
 
 async def test_A1_more_than_a_hundred_files_at_once_are_refused_in_words(
@@ -83,9 +83,9 @@ async def test_A1_more_than_a_hundred_files_at_once_are_refused_in_words(
     page = await open_page(tenant)
     await page.goto("/artifacts")
     await page.get_by_role("row").filter(has_text="Many parts").get_by_role("checkbox").check()
-    await expect(page.get_by_text("101 chosen, 100 at most")).to_be_visible()
+    await expect(page.get_by_text("101 selected, at most 100 at once")).to_be_visible()
     await page.get_by_role("button", name="Download", exact=True).click()
-    await expect(page.get_by_text("That would be more than 100 files")).to_be_visible()
+    await expect(page.get_by_text("At most 100 files can be selected at once.")).to_be_visible()
 
 
 async def test_A1_files_are_downloaded_and_deleted_by_keyboard_alone(
@@ -98,8 +98,8 @@ async def test_A1_files_are_downloaded_and_deleted_by_keyboard_alone(
     await page.get_by_label("Job or file name contains").focus()
     await page.keyboard.type("to be deleted")
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**q=to+be+deleted**")
-    await reach(page, "Choose Interaction-")
+    await page.wait_for_url("**search=to+be+deleted**")
+    await reach(page, "Select Interaction-")
     await page.keyboard.press("Space")
     await reach(page, "Download Interaction-")
     async with page.expect_download() as fetched:
@@ -111,7 +111,7 @@ async def test_A1_files_are_downloaded_and_deleted_by_keyboard_alone(
     assert await audited(page) == []
     await reach(page, "Delete 2 files")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status").first).to_contain_text("Deleted: 2.")
+    await expect(page.get_by_role("status").first).to_contain_text("Files deleted: 2.")
     await expect(page.locator("tbody tr")).to_contain_text("0 of 2")
     await expect(page.locator("tbody tr")).to_contain_text("Deleted")
     assert site.store is not None
@@ -139,10 +139,10 @@ async def test_A3_a_short_lived_link_downloads_one_file_without_a_login(
     await page.goto("/artifacts")
     await page.get_by_role("row").filter(has_text="Twelve parts").get_by_role("checkbox").check()
     await page.get_by_role("row").filter(has_text="One file").get_by_role("checkbox").check()
-    await page.get_by_role("button", name="Short-lived link").click()
-    await expect(page.get_by_text("Choose exactly one file for this")).to_be_visible()
+    await page.get_by_role("button", name="Create link").click()
+    await expect(page.get_by_text("Select exactly one file")).to_be_visible()
     await page.get_by_role("row").filter(has_text="One file").get_by_role("checkbox").check()
-    await page.get_by_role("button", name="Short-lived link").click()
+    await page.get_by_role("button", name="Create link").click()
     address = await page.get_by_label("Link", exact=True).input_value()
     await expect(page.get_by_text("can download the file without a login until")).to_be_visible()
     assert await too_wide(page) == 0
@@ -154,17 +154,17 @@ async def test_A3_a_short_lived_link_downloads_one_file_without_a_login(
 
 async def test_U2_who_may_not_download_or_delete_is_told_why(open_page: Door, tenant: Tenant, stories: Stories) -> None:
     why = {
-        "downloader": {"Delete": "This needs the role operator; ask an administrator."},
+        "downloader": {"Delete": "This requires the role operator; ask an administrator."},
         "viewer": {
-            "Download": "This needs the role downloader or operator; ask an administrator.",
-            "Short-lived link": "This needs the role downloader or operator; ask an administrator.",
-            "Delete": "This needs the role operator; ask an administrator.",
+            "Download": "This requires the role downloader or operator; ask an administrator.",
+            "Create link": "This requires the role downloader or operator; ask an administrator.",
+            "Delete": "This requires the role operator; ask an administrator.",
         },
     }
     for role, refused in why.items():
         page = await open_page(tenant, role)  # type: ignore[arg-type]
         await page.goto("/artifacts")
-        for name in ("Download", "Short-lived link", "Delete"):
+        for name in ("Download", "Create link", "Delete"):
             button = page.get_by_role("button", name=name, exact=True)
             if name in refused:
                 await expect(button).to_have_attribute("aria-disabled", "true")

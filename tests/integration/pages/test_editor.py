@@ -41,7 +41,7 @@ async def test_J4_with_the_keyboard_alone_a_job_is_made_cloned_and_edited(site: 
     await page.keyboard.press("ArrowLeft")
     await reach(page, page.get_by_role("button", name="Save"))
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_have_text("The job is saved.")
+    await expect(page.get_by_role("status")).to_have_text("The job has been saved.")
     made = await only_job(tenant)
     assert (made["title"], made["schedule_words"]) == ("Made by keys", "every 4 hours from 00:00 UTC")
     await reach(page, page.get_by_role("radio", name="Made by keys"))
@@ -71,20 +71,20 @@ async def test_J12_the_slots_follow_what_is_typed_in_utc_and_local_time(open_pag
     page = await open_page(tenant, zone="America/New_York")
     await page.goto("/jobs/new")
     assert await audited(page) == []
-    slots = page.locator("#ahead-slots")
+    preview = page.locator("#preview-schedule")
     await page.get_by_role("radio", name="Hourly").check()
     await page.get_by_label("Every").fill("5")
     await page.get_by_label("Start at").fill(f"{NEXT_YEAR}-03-01T06:30")
-    await expect(slots).to_contain_text("Every 5 hours from 00:00 UTC")
-    shown = [line.split("\n")[0] for line in await slots.get_by_role("listitem").all_inner_texts()]
+    await expect(preview).to_contain_text("Every 5 hours from 00:00 UTC")
+    shown = [line.split("\n")[0] for line in await preview.get_by_role("listitem").all_inner_texts()]
     assert shown == [f"{NEXT_YEAR}-03-0{day} UTC" for day in ("1 10:00", "1 15:00", "1 20:00", "2 00:00", "2 05:00")]
-    await expect(slots.get_by_role("listitem").first).to_contain_text("05:00 your time")
+    await expect(preview.get_by_role("listitem").first).to_contain_text("05:00 your time")
     await expect(page.locator("output[for=start]")).to_contain_text("01:30 your time")
     await page.get_by_role("radio", name="Once").check()
-    await expect(slots.get_by_role("listitem")).to_have_count(1)
+    await expect(preview.get_by_role("listitem")).to_have_count(1)
     await page.get_by_label("Start at").fill("2020-01-01T00:00")
-    await expect(slots).to_contain_text(re.compile("is in the past", re.IGNORECASE))
-    await expect(page.locator("#ahead-size")).to_contain_text("A job can be saved without an estimate.")
+    await expect(preview).to_contain_text(re.compile("is in the past", re.IGNORECASE))
+    await expect(page.locator("#preview-size")).to_contain_text("A job can be saved without an estimate.")
 
 
 SOURCE = """
@@ -102,26 +102,26 @@ async def test_J12_the_estimate_of_rows_and_bytes_follows_what_is_typed(
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/jobs/new")
-    size = page.locator("#ahead-size")
+    size = page.locator("#preview-size")
     await expect(size).to_contain_text("A job can be saved without an estimate.")
     database = await asyncpg.connect(site.system.databases.dsn(site.system.database))
     await database.execute(SOURCE)
     await database.close()
     await page.get_by_label("Title").fill("Everything")
-    await expect(size).to_contain_text(re.compile(r"[45],\d{3} rows, \d\.\d MiB before packing"))
+    await expect(size).to_contain_text(re.compile(r"[45],\d{3} rows, \d\.\d MiB before compression"))
     await page.get_by_label("All media types").uncheck()
     await page.get_by_label("Chat").check()
-    await expect(size).to_contain_text(re.compile(r"^\s*\d{3} rows, \d{3} KiB before packing"))
+    await expect(size).to_contain_text(re.compile(r"^\s*\d{3} rows, \d{3} KiB before compression"))
 
 
 async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_page: Door, tenant: Tenant) -> None:
     page = await open_page(tenant)
     await page.goto("/jobs/new")
-    await page.get_by_role("radio", name="A numbered set of files").check()
-    await page.get_by_label("Each with at most").fill("1.5")
-    await expect(page.locator("#ahead-size")).to_contain_text("OpenSSL's own command cannot decrypt such a file")
-    await page.get_by_label("Each with at most").fill("1")
-    await expect(page.locator("#ahead-size")).not_to_contain_text("OpenSSL")
+    await page.get_by_role("radio", name="Split into numbered files").check()
+    await page.get_by_label("Maximum size of each file").fill("1.5")
+    await expect(page.locator("#preview-size")).to_contain_text("OpenSSL's own command cannot decrypt such a file")
+    await page.get_by_label("Maximum size of each file").fill("1")
+    await expect(page.locator("#preview-size")).not_to_contain_text("OpenSSL")
 
 
 async def test_S1_the_form_shows_only_what_applies(open_page: Door, tenant: Tenant) -> None:
@@ -142,9 +142,9 @@ async def test_S1_the_form_shows_only_what_applies(open_page: Door, tenant: Tena
     await expect(page.get_by_label("E-mail")).to_be_visible()
     await page.get_by_role("radio", name="Contacts").check()
     await expect(media).to_be_hidden()
-    await expect(page.get_by_label("Before", exact=False).and_(page.locator("#window_end"))).to_be_hidden()
-    await page.get_by_role("radio", name="A fixed time").check()
-    await expect(page.get_by_label("Before", exact=False).and_(page.locator("#window_end"))).to_be_visible()
+    await expect(page.locator("#fixed_end")).to_be_hidden()
+    await page.get_by_role("radio", name="Fixed interval").check()
+    await expect(page.locator("#fixed_end")).to_be_visible()
 
 
 async def test_J1_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
@@ -158,28 +158,28 @@ async def test_J1_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_los
     await page.get_by_role("radio", name="Hourly").check()
     await page.get_by_label("Every").fill("25")
     await page.get_by_label("Start at").fill(f"{NEXT_YEAR}-03-01T06:30")
-    await page.get_by_role("radio", name="A fixed time").check()
-    await page.get_by_label("From").fill("2026-02-01T00:00")
-    await page.get_by_label("Before", exact=False).and_(page.locator("#window_end")).fill("2026-01-01T00:00")
-    await page.get_by_role("radio", name="A numbered set of files").check()
-    await page.get_by_label("Each with at most").fill("0.5")
+    await page.get_by_role("radio", name="Fixed interval").check()
+    await page.locator("#fixed_start").fill("2026-02-01T00:00")
+    await page.locator("#fixed_end").fill("2026-01-01T00:00")
+    await page.get_by_role("radio", name="Split into numbered files").check()
+    await page.get_by_label("Maximum size of each file").fill("0.5")
     await page.get_by_label("Unit of size").select_option("MiB")
-    await page.get_by_role("radio", name="Chosen certificates only").check()
-    await page.get_by_text("More choices").click()
+    await page.get_by_role("radio", name="Selected certificates only").check()
+    await page.get_by_text("Advanced settings").click()
     await page.get_by_label("Attempts").fill("many")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("alert")).to_be_focused()
-    for name in ("title", "media", "every", "window_end", "split_number", "certificates", "attempts"):
-        await expect(page.locator(f"#fault-{name}")).to_be_visible()
-    await expect(page.get_by_label("Title")).to_have_attribute("aria-describedby", "fault-title")
+    for name in ("title", "media", "every", "fixed_end", "split_number", "certificates", "attempts"):
+        await expect(page.locator(f"#error-{name}")).to_be_visible()
+    await expect(page.get_by_label("Title")).to_have_attribute("aria-describedby", "error-title")
     for label, value in {
         "Description": "Two\nlines",
         "Every": "25",
         "Start at": f"{NEXT_YEAR}-03-01T06:30",
-        "Each with at most": "0.5",
+        "Maximum size of each file": "0.5",
     }.items():
         await expect(page.get_by_label(label)).to_have_value(value)
-    await expect(page.locator("#window_end")).to_have_value("2026-01-01T00:00")
+    await expect(page.locator("#fixed_end")).to_have_value("2026-01-01T00:00")
     assert (await audited(page), await too_wide(page)) == ([], 0)
 
 
@@ -195,7 +195,7 @@ async def test_I3_a_change_by_somebody_else_is_shown_and_not_overwritten(site: S
     await page.get_by_label("Title").fill("Mine")
     await page.get_by_role("button", name="Save changes").click()
     alert = page.get_by_role("alert")
-    await expect(alert).to_contain_text("Somebody else has changed this job")
+    await expect(alert).to_contain_text("Another user has changed this job")
     await expect(alert.get_by_role("row", name="Title")).to_contain_text("Theirs")
     assert (await only_job(tenant))["title"] == "Theirs"
     assert await audited(page) == []
@@ -211,7 +211,7 @@ async def test_J8_a_job_that_runs_once_is_not_edited(open_page: Door, tenant: Te
     await page.goto(f"/jobs/{once['id']}/edit")
     await expect(page.get_by_text("A job that runs once cannot be edited: clone it, or delete it.")).to_be_visible()
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
-    await page.goto(f"/jobs/new?clone={once['id']}")
+    await page.goto(f"/jobs/new?job_id={once['id']}")
     await expect(page.get_by_role("radio", name="Immediately")).to_be_checked()
 
 
@@ -225,14 +225,14 @@ async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: S
     await page.get_by_label("Chat").check()
     await page.get_by_label("Start at").fill(f"{NEXT_YEAR}-03-01T06:30")
     await page.get_by_role("button", name="Check").click()
-    await expect(page.locator("#ahead-slots").get_by_role("listitem")).to_have_count(5)
+    await expect(page.locator("#preview-schedule").get_by_role("listitem")).to_have_count(5)
     await expect(page.get_by_label("Chat")).to_be_checked()
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("status")).to_have_text("The job is saved.")
+    await expect(page.get_by_role("status")).to_have_text("The job has been saved.")
     job = await only_job(tenant)
     assert (job["media_types"], job["schedule"]["start"]) == (["chat"], f"{NEXT_YEAR}-03-01T06:30:00Z")
     await page.get_by_role("button", name="Edit").click()
-    await expect(page.get_by_role("status")).to_contain_text("Choose a job first")
+    await expect(page.get_by_role("status")).to_contain_text("Select a job first")
     await page.get_by_role("radio", name="By hand").check()
     await page.get_by_role("button", name="Edit").click()
     await page.get_by_label("Title").fill("By hand again")
@@ -241,7 +241,7 @@ async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: S
     await expect(page.get_by_role("row", name="By hand again")).to_contain_text("Suspended")
     await page.get_by_role("radio", name="By hand again").check()
     await page.get_by_role("button", name="Delete").click()
-    await page.get_by_role("button", name="Delete the job").click()
+    await page.get_by_role("button", name="Delete job").click()
     await expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
 
 
@@ -270,7 +270,7 @@ async def test_U4_what_people_type_comes_out_as_text_everywhere(site: Site, open
         await page.goto(path)
         assert await page.locator("img[src=x], main script").count() == 0
     job = await only_job(tenant)
-    for path in (f"/jobs/{job['id']}/edit", f"/jobs/{job['id']}/delete", f"/jobs/new?clone={job['id']}"):
+    for path in (f"/jobs/{job['id']}/edit", f"/jobs/{job['id']}/delete", f"/jobs/new?job_id={job['id']}"):
         await page.goto(path)
         assert await page.locator("img[src=x], main script").count() == 0
         await expect(page.get_by_text("49", exact=True)).to_have_count(0)

@@ -15,7 +15,7 @@ async def test_U1_somebody_logs_in_from_the_page_they_wanted_and_out_again(open_
     await page.get_by_label("Tenant").fill(tenant.name)
     await page.get_by_label("Password").fill("not the password")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("alert")).to_contain_text("wrong")
+    await expect(page.get_by_role("alert")).to_contain_text("incorrect")
     await expect(page.get_by_label("User name")).to_have_value(tenant.user)
     await expect(page.get_by_label("Password")).to_have_value("")
     await page.get_by_label("Password").fill(tenant.password)

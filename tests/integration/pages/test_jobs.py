@@ -57,14 +57,14 @@ async def test_J3_a_job_shows_its_columns_and_a_running_one_its_progress_and_the
     row = page.get_by_role("row", name="Every four hours")
     for words in ("Contact history", "Interactions", "every 4 hours from 00:00 UTC", "40 %", "Active", "your time"):
         await expect(row).to_contain_text(words)
-    left = row.get_by_text("about 60 s, 40 s to 2 min left")
-    await expect(left).to_be_hidden()
+    remaining = row.get_by_text("About 60 s remaining (40 s to 2 min)")
+    await expect(remaining).to_be_hidden()
     await row.get_by_role("progressbar").hover()
-    await expect(left).to_be_visible()
+    await expect(remaining).to_be_visible()
     await page.get_by_role("heading", name="Jobs").hover()
-    await expect(left).to_be_hidden()
-    await row.locator(".live").focus()
-    await expect(left).to_be_visible()
+    await expect(remaining).to_be_hidden()
+    await row.locator(".progress").focus()
+    await expect(remaining).to_be_visible()
     assert await audited(page) == []
 
 
@@ -76,14 +76,14 @@ async def test_J9_what_is_not_allowed_is_disabled_and_says_why(site: Site, open_
     page = await open_page(tenant)
     await page.goto("/jobs")
     edit, bin_, run = (page.get_by_role("button", name=name) for name in ("Edit", "Delete", "Run now"))
-    await expect(edit).to_have_attribute("title", "Choose a job in the list first.")
+    await expect(edit).to_have_attribute("title", "Select a job in the list first.")
     await choose(page, "Running")
     await expect(bin_).to_have_attribute("aria-disabled", "true")
-    await expect(page.locator("#why")).to_contain_text("is in progress: cancel it or wait for its end, then delete.")
+    await expect(page.locator("#refusals")).to_contain_text("is in progress: cancel it or wait for its end, then delete.")
     await bin_.click(force=True)
     await expect(page).to_have_url(re.compile("/jobs$"))
     await choose(page, "Once")
-    await expect(page.locator("#why")).to_contain_text("A job that runs once cannot be edited: clone it, or delete it.")
+    await expect(page.locator("#refusals")).to_contain_text("A job that runs once cannot be edited: clone it, or delete it.")
     for button in (edit, run):
         await expect(button).to_have_attribute("aria-disabled", "true")
     await expect(bin_).not_to_have_attribute("aria-disabled", "true")
@@ -111,16 +111,16 @@ async def test_J4_J5_J9_with_the_keyboard_alone_a_job_is_suspended_run_and_delet
     await page.keyboard.press("Space")
     await reach(page, page.get_by_role("button", name="Run now"), back=True)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("A run is asked for")
+    await expect(page.get_by_role("status")).to_contain_text("A run has been requested.")
     await reach(page, page.get_by_role("radio", name="Mine"))
     await page.keyboard.press("Space")
     await reach(page, page.get_by_role("button", name="Delete"), back=True)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Delete “Mine”?")).to_be_visible()
     assert await audited(page) == []
-    await reach(page, page.get_by_role("button", name="Delete the job"))
+    await reach(page, page.get_by_role("button", name="Delete job"))
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("The job is deleted")
+    await expect(page.get_by_role("status")).to_contain_text("The job has been deleted.")
     await expect(page.get_by_role("row", name="Other")).to_be_visible()
     await expect(page.get_by_role("row", name="Mine")).to_have_count(0)
 
@@ -147,17 +147,17 @@ async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page:
     assert await titles() == ["Contacts"]
     await page.get_by_label("Type").select_option("Any")
     await page.wait_for_url("**type=&**")
-    await page.get_by_label("Search in titles").fill("DAILY 1")
+    await page.get_by_label("Search titles").fill("DAILY 1")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**search=DAILY**")
     assert await titles() == ["Daily 1"]
-    await page.get_by_label("Search in titles").fill("none of these")
+    await page.get_by_label("Search titles").fill("none of these")
     await page.keyboard.press("Enter")
     await page.get_by_role("link", name="Show all jobs").click()
-    for label, name in (("Last run on this day", "ran=2020-01-01"), ("Next run on this day", "due=2020-01-01")):
+    for label, name in (("Last run on this day", "last_run_from=2020-01-01"), ("Next run on this day", "next_run_until=2020-01-01")):
         await page.get_by_label(label).fill("2020-01-01")
         await page.wait_for_url(f"**{name}**")
-        await expect(page.get_by_text("No job fits this filter.")).to_be_visible()
+        await expect(page.get_by_text("No jobs match this filter.")).to_be_visible()
         await page.get_by_role("link", name="Show all jobs").click()
         await expect(page.locator("tbody tr")).to_have_count(4)
     await page.goto("/jobs?sort=title&limit=3")
@@ -172,7 +172,7 @@ async def test_J3_with_history_away_the_list_works_and_says_what_is_missing(open
     job = await tenant.job(title="Goes on", schedule=HOURLY)
     page = await open_page(tenant, javascript=False)
     await page.goto("/jobs")
-    await expect(page.get_by_text("The history of runs is away just now.")).to_be_visible()
+    await expect(page.get_by_text("Run history is temporarily unavailable.")).to_be_visible()
     await page.get_by_role("switch", name="Goes on is active").click()
     await expect(page.get_by_role("status")).to_contain_text("The job is suspended")
     assert await state_of(tenant, job) == "suspended"
@@ -184,9 +184,9 @@ async def test_U2_a_viewer_reads_the_list_and_every_tool_says_what_is_missing(te
     await page.goto("/jobs")
     for name in ("Add new job", "Edit", "Run now", "Delete"):
         button = page.get_by_role("button", name=name, exact=True)
-        await expect(button).to_have_attribute("title", "This needs the role operator; ask an administrator.")
+        await expect(button).to_have_attribute("title", "This requires the role operator; ask an administrator.")
         await expect(button).to_have_attribute("aria-disabled", "true")
-    await expect(page.locator("#why")).to_contain_text("This needs the role operator")
+    await expect(page.locator("#refusals")).to_contain_text("This requires the role operator")
     assert (await audited(page), await too_wide(page)) == ([], 0)
 
 

@@ -58,24 +58,24 @@ async def test_H3_H4_H6_a_bar_moves_and_choice_focus_and_place_stay(
     page = await open_page(tenant)
     await page.goto("/runs")
     await at_share(page, 0.2)
-    box = page.get_by_role("checkbox", name="Choose the run of Before 1")
+    box = page.get_by_role("checkbox", name="Select the run of Before 1")
     await box.focus()
     await page.keyboard.press("Space")
     await marked(page)
     places = await page.evaluate(PLACES)
     await reaches(site, tenant, story, 60)
     await at_share(page, 0.6)
-    await page.locator(".live").hover()
-    hint = page.locator(".live .hint")
-    await expect(hint).to_be_visible()
-    await expect(hint).to_contain_text("about ")
-    await expect(hint).to_contain_text(" left")
+    await page.locator(".progress").hover()
+    tooltip = page.locator(".progress .tooltip")
+    await expect(tooltip).to_be_visible()
+    await expect(tooltip).to_contain_text("About ")
+    await expect(tooltip).to_contain_text(" remaining ")
     await expect(box).to_be_checked()
     await expect(box).to_be_focused()
     assert await page.evaluate(PLACES) == places
     newer = story_of(tenant, "Newer", ago=timedelta(0)).triggered().queued()
     await told(site, tenant, newer)
-    await expect(page.get_by_role("button", name="1 newer run: show")).to_be_visible()
+    await expect(page.get_by_role("button", name="Show 1 newer run")).to_be_visible()
     assert await page.evaluate(PLACES) == places
     await page.locator("h1").hover()
     story.succeeded()
@@ -123,8 +123,8 @@ async def test_H2_H6_the_details_follow_the_run_to_its_end(
     await at_share(page, 0.2)
     await reaches(site, tenant, story, 40)
     await at_share(page, 0.4)
-    await expect(page.locator("[data-share]")).to_have_text("40 %")
-    await expect(page.locator("[data-left]")).to_contain_text("about ")
+    await expect(page.locator("[data-progress]")).to_have_text("40 %")
+    await expect(page.locator("[data-remaining]")).to_contain_text("About ")
     assert await audited(page) == []
     # What somebody has marked to copy it stays marked until they have done so.
     timeline = page.locator(".timeline")
@@ -132,7 +132,7 @@ async def test_H2_H6_the_details_follow_the_run_to_its_end(
     copied = await page.evaluate("getSelection().toString()")
     story.part(1).succeeded()
     await told(site, tenant, story)
-    await expect(page.locator(".standing")).to_contain_text("Succeeded", timeout=30_000)
+    await expect(page.locator(".run-status")).to_contain_text("Succeeded", timeout=30_000)
     await expect(page.get_by_text("Interactions 1")).to_be_visible()
     assert await page.evaluate("getSelection().toString()") == copied
     await expect(timeline).not_to_contain_text("Succeeded")
@@ -150,32 +150,32 @@ async def test_H6_history_goes_and_comes_and_the_pages_say_so_and_catch_up(
     jobs, page = await open_page(tenant), await open_page(tenant)
     await jobs.goto("/jobs?search=Interrupted")
     await at_share(jobs, 0.2)
-    await page.goto("/runs?q=Interrupted")
+    await page.goto("/runs?search=Interrupted")
     await at_share(page, 0.2)
     await marked(page)
     history.process.stop()
     stale = page.locator(".stale")
-    await expect(stale).to_contain_text("Live updates have stopped", timeout=30_000)
+    await expect(stale).to_contain_text("Live updates are interrupted", timeout=30_000)
     other = await open_page(tenant)
     answer = await other.goto("/runs")
     assert answer is not None
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-    await expect(other.get_by_role("heading", name="History: away just now")).to_be_visible()
+    await expect(other.get_by_role("heading", name="History: temporarily unavailable")).to_be_visible()
     assert await audited(other) == []
     answer = await other.goto("/artifacts")
     assert answer is not None
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-    await expect(other.get_by_role("heading", name="Artifacts: away just now")).to_be_visible()
+    await expect(other.get_by_role("heading", name="Artifacts: temporarily unavailable")).to_be_visible()
     answer = await other.goto("/jobs")
     assert answer is not None
     assert answer.status == 200
 
     async def missing() -> bool:
         await other.reload()
-        return await other.locator("#missing").count() == 1
+        return await other.locator("#history-notice").count() == 1
 
     await eventually(missing)
-    await expect(other.locator("#missing")).to_contain_text("The history of runs is away just now.")
+    await expect(other.locator("#history-notice")).to_contain_text("Run history is temporarily unavailable.")
     story.progressed(80)
     await site.system.publish(story.progress[-1])
     # The jobs' own service is told of progress without history, and their page asks it meanwhile.

@@ -43,14 +43,14 @@ async def test_J11_users_without_a_script(site: Site, open_page: Door) -> None:
     await tenant.client.patch(f"/api/v1/users/{user}", json={"disabled": True})
     page = await open_page(tenant, javascript=False)
     await page.goto("/users")
-    assert await heads(page) == ["Name", "Standing", "Roles", "Added"]
+    assert await heads(page) == ["Name", "State", "Roles", "Added"]
     head = page.get_by_role("columnheader", name="Name")
     await expect(head).to_have_attribute("aria-sort", "ascending")
     assert await names(page) == [tenant.user, "bob", "Carl", "Zoe"]
     await page.get_by_role("link", name="Name").click()
     await expect(head).to_have_attribute("aria-sort", "descending")
     assert await names(page) == ["Zoe", "Carl", "bob", tenant.user]
-    for words, first in (("Roles", "Carl"), ("Added", tenant.user), ("Standing", None)):
+    for words, first in (("Roles", "Carl"), ("Added", tenant.user), ("State", None)):
         await page.get_by_role("link", name=words, exact=True).click()
         await expect(page.get_by_role("columnheader", name=words)).to_have_attribute("aria-sort", "ascending")
         assert first is None or (await names(page))[0] == first
@@ -58,7 +58,7 @@ async def test_J11_users_without_a_script(site: Site, open_page: Door) -> None:
     for label, words, said, left in (
         ("Role", "Viewer", "role=viewer", ["bob"]),
         ("Role", "No role", "role=none", ["Carl"]),
-        ("Standing", "Disabled", "state=disabled", ["Carl"]),
+        ("State", "Disabled", "disabled=true", ["Carl"]),
     ):
         await page.get_by_label(label, exact=True).select_option(words)
         await page.get_by_role("button", name="Filter").click()
@@ -67,12 +67,12 @@ async def test_J11_users_without_a_script(site: Site, open_page: Door) -> None:
         assert "sort=disabled" in page.url
     await page.get_by_label("Search the users").fill("nobody of this name")
     await page.get_by_role("button", name="Filter").click()
-    await expect(page.get_by_text("No user fits this filter.")).to_be_visible()
+    await expect(page.get_by_text("No users match this filter.")).to_be_visible()
     await page.get_by_role("link", name="Show all users").click()
     await expect(page.locator("tbody tr")).to_have_count(4)
-    await page.get_by_label("Up to and with this day (UTC)").fill("2020-01-01")
+    await page.get_by_label("Added: up to and including this day (UTC)").fill("2020-01-01")
     await page.get_by_role("button", name="Filter").click()
-    await expect(page.get_by_text("No user fits this filter.")).to_be_visible()
+    await expect(page.get_by_text("No users match this filter.")).to_be_visible()
 
 
 async def test_J11_certificates_and_keys_beside_each_other(site: Site, open_page: Door) -> None:
@@ -85,18 +85,18 @@ async def test_J11_certificates_and_keys_beside_each_other(site: Site, open_page
         assert (await tenant.client.post("/api/v1/keys", json=body)).status_code == 201
     page, part = await open_page(tenant), "#certificates"
     await page.goto("/preferences")
-    assert await heads(page, part) == ["Name", "Standing", "Valid until", "Key", "SHA-256 fingerprint"]
-    assert await heads(page, "#keys") == ["Name", "Standing", "Roles", "Made", "Good until"]
+    assert await heads(page, part) == ["Name", "State", "Valid until", "Key", "SHA-256 fingerprint"]
+    assert await heads(page, "#keys") == ["Name", "State", "Roles", "Created", "Expires"]
     await page.locator(part).get_by_role("link", name="Valid until").click()
     await page.wait_for_url("**certificates_sort=not_after#certificates")
     assert (await names(page, part))[0] == "Escrow"
-    await page.get_by_label("Standing of the certificate").select_option("Retired")
+    await page.get_by_label("State of the certificate").select_option("Retired")
     await page.wait_for_url("**certificates_state=retired**")
     assert await names(page, part) == ["Left the company"]
-    await page.get_by_label("Standing of the certificate").select_option("Expires within 30 days")
-    await page.wait_for_url("**certificates_state=soon**")
+    await page.get_by_label("State of the certificate").select_option("Expires within 30 days")
+    await page.wait_for_url("**certificates_state=expiring**")
     assert await names(page, part) == ["Escrow"]
-    await page.locator("#keys").get_by_role("link", name="Good until").click()
+    await page.locator("#keys").get_by_role("link", name="Expires").click()
     await page.wait_for_url("**keys_sort=expires_at#keys")
     assert (await names(page, part), (await names(page, "#keys"))[:2]) == (["Escrow"], ["Key 50", "Key 49"])
     await page.get_by_role("navigation", name="Pages of the keys").get_by_role("link", name="Next page").click()
@@ -113,20 +113,17 @@ async def test_J11_what_fits_nothing_is_said_with_the_way_out(site: Site, open_p
     await new_certificate(tenant, "Escrow", bits=3072)
     page = await open_page(tenant, width=320)
     await page.goto("/preferences")
-    await page.get_by_label("Bits of the key").fill("3072")
+    await page.get_by_label("Key size in bits").fill("3072")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**certificates_key_bits=3072**")
     assert await names(page, "#certificates") == ["Escrow"]
-    for part, label, one in (
-        ("certificates", "Fingerprint contains", "certificate"),
-        ("keys", "Search the keys", "key"),
-    ):
+    for part, label in (("certificates", "Fingerprint contains"), ("keys", "Search the keys")):
         await page.get_by_label(label).fill("00:11:22:33:44:55:66")
         await page.keyboard.press("Enter")
-        await expect(page.get_by_text(f"No {one} fits this filter.")).to_be_visible()
+        await expect(page.get_by_text(f"No {part} match this filter.")).to_be_visible()
         assert (await audited(page), await too_wide(page)) == ([], 0)
         await page.get_by_role("link", name=f"Show all {part}").click()
-        await expect(page.get_by_text(f"No {one} fits this filter.")).to_have_count(0)
+        await expect(page.get_by_text(f"No {part} match this filter.")).to_have_count(0)
     await expect(page.locator("#certificates tbody tr")).to_have_count(2)
     answer = await page.goto("/preferences?keys_sort=color")
     assert answer is not None

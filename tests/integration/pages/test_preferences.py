@@ -19,19 +19,19 @@ async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: S
     tenant = await site.tenant(certificate=False)
     page = await open_page(tenant, "operator")
     await page.goto("/jobs")
-    await expect(page.get_by_text("There is no active certificate")).to_be_visible()
+    await expect(page.get_by_text("No certificate is active")).to_be_visible()
     await page.get_by_role("link", name="Certificates").click()
-    now, name, text = SystemClock().now(), page.get_by_label("Name"), page.get_by_label("or its text")
+    now, name, text = SystemClock().now(), page.get_by_label("Name"), page.get_by_label("Or its text")
     await name.fill(XSS)
     await text.fill(private_pem(rsa_key()))
     await page.get_by_role("button", name="Upload").click()
-    await expect(page.locator("#fault-pem")).to_contain_text("holds a private key")
+    await expect(page.locator("#error-pem")).to_contain_text("holds a private key")
     await expect(name).to_have_value(XSS)
     await expect(text).to_have_value("")
     assert "PRIVATE KEY" not in await page.content()
     await text.fill(pem(make_certificate(now=now)))
     await page.get_by_role("button", name="Upload").click()
-    await expect(page.get_by_role("status")).to_have_text("The certificate is kept.")
+    await expect(page.get_by_role("status")).to_have_text("The certificate has been uploaded.")
     await expect(page.get_by_role("row").filter(has_text=XSS)).to_contain_text("Expires in 364 days")
     await name.fill("From a file")
     content = der(make_certificate(now=now, key=rsa_key(3072), name="file"))
@@ -42,7 +42,7 @@ async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: S
     await expect(page.get_by_role("row", name="From a file")).to_contain_text("RSA 3072")
     await page.get_by_role("link", name="Retire From a file").click()
     assert await audited(page) == []
-    await page.get_by_role("button", name="Retire it").click()
+    await page.get_by_role("button", name="Retire certificate").click()
     await expect(page.get_by_role("row", name="From a file")).to_contain_text("Retired")
     assert await audited(page) == []
 
@@ -59,7 +59,7 @@ async def test_C2_certificates_that_will_expire_are_warned_of_on_the_pages(site:
     page = await open_page(tenant)
     for path in ("/jobs", "/jobs/new", "/preferences"):
         await page.goto(path)
-        assert [words.split(":")[0] for words in await page.locator(".warning").all_inner_texts()][:3] == [
+        assert [text.split(". Upload")[0] for text in await page.locator(".warning").all_inner_texts()][:3] == [
             "The certificate “Good for 0.5” expires within a day",
             "The certificate “Good for 6.5” expires in 6 days",
             "The certificate “Good for 29.5” expires in 29 days",
@@ -80,21 +80,21 @@ async def test_U4_somebody_changes_the_password_and_the_others_sessions_end(site
     await expect(page.get_by_role("heading", name="API keys")).to_have_count(0)
     await expect(page.get_by_role("button", name="Upload")).to_have_count(0)
     for current, new, repeat, fault in (
-        ("wrong password", "another long one", "another long one", "#fault-current"),
-        (PASSWORD, "short", "short", "#fault-password"),
-        (PASSWORD, "another long one", "another lone one", "#fault-repeat"),
+        ("wrong password", "another long one", "another long one", "#error-current"),
+        (PASSWORD, "short", "short", "#error-password"),
+        (PASSWORD, "another long one", "another lone one", "#error-repeat"),
     ):
         await page.get_by_label("Current password").fill(current)
         await page.get_by_label("New password", exact=False).first.fill(new)
-        await page.get_by_label("New password once more").fill(repeat)
+        await page.get_by_label("Repeat new password").fill(repeat)
         await page.get_by_role("button", name="Change password").click()
         await expect(page.locator(fault)).to_be_visible()
     assert (await audited(page), await too_wide(page)) == ([], 0)
     await page.get_by_label("Current password").fill(PASSWORD)
     await page.get_by_label("New password", exact=False).first.fill("another long one")
-    await page.get_by_label("New password once more").fill("another long one")
+    await page.get_by_label("Repeat new password").fill("another long one")
     await page.get_by_role("button", name="Change password").click()
-    await expect(page.get_by_role("status")).to_contain_text("The password is changed.")
+    await expect(page.get_by_role("status")).to_contain_text("Your password has been changed.")
     await elsewhere.goto("/preferences")
     await expect(elsewhere.get_by_role("heading", name="Log in")).to_be_visible()
 
@@ -107,25 +107,25 @@ async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page
     tenant = await site.tenant()
     page = await open_page(tenant)
     await page.goto("/preferences")
-    await page.get_by_role("button", name="Make the key").click()
-    await expect(page.locator("#fault-key-name")).to_be_visible()
-    await expect(page.locator("#fault-roles")).to_be_visible()
+    await page.get_by_role("button", name="Create key").click()
+    await expect(page.locator("#error-key-name")).to_be_visible()
+    await expect(page.locator("#error-roles")).to_be_visible()
     keys = page.locator("#keys")
     await keys.get_by_label("Name").fill(XSS)
     await keys.get_by_label("Viewer").check()
-    await keys.get_by_label("Good for").fill("30")
-    await page.get_by_role("button", name="Make the key").click()
+    await keys.get_by_label("Valid for").fill("30")
+    await page.get_by_role("button", name="Create key").click()
     token = await page.locator("#token").inner_text()
     assert await audited(page) == []
     client = site.client(token)
     assert (await client.get("/api/v1/me")).json()["roles"] == ["viewer"]
     await page.reload()
-    await expect(page.get_by_role("alert")).to_contain_text("was made before")
+    await expect(page.get_by_role("alert")).to_contain_text("was created earlier")
     assert token not in await page.content()
     await page.get_by_role("link", name="Done").click()
     assert token not in await page.content()
     await page.get_by_role("row").filter(has_text=XSS).get_by_role("link").click()
-    await page.get_by_role("button", name="Revoke it").click()
+    await page.get_by_role("button", name="Revoke key").click()
     await expect(page.get_by_role("row").filter(has_text=XSS)).to_contain_text("Revoked")
     assert (await client.get("/api/v1/me")).status_code == 401
 
@@ -138,11 +138,11 @@ async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_ou
     await page.locator("#name").fill(XSS)
     await page.get_by_label("Viewer").check()
     await page.locator("#password").fill("short")
-    await page.get_by_role("button", name="Add the user").click()
-    await expect(page.locator("#fault-password")).to_contain_text("10 characters or more")
+    await page.get_by_role("button", name="Add user").click()
+    await expect(page.locator("#error-password")).to_contain_text("10 characters or more")
     await expect(page.locator("#name")).to_have_value(XSS)
     await expect(page.get_by_label("Viewer")).to_be_checked()
-    await page.get_by_role("button", name="Add the user").click()
+    await page.get_by_role("button", name="Add user").click()
     password = await page.locator("code#password").inner_text()
     assert await audited(page) == []
     login = {"user": XSS, "password": password, "tenant": tenant.name}
@@ -161,7 +161,7 @@ async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_ou
     await page.get_by_role("link", name=tenant.user, exact=True).click()
     await page.get_by_label("Administrator").uncheck()
     await page.get_by_role("button", name="Save").click()
-    await expect(page.locator("#fault-roles")).to_contain_text("This is the last administrator")
+    await expect(page.locator("#error-roles")).to_contain_text("This is the last administrator")
 
 
 async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_in_with_it(
@@ -184,15 +184,15 @@ async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_i
     await page.get_by_role("link", name="Change ben").click()
     await page.get_by_label("New password").fill("short")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.locator("#fault-password")).to_contain_text("10 characters or more")
+    await expect(page.locator("#error-password")).to_contain_text("10 characters or more")
     await page.get_by_label("New password").fill("set by somebody else")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("status")).to_contain_text("The user is saved.")
+    await expect(page.get_by_role("status")).to_contain_text("The user has been saved.")
     await expect(page.get_by_role("row").filter(has_text="ben")).to_contain_text("viewer")
     await ben.reload()
     await expect(ben.get_by_role("heading", name="Log in")).to_be_visible()
     await log_in(PASSWORD)
-    await expect(ben.get_by_role("alert")).to_contain_text("wrong")
+    await expect(ben.get_by_role("alert")).to_contain_text("incorrect")
     await log_in("set by somebody else")
     await expect(ben.get_by_role("heading", name="Preferences")).to_be_visible()
 
@@ -223,7 +223,7 @@ async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back
         assert answer is not None
         assert (answer.status, answer.headers.get("retry-after")) == (503, "5")
         await expect(page.get_by_role("heading", name="Service Unavailable")).to_be_visible()
-        await expect(page.get_by_text(re.compile("Load the page again in a moment"))).to_be_visible()
+        await expect(page.get_by_text(re.compile("Reload the page in a moment"))).to_be_visible()
         await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
         assert await audited(page) == []
     finally:

@@ -65,7 +65,7 @@ async def test_H1_J11_runs_are_listed_sorted_and_filtered_by_their_columns(
     await page.goto("/runs")
     await page.get_by_label("Title contains").fill("no such title")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("No run fits this filter.")).to_be_visible()
+    await expect(page.get_by_text("No runs match this filter.")).to_be_visible()
     assert await audited(page) == []
 
 
@@ -73,13 +73,13 @@ async def test_H1_J4_opened_from_a_job_history_is_filtered_on_it(
     open_page: Door, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant)
-    await page.goto(f"/runs?job={stories['newest'].job_id}")
+    await page.goto(f"/runs?job_id={stories['newest'].job_id}")
     await expect(page.get_by_role("heading", name="History of Nightly")).to_be_visible()
     assert await titles(page) == ["Nightly", "Nightly"]
     await expect(page.get_by_label("Status", exact=True)).to_contain_text("Succeeded (2)")
-    await page.get_by_label("From this day (UTC)").fill((stories["newest"].at + timedelta(days=1)).date().isoformat())
+    await page.get_by_label("Created: from this day (UTC)").fill((stories["newest"].at + timedelta(days=1)).date().isoformat())
     await page.get_by_role("button", name="Filter").click()
-    await expect(page.get_by_text("No run fits this filter.")).to_be_visible()
+    await expect(page.get_by_text("No runs match this filter.")).to_be_visible()
     await page.get_by_role("link", name="Show all runs").click()
     assert len(await titles(page)) >= 5
 
@@ -104,18 +104,18 @@ async def test_H2_the_details_tell_all_of_a_run(open_page: Door, site: Site, ten
     await expect(page.get_by_role("heading", name="Watched")).to_be_visible()
     text = await page.locator("main").inner_text()
     for words in (
-        "1 of 5 at most",
+        "1 of up to 5",
         "exporter-1",
         "by schedule",
-        "all records",
-        "Window until",
+        "Export timeframe",
+        "Records until",
         "rows/s",
         "AES-256-CBC",
     ):
         assert words in text
     for words in ("Due", "Waiting for an exporter", "Started", "Succeeded", str(story.run_id), "Interactions 1"):
         assert words in text
-    for name in ("Rows a second over time", "Time left as it was estimated"):
+    for name in ("Rows per second over time", "Estimated time remaining"):
         await eventually(lambda name=name: drawn(page, name))  # type: ignore[misc]
     assert (await audited(page), await too_wide(page)) == ([], 0)
     await page.set_viewport_size({"width": 320, "height": 700})
@@ -138,7 +138,7 @@ async def test_R5_a_failure_is_told_in_words_with_what_to_do_and_its_text_is_onl
     await expect(page.get_by_role("link", name=XSS)).to_be_visible()
     await page.get_by_role("link", name=XSS).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(XSS)
-    await expect(page.get_by_text("Have the database's administrator check")).to_be_visible()
+    await expect(page.get_by_text("Ask the database's administrator to check")).to_be_visible()
     await expect(page.get_by_text(f"The source refuses the login {XSS}.").first).to_be_visible()
     await expect(page.get_by_text("Attempt 1 failed")).to_be_visible()
     assert (await page.title()) != "1"
@@ -152,16 +152,16 @@ async def test_R6_chosen_runs_are_cancelled_after_a_question_by_keyboard_alone(
     await told(site, tenant, running)
     page = await open_page(tenant)
     await page.goto("/runs")
-    await page.get_by_role("checkbox", name="Choose the run of To be cancelled").focus()
+    await page.get_by_role("checkbox", name="Select the run of To be cancelled").focus()
     await page.keyboard.press("Space")
     await page.get_by_role("button", name="Cancel", exact=True).focus()
     async with Listener(site.system.kafka, "sluice.commands") as commands:
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Cancel this run?")).to_be_visible()
         assert await audited(page) == []
-        await page.get_by_role("button", name="Cancel the run").focus()
+        await page.get_by_role("button", name="Cancel run").focus()
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("status").first).to_contain_text("Asked to cancel: 1.")
+        await expect(page.get_by_role("status").first).to_contain_text("Cancellation requested: 1.")
         found = await commands.find(lambda event: isinstance(event, events.CancelRun))
     assert isinstance(found, events.CancelRun)
     assert found.run_id == running.run_id
@@ -174,12 +174,12 @@ async def test_H2_an_ended_run_is_removed_from_the_log_and_one_that_is_not_stays
     await told(site, tenant, gone)
     page = await open_page(tenant, javascript=False)
     await page.goto("/runs")
-    await page.get_by_role("checkbox", name="Choose the run of To be removed").check()
-    await page.get_by_role("checkbox", name="Choose the run of Waiting").check()
-    await page.get_by_role("button", name="Remove from the log").click()
-    await expect(page.get_by_role("heading", name="Remove these 2 runs from the log?")).to_be_visible()
-    await page.get_by_role("button", name="Remove from the log").click()
-    await expect(page.get_by_text("Removed from the log: 1. The others have not ended")).to_be_visible()
+    await page.get_by_role("checkbox", name="Select the run of To be removed").check()
+    await page.get_by_role("checkbox", name="Select the run of Waiting").check()
+    await page.get_by_role("button", name="Remove from history").click()
+    await expect(page.get_by_role("heading", name="Remove these 2 runs from history?")).to_be_visible()
+    await page.get_by_role("button", name="Remove from history").click()
+    await expect(page.get_by_text("Removed from history: 1. The other runs have not ended")).to_be_visible()
     shown = await titles(page)
     assert ("To be removed" in shown, "Waiting" in shown) == (False, True)
     await page.goto(f"/runs/{gone.run_id}")
@@ -192,14 +192,14 @@ async def test_H2_a_run_leads_to_its_files_and_its_settings_to_a_new_job(
     page = await open_page(tenant, javascript=False)
     await page.goto("/runs")
     await page.get_by_role("button", name="Clone settings").click()
-    await expect(page.get_by_text("Choose exactly one run for this")).to_be_visible()
-    await page.get_by_role("checkbox", name="Choose the run of Contacts to CRM").check()
+    await expect(page.get_by_text("Select exactly one run")).to_be_visible()
+    await page.get_by_role("checkbox", name="Select the run of Contacts to CRM").check()
     await page.get_by_role("button", name="Files").click()
-    await page.wait_for_url(f"**/artifacts?run={stories['contacts'].run_id}")
+    await page.wait_for_url(f"**/artifacts?run_id={stories['contacts'].run_id}")
     await page.go_back()
-    await page.get_by_role("checkbox", name="Choose the run of Contacts to CRM").check()
+    await page.get_by_role("checkbox", name="Select the run of Contacts to CRM").check()
     await page.get_by_role("button", name="Clone settings").click()
-    await page.wait_for_url(f"**/jobs/new?run={stories['contacts'].run_id}")
+    await page.wait_for_url(f"**/jobs/new?run_id={stories['contacts'].run_id}")
 
 
 async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_job(
@@ -220,9 +220,9 @@ async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_j
     page = await open_page(tenant)
     await page.goto(f"/runs/{run.run_id}")
     await page.get_by_role("button", name="Clone settings").click()
-    await page.wait_for_url(f"**/jobs/new?run={run.run_id}")
+    await page.wait_for_url(f"**/jobs/new?run_id={run.run_id}")
     await expect(page.get_by_label("Title")).to_have_value("Frozen")
-    for label in ("E-mail", "Chat", "Immediately", "Once", "The time before each slot", "Data protection officer"):
+    for label in ("E-mail", "Chat", "Immediately", "Once", "Last …", "Data protection officer"):
         await expect(page.get_by_label(label, exact=False)).to_be_checked()
     await expect(page.get_by_label("Voice")).not_to_be_checked()
     for name, value in {"last_count": "7", "last_unit": "days", "split_number": "512", "split_unit": "MiB"}.items():
@@ -230,7 +230,7 @@ async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_j
     for name, value in {"compression": "small", "cipher": "aes-256-gcm", "attempts": "3"}.items():
         await expect(page.locator(f"#{name}")).to_have_value(value)
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("status")).to_have_text("The job is saved.")
+    await expect(page.get_by_role("status")).to_have_text("The job has been saved.")
     jobs = (await tenant.client.get("/api/v1/jobs")).json()["items"]
     (made,) = [job for job in jobs if job["id"] not in before]
     assert made["id"] != str(run.job_id)
@@ -249,15 +249,15 @@ async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
 ) -> None:
     page = await open_page(tenant, "viewer")
     await page.goto("/runs")
-    for name in ("Cancel", "Clone settings", "Remove from the log"):
+    for name in ("Cancel", "Clone settings", "Remove from history"):
         button = page.get_by_role("button", name=name, exact=True)
         await expect(button).to_have_attribute("aria-disabled", "true")
-        await expect(button).to_have_attribute("title", "This needs the role operator; ask an administrator.")
-    await expect(page.get_by_text("Cancelling, cloning and removing: this needs the role operator")).to_be_visible()
-    token = await page.locator("#chosen input[name=csrf]").input_value()
-    form: dict[str, str | float | bool] = {"csrf": token, "do": "remove", "sure": "yes"}
+        await expect(button).to_have_attribute("title", "This requires the role operator; ask an administrator.")
+    await expect(page.get_by_text("You can see runs but not cancel, clone or remove them. This requires the role operator")).to_be_visible()
+    token = await page.locator("#selected input[name=csrf]").input_value()
+    form: dict[str, str | float | bool] = {"csrf": token, "action": "remove", "confirmed": "yes"}
     form["run"] = str(stories["older"].run_id)
-    answer = await page.request.post("/runs/chosen", form=form, headers={"Sec-Fetch-Site": "same-origin"})
+    answer = await page.request.post("/runs/selected", form=form, headers={"Sec-Fetch-Site": "same-origin"})
     assert (answer.status, "Access denied" in await answer.text()) == (403, True)
     assert await audited(page) == []
 
@@ -268,7 +268,7 @@ async def test_U3_another_tenants_run_is_not_found(open_page: Door, site: Site, 
     await page.goto(f"/runs/{stories['newest'].run_id}")
     await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
     await page.goto("/runs")
-    await expect(page.get_by_text("No runs yet.")).to_be_visible()
+    await expect(page.get_by_text("There are no runs yet.")).to_be_visible()
 
 
 @pytest.mark.parametrize("way", ["cross-site", "no token", "another's token"])
@@ -279,11 +279,11 @@ async def test_U4_a_form_from_elsewhere_does_nothing(
     await other.goto("/runs")
     token = await other.locator("input[name=csrf]").first.input_value()
     headers = {"Sec-Fetch-Site": "cross-site" if way == "cross-site" else "same-origin"}
-    form = {"do": "remove", "sure": "yes", "run": str(stories["older"].run_id)}
+    form = {"action": "remove", "confirmed": "yes", "run": str(stories["older"].run_id)}
     if way == "another's token":
         form["csrf"] = token
     cookies = {SESSION_COOKIE: await site.session(tenant, "admin")}
     async with httpx.AsyncClient(base_url=site.url, cookies=cookies) as client:
-        for path in ("/runs/chosen", "/artifacts/chosen"):
+        for path in ("/runs/selected", "/artifacts/selected"):
             assert (await client.post(path, data=form, headers=headers)).status_code == 403
     assert (await tenant.client.get(f"/api/v1/runs/{stories['older'].run_id}")).status_code == 200

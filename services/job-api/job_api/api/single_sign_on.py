@@ -7,7 +7,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from job_api.errors import LoginFailed, TooManyAttempts
-from job_api.pages.kit.rendering import failed, local
+from job_api.pages.kit.navigation import to_local_path
+from job_api.pages.kit.rendering import render_problem
 from job_api.service import Door
 from job_api.service.login import SESSION
 from job_api.sessions import address_of, set_session
@@ -38,7 +39,7 @@ def single_sign_on_routes(sign_in: SignIn | None, door: Door) -> list[Route]:
 
 
 async def _begun(request: Request, sign_in: SignIn) -> Response:
-    address, attempt = await sign_in.begin(local(request.query_params.get("next", ""))[:2000])
+    address, attempt = await sign_in.begin(to_local_path(request.query_params.get("next", ""))[:2000])
     answer = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
     secure = sign_in.client.public_url.startswith("https:")
     # Lax, as the way back begins on the identity provider's page.
@@ -81,4 +82,4 @@ async def _guarded(request: Request, answer: Awaitable[Response]) -> Response:
         log.warning("sign-in is away", error=str(error))
         away = {"Retry-After": "10"}
         problem = Problem(ProblemType.UNAVAILABLE, "The identity provider does not answer: try again.", headers=away)
-    return failed(request, problem)
+    return render_problem(request, problem)

@@ -1,1 +1,1 @@
-"""The pages: rendered here, working through plain links and forms; one small script adds what moves."""
+"""The pages, rendered on the server: plain links and forms that work without a script."""

@@ -1,11 +1,8 @@
-"""The application of the pages: routes, a strict content policy, and errors as pages."""
+"""The application of the pages: routes, security headers, and errors as pages."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from importlib.resources import files
 
-import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,25 +14,20 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from job_api.api.problems import problem_of
-from job_api.pages.account.login import logging_in, logging_out, login_form
-from job_api.pages.account.preferences import Preferences
-from job_api.pages.account.routes import people_pages
-from job_api.pages.account.users import Users as UserPages
-from job_api.pages.jobs.editor import Editor
-from job_api.pages.jobs.notices import Surroundings
-from job_api.pages.jobs.routes import job_pages
-from job_api.pages.kit.rendering import ANYBODY, failed, recognised, to_login, visitor
-from job_api.pages.runs.routes import log_pages
-from job_api.roles import READERS
-from job_api.service import Access, Certificates, Door, Estimates, Jobs, Users
-from shared.clock import Clock
+from job_api.pages.account.routes import ACCOUNT_ROUTES
+from job_api.pages.jobs.routes import JOB_ROUTES
+from job_api.pages.kit.identity import load_identity, require_identity
+from job_api.pages.kit.navigation import redirect_to_login
+from job_api.pages.kit.rendering import render_problem
+from job_api.pages.kit.services import PageServices
+from job_api.pages.runs.routes import RUN_ROUTES
+from job_api.roles import ANYBODY, READERS
 from shared.errors import SluiceError, TransientError
 from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 
 log = get_logger(__name__)
-Page = Callable[[Request], Awaitable[Response]]
-HEADERS = (
+SECURITY_HEADERS = (
     (
         b"content-security-policy",
         b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -44,119 +36,107 @@ HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+_NOT_FOUND = "There is no page at this address."
 
 
-class Pages(Mount):
-    """Everything but the API, which answers for its own unknown addresses and methods."""
+class PagesMount(Mount):
+    """Every address outside the API, which answers requests for its own unknown addresses and methods."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Leave what is the API's."""
+        """Return no match for addresses of the API."""
         path: str = scope.get("path", "")
         return (Match.NONE, {}) if path.startswith("/api/") else super().matches(scope)
 
 
-def pages_app(
-    *,
-    access: Access,
-    door: Door,
-    jobs: Jobs,
-    certificates: Certificates,
-    users: Users,
-    estimates: Estimates,
-    history: httpx.AsyncClient | None,
-    clock: Clock,
-) -> Starlette:
+def create_pages_app(services: PageServices) -> Starlette:
     """Return the application of the pages."""
-    around = Surroundings(certificates, history, clock)
-    editor = Editor(access, jobs, certificates, estimates, history, clock)
-
-    def page(path: str, handler: Page, method: str = "GET") -> Route:
-        return Route(path, handler, methods=[method])
-
-    return Starlette(
+    app = Starlette(
         routes=[
-            page("/", partial(_home, access)),
-            page("/login", login_form),
-            page("/login", partial(logging_in, door), "POST"),
-            page("/logout", partial(logging_out, access), "POST"),
-            *job_pages(access, jobs, around, editor, clock),
-            *people_pages(Preferences(access, certificates, users, clock), UserPages(access, users)),
-            *log_pages(access, history, clock),
-            Mount("/static", _Static(directory=str(files("job_api.pages") / "static"))),
-            Route("/{path:path}", partial(_nothing, access), methods=["GET"]),
+            Route("/", show_home, methods=["GET"]),
+            *JOB_ROUTES,
+            *RUN_ROUTES,
+            *ACCOUNT_ROUTES,
+            Mount("/static", _CachedStaticFiles(directory=str(files("job_api.pages") / "static"))),
+            Route("/{path:path}", show_not_found, methods=["GET"]),
         ],
         exception_handlers={
-            Problem: _on_error,
-            SluiceError: _on_error,
-            HTTPException: _on_error,
-            Exception: _on_crash,
+            Problem: _handle_error,
+            SluiceError: _handle_error,
+            HTTPException: _handle_error,
+            Exception: _handle_crash,
         },
-        middleware=[Middleware(_StrictHeaders), Middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)],
+        middleware=[
+            Middleware(_SecurityHeadersMiddleware),
+            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=1),
+        ],
     )
+    app.state.services = services
+    return app
 
 
-async def _home(access: Access, request: Request) -> Response:
-    who = await visitor(access, request, *ANYBODY)
-    return RedirectResponse("/jobs" if who.may(*READERS) else "/runs", 303)
+async def show_home(request: Request) -> Response:
+    """Redirect to the first page that the user may see."""
+    identity = await require_identity(request, *ANYBODY)
+    return RedirectResponse("/jobs" if identity.may(*READERS) else "/runs", 303)
 
 
-async def _nothing(access: Access, request: Request) -> Response:
-    # Whoever is known keeps the bar on top, also where the database cannot say so just now.
+async def show_not_found(request: Request) -> Response:
+    """Show the page for an address without one. Raises Problem 404."""
+    # The header of the page is for the user, but not necessary: the database may be unavailable.
     with suppress(TransientError):
-        await recognised(access, request)
-    raise Problem(ProblemType.NOT_FOUND, "There is nothing at this address.")
+        await load_identity(request)
+    raise Problem(ProblemType.NOT_FOUND, _NOT_FOUND)
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
+async def _handle_error(request: Request, error: Exception) -> Response:
     match error:
         case Problem(type=ProblemType.UNAUTHENTICATED):
-            return to_login(request)
+            return redirect_to_login(request)
         case Problem():
             problem = error
         case TransientError():
-            log.warning("answered 503", error=str(error))
-            problem = Problem(
-                ProblemType.UNAVAILABLE, "A part that Sluice needs is away.", headers={"Retry-After": "5"}
-            )
+            log.warning("dependency unavailable", error=str(error))
+            detail = "A service that Sluice depends on is temporarily unavailable."
+            problem = Problem(ProblemType.UNAVAILABLE, detail, headers={"Retry-After": "5"})
         case HTTPException():
-            missing = error.status_code != ProblemType.METHOD_NOT_ALLOWED.status
-            kind = ProblemType.NOT_FOUND if missing else ProblemType.METHOD_NOT_ALLOWED
-            problem = Problem(kind, "There is nothing at this address.")
+            is_method = error.status_code == ProblemType.METHOD_NOT_ALLOWED.status
+            problem = Problem(ProblemType.METHOD_NOT_ALLOWED if is_method else ProblemType.NOT_FOUND, _NOT_FOUND)
         case SluiceError() if (found := problem_of(error)) is not None:
             problem = found
         case _:
             raise error
-    return failed(request, problem)
+    return render_problem(request, problem)
 
 
-async def _on_crash(request: Request, error: Exception) -> Response:
-    log.error("unforeseen error", path=request.url.path, exc_info=error)
-    page = failed(request, Problem(ProblemType.INTERNAL, "Something went wrong on our side; it has been logged."))
-    # What a crash answers goes past the middleware that does this for all other pages.
-    page.headers.update({name.decode(): value.decode() for name, value in HEADERS})
+async def _handle_crash(request: Request, error: Exception) -> Response:
+    log.error("unexpected error", path=request.url.path, exc_info=error)
+    detail = "Something went wrong in Sluice. The error has been logged."
+    page = render_problem(request, Problem(ProblemType.INTERNAL, detail))
+    # This answer bypasses the middleware that adds the headers to all other pages.
+    page.headers.update({name.decode(): value.decode() for name, value in SECURITY_HEADERS})
     return page
 
 
-class _Static(StaticFiles):
-    """Files that browsers keep for good when asked for by their content's hash (see `rendering.asset`)."""
+class _CachedStaticFiles(StaticFiles):
+    """Static files; one that is requested with the hash of its content (see `asset_url`) is cached for good."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         answer = await super().get_response(path, scope)
-        kept = b"v=" in scope["query_string"]
-        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+        has_hash = b"v=" in scope["query_string"]
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if has_hash else "no-cache"
         return answer
 
 
-class _StrictHeaders:
-    """Puts the content policy on every page: nothing from elsewhere, nothing inline, in nobody's frame."""
+class _SecurityHeadersMiddleware:
+    """Adds the security headers: nothing from other hosts, nothing inline, no framing."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def strict(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS]
             await send(message)
 
-        await self._app(scope, receive, strict if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

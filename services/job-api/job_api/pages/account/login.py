@@ -1,42 +1,65 @@
-"""Logging in and out."""
+"""Logging in and out (U1)."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from job_api.errors import LoginFailed
-from job_api.pages.kit.forms import form_of
-from job_api.pages.kit.rendering import local, render, visitor
-from job_api.service import Access, Door, Login
+from job_api.pages.kit.forms import Form, parse_form
+from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.navigation import to_local_path
+from job_api.pages.kit.rendering import render
+from job_api.pages.kit.services import get_services
+from job_api.service import Login
 from job_api.sessions import address_of, end_session, logged_in
 
-
-async def login_form(request: Request) -> Response:
-    """Show the door."""
-    return render(request, "login.html", next=request.query_params.get("next", ""), user="", tenant="", wrong=False)
+_MAX_NAME, _MAX_PASSWORD = 200, 1000
 
 
-async def logging_in(door: Door, request: Request) -> Response:
-    """Begin a session and go where the visitor wanted to."""
-    form = await form_of(request)
-    typed = Login(
-        user=form.get("user", "")[:200],
-        password=form.get("password", "")[:1000],
-        tenant=form.get("tenant", "")[:200] or None,
-        remember=form.get("remember") == "yes",
-        address=address_of(request),
-    )
-    answer = RedirectResponse(local(form.get("next", "")), 303)
+async def show_login(request: Request) -> Response:
+    """Show the login page."""
+    return _render(request, target=request.query_params.get("next", ""))
+
+
+async def log_in(request: Request) -> Response:
+    """Begin a session and lead to the page that was requested, or show the login page again with an error."""
+    form = await parse_form(request)
+    login, target = _parse_login(form, request), form.get("next")
+    answer = RedirectResponse(to_local_path(target), 303)
     try:
-        await logged_in(door, typed, request, answer)
+        await logged_in(get_services(request).login, login, request, answer)
     except LoginFailed:
-        shown = {"next": form.get("next", ""), "user": typed.user, "tenant": typed.tenant or ""}
-        return render(request, "login.html", status=401, wrong=True, **shown)
+        return _render(request, target=target, login=login)
     return answer
 
 
-async def logging_out(access: Access, request: Request) -> Response:
+async def log_out(request: Request) -> Response:
     """End the session."""
-    await access.log_out(await visitor(access, request))
+    identity = await require_identity(request)
+    await get_services(request).access.log_out(identity)
     answer = RedirectResponse("/login", 303)
     end_session(answer)
     return answer
+
+
+def _parse_login(form: Form, request: Request) -> Login:
+    return Login(
+        user=form.get("user")[:_MAX_NAME],
+        password=form.get("password")[:_MAX_PASSWORD],
+        tenant=form.get("tenant")[:_MAX_NAME] or None,
+        remember=form.get("remember") == "yes",
+        address=address_of(request),
+    )
+
+
+def _render(request: Request, *, target: str, login: Login | None = None) -> Response:
+    """Return the login page; `login` is one that has failed, of which the password is not shown again."""
+    return render(
+        request,
+        "account/login.html",
+        status=401 if login else 200,
+        next=target,
+        user=login.user if login else "",
+        tenant=(login.tenant or "") if login else "",
+        failed=login is not None,
+        sign_in_title=get_services(request).sign_in_title,
+    )

@@ -1,25 +1,23 @@
-"""The addresses of the pages of preferences and of users."""
+"""The routes of the login page, of preferences and of users."""
 
 from starlette.routing import Route
 
-from job_api.pages.account.preferences import Preferences
-from job_api.pages.account.users import Users
+from job_api.pages.account import api_keys, certificates, login, preferences, users
 
-
-def people_pages(preferences: Preferences, users: Users) -> list[Route]:
-    """Return the routes of certificates, passwords, keys and users."""
-    certificate, key = "/preferences/certificates", "/preferences/keys"
-    return [
-        Route("/preferences", preferences.show, methods=["GET"]),
-        Route(certificate, preferences.upload, methods=["POST"]),
-        Route(certificate + "/{certificate_id:uuid}/retire", preferences.asking_to_retire, methods=["GET"]),
-        Route(certificate + "/{certificate_id:uuid}/retire", preferences.retire, methods=["POST"]),
-        Route("/preferences/password", preferences.change_password, methods=["POST"]),
-        Route(key, preferences.make_key, methods=["POST"]),
-        Route(key + "/{key_id:uuid}/revoke", preferences.asking_to_revoke, methods=["GET"]),
-        Route(key + "/{key_id:uuid}/revoke", preferences.revoke, methods=["POST"]),
-        Route("/users", users.index, methods=["GET"]),
-        Route("/users", users.create, methods=["POST"]),
-        Route("/users/{user_id:uuid}", users.show, methods=["GET"]),
-        Route("/users/{user_id:uuid}", users.change, methods=["POST"]),
-    ]
+ACCOUNT_ROUTES = (
+    Route("/login", login.show_login, methods=["GET"]),
+    Route("/login", login.log_in, methods=["POST"]),
+    Route("/logout", login.log_out, methods=["POST"]),
+    Route("/preferences", preferences.show_preferences, methods=["GET"]),
+    Route("/preferences/password", preferences.change_password, methods=["POST"]),
+    Route("/preferences/certificates", certificates.upload_certificate, methods=["POST"]),
+    Route("/preferences/certificates/{certificate_id:uuid}/retire", certificates.confirm_retirement, methods=["GET"]),
+    Route("/preferences/certificates/{certificate_id:uuid}/retire", certificates.retire_certificate, methods=["POST"]),
+    Route("/preferences/keys", api_keys.create_key, methods=["POST"]),
+    Route("/preferences/keys/{key_id:uuid}/revoke", api_keys.confirm_revocation, methods=["GET"]),
+    Route("/preferences/keys/{key_id:uuid}/revoke", api_keys.revoke_key, methods=["POST"]),
+    Route("/users", users.show_users, methods=["GET"]),
+    Route("/users", users.create_user, methods=["POST"]),
+    Route("/users/{user_id:uuid}", users.show_user, methods=["GET"]),
+    Route("/users/{user_id:uuid}", users.change_user, methods=["POST"]),
+)

@@ -1,114 +1,104 @@
-"""Users, for administrators: made, given roles, shut out and let in again (U2)."""
+"""Users, for administrators: added, given roles, disabled and enabled again (U2)."""
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from job_api.errors import Invalid, Refused
-from job_api.pages.account.lists import ROLE_WORDS, users_shown
-from job_api.pages.kit.forms import Form, form_of
-from job_api.pages.kit.notices import done
-from job_api.pages.kit.rendering import render, visitor
+from job_api.pages.account.account_lists import load_users
+from job_api.pages.kit.formats import capitalize
+from job_api.pages.kit.forms import Form, identify_submission, parse_form
+from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.labels import ROLE_LABELS
+from job_api.pages.kit.notices import redirect_with_notice
+from job_api.pages.kit.rendering import render
+from job_api.pages.kit.services import get_services
 from job_api.roles import ADMINS
-from job_api.service import Access
-from job_api.service import Users as Service
 from job_api.service.users import UserChange
-from job_api.store import Once
 from job_api.store.identities import User
 from shared.auth import Identity
 from shared.events.values import Role
 
 
-@dataclass(frozen=True)
-class Users:
-    """What the pages of users need."""
+async def show_users(request: Request) -> Response:
+    """Show a page of the users."""
+    return await _render_list(request, await require_identity(request, *ADMINS), Form(()), errors={})
 
-    access: Access
-    users: Service
 
-    async def index(self, request: Request) -> Response:
-        """Show a page of the users."""
-        return await self._page(request, await visitor(self.access, request, *ADMINS))
-
-    async def create(self, request: Request) -> Response:
-        """Make a user; a password that was made up is shown this once."""
-        who = await visitor(self.access, request, *ADMINS)
-        form, sent = await form_of(request), hashlib.sha256(await request.body()).hexdigest()
-        name, password = form.get("name"), form.get("password") or None
-        try:
-            made = await self.users.create(
-                who, name, _roles(form), password, Once("create-user", f"page-{sent}", sent), _made
-            )
-        except Invalid as error:
-            faults = {each.field: each.message[:1].upper() + each.message[1:] for each in error.faults}
-            return await self._page(request, who, faults=faults, typed=form)
-        except Refused as error:
-            return await self._page(request, who, faults={"name": error.detail}, typed=form)
-        if password is not None:
-            return done("/users", "user-made")
-        return render(request, "user_made.html", name=name, password=made["password"])
-
-    async def show(self, request: Request) -> Response:
-        """Show one user, to be changed."""
-        who = await visitor(self.access, request, *ADMINS)
-        return self._one(request, await self.users.get(who, request.path_params["user_id"]))
-
-    async def change(self, request: Request) -> Response:
-        """Change a user's roles or password, or shut the user out."""
-        who = await visitor(self.access, request, *ADMINS)
-        form, user_id = await form_of(request), request.path_params["user_id"]
-        wanted = UserChange(_roles(form), form.get("disabled") == "yes", form.get("password") or None)
-        try:
-            await self.users.change(who, user_id, wanted)
-        except Invalid as error:
-            user = await self.users.get(who, user_id)
-            return self._one(request, user, wanted, {each.field: each.message for each in error.faults})
-        except Refused as error:
-            return self._one(request, await self.users.get(who, user_id), wanted, {"roles": error.detail})
-        return done("/users", "user-saved")
-
-    def _one(
-        self,
-        request: Request,
-        user: User,
-        wanted: UserChange | None = None,
-        faults: Mapping[str, str] | None = None,
-    ) -> Response:
-        roles = user.roles if wanted is None or wanted.roles is None else wanted.roles
-        disabled = user.disabled if wanted is None else bool(wanted.disabled)
-        return render(
-            request,
-            "user.html",
-            status=422 if faults else 200,
-            user=user,
-            chosen=roles,
-            disabled=disabled,
-            roles=ROLE_WORDS,
-            faults={name: words[:1].upper() + words[1:] for name, words in (faults or {}).items()},
+async def create_user(request: Request) -> Response:
+    """Add a user, or show the list again with errors; a generated password is shown this once."""
+    identity = await require_identity(request, *ADMINS)
+    form, once = await parse_form(request), await identify_submission(request, "create-user")
+    name, password = form.get("name"), form.get("password") or None
+    try:
+        created = await get_services(request).users.create(
+            identity, name, parse_roles(form), password, once, _describe_created
         )
-
-    async def _page(
-        self, request: Request, who: Identity, *, faults: Mapping[str, str] | None = None, typed: Form | None = None
-    ) -> Response:
-        return render(
-            request,
-            "users.html",
-            status=422 if faults else 200,
-            users=await users_shown(self.users, who, request),
-            faults=faults or {},
-            name=typed.get("name") if typed else "",
-            chosen=_roles(typed) if typed else (),
-            roles=ROLE_WORDS,
-        )
+    except Invalid as error:
+        errors = {each.field: each.message for each in error.faults}
+        return await _render_list(request, identity, form, errors=errors)
+    except Refused as error:
+        return await _render_list(request, identity, form, errors={"name": error.detail})
+    if password is not None:
+        return redirect_with_notice("/users", "user-created")
+    return render(request, "account/user_created.html", name=name, password=created["password"])
 
 
-def _roles(form: Form) -> tuple[Role, ...]:
-    return tuple(role for role in ROLE_WORDS if role in form.all("role"))
+async def show_user(request: Request) -> Response:
+    """Show one user with a form to change it. Raises NotFound."""
+    identity = await require_identity(request, *ADMINS)
+    user = await get_services(request).users.get(identity, request.path_params["user_id"])
+    return _render_user(request, user, UserChange(user.roles, user.disabled, None), errors={})
 
 
-def _made(user: User, password: str | None) -> dict[str, Any]:
+async def change_user(request: Request) -> Response:
+    """Change a user's roles or password, or disable the user; or show the form again with errors."""
+    identity = await require_identity(request, *ADMINS)
+    form, users, user_id = await parse_form(request), get_services(request).users, request.path_params["user_id"]
+    change = UserChange(parse_roles(form), form.get("disabled") == "yes", form.get("password") or None)
+    try:
+        await users.change(identity, user_id, change)
+    except Invalid as error:
+        errors = {each.field: each.message for each in error.faults}
+    except Refused as error:
+        errors = {"roles": error.detail}
+    else:
+        return redirect_with_notice("/users", "user-saved")
+    return _render_user(request, await users.get(identity, user_id), change, errors=errors)
+
+
+def parse_roles(form: Form) -> tuple[Role, ...]:
+    """Return the roles whose boxes are ticked in a form."""
+    return tuple(role for role in ROLE_LABELS if role in form.get_all("role"))
+
+
+def _render_user(request: Request, user: User, change: UserChange, *, errors: Mapping[str, str]) -> Response:
+    return render(
+        request,
+        "account/user.html",
+        status=422 if errors else 200,
+        user=user,
+        selected_roles=user.roles if change.roles is None else change.roles,
+        disabled=bool(change.disabled),
+        roles=ROLE_LABELS,
+        errors={name: capitalize(message) for name, message in errors.items()},
+    )
+
+
+async def _render_list(request: Request, identity: Identity, form: Form, *, errors: Mapping[str, str]) -> Response:
+    return render(
+        request,
+        "account/users.html",
+        status=422 if errors else 200,
+        users=await load_users(request, identity),
+        errors={name: capitalize(message) for name, message in errors.items()},
+        name=form.get("name"),
+        selected_roles=parse_roles(form),
+        roles=ROLE_LABELS,
+    )
+
+
+def _describe_created(user: User, password: str | None) -> dict[str, Any]:
     return {"id": str(user.user_id), "password": password}

@@ -1,256 +1,208 @@
-"""The editor of jobs: new, cloned and changed; nothing that was typed is lost (J4, J8, J10, J12)."""
+"""The editor of jobs: new, cloned and changed ones; nothing that was typed is lost (J4, J8, J10, J12)."""
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.api.clones import draft_of, frozen, run_settings
+from job_api.api.clones import draft_of, frozen
 from job_api.api.drafts import JobDraft, patched
-from job_api.domain import Command, Draft, Job, ScheduleDraft, perform
+from job_api.domain import Command, Draft, Job, perform
 from job_api.domain.catalog import SOURCES, media_title
-from job_api.domain.schedules import in_words
 from job_api.domain.sizes import size_warning
 from job_api.errors import Invalid, LostUpdate, NotFound, Refused
-from job_api.pages.jobs.job_form import Typed, placed, read
-from job_api.pages.jobs.notices import ends_in_words, warnings_of
-from job_api.pages.kit.forms import Form, form_of
-from job_api.pages.kit.notices import done
-from job_api.pages.kit.rendering import local, render, visitor
+from job_api.pages.jobs.job_form import FIELD_LABELS, JobForm, parse_draft, to_form_errors
+from job_api.pages.jobs.previews import SizePreview, estimate_size, preview_schedule
+from job_api.pages.kit.certificates import describe_expiry, warn_of_expiry
+from job_api.pages.kit.forms import Form, identify_submission, parse_form
+from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.navigation import to_local_path
+from job_api.pages.kit.notices import redirect_with_notice
+from job_api.pages.kit.rendering import render
+from job_api.pages.kit.services import get_services
 from job_api.roles import WRITERS
-from job_api.service import Access, Certificates, Estimates, Jobs
-from job_api.store import JobView, Once
+from job_api.store import JobView
 from shared.auth import Identity
-from shared.clock import Clock
-from shared.events import Schedule
+from shared.http.problems import Problem, ProblemType
 
-SLOTS = 5
-LABELS = {
-    "title": "Title",
-    "description": "Description",
-    "type": "Type",
-    "all_media": "All media types",
-    "kind": "How often",
-    "every": "Every",
-    "begin": "Start",
-    "start": "Start at",
-    "timeframe": "Records",
-    "last_count": "The last",
-    "last_unit": "Units",
-    "window_start": "From",
-    "window_end": "Before",
-    "split": "Files",
-    "split_number": "At most",
-    "split_unit": "Unit of size",
-    "recipients": "Encrypted for",
-    "compression": "Compression",
-    "cipher": "Encryption",
-    "catch_up": "After an outage",
-    "overlap": "When the run before is still going",
-    "attempts": "Attempts",
-}
-"""What the page calls its fields."""
-_MORE = ("compression", "cipher", "catch_up", "overlap", "attempts")
+_ADVANCED_FIELDS = ("compression", "cipher", "catch_up", "overlap", "attempts")
+Difference = tuple[str, str, str]
+"""A field that two people changed differently: its label, its value now, and the value in the form."""
 
 
-@dataclass(frozen=True)
-class Editor:
-    """What the pages of the editor need."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditorState:
+    """What the editor shows: a form, the job that it changes, and what came of the last submission."""
 
-    access: Access
-    jobs: Jobs
-    certificates: Certificates
-    estimates: Estimates
-    history: httpx.AsyncClient | None
-    clock: Clock
+    form: JobForm
+    job: Job | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    differences: list[Difference] | None = None
+    size: SizePreview | None = None
+    status: int = 200
+    back: str = ""
 
-    async def new(self, request: Request) -> Response:
-        """Show an empty editor, or one filled with a job's or a run's settings."""
-        who = await visitor(self.access, request, *WRITERS)
-        cloned, run = request.query_params.get("clone"), request.query_params.get("run")
-        typed = Typed.blank()
-        if cloned:
-            typed = Typed.of_draft(draft_of((await self.jobs.get(who, _id(cloned, "job"))).job, {}))
-        elif run:
-            settings = await run_settings(self.history, _id(run, "run"), request)
-            typed = Typed.of_draft(patched(frozen(settings), {}))
-        return await self._page(request, who, typed, back=request.query_params.get("next", ""))
 
-    async def create(self, request: Request) -> Response:
-        """Save a new job, or show it again with what is wrong beside the fields."""
-        who = await visitor(self.access, request, *WRITERS)
-        form = await form_of(request)
-        typed = Typed.of_form(form)
-        draft, faults = read(typed)
-        if form.get("do") == "check":
-            return await self._checked(request, who, typed, None)
-        faults = await self._faults(who, draft) | faults
-        if faults:
-            return await self._page(request, who, typed, faults=faults, status=422, back=form.get("next"))
-        # Sent twice, it is one job; changed and sent again from the same page, it is another.
-        body = hashlib.sha256(await request.body()).hexdigest()
-        await self.jobs.create(who, draft, Once("create-job", f"page-{body}", body), _made)
-        return done(local(form.get("next")), "job-made")
+async def show_new_job(request: Request) -> Response:
+    """Show an empty editor, or one filled with the settings of a job (`job_id`) or a run (`run_id`).
 
-    async def edit(self, request: Request) -> Response:
-        """Show a job to be changed. Raises Refused for one that runs once (J8)."""
-        who = await visitor(self.access, request, *WRITERS)
-        view = await self.jobs.get(who, request.path_params["job_id"])
-        perform(view.job, Command.EDIT, now=self.clock.now(), busy=None)
-        typed = Typed.of_draft(JobDraft.of(view.job).to_domain())
-        return await self._page(request, who, typed, job=view.job, back=request.query_params.get("next", ""))
+    Raises NotFound or Problem 404 for a job or run that does not exist or whose settings are not known.
+    """
+    identity = await require_identity(request, *WRITERS)
+    services, parameters = get_services(request), request.query_params
+    form = JobForm.blank()
+    if job_id := parameters.get("job_id"):
+        view = await services.jobs.get(identity, _parse_id(job_id, "job"))
+        form = JobForm.from_draft(draft_of(view.job, {}))
+    elif run_id := parameters.get("run_id"):
+        run = await services.history.get(request, f"/runs/{_parse_id(run_id, 'run')}")
+        if run["settings"] is None:
+            raise Problem(ProblemType.NOT_FOUND, "The settings of this run are not known.")
+        form = JobForm.from_draft(patched(frozen(run["settings"]), {}))
+    return await _render(request, identity, EditorState(form=form, back=parameters.get("next", "")))
 
-    async def save(self, request: Request) -> Response:
-        """Save a job's changes, unless somebody else has changed it meanwhile."""
-        who = await visitor(self.access, request, *WRITERS)
-        form, job_id = await form_of(request), request.path_params["job_id"]
-        typed = Typed.of_form(form)
-        draft, faults = read(typed)
-        job = (await self.jobs.get(who, job_id)).job
-        if form.get("do") == "check":
-            return await self._checked(request, who, typed, replace(job, version=_version(form)))
-        if not faults:
-            try:
-                await self.jobs.edit(who, job_id, versions=frozenset({_version(form)}), redraft=lambda _: draft)
-            except Invalid as error:
-                faults = placed(error.faults)
-            except Refused as error:
-                faults = {"": error.detail}
-            except LostUpdate:
-                return await self._conflict(request, who, typed, job, form)
-            else:
-                return done(local(form.get("next")), "job-saved")
-        shown = replace(job, version=_version(form))
-        return await self._page(request, who, typed, job=shown, faults=faults, status=422, back=form.get("next"))
 
-    async def ahead(self, request: Request) -> Response:
-        """Return a piece of the page: the next slots, or the estimate, of what is typed just now."""
-        who = await visitor(self.access, request, *WRITERS)
-        form = await form_of(request)
-        draft, faults = read(Typed.of_form(form))
-        job = (await self.jobs.get(who, _id(form.get("job"), "job"))).job if form.get("job") else None
-        if request.path_params["part"] == "slots":
-            return render(request, "ahead_slots.html", ahead=self._slots(draft, faults, job))
-        return render(request, "ahead_size.html", size=await self._size(who, draft, faults))
+async def create_job(request: Request) -> Response:
+    """Save a new job, or show the form again with an error next to each field that has one."""
+    identity = await require_identity(request, *WRITERS)
+    submission = await parse_form(request)
+    form, back = JobForm.from_submission(submission), submission.get("next")
+    draft, errors = parse_draft(form)
+    if submission.get("action") == "check":
+        return await _check(request, identity, EditorState(form=form, back=back))
+    errors = await _find_errors(request, identity, draft) | errors
+    if errors:
+        return await _render(request, identity, EditorState(form=form, errors=errors, status=422, back=back))
+    # Submitted twice, it is one job; changed and submitted again from the same page, it is another.
+    once = await identify_submission(request, "create-job")
+    await get_services(request).jobs.create(identity, draft, once, _describe_created)
+    return redirect_with_notice(to_local_path(back), "job-created")
 
-    async def _checked(self, request: Request, who: Identity, typed: Typed, job: Job | None) -> Response:
-        # For who has no script: everything that the script shows while typing, and what would be refused.
-        form = await form_of(request)
-        draft, faults = read(typed)
-        size = await self._size(who, draft, faults)
-        faults = await self._faults(who, draft, job) | faults
-        return await self._page(request, who, typed, job=job, faults=faults, size=size, back=form.get("next"))
 
-    async def _faults(self, who: Identity, draft: Draft, job: Job | None = None) -> dict[str, str]:
-        if job is not None and draft.schedule.immediately and job.schedule.immediately:
-            # It stays as it is (J10), which the rules of a new job know nothing of.
-            draft = replace(draft, schedule=replace(draft.schedule, immediately=False, start=job.schedule.start))
+async def show_job(request: Request) -> Response:
+    """Show a job in the editor. Raises Refused for one that runs once (J8)."""
+    identity = await require_identity(request, *WRITERS)
+    services = get_services(request)
+    view = await services.jobs.get(identity, request.path_params["job_id"])
+    perform(view.job, Command.EDIT, now=services.clock.now(), busy=None)
+    form = JobForm.from_draft(JobDraft.of(view.job).to_domain())
+    return await _render(
+        request, identity, EditorState(form=form, job=view.job, back=request.query_params.get("next", ""))
+    )
+
+
+async def save_job(request: Request) -> Response:
+    """Save the changes of a job, unless another user has changed it meanwhile."""
+    identity = await require_identity(request, *WRITERS)
+    submission, jobs = await parse_form(request), get_services(request).jobs
+    form, version = JobForm.from_submission(submission), _parse_version(submission)
+    draft, errors = parse_draft(form)
+    job = (await jobs.get(identity, request.path_params["job_id"])).job
+    opened = EditorState(form=form, job=replace(job, version=version), back=submission.get("next"))
+    if submission.get("action") == "check":
+        return await _check(request, identity, opened)
+    if not errors:
         try:
-            await self.jobs.check(who, draft)
+            await jobs.edit(identity, job.job_id, versions=frozenset({version}), redraft=lambda _: draft)
         except Invalid as error:
-            return placed(error.faults)
+            errors = to_form_errors(error.faults)
         except Refused as error:
-            return {"source": error.detail}
-        return {}
-
-    async def _conflict(self, request: Request, who: Identity, typed: Typed, job: Job, form: Form) -> Response:
-        theirs = Typed.of_draft(JobDraft.of(job).to_domain())
-        return await self._page(
-            request, who, typed, job=job, status=412, conflict=_differences(theirs, typed), back=form.get("next")
-        )
-
-    async def _page(
-        self,
-        request: Request,
-        who: Identity,
-        typed: Typed,
-        *,
-        job: Job | None = None,
-        faults: Mapping[str, str] | None = None,
-        status: int = 200,
-        size: dict[str, Any] | None = None,
-        conflict: list[tuple[str, str, str]] | None = None,
-        back: str = "",
-    ) -> Response:
-        draft, unread = read(typed)
-        active, now = await self.certificates.active(who), self.clock.now()
-        media = (await self.jobs.tenant(who)).media_types
-        return render(
-            request,
-            "editor.html",
-            status=status,
-            job=job,
-            values=typed.values,
-            typed=typed,
-            faults=faults or {},
-            labels=LABELS,
-            conflict=conflict,
-            action=f"/jobs/{job.job_id}/edit" if job else "/jobs/new",
-            back=local(back),
-            sources=SOURCES,
-            media=[(each, media_title(each)) for each in media],
-            certificates=[(str(each.certificate_id), each.name, ends_in_words(each.not_after, now)) for each in active],
-            warnings=warnings_of(active, now),
-            more=any(name in (faults or {}) or typed.values[name] != Typed.blank().values[name] for name in _MORE),
-            ahead=self._slots(draft, unread, job),
-            size=size or {"rows": None, "bytes": None, "warning": size_warning(draft.split_size, None), "reason": None},
-        )
-
-    def _slots(self, draft: Draft, unread: Mapping[str, str], job: Job | None) -> dict[str, Any]:
-        if wrong := [unread[name] for name in ("kind", "every", "start") if name in unread]:
-            return {"words": None, "slots": [], "wrong": wrong[0]}
-        previous: Schedule | None = job.schedule if job else None
-        try:
-            schedule, slots = self.jobs.preview(draft.schedule, SLOTS, previous)
-        except Invalid as error:
-            return {"words": None, "slots": [], "wrong": " ".join(placed(error.faults).values())}
-        return {"words": in_words(schedule), "slots": slots, "wrong": None}
-
-    async def _size(self, who: Identity, draft: Draft, unread: Mapping[str, str]) -> dict[str, Any]:
-        if any(name.startswith(("window", "last", "split")) for name in unread):
-            return {"rows": None, "bytes": None, "warning": None, "reason": "First complete which records and files."}
-        # Neither the title nor the hour changes how much there is: the estimate does not wait for them.
-        later = self.clock.now() + timedelta(days=1)
-        about = replace(
-            draft,
-            title="x",
-            description="",
-            schedule=ScheduleDraft(kind="daily", start=later),
-            certificates=None,
-            attempts=1,
-        )
-        try:
-            found = await self.estimates.of((await self.jobs.check(who, about)).settings)
-        except (Invalid, Refused):
-            return {"rows": None, "bytes": None, "warning": None, "reason": "First complete which records and files."}
-        warning = size_warning(draft.split_size, found.bytes)
-        return {"rows": found.rows, "bytes": found.bytes, "warning": warning, "reason": found.reason}
+            errors = {"": error.detail}
+        except LostUpdate:
+            differences = _find_differences(JobForm.from_draft(JobDraft.of(job).to_domain()), form)
+            return await _render(request, identity, replace(opened, job=job, differences=differences, status=412))
+        else:
+            return redirect_with_notice(to_local_path(opened.back), "job-saved")
+    return await _render(request, identity, replace(opened, errors=errors, status=422))
 
 
-def _differences(theirs: Typed, mine: Typed) -> list[tuple[str, str, str]]:
-    pairs = [(words, theirs.values[name], mine.values[name]) for name, words in LABELS.items()]
+async def show_preview(request: Request) -> Response:
+    """Return a fragment of the editor for the present form: the next scheduled runs, or the estimated size."""
+    identity = await require_identity(request, *WRITERS)
+    services, submission = get_services(request), await parse_form(request)
+    draft, errors = parse_draft(JobForm.from_submission(submission))
+    job_id = submission.get("job")
+    job = (await services.jobs.get(identity, _parse_id(job_id, "job"))).job if job_id else None
+    if request.path_params["part"] == "schedule":
+        schedule = preview_schedule(services, draft, errors, job=job)
+        return render(request, "jobs/preview_schedule.html", schedule=schedule)
+    size = await estimate_size(services, identity, draft, errors=errors)
+    return render(request, "jobs/preview_size.html", size=size)
+
+
+async def _check(request: Request, identity: Identity, state: EditorState) -> Response:
+    # For browsers without script: everything that the script shows while typing, and the errors of the form.
+    draft, errors = parse_draft(state.form)
+    size = await estimate_size(get_services(request), identity, draft, errors=errors)
+    errors = await _find_errors(request, identity, draft, job=state.job) | errors
+    return await _render(request, identity, replace(state, errors=errors, size=size))
+
+
+async def _find_errors(request: Request, identity: Identity, draft: Draft, *, job: Job | None = None) -> dict[str, str]:
+    if job is not None and draft.schedule.immediately and job.schedule.immediately:
+        # The job keeps the instant at which it started (J10), which the rules of a new job would reject.
+        draft = replace(draft, schedule=replace(draft.schedule, immediately=False, start=job.schedule.start))
+    try:
+        await get_services(request).jobs.check(identity, draft)
+    except Invalid as error:
+        return to_form_errors(error.faults)
+    except Refused as error:
+        return {"source": error.detail}
+    return {}
+
+
+async def _render(request: Request, identity: Identity, state: EditorState) -> Response:
+    services, form, job = get_services(request), state.form, state.job
+    draft, unreadable = parse_draft(form)
+    active, now = await services.certificates.active(identity), services.clock.now()
+    media_types = (await services.jobs.tenant(identity)).media_types
+    return render(
+        request,
+        "jobs/editor.html",
+        status=state.status,
+        job=job,
+        form=form,
+        values=form.values,
+        errors=state.errors,
+        labels=FIELD_LABELS,
+        differences=state.differences,
+        action=f"/jobs/{job.job_id}/edit" if job else "/jobs/new",
+        back=to_local_path(state.back),
+        sources=SOURCES,
+        media_types=[(each, media_title(each)) for each in media_types],
+        certificates=[(str(each.certificate_id), each.name, describe_expiry(each.not_after, now)) for each in active],
+        warnings=warn_of_expiry(active, now),
+        shows_advanced=any(_is_notable(name, state) for name in _ADVANCED_FIELDS),
+        schedule=preview_schedule(services, draft, unreadable, job=job),
+        size=state.size or SizePreview(warning=size_warning(draft.split_size, None)),
+    )
+
+
+def _is_notable(name: str, state: EditorState) -> bool:
+    return name in state.errors or state.form.values[name] != JobForm.blank().values[name]
+
+
+def _find_differences(theirs: JobForm, mine: JobForm) -> list[Difference]:
+    pairs = [(FIELD_LABELS[name], value, mine.values[name]) for name, value in theirs.values.items()]
     pairs += [("Media types", ", ".join(theirs.media), ", ".join(mine.media))]
-    pairs += [("Certificates", f"{len(theirs.certificates)} chosen", f"{len(mine.certificates)} chosen")]
+    pairs += [("Certificates", f"{len(theirs.certificates)} selected", f"{len(mine.certificates)} selected")]
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def _version(form: Form) -> int:
+def _parse_version(form: Form) -> int:
     text = form.get("version")
     return int(text) if text.isdigit() and len(text) < 19 else 0
 
 
-def _id(text: str, what: str) -> UUID:
+def _parse_id(text: str, what: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
         raise NotFound(what) from None
 
 
-def _made(view: JobView) -> dict[str, Any]:
+def _describe_created(view: JobView) -> dict[str, Any]:
     return {"job": str(view.job.job_id)}

@@ -1,4 +1,4 @@
-"""What somebody typed into the editor of jobs: kept as text so that nothing is lost, and read into a draft."""
+"""The form of the editor: its fields as text, so that nothing typed is lost, and how they are parsed into a draft."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from job_api.domain import Draft, ScheduleDraft
 from job_api.errors import Fault
+from job_api.pages.kit.formats import capitalize
 from job_api.pages.kit.forms import Form
 from shared.events import Timeframe
 from shared.events.values import (
@@ -22,7 +23,35 @@ from shared.events.values import (
     TimeUnit,
 )
 
-BLANK = {
+FIELD_LABELS = {
+    "title": "Title",
+    "description": "Description",
+    "source": "Source",
+    "type": "Type",
+    "all_media": "All media types",
+    "media": "Media types",
+    "kind": "Run",
+    "every": "Every",
+    "begin": "Start",
+    "start": "Start at",
+    "timeframe": "Export timeframe",
+    "last_count": "Last",
+    "last_unit": "Unit of time",
+    "fixed_start": "Start of the interval",
+    "fixed_end": "End of the interval",
+    "split": "File split size",
+    "split_number": "Size of each file",
+    "split_unit": "Unit of size",
+    "recipients": "Encrypt for",
+    "certificates": "Certificates",
+    "compression": "Compression",
+    "cipher": "Encryption",
+    "catch_up": "After an outage",
+    "overlap": "If the previous run is still in progress",
+    "attempts": "Attempts",
+}
+"""What the editor calls its fields where their own labels cannot be seen: in lists of errors and of changes."""
+BLANK_VALUES = {
     "title": "",
     "description": "",
     "source": "contact_history",
@@ -35,9 +64,9 @@ BLANK = {
     "timeframe": "all",
     "last_count": "1",
     "last_unit": "days",
-    "window_start": "",
-    "window_end": "",
-    "split": "one",
+    "fixed_start": "",
+    "fixed_end": "",
+    "split": "none",
     "split_number": "1",
     "split_unit": "GiB",
     "recipients": "active",
@@ -47,50 +76,52 @@ BLANK = {
     "overlap": "skip",
     "attempts": "5",
 }
-UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
-_FIELDS = {
+BYTES_PER_UNIT = {"MiB": 1 << 20, "GiB": 1 << 30}
+_FORM_FIELDS = {
     "media_types": "media",
     "schedule.kind": "kind",
     "schedule.every": "every",
     "schedule.start": "start",
     "timeframe.kind": "timeframe",
-    "timeframe.start": "window_start",
-    "timeframe.end": "window_end",
+    "timeframe.start": "fixed_start",
+    "timeframe.end": "fixed_end",
     "timeframe.count": "last_count",
     "timeframe.unit": "last_unit",
     "split_size": "split_number",
 }
-"""Where on the page a field of a job stands, if it is not called the same there."""
-_WHOLE = re.compile(r"\d{1,18}")
-_INSTANT = "a date and a time are needed, such as 2026-11-24 10:00"
-Word = TypeVar("Word")
+"""The form's field for a field of a job, where the two names differ."""
+_WHOLE_NUMBER = re.compile(r"\d{1,18}")
+_SHORTEST_INSTANT = len("2026-11-24T10:00")
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
-class Typed:
-    """The editor's fields as text, and the boxes that are ticked."""
+class JobForm:
+    """The values of the editor's fields as text, and the boxes that are ticked."""
 
     values: Mapping[str, str]
     media: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
 
     @classmethod
-    def blank(cls) -> "Typed":
-        """Return an empty editor."""
-        return cls(BLANK)
+    def blank(cls) -> "JobForm":
+        """Return the form of a new job."""
+        return cls(BLANK_VALUES)
 
     @classmethod
-    def of_form(cls, form: Form) -> "Typed":
-        """Return what a form brings; a box that is not ticked is not sent."""
-        values = {name: form.get(name, "" if name == "all_media" else otherwise) for name, otherwise in BLANK.items()}
-        return cls(values, form.all("media"), form.all("certificates"))
+    def from_submission(cls, form: Form) -> "JobForm":
+        """Return the form as it was submitted; a box that is not ticked is not submitted."""
+        # Absent means unticked for this one box, and the default for every other field.
+        defaults = BLANK_VALUES | {"all_media": ""}
+        values = {name: form.get(name, default) for name, default in defaults.items()}
+        return cls(values, form.get_all("media"), form.get_all("certificates"))
 
     @classmethod
-    def of_draft(cls, draft: Draft) -> "Typed":
-        """Return the editor filled with what a job holds."""
+    def from_draft(cls, draft: Draft) -> "JobForm":
+        """Return the form filled with the settings of a job."""
         schedule, timeframe = draft.schedule, draft.timeframe
-        number, unit = _size(draft.split_size)
-        values = BLANK | {
+        number, unit = _split_size_fields(draft.split_size)
+        values = BLANK_VALUES | {
             "title": draft.title,
             "description": draft.description,
             "source": draft.source,
@@ -99,14 +130,14 @@ class Typed:
             "kind": schedule.kind,
             "every": str(schedule.every or 1),
             "begin": "now" if schedule.immediately else "at",
-            "start": "" if schedule.immediately else _local(schedule.start),
+            "start": "" if schedule.immediately else _to_field(schedule.start),
             "timeframe": timeframe.kind,
-            "window_start": _local(timeframe.start),
-            "window_end": _local(timeframe.end),
-            "split": "one" if draft.split_size is None else "parts",
+            "fixed_start": _to_field(timeframe.start),
+            "fixed_end": _to_field(timeframe.end),
+            "split": "none" if draft.split_size is None else "size",
             "split_number": number,
             "split_unit": unit,
-            "recipients": "active" if draft.certificates is None else "chosen",
+            "recipients": "active" if draft.certificates is None else "selected",
             "compression": draft.compression,
             "cipher": draft.cipher,
             "catch_up": draft.catch_up,
@@ -118,86 +149,81 @@ class Typed:
         return cls(values, draft.media_types or (), tuple(str(each) for each in draft.certificates or ()))
 
 
-def read(typed: Typed) -> tuple[Draft, dict[str, str]]:
-    """Return the draft that was typed, and what of it cannot be read: the rules have the word on the rest."""
-    reader = _Reader(typed.values)
-    kind: ScheduleKind = reader.word("kind", ScheduleKind, "daily")
-    timeframe: TimeframeKind = reader.word("timeframe", TimeframeKind, "all")
-    record: RecordType = reader.word("type", RecordType, "interaction")
-    at = reader.word("begin", Literal["now", "at"], "at") == "at"
-    chosen = typed.values["recipients"] == "chosen"
+def parse_draft(form: JobForm) -> tuple[Draft, dict[str, str]]:
+    """Return the draft of a job, and an error for each field that cannot be parsed; the domain judges the rest."""
+    parser = _FieldParser(form.values)
+    kind: ScheduleKind = parser.parse_choice("kind", ScheduleKind, default="daily")
+    timeframe: TimeframeKind = parser.parse_choice("timeframe", TimeframeKind, default="all")
+    record: RecordType = parser.parse_choice("type", RecordType, default="interaction")
+    at = parser.parse_choice("begin", Literal["now", "at"], default="at") == "at"
+    selected = form.values["recipients"] == "selected"
     draft = Draft(
-        title=typed.values["title"],
-        description=typed.values["description"],
-        source=typed.values["source"],
+        title=form.values["title"],
+        description=form.values["description"],
+        source=form.values["source"],
         type=record,
-        media_types=None if record == "contact" or typed.values["all_media"] else typed.media,
+        media_types=None if record == "contact" or form.values["all_media"] else form.media,
         schedule=ScheduleDraft(
             kind=kind,
-            start=reader.instant("start") if at else None,
+            start=parser.parse_instant("start") if at else None,
             immediately=not at,
-            every=None if kind == "once" else reader.whole("every"),
+            every=None if kind == "once" else parser.parse_whole_number("every"),
         ),
-        timeframe=Timeframe(
-            kind=timeframe,
-            start=reader.instant("window_start") if timeframe == "fixed" else None,
-            end=reader.instant("window_end") if timeframe == "fixed" else None,
-            count=reader.whole("last_count") if timeframe == "last" else None,
-            unit=reader.word("last_unit", TimeUnit, "days") if timeframe == "last" else None,
-        ),
-        split_size=reader.size() if typed.values["split"] == "parts" else None,
-        certificates=reader.ids(typed.certificates) if chosen else None,
-        compression=reader.word("compression", Compression, "fast"),
-        cipher=reader.word("cipher", Cipher, "aes-256-cbc"),
-        catch_up=reader.word("catch_up", CatchUp, "last"),
-        overlap=reader.word("overlap", Overlap, "skip"),
-        attempts=reader.whole("attempts"),
+        timeframe=parser.parse_timeframe(timeframe),
+        split_size=parser.parse_split_size() if form.values["split"] == "size" else None,
+        certificates=parser.parse_certificates(form.certificates) if selected else None,
+        compression=parser.parse_choice("compression", Compression, default="fast"),
+        cipher=parser.parse_choice("cipher", Cipher, default="aes-256-cbc"),
+        catch_up=parser.parse_choice("catch_up", CatchUp, default="last"),
+        overlap=parser.parse_choice("overlap", Overlap, default="skip"),
+        attempts=parser.parse_whole_number("attempts"),
     )
-    return draft, reader.faults
+    return draft, parser.errors
 
 
-def placed(faults: tuple[Fault, ...]) -> dict[str, str]:
-    """Return faults by where they stand on the page, each a sentence."""
-    found: dict[str, str] = {}
+def to_form_errors(faults: tuple[Fault, ...]) -> dict[str, str]:
+    """Return the errors of a job's fields by the form's fields, each as a sentence."""
+    errors: dict[str, str] = {}
     for fault in faults:
         field = fault.field.partition(".")[0] if fault.field.startswith("certificates") else fault.field
-        name, words = _FIELDS.get(field, field), fault.message[:1].upper() + fault.message[1:]
-        found[name] = f"{found[name]}; {fault.message}" if name in found else words
-    return found
+        name = _FORM_FIELDS.get(field, field)
+        errors[name] = f"{errors[name]}; {fault.message}" if name in errors else capitalize(fault.message)
+    return errors
 
 
-class _Reader:
-    """Reads text; what it cannot read it notes, and puts something harmless in its place."""
+class _FieldParser:
+    """Parses text fields; for one that it cannot parse it notes an error and returns a harmless value."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
-        self.faults: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
 
-    def word(self, name: str, words: Any, otherwise: Word) -> Word:
-        """Return one of the words of a Literal."""
-        if self._values[name] in get_args(words):
-            return cast("Word", self._values[name])
-        self.faults[name] = "Choose one of these."
-        return otherwise
+    def parse_choice(self, name: str, choices: Any, *, default: Choice) -> Choice:
+        """Return one of the members of a Literal type."""
+        if self._values[name] in get_args(choices):
+            return cast("Choice", self._values[name])
+        self.errors[name] = "Choose one of these."
+        return default
 
-    def whole(self, name: str) -> int:
+    def parse_whole_number(self, name: str) -> int:
         """Return a number without a fraction."""
         text = self._values[name].strip()
-        if _WHOLE.fullmatch(text):
+        if _WHOLE_NUMBER.fullmatch(text):
             return int(text)
-        self.faults[name] = "A whole number is needed."
+        self.errors[name] = "Enter a whole number."
         return 1
 
-    def size(self) -> int:
-        """Return a number of bytes, typed with its unit; a fraction is fine."""
+    def parse_split_size(self) -> int:
+        """Return a number of bytes from a number, fractions included, and its unit."""
         try:
-            return int(float(self._values["split_number"].replace(",", ".")) * UNITS[self._values["split_unit"]])
+            number = float(self._values["split_number"].replace(",", "."))
+            return int(number * BYTES_PER_UNIT[self._values["split_unit"]])
         except (ValueError, KeyError, OverflowError):
-            self.faults["split_number"] = "A number is needed, such as 1 or 0.5."
-            return UNITS["GiB"]
+            self.errors["split_number"] = "Enter a number, such as 1 or 0.5."
+            return BYTES_PER_UNIT["GiB"]
 
-    def instant(self, name: str) -> datetime | None:
-        """Return a date and time in UTC, as browsers send it or as people type it; None where nothing was typed."""
+    def parse_instant(self, name: str) -> datetime | None:
+        """Return a date and time in UTC, as browsers send it or as people type it; None for an empty field."""
         text = self._values[name].strip().upper().removesuffix("UTC").removesuffix("Z").strip()
         if not text:
             return None
@@ -205,31 +231,41 @@ class _Reader:
             found = datetime.fromisoformat(text)
         except ValueError:
             found = None
-        if found is None or found.tzinfo is not None or len(text) < len("2026-11-24T10:00"):
-            self.faults[name] = f"This cannot be read: {_INSTANT}, in UTC."
+        if found is None or found.tzinfo is not None or len(text) < _SHORTEST_INSTANT:
+            self.errors[name] = "Enter a date and time in UTC, such as 2026-11-24 10:00."
             return datetime(2000, 1, 1, tzinfo=UTC)
         return found.replace(tzinfo=UTC)
 
-    def ids(self, texts: tuple[str, ...]) -> tuple[UUID, ...]:
-        """Return ids, leaving out what is none."""
+    def parse_timeframe(self, kind: TimeframeKind) -> Timeframe:
+        """Return the timeframe, from the fields that its kind uses."""
+        return Timeframe(
+            kind=kind,
+            start=self.parse_instant("fixed_start") if kind == "fixed" else None,
+            end=self.parse_instant("fixed_end") if kind == "fixed" else None,
+            count=self.parse_whole_number("last_count") if kind == "last" else None,
+            unit=self.parse_choice("last_unit", TimeUnit, default="days") if kind == "last" else None,
+        )
+
+    def parse_certificates(self, ids: tuple[str, ...]) -> tuple[UUID, ...]:
+        """Return the ids of certificates."""
         try:
-            return tuple(UUID(text) for text in texts)
+            return tuple(UUID(text) for text in ids)
         except ValueError:
-            self.faults["certificates"] = "Choose certificates of this list."
+            self.errors["certificates"] = "Select certificates from this list."
             return ()
 
 
-def _local(instant: datetime | None) -> str:
-    # What the browser's field for dates and times takes: no zone, which is UTC on our pages.
+def _to_field(instant: datetime | None) -> str:
+    # What a browser's field for dates and times accepts: no zone, which means UTC on our pages.
     if instant is None:
         return ""
     text = instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     return text.removesuffix(":00")
 
 
-def _size(size: int | None) -> tuple[str, str]:
+def _split_size_fields(size: int | None) -> tuple[str, str]:
     if size is None:
-        return BLANK["split_number"], BLANK["split_unit"]
-    unit = "GiB" if size >= UNITS["GiB"] else "MiB"
-    # All digits that there are, so that what was not touched is saved as it was.
-    return f"{size / UNITS[unit]!r}".removesuffix(".0"), unit
+        return BLANK_VALUES["split_number"], BLANK_VALUES["split_unit"]
+    unit = "GiB" if size >= BYTES_PER_UNIT["GiB"] else "MiB"
+    # With every digit, so that saving an untouched field changes nothing.
+    return f"{size / BYTES_PER_UNIT[unit]!r}".removesuffix(".0"), unit

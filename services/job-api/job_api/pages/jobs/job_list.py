@@ -1,7 +1,6 @@
-"""The list of jobs, and what can be done with the one that is chosen in it (J3 to J5, J9, J11)."""
+"""The list of jobs, and the actions on a selected one (J3 to J5, J9, J11)."""
 
 import asyncio
-import hashlib
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -11,17 +10,18 @@ from starlette.responses import RedirectResponse, Response
 from job_api.api.jobs import JobQuery
 from job_api.api.requests import etag, versions
 from job_api.domain import Command, refusals
-from job_api.pages.jobs.job_rows import SOURCE_WORDS, TYPE_WORDS, Row
-from job_api.pages.jobs.notices import Surroundings
-from job_api.pages.kit import lists
-from job_api.pages.kit.forms import form_of
-from job_api.pages.kit.notices import done
-from job_api.pages.kit.rendering import STATUS_WORDS, local, render, visitor
+from job_api.pages.jobs.job_rows import JobRow
+from job_api.pages.jobs.notices import load_notices
+from job_api.pages.kit.forms import identify_submission, parse_form
+from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.labels import OPERATOR_REQUIRED, RUN_STATE_LABELS, SCHEDULE_LABELS, SOURCE_LABELS, TYPE_LABELS
+from job_api.pages.kit.lists import ListAddress, parse_list_query
+from job_api.pages.kit.navigation import to_local_path
+from job_api.pages.kit.notices import redirect_with_notice
+from job_api.pages.kit.rendering import render
+from job_api.pages.kit.services import get_services
 from job_api.roles import READERS, WRITERS
-from job_api.service import Access, Jobs
-from job_api.store import Once
 from shared.auth import Identity
-from shared.clock import Clock
 from shared.http.problems import Problem, ProblemType
 
 COLUMNS = (
@@ -34,126 +34,132 @@ COLUMNS = (
     ("Next run", "next_run"),
     ("State", "state"),
 )
-KIND_WORDS = {"once": "Once", "hourly": "Hourly", "daily": "Daily", "weekly": "Weekly", "monthly": "Monthly"}
-CHOICES = (
-    ("source", "Source", SOURCE_WORDS),
-    ("type", "Type", TYPE_WORDS),
-    ("schedule", "Schedule", KIND_WORDS),
-    ("status", "Latest status", STATUS_WORDS),
+SELECT_FILTERS = (
+    ("source", "Source", SOURCE_LABELS),
+    ("type", "Type", TYPE_LABELS),
+    ("schedule", "Schedule", SCHEDULE_LABELS),
+    ("status", "Latest status", RUN_STATE_LABELS),
 )
-"""Filters that are choices: the field, its words, its values."""
-STATES = {"active": "Active", "suspended": "Suspended"}
-DENIED = "This needs the role operator; ask an administrator."
-_PASSED_ON = ("source", "type", "schedule", "status", "state", "search", "sort", "cursor", "limit")
-_SWITCHES = {"suspend": (Command.SUSPEND, "job-suspended"), "resume": (Command.RESUME, "job-resumed")}
+"""Filters with a fixed set of values: the parameter, its label, the values with their labels."""
+STATE_LABELS = {"active": "Active", "suspended": "Suspended"}
+_QUERY_PARAMETERS = ("source", "type", "schedule", "status", "state", "search", "sort", "cursor", "limit")
+_DAY_PARAMETERS = ("last_run_from", "next_run_until")
+_NOT_FILTERS = {"sort", "cursor", "limit"}
 
 
-async def job_list(access: Access, jobs: Jobs, around: Surroundings, clock: Clock, request: Request) -> Response:
+async def show_jobs(request: Request) -> Response:
     """Show a page of the jobs."""
-    who = await visitor(access, request, *READERS)
-    query = _query(request)
-    page, warnings, missing = await asyncio.gather(
-        jobs.page(who, query.to_wish()), around.warnings(who), around.missing()
+    identity = await require_identity(request, *READERS)
+    services, address = get_services(request), _address(request)
+    query = _parse_query(address)
+    page, notices = await asyncio.gather(
+        services.jobs.page(identity, query.to_wish()), load_notices(services, identity)
     )
-    now = clock.now()
-    denied = None if who.may(*WRITERS) else DENIED
-    filters = {name: request.query_params.get(name, "") for name in (*_PASSED_ON, "ran", "due")}
+    now = services.clock.now()
+    denial = None if identity.may(*WRITERS) else OPERATOR_REQUIRED
+    filters = {name: address.get(name) for name in (*_QUERY_PARAMETERS, *_DAY_PARAMETERS)}
     return render(
         request,
-        "jobs.html",
-        rows=[Row.of(view, now, denied) for view in page.items],
-        heads=lists.heads(request, COLUMNS, query.sort),
-        choices=CHOICES,
-        states=STATES,
+        "jobs/list.html",
+        rows=[JobRow.from_view(view, now, denial) for view in page.items],
+        headers=address.headers(COLUMNS, query.sort),
+        select_filters=SELECT_FILTERS,
+        states=STATE_LABELS,
         filters=filters,
-        filtered=any(value for name, value in filters.items() if name not in {"sort", "cursor", "limit"}),
-        first=lists.link(request, cursor=None) if query.cursor else None,
-        following=lists.link(request, cursor=query.next_of(page)) if page.after else None,
-        here=lists.link(request),
-        denied=denied,
-        warnings=warnings,
-        missing=missing,
+        filtered=any(value for name, value in filters.items() if name not in _NOT_FILTERS),
+        first_page=address.link_to_first() if query.cursor else None,
+        next_page=address.link(cursor=query.next_of(page)) if page.after else None,
+        this_page=address.link(),
+        denial=denial,
+        warnings=notices.warnings,
+        history_notice=notices.history,
     )
 
 
-async def choosing(access: Access, jobs: Jobs, request: Request) -> Response:
-    """Lead to what the toolbar's buttons do with the chosen job."""
-    who = await visitor(access, request, *READERS)
-    form = await form_of(request)
-    back, job_id = local(form.get("next")), _id(form.get("job"))
+async def submit_selected(request: Request) -> Response:
+    """Carry out what a button of the toolbar does with the selected job, or lead to the page that does."""
+    identity = await require_identity(request, *READERS)
+    form = await parse_form(request)
+    back, job_id = to_local_path(form.get("next")), _parse_id(form.get("job"))
     if job_id is None:
-        return done(back, "choose-job")
-    kept = urlencode({"next": back})
-    match form.get("do"):
-        case "edit":
-            return RedirectResponse(f"/jobs/{job_id}/edit?{kept}", 303)
+        return redirect_with_notice(back, "select-job")
+    match form.get("action"):
+        case "edit" | "delete" as action:
+            return RedirectResponse(f"/jobs/{job_id}/{action}?{urlencode({'next': back})}", 303)
         case "clone":
-            return RedirectResponse(f"/jobs/new?{urlencode({'clone': job_id, 'next': back})}", 303)
-        case "delete":
-            return RedirectResponse(f"/jobs/{job_id}/delete?{kept}", 303)
+            return RedirectResponse(f"/jobs/new?{urlencode({'job_id': job_id, 'next': back})}", 303)
         case "history":
-            return RedirectResponse(f"/runs?job={job_id}", 303)
+            return RedirectResponse(f"/runs?job_id={job_id}", 303)
         case "run":
-            return await _run_now(jobs, _writer(who), job_id, request, back)
-    raise Problem(ProblemType.INVALID, "This cannot be done with jobs.")
+            return await _request_run(request, identity, job_id)
+    raise Problem(ProblemType.INVALID, "Jobs have no such action.")
 
 
-async def _run_now(jobs: Jobs, who: Identity, job_id: UUID, request: Request, back: str) -> Response:
-    # Pressed twice on the same page, it is one run: the form's token is in the body and differs from page to page.
-    sent = hashlib.sha256(await request.body()).hexdigest()
-    await jobs.run_now(who, job_id, Once("run-job", f"page-{sent}", sent), lambda run: {"run": str(run)})
-    return done(back, "job-run")
+async def suspend_job(request: Request) -> Response:
+    """Suspend a job, and show the list again."""
+    return await _switch(request, Command.SUSPEND, "job-suspended")
 
 
-async def switching(access: Access, jobs: Jobs, request: Request) -> Response:
-    """Suspend or resume a job, and show the list again."""
-    who = await visitor(access, request, *WRITERS)
-    command, said = _SWITCHES[request.url.path.rpartition("/")[2]]
-    await jobs.switch(who, request.path_params["job_id"], command)
-    return done(local((await form_of(request)).get("next", "")), said)
+async def resume_job(request: Request) -> Response:
+    """Resume a job, and show the list again."""
+    return await _switch(request, Command.RESUME, "job-resumed")
 
 
-async def asking_to_delete(access: Access, jobs: Jobs, clock: Clock, request: Request) -> Response:
-    """Ask once more before a job is deleted, or say why it cannot be."""
-    who = await visitor(access, request, *WRITERS)
-    view = await jobs.get(who, request.path_params["job_id"])
-    why = refusals(view.job, now=clock.now(), busy=view.busy).get(Command.DELETE.value)
+async def confirm_deletion(request: Request) -> Response:
+    """Ask for confirmation before a job is deleted, or say why it cannot be."""
+    identity = await require_identity(request, *WRITERS)
+    services = get_services(request)
+    view = await services.jobs.get(identity, request.path_params["job_id"])
     return render(
         request,
-        "delete.html",
-        view=view,
-        why=why,
-        back=local(request.query_params.get("next", "")),
+        "jobs/delete.html",
+        title=view.job.settings.title,
+        run_in_progress=view.busy,
+        refusal=refusals(view.job, now=services.clock.now(), busy=view.busy).get(Command.DELETE.value),
+        back=to_local_path(request.query_params.get("next", "")),
         action=f"/jobs/{view.job.job_id}/delete",
         version=etag(view.job.version),
     )
 
 
-async def deleting(access: Access, jobs: Jobs, request: Request) -> Response:
-    """Delete a job as it was when somebody was asked."""
-    who = await visitor(access, request, *WRITERS)
-    form = await form_of(request)
-    await jobs.delete(who, request.path_params["job_id"], versions=versions(form.get("version") or '""'))
-    return done(local(form.get("next")), "job-deleted")
+async def delete_job(request: Request) -> Response:
+    """Delete a job, provided that it is still as the confirmation showed it."""
+    identity = await require_identity(request, *WRITERS)
+    form = await parse_form(request)
+    shown = versions(form.get("version") or '""')
+    await get_services(request).jobs.delete(identity, request.path_params["job_id"], versions=shown)
+    return redirect_with_notice(to_local_path(form.get("next")), "job-deleted")
 
 
-def _writer(who: Identity) -> Identity:
-    if not who.may(*WRITERS):
-        raise Problem(ProblemType.ACCESS_DENIED, DENIED)
-    return who
+async def _request_run(request: Request, identity: Identity, job_id: UUID) -> Response:
+    if not identity.may(*WRITERS):
+        raise Problem(ProblemType.ACCESS_DENIED, OPERATOR_REQUIRED)
+    once = await identify_submission(request, "run-job")
+    await get_services(request).jobs.run_now(identity, job_id, once, lambda run: {"run": str(run)})
+    return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), "run-requested")
 
 
-def _id(text: str) -> UUID | None:
+async def _switch(request: Request, command: Command, notice: str) -> Response:
+    identity = await require_identity(request, *WRITERS)
+    await get_services(request).jobs.switch(identity, request.path_params["job_id"], command)
+    return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), notice)
+
+
+def _address(request: Request) -> ListAddress:
+    return ListAddress(request=request, path=request.url.path, name="jobs")
+
+
+def _parse_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
         return None
 
 
-def _query(request: Request) -> JobQuery:
-    wanted: dict[str, str | None] = {name: request.query_params.get(name) for name in _PASSED_ON}
-    wanted |= {
-        "last_run_from": lists.day(request.query_params.get("ran", "")),
-        "next_run_until": lists.day(request.query_params.get("due", ""), after=True),
+def _parse_query(address: ListAddress) -> JobQuery:
+    parameters: dict[str, str | None] = {name: address.get(name) for name in _QUERY_PARAMETERS}
+    parameters |= {
+        "last_run_from": address.get_day("last_run_from"),
+        "next_run_until": address.get_last_day("next_run_until"),
     }
-    return lists.query_of(JobQuery, wanted)
+    return parse_list_query(JobQuery, parameters)

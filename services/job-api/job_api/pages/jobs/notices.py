@@ -1,68 +1,31 @@
-"""What pages of jobs say of the things around them: certificates that end, and a history that is away."""
+"""What the pages of jobs say above their content: certificates that expire, and a history that is unavailable."""
 
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import httpx
-
-from job_api.service import Certificates
-from job_api.store.certificates import Certificate
+from job_api.pages.kit.certificates import warn_of_expiry
+from job_api.pages.kit.services import PageServices
 from shared.auth import Identity
-from shared.clock import Clock
 
-WARN_FROM = timedelta(days=30)
-AWAY = (
-    "The history of runs is away just now. Jobs can be changed and go on running; "
-    "what runs did and their files cannot be opened until it is back."
+HISTORY_UNAVAILABLE = (
+    "Run history is temporarily unavailable. Jobs can be changed and continue to run; "
+    "past runs and their files cannot be shown until it is back."
 )
-_PATIENCE, _GOOD_FOR = 0.5, timedelta(seconds=5)
 
 
-class Surroundings:
-    """Asked by every page of jobs, so what is learnt of history is believed for a few seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPageNotices:
+    """Warnings about certificates, and what does not work while history is unavailable, if it is."""
 
-    def __init__(self, certificates: Certificates, history: httpx.AsyncClient | None, clock: Clock) -> None:
-        self._certificates = certificates
-        self._history = history
-        self._clock = clock
-        self._asked_at: datetime | None = None
-        self._missing: str | None = None
-
-    async def missing(self) -> str | None:
-        """Return what is away and what that means, or None."""
-        now = self._clock.now()
-        if self._asked_at is None or not timedelta(0) <= now - self._asked_at < _GOOD_FOR:
-            self._missing = None if await self._answers() else AWAY
-            self._asked_at = now
-        return self._missing
-
-    async def _answers(self) -> bool:
-        if self._history is None:
-            return False
-        try:
-            return (await self._history.get("/livez", timeout=_PATIENCE)).is_success
-        except httpx.HTTPError:
-            return False
-
-    async def warnings(self, who: Identity) -> list[str]:
-        """Return what must be done about the certificates, in words (C2)."""
-        return warnings_of(await self._certificates.active(who), self._certificates.now())
+    warnings: Sequence[str]
+    history: str | None
 
 
-def warnings_of(active: list[Certificate], now: datetime) -> list[str]:
-    """Return a sentence for each certificate that has expired or soon will, the most urgent first."""
-    if not active:
-        return ["There is no active certificate: exports have nobody to be encrypted for. Upload one."]
-    ending = sorted((each for each in active if each.not_after - now < WARN_FROM), key=lambda each: each.not_after)
-    return [
-        f"The certificate “{each.name}” {ends_in_words(each.not_after, now)}: upload its successor." for each in ending
-    ]
-
-
-def ends_in_words(not_after: datetime, now: datetime) -> str:
-    """Return when a certificate expires, as people say it."""
-    left = not_after - now
-    if left <= timedelta(0):
-        return f"expired on {not_after:%Y-%m-%d}"
-    if left < timedelta(days=1):
-        return "expires within a day"
-    return "expires in 1 day" if left.days == 1 else f"expires in {left.days:,} days"
+async def load_notices(services: PageServices, identity: Identity) -> JobPageNotices:
+    """Return the notices for the tenant of an identity."""
+    active, available = await asyncio.gather(services.certificates.active(identity), services.history.is_available())
+    return JobPageNotices(
+        warnings=warn_of_expiry(active, services.clock.now()),
+        history=None if available else HISTORY_UNAVAILABLE,
+    )

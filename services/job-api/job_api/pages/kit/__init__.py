@@ -1,1 +1,1 @@
-"""What every page is built from: templates, forms, lists, notices and plots."""
+"""What every page is built from: services, identity, templates, forms, lists, notices and plots."""

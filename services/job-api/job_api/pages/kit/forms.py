@@ -1,4 +1,4 @@
-"""Forms: what they bring, and the proof that they are our own."""
+"""Submitted forms: their fields, and the token that proves that they come from our own pages."""
 
 import hashlib
 import hmac
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 
+from job_api.store import Once
 from job_api.uploads import form_pairs
 from shared.http.identity import SESSION_COOKIE
 from shared.http.problems import Problem, ProblemType
@@ -15,54 +16,62 @@ CSRF_FIELD = "csrf"
 
 
 class Form:
-    """The fields of a form; a name may come several times."""
+    """The fields of a form; a name may occur several times."""
 
     def __init__(self, pairs: Sequence[tuple[str, bytes]]) -> None:
         self._pairs = pairs
 
-    def get(self, name: str, otherwise: str = "") -> str:
+    def get(self, name: str, default: str = "") -> str:
         """Return the last value of a field, as text that can be stored."""
-        found = self.all(name)
-        return found[-1] if found else otherwise
+        values = self.get_all(name)
+        return values[-1] if values else default
 
-    def all(self, name: str) -> tuple[str, ...]:
-        """Return every value of a field, as of boxes that were ticked."""
-        return tuple(_text(value) for each, value in self._pairs if each == name)
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Return every value of a field, such as the ticked boxes of a group."""
+        return tuple(_decode(value) for each, value in self._pairs if each == name)
 
-    def raw(self, name: str) -> bytes:
-        """Return the last value of a field as it was sent, as of a file."""
+    def get_bytes(self, name: str) -> bytes:
+        """Return the last value of a field as it was sent, such as a file."""
         return next((value for each, value in reversed(self._pairs) if each == name), b"")
 
-    def has(self, name: str) -> bool:
-        """Return whether a field was sent."""
+    def __contains__(self, name: str) -> bool:
         return any(each == name for each, _ in self._pairs)
 
 
-async def form_of(request: Request) -> Form:
-    """Return what a form brings. Raises Problem 422 for one that no page of ours sends."""
+async def parse_form(request: Request) -> Form:
+    """Return the fields of a form. Raises Problem 422 for a form that no page of ours sends."""
     try:
         return Form(form_pairs(request.headers.get("content-type", ""), await request.body()))
     except ValueError:
-        raise Problem(ProblemType.INVALID, "This form cannot be read: load the page again.") from None
+        raise Problem(ProblemType.INVALID, "This form cannot be read. Reload the page and try again.") from None
 
 
-def csrf_token(request: Request) -> str:
-    """Return a token for the forms of this session; each is different, so that nothing can be told from its bytes."""
+async def identify_submission(request: Request, operation: str) -> Once:
+    """Return the idempotency key of a submitted form: the same form submitted twice is carried out once.
+
+    The key is the hash of the body, which has the form's token and so differs from page to page.
+    """
+    digest = hashlib.sha256(await request.body()).hexdigest()
+    return Once(operation, f"page-{digest}", digest)
+
+
+def create_csrf_token(request: Request) -> str:
+    """Return a token for the forms of this session; each differs, so that compression reveals nothing of its bytes."""
     nonce = secrets.token_hex(8)
-    return f"{nonce}.{_mark(request, nonce)}"
+    return f"{nonce}.{_sign(request, nonce)}"
 
 
-def is_ours(request: Request, token: str) -> bool:
-    """Return whether a form bears a token that was given to this session."""
-    nonce, _, mark = token.partition(".")
-    return hmac.compare_digest(mark.encode(), _mark(request, nonce).encode())
+def has_valid_csrf_token(request: Request, token: str) -> bool:
+    """Return whether a token was issued to this session."""
+    nonce, _, signature = token.partition(".")
+    return hmac.compare_digest(signature.encode(), _sign(request, nonce).encode())
 
 
-def _mark(request: Request, nonce: str) -> str:
-    # Whoever does not hold the session cookie, which no script can read, cannot make one.
+def _sign(request: Request, nonce: str) -> str:
+    # The key is the session cookie, which no script can read: without it, nobody can sign.
     session = request.cookies.get(SESSION_COOKIE, "")
     return hmac.new(session.encode(), f"form {nonce}".encode(), hashlib.sha256).hexdigest()
 
 
-def _text(value: bytes) -> str:
+def _decode(value: bytes) -> str:
     return value.decode("utf-8", "replace").replace("\0", "").replace("\r\n", "\n")

@@ -1,1 +1,1 @@
-"""Runs and their files: lists, details, downloads."""
+"""History, the details of a run, and artifacts: what history's API knows."""

@@ -1,158 +1,161 @@
-"""Runs in words: what happened, why, and what to do about it."""
+"""Runs in plain words: what happened, why, and what a user can do about it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-SOURCES = {"contact_history": "Contact history"}
-TYPES = {"interaction": "Interactions", "contact": "Contacts"}
-KINDS = {"interaction": "Interactions", "interaction-attachment": "Attachments", "contact": "Contacts"}
+from job_api.pages.kit.formats import format_count
+from job_api.pages.kit.labels import SOURCE_LABELS, TYPE_LABELS
+
+ENDED_STATES = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 PHASES = {
     "count": "counting rows",
-    "export": "reading and writing rows",
-    "package": "packing",
+    "export": "exporting rows",
+    "package": "packing files",
     "store": "storing files",
 }
 CAUSES = {
     "schedule": "by schedule",
-    "immediate": "started when the job was saved",
-    "catch-up": "caught up after a pause of the scheduler",
-    "run-now": "started by hand",
+    "immediate": "immediately after saving",
+    "catch-up": "caught up after a scheduler outage",
+    "run-now": "on request",
 }
-WHY = {
+REASONS = {
     "suspended": "the job was suspended",
-    "overlap": "the run before was still in progress",
+    "overlap": "the previous run was still in progress",
     "missed": "no scheduler was running at that time",
     "ended": "the job's schedule had ended",
-    "requested": "somebody asked for it",
+    "requested": "requested by a user",
     "job-deleted": "its job was deleted",
 }
 """Why a run was skipped or cancelled."""
 
-_CERTIFICATES = "Open Preferences, certificates: upload a new one, or choose others in the job. Then run the job again."
-_AGAIN = "Run the job again. If it happens again, tell whoever operates Sluice, with the run's id below."
-TO_DO = {
-    "source-unavailable": "See that the contact history database is up and reachable, then run the job again.",
-    "snapshot-gone": "The source was restarted or cut the connection meanwhile. Run the job again.",
-    "source-access-refused": "Have the database's administrator check Sluice's login and its right to read the views.",
-    "source-bad-mapping": "Have the three views compared with what Sluice needs; the message names what is wrong.",
-    "source-bad-copy": _AGAIN,
-    "no-certificate": _CERTIFICATES,
-    "certificate-expired": _CERTIFICATES,
-    "certificate-not-yet-valid": "Wait until the certificate is valid, or choose another in the job.",
-    "certificate-not-rsa": _CERTIFICATES,
-    "certificate-key-too-short": _CERTIFICATES,
-    "not-a-certificate": _CERTIFICATES,
-    "file-too-large": "Give the job a split size, so that each file stays small enough to be encrypted and opened.",
-    "store-unavailable": "See that the file store is up and reachable and has room, then run the job again.",
-    "store-refused": "Have the store's keys, bucket and rights checked by whoever operates Sluice.",
-    "object-not-found": _AGAIN,
-    "rows-missing": "No file was published, because rows were missing. " + _AGAIN,
-    "worker-died": "The exporter may have run out of memory or been stopped. " + _AGAIN,
-    "internal": _AGAIN,
+_RENEW_CERTIFICATES = (
+    "Upload a new certificate under Preferences, or select other certificates in the job. Then run the job again."
+)
+_RUN_AGAIN = "Run the job again. If it fails again, send the run's id (below) to the operator of Sluice."
+ADVICE = {
+    "source-unavailable": "Check that the contact history database is up and reachable, then run the job again.",
+    "snapshot-gone": "The source was restarted or closed the connection. Run the job again.",
+    "source-access-refused": "Ask the database's administrator to check Sluice's login and its permission to read the "
+    "views.",
+    "source-bad-mapping": "Ask the database's administrator to compare the three views with what Sluice requires. The "
+    "message says what is wrong.",
+    "source-bad-copy": _RUN_AGAIN,
+    "no-certificate": _RENEW_CERTIFICATES,
+    "certificate-expired": _RENEW_CERTIFICATES,
+    "certificate-not-yet-valid": "Wait until the certificate is valid, or select another one in the job.",
+    "certificate-not-rsa": _RENEW_CERTIFICATES,
+    "certificate-key-too-short": _RENEW_CERTIFICATES,
+    "not-a-certificate": _RENEW_CERTIFICATES,
+    "file-too-large": "Set a file split size in the job, so that every file is small enough to encrypt and open.",
+    "store-unavailable": "Check that the object store is reachable and has free space, then run the job again.",
+    "store-refused": "Ask the operator of Sluice to check the object store's keys, bucket and permissions.",
+    "object-not-found": _RUN_AGAIN,
+    "rows-missing": "Rows were missing, so no file was published. " + _RUN_AGAIN,
+    "worker-died": "The exporter may have run out of memory or been stopped. " + _RUN_AGAIN,
+    "internal": _RUN_AGAIN,
 }
-"""What a person can do about a failure, by its code."""
+"""What a user can do about a failure, by its code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A line of a run's timeline: its instant, what happened, more about it, and how it is marked."""
+class TimelineLine:
+    """A line of a run's timeline: when it happened, what, with which details, and the colour of its mark."""
 
     at: datetime
-    what: str
-    more: str
+    event: str
+    details: str
     mark: str
 
 
-def to_do(code: str | None) -> str:
-    """Return what to do about a failure."""
-    return TO_DO.get(code or "", _AGAIN)
+Line = tuple[str, str, str]
+"""What happened, its details, and the mark: plain, good, warn or bad."""
 
 
-def why(run: Mapping[str, Any]) -> str:
-    """Return why a run has the state that it has, in a sentence; empty where there is nothing to say."""
+def describe_run(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run of history's API with labels, its status as the templates show it, and whether it has ended."""
+    estimate = run.get("estimate") or {}
+    status = {
+        "state": run["state"],
+        "progress": run["share"],
+        "eta_seconds": estimate.get("seconds"),
+        "eta_low": estimate.get("low"),
+        "eta_high": estimate.get("high"),
+        "message": explain_state(run),
+    }
+    source, kind = run.get("source") or "", run.get("type") or ""
+    labels = {"source_label": SOURCE_LABELS.get(source, source), "type_label": TYPE_LABELS.get(kind, kind)}
+    return dict(run) | labels | {"status": status, "ended": run["state"] in ENDED_STATES}
+
+
+def explain_state(run: Mapping[str, Any]) -> str:
+    """Return why a run is in its state, as a sentence; empty where there is nothing to explain."""
     state, reason = run["state"], run.get("reason") or ""
     if state == "cancelled":
-        return f"Cancelled: {WHY.get(reason, 'somebody asked for it')}."
+        return f"Cancelled: {REASONS.get(reason, REASONS['requested'])}."
     if state == "skipped":
-        return f"Not run: {WHY.get(reason, reason or 'it was not due any more')}."
+        return f"Not run: {REASONS.get(reason, reason or 'it was no longer due')}."
     return run.get("message") or ""
 
 
-def line(entry: Mapping[str, Any]) -> Said:
-    """Return an entry of the timeline in words."""
+def advise(code: str | None) -> str:
+    """Return what a user can do about a failure, by its code."""
+    return ADVICE.get(code or "", _RUN_AGAIN)
+
+
+def describe_event(entry: Mapping[str, Any]) -> TimelineLine:
+    """Return an entry of history's timeline in plain words; an unknown kind is shown by its name."""
     kind, details = str(entry["kind"]), entry.get("details") or {}
-    said = _LINES.get(kind)
-    what, more, mark = said(details) if said else (kind.replace("-", " ").capitalize(), "", "plain")
-    return Said(at=entry["at"], what=what, more=more, mark=mark)
+    describe = _LINES.get(kind)
+    event, more, mark = describe(details) if describe else (kind.replace("-", " ").capitalize(), "", "plain")
+    return TimelineLine(at=entry["at"], event=event, details=more, mark=mark)
 
 
-def _started(details: Mapping[str, Any]) -> tuple[str, str, str]:
+def describe_timeframe(run: Mapping[str, Any]) -> str:
+    """Return which records a run exports, by its frozen settings."""
+    timeframe = (run.get("settings") or {}).get("timeframe") or {}
+    match timeframe.get("kind"):
+        case "fixed":
+            return "fixed interval"
+        case "last":
+            count, unit = timeframe.get("count") or 1, str(timeframe.get("unit") or "days")
+            return f"last {count} {unit.removesuffix('s') if count == 1 else unit}"
+        case "since_last_run":
+            return "since the last run"
+        case _:
+            return "all"
+
+
+def _describe_start(details: Mapping[str, Any]) -> Line:
     attempt = details.get("attempt") or 1
     return f"Attempt {attempt} started" if attempt > 1 else "Started", f"on {_exporter(details)}", "plain"
+
+
+def _describe_end(event: str, mark: str) -> Callable[[Mapping[str, Any]], Line]:
+    return lambda details: (event, str(details.get("message") or REASONS.get(details.get("reason") or "", "")), mark)
 
 
 def _exporter(details: Mapping[str, Any]) -> str:
     return str(details.get("exporter") or "an exporter")
 
 
-def _ended(what: str, mark: str) -> Callable[[Mapping[str, Any]], tuple[str, str, str]]:
-    return lambda details: (what, str(details.get("message") or WHY.get(details.get("reason") or "", "")), mark)
-
-
-_LINES: dict[str, Callable[[Mapping[str, Any]], tuple[str, str, str]]] = {
-    "triggered": lambda told: ("Due", CAUSES.get(told.get("cause") or "", ""), "plain"),
-    "queued": lambda _: ("Waiting for an exporter", "", "plain"),
-    "started": _started,
-    "attempt-failed": lambda told: (f"Attempt {told.get('attempt')} failed", str(told.get("message") or ""), "bad"),
-    "handed-back": lambda told: ("Handed back", f"{_exporter(told)} was stopped; another goes on", "warn"),
-    "succeeded": lambda told: ("Succeeded", f"{told.get('rows') or 0:,} rows", "good"),
-    "failed": _ended("Failed", "bad"),
-    "cancelled": _ended("Cancelled", "warn"),
-    "skipped": _ended("Skipped", "warn"),
-    "slot-skipped": _ended("Skipped", "warn"),
-    "files-expired": lambda told: ("Files removed", f"{_files(told)}: their time was over", "plain"),
-    "files-deleted": lambda told: ("Files deleted", f"{_files(told)}, by somebody", "plain"),
-}
-
-
 def _files(details: Mapping[str, Any]) -> str:
-    count = details.get("files") or 0
-    return "1 file" if count == 1 else f"{count} files"
+    return format_count(details.get("files") or 0, "file")
 
 
-def window(run: Mapping[str, Any]) -> str:
-    """Return which records a run takes, by its frozen settings."""
-    frame = (run.get("settings") or {}).get("timeframe") or {}
-    match frame.get("kind"):
-        case "fixed":
-            return "a fixed time frame"
-        case "last":
-            count, unit = frame.get("count") or 1, str(frame.get("unit") or "days")
-            return f"the last {unit.removesuffix('s')}" if count == 1 else f"the last {count} {unit}"
-        case "since_last_run":
-            return "everything that changed since the last successful run"
-        case _:
-            return "all records"
-
-
-def amount(count: int, one: str, many: str | None = None) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def lasted(seconds: float | None) -> str:
-    """Return how long something took, exactly enough: 4.2 s, 3 min 10 s, 2 h 5 min."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+_LINES: dict[str, Callable[[Mapping[str, Any]], Line]] = {
+    "triggered": lambda entry: ("Due", CAUSES.get(entry.get("cause") or "", ""), "plain"),
+    "queued": lambda _: ("Waiting for an exporter", "", "plain"),
+    "started": _describe_start,
+    "attempt-failed": lambda entry: (f"Attempt {entry.get('attempt')} failed", str(entry.get("message") or ""), "bad"),
+    "handed-back": lambda entry: ("Handed back", f"{_exporter(entry)} was stopped; another will continue", "warn"),
+    "succeeded": lambda entry: ("Succeeded", f"{entry.get('rows') or 0:,} rows", "good"),
+    "failed": _describe_end("Failed", "bad"),
+    "cancelled": _describe_end("Cancelled", "warn"),
+    "skipped": _describe_end("Skipped", "warn"),
+    "slot-skipped": _describe_end("Skipped", "warn"),
+    "files-expired": lambda entry: ("Files expired", f"{_files(entry)}, at the end of the retention", "plain"),
+    "files-deleted": lambda entry: ("Files deleted", f"{_files(entry)}, by a user", "plain"),
+}

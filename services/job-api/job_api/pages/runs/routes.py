@@ -1,33 +1,15 @@
-"""The addresses of the pages that show what history knows."""
+"""The routes of History, run details and Artifacts."""
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-
-import httpx
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
-from job_api.history_client import Log
-from job_api.pages.runs import artifacts, run_list
-from job_api.pages.runs.run_details import run_details
-from job_api.service import Access
-from shared.clock import Clock
+from job_api.pages.runs import artifact_actions, artifacts, run_actions, run_details, run_list
 
-
-def log_pages(access: Access, client: httpx.AsyncClient | None, clock: Clock) -> list[Route]:
-    """Return the routes of History, run details and Artifacts."""
-    log = Log(client, clock)
-
-    def page(path: str, handler: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
-        return Route(path, handler, methods=[method])
-
-    return [
-        page("/runs", partial(run_list.run_list, access, log)),
-        page("/runs/chosen", partial(run_list.acting, access, log, clock), "POST"),
-        page("/runs/{run_id:uuid}", partial(run_details, access, log)),
-        page("/artifacts", partial(artifacts.artifact_list, access, log)),
-        page("/artifacts/chosen", partial(artifacts.acting, access, log), "POST"),
-        page("/artifacts/sets/{run_id:uuid}/{kind}", partial(artifacts.download_set, access, log)),
-        page("/artifacts/{artifact_id:uuid}", partial(artifacts.download, access, log)),
-    ]
+RUN_ROUTES = (
+    Route("/runs", run_list.show_runs, methods=["GET"]),
+    Route("/runs/selected", run_actions.submit_selected, methods=["POST"]),
+    Route("/runs/{run_id:uuid}", run_details.show_run, methods=["GET"]),
+    Route("/artifacts", artifacts.show_artifacts, methods=["GET"]),
+    Route("/artifacts/selected", artifact_actions.submit_selected, methods=["POST"]),
+    Route("/artifacts/sets/{run_id:uuid}/{kind}", artifact_actions.download_set, methods=["GET"]),
+    Route("/artifacts/{artifact_id:uuid}", artifact_actions.download_file, methods=["GET"]),
+)

@@ -1,4 +1,4 @@
-"""One run: all that is known of it, with plots of how it went (H2)."""
+"""One run: everything known about it, with plots of its throughput and of its estimates (H2)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,102 +8,169 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.history_client import Log, is_away
+from job_api.domain.catalog import media_title
+from job_api.history_client import is_unavailable
 from job_api.pages.kit import plots
-from job_api.pages.kit.rendering import ANYBODY, render, size_in_words, visitor
-from job_api.pages.runs.descriptions import CAUSES, KINDS, PHASES, amount, lasted, line, to_do, why, window
-from job_api.pages.runs.run_list import denied, history_away, shown
-from job_api.roles import READERS
-from job_api.service import Access
+from job_api.pages.kit.formats import format_count, format_duration, format_size
+from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.labels import FILE_KIND_LABELS
+from job_api.pages.kit.rendering import render
+from job_api.pages.kit.services import get_services
+from job_api.pages.runs.descriptions import (
+    CAUSES,
+    PHASES,
+    advise,
+    describe_event,
+    describe_run,
+    describe_timeframe,
+    explain_state,
+)
+from job_api.pages.runs.history_pages import explain_denial, render_unavailable
+from job_api.roles import ANYBODY, READERS
 from shared.auth import Identity
 from shared.http.problems import Problem
 
-_PARTS_SHOWN, _STRETCHES = 200, 60
-Fact = tuple[str, Any]
-"""What it is, and its value: words, an instant, or None for nothing."""
+_MAX_PARTS, _MAX_INTERVALS = 200, 60
+Fact = tuple[str, str | datetime | None]
+"""A label and its value; a fact without a value is not shown."""
 
 
-async def run_details(access: Access, log: Log, request: Request) -> Response:
-    """Show one run."""
-    who = await visitor(access, request, *ANYBODY)
-    run_id = request.path_params["run_id"]
+async def show_run(request: Request) -> Response:
+    """Show one run. Raises Problem 404 for one that does not exist."""
+    identity = await require_identity(request, *ANYBODY)
     try:
-        run = await log.get(request, f"/runs/{run_id}")
+        found = await get_services(request).history.get(request, f"/runs/{request.path_params['run_id']}")
     except Problem as problem:
-        if is_away(problem):
-            return history_away(request, problem, title="Run", here_is="runs")
+        if is_unavailable(problem):
+            return render_unavailable(request, problem, title="Run", section="runs")
         raise
-    run = shown(run)
+    run = describe_run(found)
+    progress = run["progress"] or {}
+    failed = run["state"] == "failed" or run["message"]
     return render(
         request,
-        "run.html",
+        "runs/details.html",
         run=run,
-        why=why(run),
-        summary=_summary(run),
-        to_do=to_do(run["reason"]) if run["state"] == "failed" or run["message"] else "",
-        phase=PHASES.get((run["progress"] or {}).get("phase") or "", ""),
-        facts=_facts(run),
-        settings=_settings(run),
-        timeline=[line(entry) for entry in run["events"]],
-        parts=[_part(part) for part in run["parts"][:_PARTS_SHOWN]],
-        more_parts=max(0, len(run["parts"]) - _PARTS_SHOWN),
-        sets=[_set(each) for each in run.get("sets") or []],
-        throughput=throughput_of(run),
-        foretelling=_foretelling(run),
-        estimate_words=_estimate_words(run),
-        refused=_refused(who, run),
-        sees_job=who.may(*READERS),
+        explanation=explain_state(run),
+        summary=_summarize(run),
+        advice=advise(run["reason"]) if failed else "",
+        phase=PHASES.get(progress.get("phase") or "", ""),
+        slices=len(progress.get("slices") or ()),
+        facts=_list_facts(run),
+        settings=_list_settings(run),
+        timeline=[describe_event(entry) for entry in run["events"]],
+        parts=[_with_kind_label(part) for part in run["parts"][:_MAX_PARTS]],
+        parts_left_out=max(0, len(run["parts"]) - _MAX_PARTS),
+        sets=[_with_kind_label(each) for each in run.get("sets") or []],
+        throughput=plot_throughput(run),
+        forecast=_plot_forecast(run),
+        accuracy=_describe_accuracy(run),
+        denials=_explain_denials(identity, run),
+        sees_job=identity.may(*READERS),
     )
 
 
-def _refused(who: Identity, run: Mapping[str, Any]) -> dict[str, str]:
-    """Return for each action why it cannot be taken; empty where it can."""
-    role = denied(who)
+def plot_throughput(run: Mapping[str, Any]) -> Markup | None:
+    """Return the plot of a run's throughput, or None when too little is known."""
+    started_at: datetime | None = run["started_at"]
+    points: Sequence[Mapping[str, Any]] = run.get("throughput") or []
+    if started_at is None:
+        return None
+    length: float = run["duration_seconds"] or 0.0
+    intervals, begin, previous, rows = [], 0.0, 0.0, 0.0
+    for point in points:
+        at = (point["at"] - started_at).total_seconds()
+        if at > previous:
+            rows, previous = rows + max(0.0, point["rows_per_second"]) * (at - previous), at
+        # A narrower interval would be invisible, except as a spike without meaning.
+        if previous - begin > length / _MAX_INTERVALS:
+            rate = rows / (previous - begin)
+            intervals.append(plots.ThroughputInterval(start=begin, end=previous, rows_per_second=rate))
+            begin, rows = previous, 0.0
+    return plots.throughput_plot(intervals, length=length)
+
+
+def _plot_forecast(run: Mapping[str, Any]) -> Markup | None:
+    started_at: datetime | None = run["started_at"]
+    if started_at is None:
+        return None
+    forecasts = [
+        plots.Forecast(
+            at=(each["at"] - started_at).total_seconds(),
+            remaining=_remaining_seconds(each["end"], each["at"]),
+            low=_remaining_seconds(each["low"], each["at"]),
+            high=_remaining_seconds(each["high"], each["at"]),
+        )
+        for each in run["estimates"]
+        if each["at"] >= started_at
+    ]
+    return plots.forecast_plot(forecasts, length=run["duration_seconds"] or 0.0, ended=run["state"] == "succeeded")
+
+
+def _remaining_seconds(end: datetime, at: datetime) -> float:
+    return max(0.0, (end - at).total_seconds())
+
+
+def _describe_accuracy(run: Mapping[str, Any]) -> str:
+    error = run["estimate_error"]
+    if error is None:
+        return ""
+    held = [each["held"] for each in run["estimates"] if each.get("held") is not None]
+    text = f"The mean error of the estimates was {100 * error:.0f} % of the duration"
+    return f"{text}; the band contained the actual end {sum(held)} of {len(held)} times." if held else f"{text}."
+
+
+def _explain_denials(identity: Identity, run: Mapping[str, Any]) -> dict[str, str]:
+    """Return for each action why it cannot be taken; empty for the actions that can."""
+    denial = explain_denial(identity)
     return {
-        "cancel": role or ("This run has ended." if run["ended"] else ""),
-        "remove": role or ("" if run["ended"] else "This run has not ended: cancel it first."),
-        "clone": role or ("" if run["settings"] else "The settings of this run are not known."),
-        "files": "" if run["files"] else "This run has made no files.",
+        "cancel": denial or ("This run has ended." if run["ended"] else ""),
+        "remove": denial or ("" if run["ended"] else "This run has not ended: cancel it first."),
+        "clone": denial or ("" if run["settings"] else "The settings of this run are not known."),
+        "files": "" if run["files"] else "This run has no files.",
     }
 
 
-def _summary(run: Mapping[str, Any]) -> str:
+def _summarize(run: Mapping[str, Any]) -> str:
     if run["state"] != "succeeded":
         return ""
-    return f"{amount(run['rows'] or 0, 'row')} in {lasted(run['duration_seconds'])}, {amount(run['files'], 'file')}."
+    rows, files = format_count(run["rows"] or 0, "row"), format_count(run["files"], "file")
+    return f"{rows} in {format_duration(run['duration_seconds'])}, {files}."
 
 
-def _facts(run: Mapping[str, Any]) -> list[Fact]:
-    progress = run["progress"] or {}
-    settings = run["settings"] or {}
-    attempts = settings.get("attempts")
+def _list_facts(run: Mapping[str, Any]) -> list[Fact]:
+    progress, window, duration = run["progress"] or {}, run["window"] or {}, run["duration_seconds"]
     rows = run["rows"] if run["rows"] is not None else progress.get("units_done")
     raw = run["bytes_raw"] if run["bytes_raw"] is not None else progress.get("bytes_done")
     return [
-        ("Slot", run["slot"]),
-        ("Began", CAUSES.get(run["cause"] or "", "")),
+        ("Scheduled for", run["slot"]),
+        ("Triggered", CAUSES.get(run["cause"] or "", "")),
         ("Started", run["started_at"]),
         ("Ended", run["ended_at"]),
-        ("Duration", lasted(run["duration_seconds"])),
-        (
-            "Attempt",
-            f"{run['attempt']} of {attempts} at most" if run["attempt"] and attempts else str(run["attempt"] or ""),
-        ),
-        ("Tried again at", run["retry_at"]),
+        ("Duration", format_duration(duration)),
+        ("Attempt", _format_attempt(run)),
+        ("Next attempt", run["retry_at"]),
         ("Exporter", run["exporter"]),
-        ("Rows", _rows(rows, progress)),
-        ("Size", size_in_words(raw) if raw else ""),
-        ("Encrypted", size_in_words(run["bytes_packed"]) if run["bytes_packed"] else ""),
-        ("Rate", _rate(run["rows_per_second"])),
-        ("Data rate", f"{size_in_words(raw / run['duration_seconds'])}/s" if raw and run["duration_seconds"] else ""),
-        ("Takes", window(run)),
-        ("Window from", (run["window"] or {}).get("start")),
-        ("Window until", (run["window"] or {}).get("end")),
+        ("Rows", _format_rows(rows, progress)),
+        ("Size", format_size(raw) if raw else ""),
+        ("Encrypted size", format_size(run["bytes_packed"]) if run["bytes_packed"] else ""),
+        ("Rate", _format_rate(run["rows_per_second"])),
+        ("Data rate", f"{format_size(raw / duration)}/s" if raw and duration else ""),
+        ("Export timeframe", describe_timeframe(run)),
+        ("Records from", window.get("start")),
+        ("Records until", window.get("end")),
         ("Complete through", run["data_complete_through"]),
     ]
 
 
-def _rows(rows: int | None, progress: Mapping[str, Any]) -> str:
+def _format_attempt(run: Mapping[str, Any]) -> str:
+    attempt, allowed = run["attempt"], (run["settings"] or {}).get("attempts")
+    if attempt and allowed:
+        return f"{attempt} of up to {allowed}"
+    return str(attempt or "")
+
+
+def _format_rows(rows: int | None, progress: Mapping[str, Any]) -> str:
     if rows is None:
         return ""
     total = progress.get("units_total")
@@ -112,83 +179,30 @@ def _rows(rows: int | None, progress: Mapping[str, Any]) -> str:
     return f"{rows:,} of {'' if progress.get('total_exact') else 'about '}{total:,}"
 
 
-def _rate(rate: float | None) -> str:
-    if not rate:
+def _format_rate(rows_per_second: float | None) -> str:
+    if not rows_per_second:
         return ""
-    return f"{rate:,.0f} rows/s" if rate >= 10 else f"{rate:.1f} rows/s"
+    return f"{rows_per_second:,.0f} rows/s" if rows_per_second >= 10 else f"{rows_per_second:.1f} rows/s"
 
 
-def _settings(run: Mapping[str, Any]) -> list[Fact]:
+def _list_settings(run: Mapping[str, Any]) -> list[Fact]:
     settings = run["settings"]
     if not settings:
         return []
-    split, media, chosen = settings.get("split_size"), settings.get("media_types"), settings.get("certificates")
+    split, media, selected = settings.get("split_size"), settings.get("media_types"), settings.get("certificates")
     return [
         ("Title", settings["title"]),
-        ("Source", run["source_words"]),
-        ("Type", run["type_words"]),
-        ("Media types", ", ".join(media) if media else "all"),
-        ("Time frame", window(run)),
-        ("Files", f"split at {size_in_words(split)} of records" if split else "one single file"),
-        ("Certificates", amount(len(chosen), "certificate") + " chosen" if chosen else "the tenant's active ones"),
-        ("Encryption", "AES-256-GCM, OAEP" if settings.get("cipher") == "aes-256-gcm" else "AES-256-CBC"),
-        ("Compression", "small" if settings.get("compression") == "small" else "fast"),
-        ("Attempts", f"{settings['attempts']} at most" if settings.get("attempts") else ""),
+        ("Source", run["source_label"]),
+        ("Type", run["type_label"]),
+        ("Media types", ", ".join(media_title(each) for each in media) if media else "all"),
+        ("Export timeframe", describe_timeframe(run)),
+        ("File split size", f"{format_size(split)} of records" if split else "none: single file"),
+        ("Certificates", f"{format_count(len(selected), 'certificate')} selected" if selected else "all active ones"),
+        ("Encryption", "AES-256-GCM with OAEP" if settings.get("cipher") == "aes-256-gcm" else "AES-256-CBC"),
+        ("Compression", "small files" if settings.get("compression") == "small" else "fast"),
+        ("Attempts", f"up to {settings['attempts']}" if settings.get("attempts") else ""),
     ]
 
 
-def _part(part: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(part) | {"kind_words": KINDS.get(part["kind"], part["kind"])}
-
-
-def _set(found: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(found) | {"kind_words": KINDS.get(found["kind"], found["kind"])}
-
-
-def throughput_of(run: Mapping[str, Any]) -> Markup | None:
-    """Return the plot of how fast a run went, or None when too little is known."""
-    began: datetime | None = run["started_at"]
-    points: Sequence[Mapping[str, Any]] = run.get("throughput") or []
-    if began is None:
-        return None
-    length: float = run["duration_seconds"] or 0.0
-    rates, begins, since, rows = [], 0.0, 0.0, 0.0
-    for point in points:
-        at = (point["at"] - began).total_seconds()
-        if at > since:
-            rows, since = rows + max(0.0, point["rows_per_second"]) * (at - since), at
-        # What is narrower than this cannot be seen, but for a spike that means nothing.
-        if since - begins > length / _STRETCHES:
-            rates.append(plots.Rate(start=begins, end=since, per_second=rows / (since - begins)))
-            begins, rows = since, 0.0
-    return plots.throughput(rates, length=length)
-
-
-def _foretelling(run: Mapping[str, Any]) -> Markup | None:
-    began: datetime | None = run["started_at"]
-    if began is None:
-        return None
-    told = [
-        plots.Foretold(
-            at=(each["at"] - began).total_seconds(),
-            left=_left(each["end"], each["at"]),
-            low=_left(each["low"], each["at"]),
-            high=_left(each["high"], each["at"]),
-        )
-        for each in run["estimates"]
-        if each["at"] >= began
-    ]
-    return plots.foretelling(told, length=run["duration_seconds"] or 0.0, ended=run["state"] == "succeeded")
-
-
-def _left(end: datetime, at: datetime) -> float:
-    return max(0.0, (end - at).total_seconds())
-
-
-def _estimate_words(run: Mapping[str, Any]) -> str:
-    error = run["estimate_error"]
-    if error is None:
-        return ""
-    held = [each["held"] for each in run["estimates"] if each.get("held") is not None]
-    words = f"The estimates were off by {100 * error:.0f} % of the duration on average"
-    return f"{words}; the band held the true end {sum(held)} of {len(held)} times." if held else f"{words}."
+def _with_kind_label(item: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(item) | {"kind_label": FILE_KIND_LABELS.get(item["kind"], item["kind"])}

@@ -1,307 +1,311 @@
-// What moves: progress, states of runs, the viewer's own time beside UTC. Everything else works without this script.
+// Progress, live states of runs, and the viewer's local time next to UTC. Everything else works without this script.
 //
-// Live updates come as server-sent events. A tick of progress is written into its row; whatever else has changed is
-// fetched as the page itself, and only what differs is put in place: rows never move, none is added or taken away, and
-// what has the focus, the pointer or an open menu is left until it is free.
+// Live updates arrive as server-sent events. The progress of a run is written into its row at once. For any other
+// change the page is fetched again, and only the parts that differ are replaced: rows neither move nor appear nor
+// disappear, and a part that has the focus, the pointer, a selection or an open menu is replaced later.
 
-const HEARTBEAT_MS = 40_000; // the server says something every 15 s
-const QUIET_MS = 1500; // pages are fetched again at most so often
-const POLL_MS = 5000;
-const UNFINISHED = "[data-busy], [data-state=queued], [data-state=running]";
-const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15_000];
+const HEARTBEAT_TIMEOUT_MS = 40_000; // the server sends a heartbeat every 15 s
+const REFRESH_INTERVAL_MS = 1500; // the shortest time between two fetches of the page
+const POLL_INTERVAL_MS = 5000;
+const OUTAGE_NOTICE_MS = 3000; // how long the stream may be interrupted before the page says so
+const UNFINISHED = "[data-active], [data-state=queued], [data-state=running]";
+const RETRY_DELAYS_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
 // ---- times ----
-function localTimes(root) {
+function showLocalTimes(root) {
   const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     time.title = `${long.format(at)}, your time`;
-    const beside = time.querySelector(".local");
-    if (beside) beside.textContent = `${short.format(at)} your time`;
+    const line = time.querySelector(".local-time");
+    if (line) line.textContent = `${short.format(at)} your time`;
   }
 }
 
-function inWords(seconds) {
+function formatDuration(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-function left(estimate) {
-  if (!estimate) return "the time left is not known yet";
-  const [least, unit] = inWords(estimate.low).split(" ");
-  const most = inWords(estimate.high);
-  const low = most.endsWith(` ${unit}`) ? least : `${least} ${unit}`;
-  return `about ${inWords(estimate.seconds)}, ${low} to ${most} left`;
+function formatTimeRemaining(estimate) {
+  if (!estimate) return "Time remaining is not known yet";
+  const [shortest, unit] = formatDuration(estimate.low).split(" ");
+  const longest = formatDuration(estimate.high);
+  const low = longest.endsWith(` ${unit}`) ? shortest : `${shortest} ${unit}`;
+  return `About ${formatDuration(estimate.seconds)} remaining (${low} to ${longest})`;
 }
 
-// ---- one run's place on the page ----
-function placeOf(run) {
+// ---- the element that shows a run ----
+function findRun(run) {
   return (
     document.querySelector(`[data-run="${run.id}"]`) ??
-    document.querySelector(`[data-one="${run.id}"]`) ??
+    document.querySelector(`[data-run-page="${run.id}"]`) ??
     document.querySelector(`tr[data-job="${run.job_id}"]`)
   );
 }
 
-function tick(place, run) {
-  const progress = place.querySelector("progress");
-  if (!progress) return false;
+function showProgress(element, run) {
+  const bar = element.querySelector("progress");
+  if (!bar) return false;
   if (run.share !== null) {
-    progress.value = Math.max(run.share, progress.position < 0 ? 0 : progress.value); // never backwards (H4)
-    const percent = `${Math.floor(progress.value * 100)} %`;
-    for (const said of place.querySelectorAll(".live output, [data-share]")) said.textContent = percent;
+    bar.value = Math.max(run.share, bar.position < 0 ? 0 : bar.value); // never backwards (H4)
+    const percent = `${Math.floor(bar.value * 100)} %`;
+    for (const text of element.querySelectorAll(".progress output, [data-progress]")) text.textContent = percent;
   }
-  for (const said of place.querySelectorAll(".live .hint, [data-left]")) said.textContent = left(run.estimate);
+  const remaining = formatTimeRemaining(run.estimate);
+  for (const text of element.querySelectorAll(".progress .tooltip, [data-remaining]")) text.textContent = remaining;
   return true;
 }
 
-// ---- the page itself, fetched again ----
-function isBusy(part) {
-  const marked = getSelection();
-  const isMarked = marked !== null && !marked.isCollapsed && marked.containsNode(part, true);
+// ---- refreshing the page in place ----
+function isInUse(part) {
+  const selection = getSelection();
+  const isSelected = selection !== null && !selection.isCollapsed && selection.containsNode(part, true);
   const menu = part.querySelector("details[open]");
-  return isMarked || menu !== null || part.contains(document.activeElement) || part.matches(":hover");
+  return isSelected || menu !== null || part.contains(document.activeElement) || part.matches(":hover");
 }
 
-// Whether a bar would go back: what the server knew a moment ago may be older than what it has told since (H4).
-function isBehind(next, part) {
-  const [coming, shown] = [next.querySelector("progress"), part.querySelector("progress")];
-  return coming !== null && shown !== null && coming.value < shown.value;
+// Whether replacing a part would move its bar backwards: a fetched page may be older than the latest event (H4).
+function isOlder(next, part) {
+  const [fetched, shown] = [next.querySelector("progress"), part.querySelector("progress")];
+  return fetched !== null && shown !== null && fetched.value < shown.value;
 }
 
 class Refresher {
-  #due = null;
-  #pending = new Map();
+  #timer = null;
+  #pending = new Map(); // parts that are in use, with what replaces them
 
   constructor() {
-    const settle = () => this.#pending.size && setTimeout(() => this.#settle(), 50);
+    const replaceSoon = () => this.#pending.size && setTimeout(() => this.#replacePending(), 50);
     for (const kind of ["pointerout", "focusout", "selectionchange", "toggle"]) {
-      document.addEventListener(kind, settle, true);
+      document.addEventListener(kind, replaceSoon, true);
     }
   }
 
-  soon() {
-    this.#due ??= setTimeout(() => this.#turn(), QUIET_MS);
+  schedule() {
+    this.#timer ??= setTimeout(() => this.#refresh(), REFRESH_INTERVAL_MS);
   }
 
-  // The service behind the page may hear of it a moment later than we do.
-  twice() {
-    this.soon();
-    setTimeout(() => this.soon(), POLL_MS);
+  // The service that renders the page may learn of a change a moment later than this script.
+  scheduleTwice() {
+    this.schedule();
+    setTimeout(() => this.schedule(), POLL_INTERVAL_MS);
   }
 
-  async #turn() {
-    this.#due = null;
-    if (document.hidden) return; // fetched when it is looked at again
+  async #refresh() {
+    this.#timer = null;
+    if (document.hidden) return; // refreshed when the page is visible again
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    if (!answer?.ok || answer.redirected) return; // away for a moment: the next change asks again
+    if (!answer?.ok || answer.redirected) return; // unavailable: the next change schedules another refresh
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const place of document.querySelectorAll("[data-run], [data-one], tr[data-job]")) this.#place(place, fresh);
-    toolbar();
-  }
-
-  #place(place, fresh) {
-    const key = ["run", "one", "job"].find((name) => place.dataset[name]);
-    const other = fresh.querySelector(`[data-${key}="${place.dataset[key]}"]`);
-    if (!other) return;
-    const sameRun = place.dataset.latest === other.dataset.latest;
-    for (const name of new Set([...Object.keys(place.dataset), ...Object.keys(other.dataset)])) {
-      if (name.startsWith("no") || name === "state" || name === "latest") this.#copy(place, other, name); // what may be done, and why not
+    for (const element of document.querySelectorAll("[data-run], [data-run-page], tr[data-job]")) {
+      this.#update(element, fresh);
     }
-    for (const part of place.querySelectorAll("[data-live]")) {
-      const next = other.querySelector(`[data-live="${part.dataset.live}"]`);
-      if (next && !(sameRun && isBehind(next, part))) this.#part(part, next);
+    updateToolbar();
+  }
+
+  #update(element, fresh) {
+    const key = ["run", "run-page", "job"].find((name) => element.hasAttribute(`data-${name}`));
+    const next = fresh.querySelector(`[data-${key}="${element.getAttribute(`data-${key}`)}"]`);
+    if (!next) return;
+    const isSameRun = element.dataset.latest === next.dataset.latest;
+    for (const name of new Set([...Object.keys(element.dataset), ...Object.keys(next.dataset)])) {
+      if (name.startsWith("refused") || name === "state" || name === "latest") this.#copy(element, next, name);
+    }
+    for (const part of element.querySelectorAll("[data-live]")) {
+      const nextPart = next.querySelector(`[data-live="${part.dataset.live}"]`);
+      if (nextPart && !(isSameRun && isOlder(nextPart, part))) this.#replace(part, nextPart);
     }
   }
 
-  #copy(place, other, name) {
-    if (name in other.dataset) place.dataset[name] = other.dataset[name];
-    else delete place.dataset[name];
+  #copy(element, next, name) {
+    if (name in next.dataset) element.dataset[name] = next.dataset[name];
+    else delete element.dataset[name];
   }
 
-  #part(part, next) {
-    localTimes(next);
+  #replace(part, next) {
+    showLocalTimes(next);
     this.#pending.delete(part);
     if (part.innerHTML === next.innerHTML) return;
-    if (isBusy(part)) this.#pending.set(part, next);
+    if (isInUse(part)) this.#pending.set(part, next);
     else part.replaceChildren(...next.childNodes);
   }
 
-  #settle() {
+  #replacePending() {
     for (const [part, next] of this.#pending) {
-      if (isBusy(part)) continue;
+      if (isInUse(part)) continue;
       this.#pending.delete(part);
-      if (!isBehind(next, part)) part.replaceChildren(...next.childNodes);
+      if (!isOlder(next, part)) part.replaceChildren(...next.childNodes);
     }
   }
 }
 
-// ---- the stream ----
+// ---- the stream of events ----
 class Stream {
   #source = null;
-  #after;
+  #after; // the id of the last event received
   #failures = 0;
-  #heard = Date.now();
-  #lost = null;
+  #lastMessageAt = Date.now();
+  #interruptedAt = null;
 
-  constructor(query, after, taken, caughtUp) {
-    this.query = query;
-    this.#after = after;
-    this.taken = taken;
-    this.caughtUp = caughtUp;
+  constructor(root, onRun, onReconnect) {
+    this.query = root.dataset.stream;
+    this.#after = root.dataset.after;
+    this.onRun = onRun;
+    this.onReconnect = onReconnect;
     this.notice = document.createElement("p");
     this.notice.className = "stale";
     this.notice.setAttribute("role", "status");
     this.notice.hidden = true;
     document.body.append(this.notice);
-    setInterval(() => this.#watch(), 1000);
+    setInterval(() => this.#check(), 1000);
     this.open();
   }
 
   open() {
-    this.#alive();
+    this.#recordMessage();
     const query = new URLSearchParams(this.query);
     if (this.#after) query.set("after", this.#after);
     const source = new EventSource(`/api/v1/events?${query}`);
     this.#source?.close();
     this.#source = source;
-    source.onopen = () => this.#opened();
-    source.onerror = () => this.#failed(source);
-    source.addEventListener("heartbeat", () => this.#alive());
-    for (const kind of ["run", "removed"]) source.addEventListener(kind, (event) => this.#event(kind, event));
+    source.onopen = () => this.#handleOpen();
+    source.onerror = () => this.#handleFailure(source);
+    source.addEventListener("heartbeat", () => this.#recordMessage());
+    for (const kind of ["run", "removed"]) source.addEventListener(kind, (event) => this.#handleEvent(kind, event));
   }
 
   close() {
     this.#source?.close();
     this.#source = null;
-    this.#lost = null;
+    this.#interruptedAt = null;
     this.notice.hidden = true;
   }
 
-  #opened() {
-    const wasLost = this.#lost !== null;
+  #handleOpen() {
+    const wasInterrupted = this.isInterrupted;
     this.#failures = 0;
-    this.#lost = null;
-    this.#alive();
+    this.#interruptedAt = null;
+    this.#recordMessage();
     this.notice.hidden = true;
-    // Nobody knows what happened before the first opening, unless the page says up to where it tells.
-    if (wasLost || (!this.#after && document.querySelector(UNFINISHED))) this.caughtUp();
+    // Changes before the first opening are missed, unless the page names the last one that it shows.
+    if (wasInterrupted || (!this.#after && document.querySelector(UNFINISHED))) this.onReconnect();
   }
 
-  #alive() {
-    this.#heard = Date.now();
+  #recordMessage() {
+    this.#lastMessageAt = Date.now();
   }
 
-  #event(kind, event) {
-    this.#alive();
+  #handleEvent(kind, event) {
+    this.#recordMessage();
     this.#after = event.lastEventId || this.#after;
-    this.taken(kind, JSON.parse(event.data));
+    this.onRun(kind, JSON.parse(event.data));
   }
 
-  #failed(source) {
+  #handleFailure(source) {
     if (source !== this.#source) return;
-    source.close(); // the browser gives up on some answers: we never do
-    this.#lost ??= new Date();
-    const pause = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)];
-    setTimeout(() => source === this.#source && this.open(), pause);
+    source.close(); // after some answers the browser would not reconnect
+    this.#interruptedAt ??= new Date();
+    const delay = RETRY_DELAYS_MS[Math.min(this.#failures++, RETRY_DELAYS_MS.length - 1)];
+    setTimeout(() => source === this.#source && this.open(), delay);
   }
 
-  #watch() {
-    if (this.#source && this.#lost === null && Date.now() - this.#heard > HEARTBEAT_MS) this.#failed(this.#source);
-    if (this.#lost !== null && Date.now() - this.#lost > 3000 && this.notice.hidden) {
-      const at = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format(this.#lost);
-      this.notice.textContent = `Live updates have stopped: what you see is as of ${at}. Trying again.`;
+  #check() {
+    const isSilent = Date.now() - this.#lastMessageAt > HEARTBEAT_TIMEOUT_MS;
+    if (this.#source && !this.isInterrupted && isSilent) this.#handleFailure(this.#source);
+    if (this.isInterrupted && Date.now() - this.#interruptedAt > OUTAGE_NOTICE_MS && this.notice.hidden) {
+      const at = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format(this.#interruptedAt);
+      this.notice.textContent = `Live updates are interrupted: this page shows the state at ${at}. Reconnecting …`;
       this.notice.hidden = false;
     }
   }
 
-  get lost() {
-    return this.#lost !== null;
+  get isInterrupted() {
+    return this.#interruptedAt !== null;
   }
 }
 
-// ---- runs that this page does not show yet ----
-class Newcomers {
+// ---- runs that are newer than the list ----
+class NewRuns {
   #ids = new Set();
-  #place = document.querySelector("[data-fresh]");
+  #place = document.querySelector("[data-newest]");
 
   add(run) {
-    const isNewer = !this.#place?.dataset.fresh || new Date(run.created_at) > new Date(this.#place.dataset.fresh);
+    const isNewer = !this.#place?.dataset.newest || new Date(run.created_at) > new Date(this.#place.dataset.newest);
     if (!this.#place || this.#ids.has(run.id) || !isNewer) return;
     this.#ids.add(run.id);
     const count = this.#ids.size;
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = `${count} newer ${count === 1 ? "run" : "runs"}: show`;
+    button.textContent = `Show ${count} newer ${count === 1 ? "run" : "runs"}`;
     button.addEventListener("click", () => location.reload());
     if (this.#place.contains(document.activeElement)) this.#place.firstChild.textContent = button.textContent;
     else this.#place.replaceChildren(button);
   }
 }
 
-function liveUpdates(root) {
+function followRuns(root) {
   const refresher = new Refresher();
-  const newcomers = new Newcomers();
-  const taken = (kind, run) => {
-    const place = placeOf(run);
-    if (kind === "removed") return place?.classList.add("gone");
-    if (!place) return newcomers.add(run);
-    const known = Number(place.dataset.version ?? 0);
-    if (run.version <= known) return; // of two copies the greater is the newer
-    place.dataset.version = run.version;
-    const another = place.dataset.job !== undefined && place.dataset.latest !== run.id;
-    const ticked = !another && run.state === "running" && tick(place, run);
-    if (run.state !== place.dataset.state || !ticked) refresher.twice();
-    else if (place.dataset.one) refresher.soon();
+  const newRuns = new NewRuns();
+  const onRun = (kind, run) => {
+    const element = findRun(run);
+    if (kind === "removed") return element?.classList.add("removed");
+    if (!element) return newRuns.add(run);
+    if (run.version <= Number(element.dataset.version ?? 0)) return; // the greater version is the newer one
+    element.dataset.version = run.version;
+    const isOtherRun = element.dataset.job !== undefined && element.dataset.latest !== run.id;
+    const isShown = !isOtherRun && run.state === "running" && showProgress(element, run);
+    if (run.state !== element.dataset.state || !isShown) refresher.scheduleTwice();
+    else if (element.dataset.runPage) refresher.schedule();
   };
-  const stream = new Stream(root.dataset.stream, root.dataset.after, taken, () => refresher.soon());
-  // A browser opens few connections to one host: a page that nobody looks at holds none.
+  const stream = new Stream(root, onRun, () => refresher.schedule());
+  // Browsers limit the connections to a host, so a page in the background does not keep one.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) stream.close();
     else stream.open();
-    refresher.soon();
+    refresher.schedule();
   });
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (event) => event.persisted && stream.open());
-  // While the stream is lost the jobs' own service still knows how their runs go.
-  setInterval(() => stream.lost && root.dataset.poll !== undefined && refresher.soon(), POLL_MS);
+  // While the stream is interrupted, the job API still knows the progress of runs.
+  setInterval(() => stream.isInterrupted && root.dataset.poll !== undefined && refresher.schedule(), POLL_INTERVAL_MS);
 }
 
 // ---- toolbars and menus ----
-// What cannot be done is disabled and says why; it keeps the focus, so that the reason can be read by everybody.
-function refuse(control, reason) {
+// A refused action is disabled with its reason; it can still be focused, so that everybody can read the reason.
+function setRefusal(control, reason) {
   if (reason) control.setAttribute("aria-disabled", "true");
   else control.removeAttribute("aria-disabled");
   control.title = reason ?? "";
 }
 
-// The toolbar of the jobs follows the job that is chosen.
-function toolbar() {
-  const form = document.getElementById("chosen");
-  const why = document.getElementById("why");
-  if (!form || !why || form.querySelector("[data-denied]")) return;
+// The toolbar of the list of jobs depends on the selected job.
+function updateToolbar() {
+  const form = document.getElementById("selected");
+  const refusals = document.getElementById("refusals");
+  if (!form || !refusals || form.querySelector("[data-denied]")) return;
   const row = document.querySelector("input[name=job]:checked")?.closest("tr");
   const reasons = [];
-  for (const button of form.querySelectorAll("[data-for]")) {
-    const reason = row ? row.getAttribute(`data-no-${button.dataset.for}`) : "Choose a job in the list first.";
-    refuse(button, reason);
+  for (const button of form.querySelectorAll("[data-action]")) {
+    const reason = row ? row.getAttribute(`data-refused-${button.dataset.action}`) : "Select a job in the list first.";
+    setRefusal(button, reason);
     if (row && reason) reasons.push(`${button.textContent.trim()}: ${reason}`);
   }
-  why.textContent = reasons.join(" ");
+  refusals.textContent = reasons.join(" ");
 }
 
-function onClick(event) {
+function handleClick(event) {
   if (event.target.closest("[aria-disabled=true]")) return event.preventDefault();
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }
   const row = event.target.closest(".jobs tbody tr");
-  if (row && !event.target.closest("a, button, label, input, .live")) row.querySelector("input[name=job]").click();
+  if (row && !event.target.closest("a, button, label, input, .progress")) row.querySelector("input[name=job]").click();
 }
 
-function onKey(event) {
+function handleKey(event) {
   if (event.key !== "Escape") return;
   const menu = event.target.closest("details.menu[open]");
   if (menu) {
@@ -310,19 +314,19 @@ function onKey(event) {
   }
 }
 
-// ---- choosing rows ----
-function choosing(form) {
-  const all = form.querySelector("[data-all]");
-  const tally = form.querySelector("[data-tally]");
-  if (!tally) return;
-  const boxes = () => [...form.querySelectorAll("input.pick")];
-  const say = () => {
-    const chosen = boxes().filter((box) => box.checked);
-    const count = chosen.reduce((sum, box) => sum + Number(box.dataset.count ?? 1), 0);
-    const most = Number(tally.dataset.most ?? Infinity);
-    tally.textContent = count ? `${count} chosen${count > most ? `, ${most} at most` : ""}` : "";
+// ---- selecting rows ----
+function countSelection(form) {
+  const all = form.querySelector("[data-select-all]");
+  const output = form.querySelector("[data-selection-count]");
+  if (!output) return;
+  const boxes = () => [...form.querySelectorAll("input.row-box")];
+  const update = () => {
+    const checked = boxes().filter((box) => box.checked);
+    const count = checked.reduce((sum, box) => sum + Number(box.dataset.count ?? 1), 0);
+    const limit = Number(output.dataset.limit ?? Infinity);
+    output.textContent = count ? `${count} selected${count > limit ? `, at most ${limit} at once` : ""}` : "";
     if (all) {
-      all.checked = count > 0 && chosen.length === boxes().length;
+      all.checked = count > 0 && checked.length === boxes().length;
       all.indeterminate = count > 0 && !all.checked;
     }
   };
@@ -330,67 +334,67 @@ function choosing(form) {
     all.hidden = false;
     all.addEventListener("change", () => {
       for (const box of boxes()) box.checked = all.checked;
-      say();
+      update();
     });
   }
-  form.addEventListener("change", say);
-  say();
+  form.addEventListener("change", update);
+  update();
 }
 
-// ---- the editor of jobs: what comes of it, while somebody types ----
-function editing(form) {
-  const asked = {};
-  const moments = [...form.querySelectorAll("input[type=datetime-local]")];
-  const ask = async (part) => {
-    asked[part]?.abort();
-    asked[part] = new AbortController();
+// ---- the editor of jobs: previews while typing ----
+function previewJob(form) {
+  const requests = {};
+  const timers = {};
+  const fields = [...form.querySelectorAll("input[type=datetime-local]")];
+  const load = async (part) => {
+    requests[part]?.abort();
+    requests[part] = new AbortController();
     const body = new URLSearchParams(new FormData(form));
-    const answer = await fetch(`/jobs/ahead/${part}`, { method: "POST", body, signal: asked[part].signal });
+    const answer = await fetch(`/jobs/preview/${part}`, { method: "POST", body, signal: requests[part].signal });
     if (!answer.ok || answer.redirected) return;
-    const place = document.getElementById(`ahead-${part}`);
-    place.innerHTML = await answer.text();
-    localTimes(place);
+    const preview = document.getElementById(`preview-${part}`);
+    preview.innerHTML = await answer.text();
+    showLocalTimes(preview);
   };
-  const soon = {};
-  const later = (part, wait) => {
-    clearTimeout(soon[part]);
-    soon[part] = setTimeout(() => ask(part).catch(() => undefined), wait); // away for a moment, or typed on meanwhile
+  const schedule = (part, delay) => {
+    clearTimeout(timers[part]);
+    timers[part] = setTimeout(() => load(part).catch(() => undefined), delay); // unavailable, or a newer request follows
   };
-  const beside = () => {
-    for (const field of moments) {
-      const at = new Date(`${field.value}Z`);
-      const words = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-      form.querySelector(`output[for=${field.id}]`).textContent = field.value ? `= ${words.format(at)} your time` : "";
+  const showFieldTimes = () => {
+    const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+    for (const field of fields) {
+      const text = field.value ? `= ${format.format(new Date(`${field.value}Z`))} your time` : "";
+      form.querySelector(`output[for=${field.id}]`).textContent = text;
     }
   };
   form.addEventListener("input", () => {
-    beside();
-    later("slots", 200);
-    later("size", 600);
+    showFieldTimes();
+    schedule("schedule", 200);
+    schedule("size", 600);
   });
   form.addEventListener("submit", (event) => {
-    // The browser sends nothing of a date that is typed in part: let it say so, and lose nothing.
-    const partly = moments.find((field) => field.validity.badInput && field.offsetParent);
-    if (partly) {
+    // The browser submits an incomplete date as an empty one: let it report the field instead.
+    const incomplete = fields.find((field) => field.validity.badInput && field.offsetParent);
+    if (incomplete) {
       event.preventDefault();
-      partly.reportValidity();
+      incomplete.reportValidity();
     }
   });
-  document.getElementById("faults")?.focus();
-  beside();
-  later("size", 0);
+  document.getElementById("errors")?.focus();
+  showFieldTimes();
+  schedule("size", 0);
 }
 
-document.addEventListener("click", onClick);
-document.addEventListener("keydown", onKey);
+document.addEventListener("click", handleClick);
+document.addEventListener("keydown", handleKey);
 document.addEventListener("change", (event) => {
   if (event.target.matches("select[form^=filter], input[type=date][form=filter]")) event.target.form.requestSubmit();
-  toolbar();
+  updateToolbar();
 });
-toolbar();
-localTimes(document);
-for (const form of document.querySelectorAll("form")) choosing(form);
+updateToolbar();
+showLocalTimes(document);
+for (const form of document.querySelectorAll("form")) countSelection(form);
 const editor = document.getElementById("editor");
-if (editor) editing(editor);
-const root = document.querySelector("[data-stream]");
-if (root) liveUpdates(root);
+if (editor) previewJob(editor);
+const live = document.querySelector("[data-stream]");
+if (live) followRuns(live);

@@ -1,0 +1,73 @@
+"""Creating and revoking API keys, for administrators (U4)."""
+
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from job_api.errors import Fault, Invalid
+from job_api.pages.account.preferences import render_preferences
+from job_api.pages.account.users import parse_roles
+from job_api.pages.kit.forms import Form, identify_submission, parse_form
+from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.notices import redirect_with_notice
+from job_api.pages.kit.rendering import render
+from job_api.pages.kit.services import get_services
+from job_api.roles import ADMINS
+from job_api.service.issuing import Issued
+
+MAX_DAYS = 3650
+
+
+async def create_key(request: Request) -> Response:
+    """Create an API key and show its token, this once."""
+    identity = await require_identity(request, *ADMINS)
+    form, once = await parse_form(request), await identify_submission(request, "create-key")
+    name = form.get("name")
+    try:
+        created = await get_services(request).access.make_key(
+            identity, name, parse_roles(form), _parse_lifetime(form), once, _describe_created
+        )
+    except Invalid as error:
+        errors = {"key-name" if each.field == "name" else each.field: each for each in error.faults}
+        values = {"key-name": name, "days": form.get("days")}
+        return await render_preferences(request, identity, errors=errors, values=values)
+    return render(request, "account/api_key.html", name=name, token=created["token"])
+
+
+async def confirm_revocation(request: Request) -> Response:
+    """Ask for confirmation before a key is revoked."""
+    await require_identity(request, *ADMINS)
+    return render(
+        request,
+        "kit/confirm.html",
+        section="preferences",
+        question="Revoke this API key?",
+        consequence="Programs that use it lose access at once. This cannot be undone.",
+        button="Revoke key",
+        action=request.url.path,
+        back="/preferences#keys",
+        fields=(),
+    )
+
+
+async def revoke_key(request: Request) -> Response:
+    """Revoke a key."""
+    identity = await require_identity(request, *ADMINS)
+    await get_services(request).access.revoke_key(identity, request.path_params["key_id"])
+    return redirect_with_notice("/preferences#keys", "key-revoked")
+
+
+def _parse_lifetime(form: Form) -> timedelta | None:
+    """Return how long the key is valid; None for no end. Raises Invalid."""
+    text = form.get("days").strip()
+    if not text:
+        return None
+    if not (text.isdigit() and 1 <= int(text[:9]) <= MAX_DAYS):
+        raise Invalid(Fault("days", f"enter 1 to {MAX_DAYS}, or leave it empty for a key without an expiry date"))
+    return timedelta(days=int(text))
+
+
+def _describe_created(issued: Issued, token: str | None) -> dict[str, Any]:
+    return {"id": str(issued.credential.identity_id), "token": token}

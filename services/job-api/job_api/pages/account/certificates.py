@@ -1,0 +1,55 @@
+"""Uploading and retiring certificates (C1, C2)."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from job_api.errors import Fault, Invalid, Refused
+from job_api.pages.account.preferences import render_preferences
+from job_api.pages.kit.forms import identify_submission, parse_form
+from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.notices import redirect_with_notice
+from job_api.pages.kit.rendering import render
+from job_api.pages.kit.services import get_services
+from job_api.roles import WRITERS
+
+
+async def upload_certificate(request: Request) -> Response:
+    """Store an uploaded or pasted certificate; a rejected one is not shown again, as it may be a private key."""
+    identity = await require_identity(request, *WRITERS)
+    form, once = await parse_form(request), await identify_submission(request, "upload-certificate")
+    name, content = form.get("name"), form.get_bytes("file") or form.get("pem").encode()
+    try:
+        await get_services(request).certificates.upload(
+            identity, name, content, once, lambda kept: {"id": str(kept.certificate_id)}
+        )
+    except Invalid as error:
+        errors = {"certificate-name" if each.field == "name" else each.field: each for each in error.faults}
+    except Refused as error:
+        errors = {"certificate-name": Fault("name", error.detail)}
+    else:
+        return redirect_with_notice("/preferences#certificates", "certificate-uploaded")
+    return await render_preferences(request, identity, errors=errors, values={"certificate-name": name})
+
+
+async def confirm_retirement(request: Request) -> Response:
+    """Ask for confirmation before a certificate is retired."""
+    identity = await require_identity(request, *WRITERS)
+    found = await get_services(request).certificates.get(identity, request.path_params["certificate_id"])
+    return render(
+        request,
+        "kit/confirm.html",
+        section="preferences",
+        question=f"Retire “{found.name}”?",
+        consequence="Future exports will not be encrypted for it. Its owner can still decrypt existing files.",
+        button="Retire certificate",
+        action=request.url.path,
+        back="/preferences#certificates",
+        fields=(),
+    )
+
+
+async def retire_certificate(request: Request) -> Response:
+    """Retire a certificate."""
+    identity = await require_identity(request, *WRITERS)
+    await get_services(request).certificates.retire(identity, request.path_params["certificate_id"])
+    return redirect_with_notice("/preferences#certificates", "certificate-retired")

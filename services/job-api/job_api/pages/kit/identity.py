@@ -1,0 +1,42 @@
+"""Who requests a page, and whether a form comes from one of our own pages."""
+
+from starlette.requests import Request
+
+from job_api.pages.kit.forms import CSRF_FIELD, has_valid_csrf_token, parse_form
+from job_api.pages.kit.services import get_services
+from shared import auth
+from shared.auth import Identity
+from shared.events.values import Role
+from shared.http.identity import SESSION_COOKIE, is_same_origin
+from shared.http.problems import Problem, ProblemType
+
+
+async def require_identity(request: Request, *roles: Role) -> Identity:
+    """Return the identity of the session, which must have one of the roles, or any if none is given.
+
+    Raises Problem 401 without a session, 403 without one of the roles, or for a form that is not from our own pages.
+    """
+    identity = await load_identity(request)
+    if identity is None:
+        raise Problem(ProblemType.UNAUTHENTICATED, "Log in first.")
+    if request.method not in {"GET", "HEAD"}:
+        await _check_form_origin(request)
+    if roles and not identity.may(*roles):
+        detail = f"This page requires the role {' or '.join(roles)}; ask an administrator."
+        raise Problem(ProblemType.ACCESS_DENIED, detail)
+    return identity
+
+
+async def load_identity(request: Request) -> Identity | None:
+    """Return the identity of the session, if there is one, and keep it for the page's header."""
+    token = auth.parse_token(request.cookies.get(SESSION_COOKIE, ""))
+    identity = await get_services(request).access.identity_of(token) if token else None
+    request.state.identity = identity
+    return identity
+
+
+async def _check_form_origin(request: Request) -> None:
+    if not is_same_origin(request):
+        raise Problem(ProblemType.CROSS_SITE, "This can only be done from Sluice's own pages.")
+    if not has_valid_csrf_token(request, (await parse_form(request)).get(CSRF_FIELD)):
+        raise Problem(ProblemType.STALE_FORM, "This form belongs to another session. Reload the page and try again.")
