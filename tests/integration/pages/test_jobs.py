@@ -79,11 +79,15 @@ async def test_J9_what_is_not_allowed_is_disabled_and_says_why(site: Site, open_
     await expect(edit).to_have_attribute("title", "Select a job in the list first.")
     await choose(page, "Running")
     await expect(bin_).to_have_attribute("aria-disabled", "true")
-    await expect(page.locator("#refusals")).to_contain_text("is in progress: cancel it or wait for its end, then delete.")
+    await expect(page.locator("#refusals")).to_contain_text(
+        "is in progress: cancel it or wait for its end, then delete."
+    )
     await bin_.click(force=True)
     await expect(page).to_have_url(re.compile("/jobs$"))
     await choose(page, "Once")
-    await expect(page.locator("#refusals")).to_contain_text("A job that runs once cannot be edited: clone it, or delete it.")
+    await expect(page.locator("#refusals")).to_contain_text(
+        "A job that runs once cannot be edited: clone it, or delete it."
+    )
     for button in (edit, run):
         await expect(button).to_have_attribute("aria-disabled", "true")
     await expect(bin_).not_to_have_attribute("aria-disabled", "true")
@@ -154,7 +158,10 @@ async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page:
     await page.get_by_label("Search titles").fill("none of these")
     await page.keyboard.press("Enter")
     await page.get_by_role("link", name="Show all jobs").click()
-    for label, name in (("Last run on this day", "last_run_from=2020-01-01"), ("Next run on this day", "next_run_until=2020-01-01")):
+    for label, name in (
+        ("Last run on this day", "last_run_from=2020-01-01"),
+        ("Next run on this day", "next_run_until=2020-01-01"),
+    ):
         await page.get_by_label(label).fill("2020-01-01")
         await page.wait_for_url(f"**{name}**")
         await expect(page.get_by_text("No jobs match this filter.")).to_be_visible()

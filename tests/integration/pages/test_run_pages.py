@@ -77,7 +77,9 @@ async def test_H1_J4_opened_from_a_job_history_is_filtered_on_it(
     await expect(page.get_by_role("heading", name="History of Nightly")).to_be_visible()
     assert await titles(page) == ["Nightly", "Nightly"]
     await expect(page.get_by_label("Status", exact=True)).to_contain_text("Succeeded (2)")
-    await page.get_by_label("Created: from this day (UTC)").fill((stories["newest"].at + timedelta(days=1)).date().isoformat())
+    await page.get_by_label("Created: from this day (UTC)").fill(
+        (stories["newest"].at + timedelta(days=1)).date().isoformat()
+    )
     await page.get_by_role("button", name="Filter").click()
     await expect(page.get_by_text("No runs match this filter.")).to_be_visible()
     await page.get_by_role("link", name="Show all runs").click()
@@ -253,7 +255,9 @@ async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
         button = page.get_by_role("button", name=name, exact=True)
         await expect(button).to_have_attribute("aria-disabled", "true")
         await expect(button).to_have_attribute("title", "This requires the role operator; ask an administrator.")
-    await expect(page.get_by_text("You can see runs but not cancel, clone or remove them. This requires the role operator")).to_be_visible()
+    await expect(
+        page.get_by_text("You can see runs but not cancel, clone or remove them. This requires the role operator")
+    ).to_be_visible()
     token = await page.locator("#selected input[name=csrf]").input_value()
     form: dict[str, str | float | bool] = {"csrf": token, "action": "remove", "confirmed": "yes"}
     form["run"] = str(stories["older"].run_id)
