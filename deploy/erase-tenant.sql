@@ -1,9 +1,9 @@
--- Removes all that the four services' schemas hold of one tenant, in one transaction. An administrator runs it:
+-- Removes everything of one tenant from the schemas of the four services, in one transaction. Run by an administrator:
 --
 --   psql "$ADMIN_DSN" -v ON_ERROR_STOP=1 -v tenant=<tenant id> -f deploy/erase-tenant.sql
 --
--- Before: its jobs are deleted and its files are deleted, both over the API, so that every service and Kafka's compacted
--- topics have heard of it. See "Erase one tenant" in OPERATIONS.md.
+-- First delete its jobs and files through the API, so that every service and Kafka's compacted topics receive the
+-- deletion. See "Erase one tenant" in OPERATIONS.md.
 BEGIN;
 
 CREATE TEMPORARY TABLE erased (tenant_id uuid NOT NULL) ON COMMIT DROP;

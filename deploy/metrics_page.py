@@ -1,4 +1,4 @@
-"""Writes the page of all metrics from their declarations: `python -m deploy.metrics_page > deploy/METRICS.md`."""
+"""Writes the page of all metrics from their definitions: `python -m deploy.metrics_page > deploy/METRICS.md`."""
 
 import sys
 from typing import Protocol, runtime_checkable
@@ -8,10 +8,10 @@ from shared import observe
 INTRODUCTION = """\
 # Metrics
 
-Every process serves these at `/metrics`, next to what Prometheus' Python client tells of the process itself
-(`process_*`, `python_*`). All of them are declared in `shared/observe.py`; this page is made from there with
-`python -m deploy.metrics_page > deploy/METRICS.md`, and a test compares the two. A process shows the metrics of what it
-does; the others stand at zero or are absent. Histograms add `_bucket`, `_sum` and `_count` to their name.
+Every process serves these at `/metrics`, together with those of Prometheus' Python client about the process itself
+(`process_*`, `python_*`). They are defined in `shared/observe.py`; this page is generated from there with
+`python -m deploy.metrics_page > deploy/METRICS.md`, and a test compares the two. A process reports the metrics of its
+own work; the others are zero or absent. Histograms append `_bucket`, `_sum` and `_count` to their names.
 
 | name | type | labels | meaning |
 |---|---|---|---|
@@ -20,7 +20,7 @@ does; the others stand at zero or are absent. Histograms add `_bucket`, `_sum` a
 LABELS_HEAD = """
 ## Labels
 
-No label ever holds the id of a job, a run, a tenant or a person: the number of series does not grow with use.
+No label contains the id of a job, a run, a tenant or a user, so the number of series does not grow with use.
 
 | label | values |
 |---|---|
@@ -31,27 +31,27 @@ LABELS = {
     "code": "codes of a failed attempt: those of `exporter/errors.py` and `exporter/package/recipients.py`, "
     "`worker-died`, `internal`",
     "days": "`0`, `1`, `7`, `30`",
-    "difference": "how ledger and schedule differ: the auditor's fixed list",
+    "difference": "how the slot ledger differs from the schedules: a fixed list of the auditor",
     "fate": "`triggered`, `skipped`",
     "form": "of bytes: `raw` (records) or `packed` (files); of downloads: `file`, `archive`, `link`",
-    "group": "consumer groups of Kafka, one for each kind of process",
+    "group": "Kafka consumer groups, one for each kind of process",
     "kind": "`interaction`, `contact`, `attachment`",
     "method": "HTTP methods",
-    "outcome": "what became of an event: applied, superseded or ignored; a fixed list",
+    "outcome": "what the recorder did with an event: applied, superseded or ignored; a fixed list",
     "phase": "phases of a run, a fixed list",
-    "reason": "reasons of a slot's fate or a run's end, from the contract of events",
-    "route": "templates of routes (`/api/v1/jobs/{job_id}`), never addresses; `none` for what no route matches",
+    "reason": "reasons for a slot's fate or a run's end, from the event contract",
+    "route": "route templates (`/api/v1/jobs/{job_id}`), never addresses; `none` when no route matches",
     "service": "`job-api`, `scheduler`, `exporter`, `history`",
-    "state": "states in which a run ends",
+    "state": "final states of a run",
     "status": "HTTP status codes",
     "topic": "the topics of `shared/topics.py`",
-    "way": "who makes the records' JSON: `native` (the exporter) or `server` (the source)",
-    "what": "what was taken over: `run` or `slice`",
+    "way": "where the records' JSON is built: `native` (the exporter) or `server` (the source)",
+    "what": "the kind of work taken over: `run` or `slice`",
 }
 
 
-class Described(Protocol):
-    """What a metric says of itself; the client's own class has it, under names of which the labels' is private."""
+class Description(Protocol):
+    """The name, type and meaning of a metric, as its class in the client has them."""
 
     name: str
     type: str
@@ -59,30 +59,30 @@ class Described(Protocol):
 
 
 @runtime_checkable
-class Declared(Protocol):
-    """A metric as it is declared."""
+class Metric(Protocol):
+    """A metric as it is defined."""
 
     _labelnames: tuple[str, ...]
 
-    def describe(self) -> list[Described]:
-        """Return name, type and meaning, as the one item of a list."""
+    def describe(self) -> list[Description]:
+        """Return the metric's description as the only item of a list."""
 
 
-def metrics() -> dict[str, tuple[str, tuple[str, ...], str]]:
-    """Return type, labels and meaning of every metric, by the name under which Prometheus stores it."""
+def collect_metrics() -> dict[str, tuple[str, tuple[str, ...], str]]:
+    """Return the type, labels and meaning of every metric, by its name in Prometheus."""
     found = {}
-    for declared in vars(observe).values():
-        if isinstance(declared, Declared):
-            described = declared.describe()[0]
-            name = described.name + ("_total" if described.type == "counter" else "")
-            labels = declared._labelnames  # noqa: SLF001 - the client tells of labels nowhere else
-            found[name] = described.type, labels, described.documentation
+    for metric in vars(observe).values():
+        if isinstance(metric, Metric):
+            description = metric.describe()[0]
+            name = description.name + ("_total" if description.type == "counter" else "")
+            labels = metric._labelnames  # noqa: SLF001 - the client has no public way to list labels
+            found[name] = description.type, labels, description.documentation
     return dict(sorted(found.items()))
 
 
-def page() -> str:
-    """Return the page. Raises KeyError for a label that `LABELS` does not describe: say there why it is bounded."""
-    declared = metrics()
+def render_page() -> str:
+    """Return the page as Markdown. Raises KeyError for a label without a description in `LABELS`."""
+    declared = collect_metrics()
     rows = [
         f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {meaning} |"
         for name, (kind, labels, meaning) in declared.items()
@@ -93,4 +93,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(render_page())

@@ -1,7 +1,7 @@
-"""Makes the secrets of deploy/compose.yaml, once: `python3 -m deploy.compose.make_secrets`; needs nothing but Python.
+"""Creates the secrets of deploy/compose.yaml once: `python3 -m deploy.compose.make_secrets`; needs only Python.
 
-Every file holds one secret. The folder is closed to others; the files are not, because containers read them as another
-user. What exists is kept.
+Each file contains one secret. The folder is closed to other users; the files are not, because containers read them as
+another user. Existing files are kept.
 """
 
 import secrets
@@ -13,20 +13,20 @@ ROLES = ("job_api", "scheduler", "exporter", "history")
 
 
 def make_secrets(folder: Path) -> list[str]:
-    """Write the secrets that are missing; return their names."""
+    """Write the missing secrets, and return their names."""
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
-    # Hexadecimal: it goes into addresses and SQL as it is.
+    # Hexadecimal needs no escaping in addresses and SQL.
     fresh = {name: secrets.token_hex(24) for name in ("postgres_password", "source_password", "grafana_password")}
     fresh |= {f"{role}_password": secrets.token_hex(24) for role in ROLES}
-    made = [name for name, text in fresh.items() if _write(folder / name, text)]
+    written = [name for name, text in fresh.items() if _write(folder / name, text)]
     addresses = {
         "admin_dsn": f"postgresql://postgres:{_read(folder, 'postgres_password')}@postgres/sluice",
         "source_dsn": f"postgresql://sluice_reader:{_read(folder, 'source_password')}@postgres/contact_history",
     }
     for role in ROLES:
         addresses[f"{role}_dsn"] = f"postgresql://{role}:{_read(folder, f'{role}_password')}@postgres/sluice"
-    return made + [name for name, text in addresses.items() if _write(folder / name, text)]
+    return written + [name for name, text in addresses.items() if _write(folder / name, text)]
 
 
 def _read(folder: Path, name: str) -> str:
@@ -42,4 +42,4 @@ def _write(path: Path, text: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"made in {FOLDER}: {', '.join(make_secrets(FOLDER)) or 'nothing, all were there'}\n")
+    sys.stdout.write(f"written to {FOLDER}: {', '.join(make_secrets(FOLDER)) or 'nothing, all secrets exist'}\n")

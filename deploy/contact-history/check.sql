@@ -1,6 +1,6 @@
 -- Checks the three views of the schema contact_history. Run it as the role that Sluice logs in with (sluice_reader);
--- it only reads. One line comes back for each check: "ok", or what to mend in views.sql. The checks of ids and dates
--- read all rows, so on a large database they take about as long as counting them.
+-- it only reads. Each check returns one line: "ok", or what to fix in views.sql. The checks of ids and dates read all
+-- rows, so on a large database they take about as long as counting them.
 
 WITH expected (view_name, column_name, data_type) AS (
     VALUES
@@ -28,7 +28,7 @@ WITH expected (view_name, column_name, data_type) AS (
         ('attachment', 'entity_id', 'text'), ('attachment', 'tenant_id', 'integer'), ('attachment', 'name', 'text'),
         ('attachment', 'mime_type', 'text'), ('attachment', 'size', 'bigint'), ('attachment', 'content', 'bytea')
 ),
--- pg_attribute and not information_schema: that one shows a column only to those who may read it already.
+-- pg_attribute rather than information_schema, which shows a column only to roles that may read it.
 actual AS (
     SELECT c.relname AS view_name, a.attname AS column_name, format_type(a.atttypid, NULL) AS data_type
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -42,7 +42,7 @@ wrong_columns AS (
     WHERE a.data_type IS DISTINCT FROM e.data_type
 ),
 writable AS (
-    SELECT string_agg(v || ' may be written', '; ') AS detail
+    SELECT string_agg(v || ' is writable', '; ') AS detail
     FROM unnest(ARRAY['interaction', 'contact', 'attachment']) v
     WHERE has_table_privilege('contact_history.' || v, 'INSERT, UPDATE, DELETE, TRUNCATE')
 ),
@@ -69,7 +69,7 @@ endless AS (
 )
 SELECT 'columns and their types' AS "check", coalesce(detail, 'ok') AS result FROM wrong_columns
 UNION ALL
-SELECT 'nothing can be written', coalesce(detail, 'ok') FROM writable
+SELECT 'the views are read-only', coalesce(detail, 'ok') FROM writable
 UNION ALL
 SELECT 'required values of ' || view_name,
     CASE n WHEN 0 THEN 'ok' ELSE n || ' rows have NULL in a required column' END FROM rows_without
@@ -78,6 +78,6 @@ SELECT 'ids of ' || view_name || ' are unique', CASE n WHEN 0 THEN 'ok' ELSE n |
 UNION ALL
 SELECT 'instants are finite', CASE n WHEN 0 THEN 'ok' ELSE n || ' interactions have an infinite date' END FROM endless
 UNION ALL
-SELECT 'other sessions can be seen (for "since last run")',
+SELECT 'other sessions are visible (for "since last run")',
     CASE WHEN pg_has_role('pg_read_all_stats', 'MEMBER') THEN 'ok'
         ELSE 'GRANT pg_read_all_stats TO ' || quote_ident(current_user) END;

@@ -1,17 +1,17 @@
--- The tables of an invented contact centre suite, standing for a customer's own: other names, other types and another
--- shape than the views in views.sql, which map them. Safe to run again. Needs a superuser, or a role that may create
--- roles, and schemas in this database.
+-- The tables of a fictitious contact centre suite, in place of a customer's own: names, types and structure differ from
+-- the views in views.sql, which map them. Safe to run again. Run it as a superuser, or as a role that may create roles,
+-- and schemas in this database.
 
 DO $$
 BEGIN
     CREATE ROLE contact_owner NOLOGIN;
 EXCEPTION
-    -- Roles belong to the whole server: another database, or another session at this moment, may have made it.
+    -- Roles belong to the whole server: another database or a concurrent session may have created it.
     WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
 
--- Only a superuser acts for other roles unasked; whoever else runs this must be a member.
+-- Only a superuser may act for other roles without membership.
 DO $$
 BEGIN
     IF NOT pg_has_role('contact_owner', 'USAGE') THEN
@@ -24,7 +24,7 @@ CREATE SCHEMA IF NOT EXISTS suite AUTHORIZATION contact_owner;
 
 SET ROLE contact_owner;
 
--- One row for each mail, chat, call, message or task.
+-- One row per mail, chat, call, message or task.
 CREATE TABLE IF NOT EXISTS suite.conversation (
     conversation_key text PRIMARY KEY,
     org_no integer NOT NULL,
@@ -58,8 +58,7 @@ CREATE TABLE IF NOT EXISTS suite.conversation (
     extras jsonb
 );
 
--- One row for each customer. The suite writes UTC into columns without a time zone, lists into arrays, and JSON as it
--- came.
+-- One row per customer. The suite stores UTC in columns without a time zone, lists in arrays, and JSON verbatim.
 CREATE TABLE IF NOT EXISTS suite.customer (
     customer_key text PRIMARY KEY,
     org_no integer NOT NULL,
@@ -73,7 +72,7 @@ CREATE TABLE IF NOT EXISTS suite.customer (
     changed_utc timestamp NOT NULL
 );
 
--- One row for each file that came or went with a conversation.
+-- One row per file of a conversation.
 CREATE TABLE IF NOT EXISTS suite.file (
     file_key text PRIMARY KEY,
     conversation_key text NOT NULL,
@@ -84,10 +83,10 @@ CREATE TABLE IF NOT EXISTS suite.file (
     body bytea
 );
 
--- Files are mostly compressed already; stored plain, PostgreSQL need not try, and reads pieces of a large one directly.
+-- Most files are compressed already. Stored uncompressed, PostgreSQL reads pieces of a large one directly.
 ALTER TABLE suite.file ALTER COLUMN body SET STORAGE EXTERNAL;
 
--- What the generator (python -m deploy.sample) has loaded: no row, or one.
+-- The sample that the generator (python -m deploy.sample) has loaded: no row, or one.
 CREATE TABLE IF NOT EXISTS suite.sample_set (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     generator integer NOT NULL,

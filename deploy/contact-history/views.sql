@@ -1,26 +1,25 @@
--- Sluice reads a contact history through three views and nothing else. This file makes them over the sample's tables
--- (sample-tables.sql). To use your own: copy the file, replace what stands right of each FROM and left of each AS,
--- and keep the names and types on the views' side. Then run it, and check.sql after it.
+-- Sluice reads a contact history only through three views. This file creates them over the sample's tables
+-- (sample-tables.sql). To use your own tables, copy the file, replace what follows each FROM and precedes each AS, and
+-- keep the names and types of the views. Run it, then run check.sql.
 --
 -- Rules for a mapping
---   * Every column must be there, in any order, with the type named in its comment. What you do not have is NULL with
---     a cast: NULL::text AS queue_name. Only those marked "required" may never be NULL.
---   * A column of type json must be cast to jsonb: json keeps the line breaks it was written with, and an export has
---     one record a line.
---   * timestamp without time zone must say what it means: created_utc AT TIME ZONE 'UTC'. The values infinity and
---     -infinity are not instants: NULLIF(ended_at, 'infinity').
---   * Keep it quick: rename, cast and compute, but do not join, aggregate or ORDER BY in a view. tenant_id, id,
---     entity_id and the dates should be plain columns, or expressions that have an index. PostgreSQL then filters and
---     sorts by index, and an export runs at the speed of the table.
---   * tenant_id says whose row it is. Sluice adds "tenant_id = ..." to every read; rows of other numbers are never
---     seen. If your database belongs to one organisation, put a constant: 101 AS tenant_id.
+--   * Every column must exist, in any order, with the type that its comment names. For a value that you do not have,
+--     write NULL with a cast: NULL::text AS queue_name. Only columns marked "required" must never be NULL.
+--   * Cast a column of type json to jsonb: json keeps its line breaks, and an export has one record per line.
+--   * Convert timestamp without time zone: created_utc AT TIME ZONE 'UTC'. The values infinity and -infinity are not
+--     instants: NULLIF(ended_at, 'infinity').
+--   * Keep the views fast: rename, cast and compute, but do not join, aggregate or use ORDER BY. tenant_id, id,
+--     entity_id and the dates should be plain columns, or expressions with an index. PostgreSQL then filters and sorts
+--     by index, and an export is as fast as the table.
+--   * tenant_id is the owner of a row. Sluice adds "tenant_id = ..." to every query, so rows with other numbers are
+--     never read. If your database belongs to one organisation, use a constant: 101 AS tenant_id.
 --
--- Who runs it: a superuser, or a role that may create roles, and schemas in this database. Put the role that owns
--- your tables in place of contact_owner: the views read with its rights. Safe to run again.
+-- Run it as a superuser, or as a role that may create roles, and schemas in this database. Replace contact_owner by
+-- the role that owns your tables: the views read with its rights. Safe to run again.
 
 -- 1. Roles -----------------------------------------------------------------------------------------------------------
 
--- Sluice logs in as sluice_reader. Give it a password where your pg_hba.conf wants one:
+-- Sluice logs in as sluice_reader. Set its password where your pg_hba.conf requires one:
 --   ALTER ROLE sluice_reader PASSWORD '...';
 DO $$
 BEGIN
@@ -29,16 +28,16 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluice_reader') THEN
         CREATE ROLE sluice_reader LOGIN;
-        -- The grants below allow no writing anyway; with this, temporary tables are refused too, unless asked for.
+        -- The grants below allow no writing; this setting also rejects temporary tables by default.
         ALTER ROLE sluice_reader SET default_transaction_read_only = on;
     END IF;
 EXCEPTION
-    -- Another session is making the same roles, perhaps for another database of this server.
+    -- A concurrent session is creating the same roles, perhaps for another database of this server.
     WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
 
--- Only a superuser acts for other roles unasked; whoever else runs this must be a member.
+-- Only a superuser may act for other roles without membership.
 DO $$
 BEGIN
     IF NOT pg_has_role('contact_owner', 'USAGE') THEN
@@ -47,9 +46,9 @@ BEGIN
 END
 $$;
 
--- The timeframe "since last run" must know the oldest transaction that is still writing, or it would miss rows that
--- are committed late. For that it looks at other sessions (pg_stat_activity), which needs this membership. Without
--- it, all other timeframes work.
+-- The timeframe "since last run" has to know the oldest transaction that is still writing; otherwise it would miss rows
+-- that are committed late. It reads other sessions from pg_stat_activity, which requires this membership. All other
+-- timeframes work without it.
 DO $$
 BEGIN
     IF NOT pg_has_role('sluice_reader', 'pg_read_all_stats', 'MEMBER') THEN
@@ -102,7 +101,7 @@ SELECT
 FROM suite.conversation;
 
 COMMENT ON VIEW contact_history.interaction IS
-    'One row for each interaction with a customer: mail, chat, call, callback, message, task.';
+    'One row per interaction with a customer: mail, chat, call, callback, message or task.';
 COMMENT ON COLUMN contact_history.interaction.id IS
     'text, required: identifies the interaction; unique. Exports are ordered by it.';
 COMMENT ON COLUMN contact_history.interaction.status IS
@@ -116,11 +115,11 @@ COMMENT ON COLUMN contact_history.interaction.media_type_id IS
 COMMENT ON COLUMN contact_history.interaction.type_id IS
     'text: direction, such as Inbound, Outbound, Internal. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.subtype_id IS
-    'text: what it was within its direction, such as InboundNew, OutboundReply. Or NULL.';
+    'text: kind within the direction, such as InboundNew, OutboundReply. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.external_id IS
     'text: id in another system: Message-ID of a mail, call id of a switch, id of a post. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.owner_id IS
-    'integer: the agent who handled it. NULL when nobody did.';
+    'integer: the agent who handled it. NULL without one.';
 COMMENT ON COLUMN contact_history.interaction.contact_id IS
     'text: contact_history.contact.id of the customer. NULL when unknown.';
 COMMENT ON COLUMN contact_history.interaction.parent_id IS
@@ -128,7 +127,7 @@ COMMENT ON COLUMN contact_history.interaction.parent_id IS
 COMMENT ON COLUMN contact_history.interaction.start_date IS
     'timestamptz, required: when it began. Timeframes "fixed" and "last" compare it.';
 COMMENT ON COLUMN contact_history.interaction.modified_date IS
-    'timestamptz, required: when the row was last changed; must move with every change, also of attachments. '
+    'timestamptz, required: when the row was last changed; must be updated with every change, also of attachments. '
     'The timeframe "since last run" compares it. If you do not have it, map start_date, and do not use that timeframe.';
 COMMENT ON COLUMN contact_history.interaction.end_date IS
     'timestamptz: when it ended. NULL while it is open.';
@@ -149,23 +148,23 @@ COMMENT ON COLUMN contact_history.interaction.struct_text_mimetype IS
 COMMENT ON COLUMN contact_history.interaction.the_comment IS
     'text: note of an agent. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.tenant_id IS
-    'integer, required: the number of the organisation the row belongs to. A constant when there is only one.';
+    'integer, required: the number of the organisation that owns the row. A constant when there is only one.';
 COMMENT ON COLUMN contact_history.interaction.subtenant_id IS
     'integer: a division within the organisation. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.thread_hash IS
-    'text: digest by which replies are matched to a thread. Or NULL.';
+    'text: digest that matches replies to a thread. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.can_be_parent IS
-    'boolean: whether others may answer it. Or NULL.';
+    'boolean: whether other interactions can answer it. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.creator_app_id IS
     'integer: the application that created it. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.queue_name IS
-    'text: the queue it was routed through. Or NULL.';
+    'text: the queue through which it was routed. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.all_attributes IS
-    'jsonb: everything else you keep about it, one object. Or NULL.';
+    'jsonb: everything else that you store about it, one object. Or NULL.';
 COMMENT ON COLUMN contact_history.interaction.is_spam IS
-    'boolean: whether it was judged to be spam. NULL when not judged.';
+    'boolean: whether it was classified as spam. NULL when not classified.';
 COMMENT ON COLUMN contact_history.interaction.web_safe_email_status IS
-    'text: state of a mail that the customer reads and answers in a secured web form. NULL for all others.';
+    'text: state of a mail that the customer reads and answers in a secure web form. NULL for all others.';
 
 -- 3. Contacts --------------------------------------------------------------------------------------------------------
 
@@ -183,11 +182,11 @@ SELECT
     profile::jsonb AS attributes
 FROM suite.customer;
 
-COMMENT ON VIEW contact_history.contact IS 'One row for each customer known to the contact centre.';
+COMMENT ON VIEW contact_history.contact IS 'One row per customer of the contact centre.';
 COMMENT ON COLUMN contact_history.contact.id IS
     'text, required: identifies the contact; unique. Exports are ordered by it.';
 COMMENT ON COLUMN contact_history.contact.tenant_id IS
-    'integer, required: the number of the organisation the row belongs to. A constant when there is only one.';
+    'integer, required: the number of the organisation that owns the row. A constant when there is only one.';
 COMMENT ON COLUMN contact_history.contact.created_date IS
     'timestamptz, required: when the contact was first recorded. Timeframes "fixed" and "last" compare it.';
 COMMENT ON COLUMN contact_history.contact.modified_date IS
@@ -198,11 +197,11 @@ COMMENT ON COLUMN contact_history.contact.last_name IS 'text: family name. Or NU
 COMMENT ON COLUMN contact_history.contact.customer_id IS
     'text: number or key of the customer in your other systems. Or NULL.';
 COMMENT ON COLUMN contact_history.contact.email_addresses IS
-    'jsonb: array of texts. NULL when not kept; an empty array when there is none.';
+    'jsonb: array of texts. NULL when not stored; an empty array when there is none.';
 COMMENT ON COLUMN contact_history.contact.phone_numbers IS
-    'jsonb: array of texts, best as +49301234567. NULL when not kept; an empty array when there is none.';
+    'jsonb: array of texts, preferably like +49301234567. NULL when not stored; an empty array when there is none.';
 COMMENT ON COLUMN contact_history.contact.attributes IS
-    'jsonb: everything else you keep about the contact, one object. Or NULL.';
+    'jsonb: everything else that you store about the contact, one object. Or NULL.';
 
 -- 4. Attachments -----------------------------------------------------------------------------------------------------
 
@@ -218,26 +217,26 @@ SELECT
 FROM suite.file;
 
 COMMENT ON VIEW contact_history.attachment IS
-    'One row for each file that belongs to an interaction. No attachments at all: keep the view, with WHERE false.';
+    'One row per file of an interaction. Without any attachments, keep the view, with WHERE false.';
 COMMENT ON COLUMN contact_history.attachment.id IS 'text, required: identifies the attachment; unique.';
 COMMENT ON COLUMN contact_history.attachment.entity_id IS
-    'text, required: contact_history.interaction.id of the interaction it belongs to.';
+    'text, required: contact_history.interaction.id of its interaction.';
 COMMENT ON COLUMN contact_history.attachment.tenant_id IS
-    'integer, required: as on its interaction. Filters; not exported.';
+    'integer, required: the same as for its interaction. Used to filter; not exported.';
 COMMENT ON COLUMN contact_history.attachment.name IS 'text: file name as sent. Or NULL.';
 COMMENT ON COLUMN contact_history.attachment.mime_type IS 'text: media type, such as application/pdf. Or NULL.';
 COMMENT ON COLUMN contact_history.attachment.size IS
     'bigint: length of the content in bytes. If you do not have it: octet_length(content). Or NULL.';
 COMMENT ON COLUMN contact_history.attachment.content IS
-    'bytea: the bytes. NULL when they are no longer kept (an empty file is an empty bytea). '
-    'On a table with many, ALTER COLUMN ... SET STORAGE EXTERNAL lets large ones be read in pieces.';
+    'bytea: the bytes. NULL when they have been deleted (an empty file is an empty bytea). '
+    'With many files, ALTER COLUMN ... SET STORAGE EXTERNAL allows large ones to be read in pieces.';
 
 -- 5. Indexes on your tables ------------------------------------------------------------------------------------------
--- Exports sort by id in the order of its bytes (COLLATE "C"), whatever the collation of your database: an index in
--- another collation does not serve them. On a table in use say CREATE INDEX CONCURRENTLY, one statement at a time. If
--- your views give a constant as tenant_id, leave org_no out of the indexes.
+-- Exports sort by id in byte order (COLLATE "C"), regardless of the collation of your database, so an index in another
+-- collation is of no use. On a table in use, run CREATE INDEX CONCURRENTLY, one statement at a time. If tenant_id is a
+-- constant in your views, omit org_no from the indexes.
 
--- Whole exports, in order, cut into slices by id:
+-- Whole exports, in order, split into slices by id:
 CREATE INDEX IF NOT EXISTS conversation_export ON suite.conversation (org_no, conversation_key COLLATE "C");
 CREATE INDEX IF NOT EXISTS customer_export ON suite.customer (org_no, customer_key COLLATE "C");
 CREATE INDEX IF NOT EXISTS file_export ON suite.file (org_no, file_key COLLATE "C");
@@ -245,17 +244,16 @@ CREATE INDEX IF NOT EXISTS file_export ON suite.file (org_no, file_key COLLATE "
 -- Timeframes "fixed" and "last" (start_date, created_date), and "since last run" (modified_date):
 CREATE INDEX IF NOT EXISTS conversation_started ON suite.conversation (org_no, started_at);
 CREATE INDEX IF NOT EXISTS conversation_changed ON suite.conversation (org_no, changed_at);
--- The view computes these two, so the index must hold the same expression.
+-- The view computes these two, so the index must contain the same expression.
 CREATE INDEX IF NOT EXISTS customer_created ON suite.customer (org_no, (created_utc AT TIME ZONE 'UTC'));
 CREATE INDEX IF NOT EXISTS customer_changed ON suite.customer (org_no, (changed_utc AT TIME ZONE 'UTC'));
 
--- The attachments of the interactions exported, looked up one by one (equality, in the collation of the column) and
--- in order:
+-- The attachments of exported interactions, one by one (equality, in the collation of the column) and in order:
 CREATE INDEX IF NOT EXISTS file_conversation ON suite.file (conversation_key);
 CREATE INDEX IF NOT EXISTS file_conversation_export ON suite.file (org_no, conversation_key COLLATE "C");
 
 -- 6. Rights ----------------------------------------------------------------------------------------------------------
--- SELECT on the three views; nothing on the tables, which the views read with their owner's rights.
+-- SELECT on the three views; nothing on the tables, which the views read with the rights of their owner.
 
 GRANT USAGE ON SCHEMA contact_history TO sluice_reader;
 GRANT SELECT ON contact_history.interaction, contact_history.contact, contact_history.attachment TO sluice_reader;
@@ -263,13 +261,12 @@ GRANT SELECT ON contact_history.interaction, contact_history.contact, contact_hi
 RESET ROLE;
 
 -- 7. Check the mapping -----------------------------------------------------------------------------------------------
--- a) Log in as sluice_reader and run check.sql: each line it prints says ok, or what to mend.
--- b) Look at some rows as they will be exported:
+-- a) Log in as sluice_reader and run check.sql: each line is "ok", or says what to fix.
+-- b) Read some rows as they will be exported:
 --      SELECT row_to_json(i) FROM contact_history.interaction i WHERE tenant_id = 101 ORDER BY id LIMIT 3;
--- c) See that the order comes from an index ("Index Scan", and no "Sort"):
+-- c) Verify that the order comes from an index ("Index Scan" and no "Sort"):
 --      EXPLAIN SELECT row_to_json(i) FROM
 --          (SELECT * FROM contact_history.interaction WHERE tenant_id = 101 ORDER BY id COLLATE "C") i;
---    If PostgreSQL sorts although the index is there, ANALYZE the table first, and see that effective_cache_size
---    tells how much memory this machine has for caching. A table far larger than that, whose rows lie in another
---    order than their ids, is exported fastest after CLUSTER suite.conversation USING conversation_export (it locks
---    the table meanwhile).
+--    If PostgreSQL sorts although the index exists, ANALYZE the table first, and set effective_cache_size to the memory
+--    that the machine has for caching. A table far larger than that, whose rows are not in the order of their ids, is
+--    exported fastest after CLUSTER suite.conversation USING conversation_export (which locks the table meanwhile).

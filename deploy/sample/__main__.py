@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from deploy.sample.load import SampleRefusedError, Summary, load
+from deploy.sample.load import SampleConflict, Summary, load
 from shared.clock import SystemClock
 
 
@@ -19,14 +19,14 @@ def main() -> int:
         password_file: Path | None = arguments.reader_password_file
         password = password_file.read_text(encoding="utf-8").strip() if password_file else None
         summary = asyncio.run(_load(arguments, password))
-    except (SampleRefusedError, ValueError, OSError, asyncpg.PostgresError) as error:
+    except (SampleConflict, ValueError, OSError, asyncpg.PostgresError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; nothing was loaded", file=sys.stderr)
+        print("\nstopped, nothing was loaded", file=sys.stderr)
         return 130
     counts = ", ".join(f"{count:,} {view}s" for view, count in summary.rows.items())
-    if summary.was_there:
+    if summary.already_loaded:
         print(f"Already loaded: {counts}.")
     else:
         print(f"Loaded {counts} ({summary.bytes / 1e6:,.0f} MB) in {summary.seconds:.1f} s.")
@@ -48,19 +48,21 @@ async def _load(arguments: argparse.Namespace, reader_password: str | None) -> S
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m deploy.sample", description="A sample contact history from a seed."
+        prog="python -m deploy.sample", description="Generate a sample contact history from a seed."
     )
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("load", help="load the sample into a PostgreSQL database")
-    command.add_argument("--dsn", required=True, help="the database; the role may create roles and schemas in it")
-    command.add_argument("--interactions", type=int, default=200_000, help="1 to 10,000,000 (default 200,000)")
-    command.add_argument("--seed", type=int, default=1, help="another seed gives other rows (default 1)")
     command.add_argument(
-        "--tenants", type=int, default=2, help="101 has nine of ten rows, 102 and on the rest (default 2)"
+        "--dsn", required=True, help="the database; its role needs the right to create roles and schemas"
     )
-    command.add_argument("--replace", action="store_true", help="drop a sample of another size or seed first")
-    command.add_argument("--reader-password-file", type=Path, help="file with the password to give to sluice_reader")
-    command.add_argument("--workers", type=int, help="processes that make rows (default: one a core)")
+    command.add_argument("--interactions", type=int, default=200_000, help="1 to 10,000,000 (default 200,000)")
+    command.add_argument("--seed", type=int, default=1, help="a different seed gives different rows (default 1)")
+    command.add_argument(
+        "--tenants", type=int, default=2, help="tenant 101 has 90 % of the rows, 102 and up share the rest (default 2)"
+    )
+    command.add_argument("--replace", action="store_true", help="first drop a sample of another size or seed")
+    command.add_argument("--reader-password-file", type=Path, help="file with the new password of sluice_reader")
+    command.add_argument("--workers", type=int, help="processes that generate rows (default: one per core)")
     return parser
 
 
@@ -72,7 +74,7 @@ def _progress_line(total: int) -> Callable[[int], None]:
 
     def show(done: int) -> None:
         nonlocal shown
-        # A log wants ten lines and not a hundred.
+        # In a log, ten lines are enough.
         if not is_terminal and done * 10 // total == shown * 10 // total:
             return
         shown = done

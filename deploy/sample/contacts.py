@@ -1,4 +1,4 @@
-"""Contacts: who the interactions were with."""
+"""Contacts: the customers in the interactions."""
 
 from json import dumps
 from random import Random
@@ -13,12 +13,12 @@ _DOMAINS = ("example.com", "example.org", "mail.example.net", "bücher.example")
 def make_contact(
     rng: Random, languages: tuple[Language, ...], *, key: str, tenant: int, created: Micros, until: Micros
 ) -> Contact:
-    """Return a contact first recorded at `created` and last changed before `until`, both in microseconds."""
+    """Return a contact created at `created` and last changed before `until`, both in microseconds."""
     language = pick(rng, languages)
     account = int(rng.random() * 90_000_000) + 10_000_000
     odd = rng.random()
     if odd < 0.01:
-        # All that a contact need not have.
+        # Every optional column is NULL.
         return Contact(key, tenant, created, created, None, None, None, None, None, None)
     if odd < 0.02:
         return Contact(key, tenant, created, created, "", "", 9_223_372_036_854_775_807, (), (), "{}")
@@ -47,6 +47,6 @@ def make_contact(
         account if rng.random() < 0.8 else None,
         mails,
         phones,
-        # Written over several lines now and then: the suite keeps JSON as it came, and the view must not.
+        # Sometimes on several lines: the suite stores JSON verbatim, and the view must not pass the line breaks on.
         dumps(profile, ensure_ascii=False, indent=2 if odd < 0.5 else None),
     )

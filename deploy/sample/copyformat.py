@@ -1,6 +1,6 @@
-"""Rows as PostgreSQL's COPY reads them fastest: binary, where nothing needs escaping.
+"""Rows in PostgreSQL's binary COPY format, which is read fastest, since nothing is escaped.
 
-Source: PostgreSQL manual, COPY, "Binary Format"; the forms of values are those of the types' `recv` functions.
+Source: PostgreSQL manual, COPY, "Binary Format"; values have the form that the types' `recv` functions read.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,58 +20,58 @@ _int4 = Struct(">ii").pack
 _int8 = Struct(">iq").pack
 
 Encoder = Callable[[Any], bytes]
-"""Writes one value that is not None, with its length before it."""
+"""Encodes one value other than None, preceded by its length."""
 
 
 def text(value: str) -> bytes:
-    """Write text, varchar or json."""
+    """Encode text, varchar or json."""
     data = value.encode()
     return _length(len(data)) + data
 
 
 def jsonb(value: str) -> bytes:
-    """Write JSON text as jsonb."""
+    """Encode JSON text as jsonb."""
     data = value.encode()
     return _length(len(data) + 1) + b"\x01" + data
 
 
 def hexadecimal(value: str) -> bytes:
-    """Write bytes that are given in hexadecimal as bytea."""
+    """Encode hexadecimal digits as bytea."""
     return binary(bytes.fromhex(value))
 
 
 def binary(value: bytes) -> bytes:
-    """Write bytea."""
+    """Encode bytes as bytea."""
     return _length(len(value)) + value
 
 
 def smallint(value: int) -> bytes:
-    """Write smallint."""
+    """Encode smallint."""
     return _int2(2, value)
 
 
 def integer(value: int) -> bytes:
-    """Write integer."""
+    """Encode integer."""
     return _int4(4, value)
 
 
 def bigint(value: int) -> bytes:
-    """Write bigint."""
+    """Encode bigint."""
     return _int8(8, value)
 
 
 def boolean(value: bool) -> bytes:
-    """Write boolean."""
+    """Encode boolean."""
     return b"\x00\x00\x00\x01\x01" if value else b"\x00\x00\x00\x01\x00"
 
 
 def instant(micros: int) -> bytes:
-    """Write microseconds since 1970 as timestamptz, or as timestamp in UTC."""
+    """Encode microseconds since 1970 as timestamptz, or as timestamp in UTC."""
     return _int8(8, micros - _POSTGRES_EPOCH)
 
 
 def texts(values: Sequence[str]) -> bytes:
-    """Write text[]."""
+    """Encode text[]."""
     if not values:
         return _length(12) + _length(0) + _length(0) + _length(_TEXT_OID)
     head = _length(1) + _length(0) + _length(_TEXT_OID) + _length(len(values)) + _length(1)
@@ -80,7 +80,7 @@ def texts(values: Sequence[str]) -> bytes:
 
 
 class Table(NamedTuple):
-    """A table that rows are copied into: its columns in the order of the rows' values, and how each is written."""
+    """A table for COPY: its columns in the order of the rows' values, and their encoders."""
 
     schema: str
     name: str
@@ -88,7 +88,7 @@ class Table(NamedTuple):
     encoders: tuple[Encoder, ...]
 
     def encode(self, rows: Iterable[tuple[Any, ...]]) -> bytes:
-        """Return a whole COPY stream of these rows."""
+        """Return a complete COPY stream of the rows; raises ValueError for a row of another width."""
         count = len(self.columns).to_bytes(2, "big")
         pieces = [_HEADER]
         for row in rows:

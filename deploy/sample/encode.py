@@ -1,4 +1,4 @@
-"""Makes the COPY streams of a sample on all cores, in order, holding only a few batches at a time."""
+"""Generates the COPY streams of a sample on all cores, in order, with only a few batches in memory."""
 
 import asyncio
 import os
@@ -25,12 +25,12 @@ class Encoded(NamedTuple):
 TABLES = (CONVERSATION, CUSTOMER, FILE)
 
 
-async def encoded_batches(*, seed: int, interactions: int, tenants: int, workers: int) -> AsyncGenerator[Encoded, None]:
-    """Yield all batches in order; the same bytes whatever the number of worker processes."""
+async def iterate_batches(*, seed: int, interactions: int, tenants: int, workers: int) -> AsyncGenerator[Encoded, None]:
+    """Yield all batches in order; the bytes do not depend on the number of worker processes."""
     loop = asyncio.get_running_loop()
     batches = Sample(seed=seed, interactions=interactions, tenants=tenants).batches
     executor = _executor(min(workers, batches))
-    # Two a worker: one being made and one waiting to be copied. Without a bound, a slow database would fill the memory.
+    # Two per worker: one being generated, one waiting to be copied. The bound limits memory when the database is slow.
     ahead = 2 * min(workers, batches)
     pending: deque[asyncio.Future[Encoded]] = deque()
     try:
@@ -63,15 +63,15 @@ def _sample(seed: int, interactions: int, tenants: int) -> Sample:
 
 
 def _executor(workers: int) -> Executor:
-    # Little work is not worth new processes. "spawn": a fork would take the event loop and its connections along.
+    # Little work does not justify processes. "spawn", since a fork would inherit the event loop and its connections.
     if workers == 1:
         return ThreadPoolExecutor(1)
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_follow_parent)
 
 
 def _follow_parent() -> None:
-    # Ctrl-C reaches the whole group of processes; the parent alone decides. If it is killed, its workers would wait for
-    # work for ever, since each holds both ends of the queue.
+    # Ctrl-C reaches the whole process group, and the parent decides. If it is killed, its workers would wait for work
+    # forever, since each has both ends of the queue open.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -4,20 +4,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from deploy.sample.phrasebook import phrasebook, pick
+from deploy.sample.phrasebook import load_phrasebook, pick
 
 HUGE = 3_000_000
 """Length of the few large files, in bytes."""
 
 _NOISE = 4_194_304
-"""How many bytes are prepared to cut files from; compressed formats look like noise."""
+"""The number of random bytes from which files are cut; compressed formats look random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file: the end of its name, its media type, the bytes it starts with, whether text follows or noise."""
+    """A kind of file: extension, media type, first bytes, and whether text follows or random bytes."""
 
-    ending: str
+    extension: str
     mime_type: str | None
     magic: bytes
     is_text: bool = False
@@ -52,15 +52,15 @@ _NAMES = (
 
 @lru_cache(maxsize=4)
 def _stock(seed: int) -> tuple[bytes, bytes]:
-    # Enough noise that the largest files fit; text comes round again as it does in real files.
+    # Enough for the largest file; text repeats, as it does in real files.
     rng = Random(f"{seed}:files")
-    sentences = [pick(rng, language.sentences) for language in phrasebook(seed) for _ in range(20)]
+    sentences = [pick(rng, language.sentences) for language in load_phrasebook(seed) for _ in range(20)]
     text = "\r\n".join(sentences).encode()
     return rng.randbytes(_NOISE), text * (_NOISE // len(text) + 1)
 
 
 def file_bytes(rng: Random, seed: int, kind: Kind, size: int) -> bytes:
-    """Return so many bytes of this kind, starting as files of the kind do."""
+    """Return `size` bytes that begin like files of the kind."""
     noise, text = _stock(seed)
     stock = text if kind.is_text else noise
     start = int(rng.random() * (_NOISE - size))
@@ -68,7 +68,7 @@ def file_bytes(rng: Random, seed: int, kind: Kind, size: int) -> bytes:
 
 
 def file_size(rng: Random) -> int:
-    """Return a size in bytes as files have it: most of some KB, some up to 200 KB, a few empty."""
+    """Return a realistic size in bytes: mostly some KB, sometimes up to 200 KB, rarely 0."""
     kind = rng.random()
     if kind < 0.02:
         return 0
@@ -80,5 +80,5 @@ def file_size(rng: Random) -> int:
 
 
 def file_name(rng: Random, kind: Kind) -> str:
-    """Return a name with the kind's ending; some are such that careless programs stumble."""
-    return f"{pick(rng, _NAMES)}.{kind.ending}"
+    """Return a name with the kind's extension; some are names that programs often handle wrongly."""
+    return f"{pick(rng, _NAMES)}.{kind.extension}"

@@ -1,4 +1,4 @@
-"""Loads the sample into a PostgreSQL database: makes what is missing and copies all rows, in one transaction."""
+"""Loads the sample into a PostgreSQL database: creates the schema and copies all rows, in one transaction."""
 
 import os
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from typing import TypeAlias
 
 import asyncpg
 
-from deploy.sample.encode import TABLES, Encoded, encoded_batches
+from deploy.sample.encode import TABLES, Encoded, iterate_batches
 from shared.clock import SystemClock
 
 GENERATOR = 1
-"""Goes up whenever the same seed gives other rows than before, so that a sample loaded earlier is not taken for it."""
+"""Incremented when a seed gives other rows than before, so that an earlier sample is not mistaken for the new one."""
 
 _SQL = Path(__file__).parent.parent / "contact-history"
 _LOCK = 0x51CE5A3B
-"""Loads into one database take turns on this advisory lock."""
+"""The advisory lock that serialises loads into one database."""
 
-_ANYTHING_ELSE = """
+_HAS_OTHER_OBJECTS = """
     SELECT EXISTS (
         SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname IN ('suite', 'contact_history')
@@ -30,23 +30,23 @@ _ANYTHING_ELSE = """
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-class SampleRefusedError(Exception):
-    """The database holds something that loading would harm; the message says what it is and what to do."""
+class SampleConflict(Exception):
+    """The database contains data that loading would destroy; the text says what it is and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the database holds after a load: rows by view, bytes copied, seconds taken, whether it was there before."""
+    """The sample in the database: rows by view, bytes copied, seconds taken, and whether it was loaded before."""
 
     rows: dict[str, int]
     bytes: int
     seconds: float
-    was_there: bool
+    already_loaded: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    # Equal settings, equal rows.
+    # Equal settings give equal rows.
     generator: int
     seed: int
     interactions: int
@@ -84,27 +84,27 @@ async def load(
 ) -> Summary:
     """Load the sample into the database of the DSN, whose role may create roles and schemas.
 
-    Leaves a sample alone that is the one asked for. `workers` (default: one a core, for small samples one) changes the
-    speed, never the rows; several are processes, so a script must guard its start with `__name__ == "__main__"`.
-    `reader_password` is given to sluice_reader in any case; `progress` is told how many interactions are loaded.
-    Raises ValueError for sizes out of range, and SampleRefusedError when another sample is there and `replace` is not
-    set, or tables that are not the sample's.
+    Does nothing when this very sample is already loaded. `workers` (default: one per core, one for small samples)
+    changes the speed, never the rows; more than one are processes, so a script must guard its start with
+    `__name__ == "__main__"`. `reader_password` is always set; `progress` is called with the number of interactions
+    loaded so far. Raises ValueError for sizes out of range, and SampleConflict when the database contains tables of
+    another origin, or another sample and `replace` is not set.
     """
-    settings = _checked(_Settings(GENERATOR, seed, interactions, tenants))
+    settings = _validate(_Settings(GENERATOR, seed, interactions, tenants))
     clock = SystemClock()
     began = clock.now()
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            tally = await _find(connection, settings, replace=replace)
-            was_there = tally is not None
+            tally = await _find_sample(connection, settings, replace=replace)
+            already_loaded = tally is not None
             if tally is None:
-                tally = await _fill(connection, settings, workers or _workers(interactions), progress)
+                tally = await _fill(connection, settings, workers or _default_workers(interactions), progress)
             if reader_password is not None:
                 await _set_password(connection, reader_password)
-        if not was_there:
-            # Hint bits, visibility map, statistics: a table in use has them, and else the first export would make them.
+        if not already_loaded:
+            # Creates hint bits, visibility map and statistics, as a table in use has them; else the first export would.
             await connection.execute("VACUUM (ANALYZE) suite.conversation, suite.customer, suite.file")
     finally:
         await connection.close()
@@ -112,15 +112,15 @@ async def load(
         rows={"interaction": tally.interactions, "contact": tally.contacts, "attachment": tally.attachments},
         bytes=tally.bytes,
         seconds=(clock.now() - began).total_seconds(),
-        was_there=was_there,
+        already_loaded=already_loaded,
     )
 
 
-def _workers(interactions: int) -> int:
+def _default_workers(interactions: int) -> int:
     return 1 if interactions <= 20_000 else os.cpu_count() or 1
 
 
-def _checked(settings: _Settings) -> _Settings:
+def _validate(settings: _Settings) -> _Settings:
     if not 1 <= settings.interactions <= 10_000_000:
         raise ValueError("the number of interactions must be from 1 to 10,000,000")
     if not 1 <= settings.tenants <= 1_000:
@@ -128,24 +128,24 @@ def _checked(settings: _Settings) -> _Settings:
     return settings
 
 
-async def _find(connection: _Connection, settings: _Settings, *, replace: bool) -> _Tally | None:
-    """Return what an earlier load left if it is the sample wanted; make room for that one, or refuse."""
+async def _find_sample(connection: _Connection, settings: _Settings, *, replace: bool) -> _Tally | None:
+    """Return the tally of this very sample if it is loaded; otherwise drop another one, or raise SampleConflict."""
     if await connection.fetchval("SELECT to_regclass('suite.sample_set') IS NULL"):
-        if await connection.fetchval(_ANYTHING_ELSE):
-            raise SampleRefusedError(
-                "this database has tables or views in the schemas suite and contact_history that the sample did not"
-                " make; load into another database"
+        if await connection.fetchval(_HAS_OTHER_OBJECTS):
+            raise SampleConflict(
+                "this database has other tables or views in the schemas suite and contact_history;"
+                " load the sample into another database"
             )
         return None
     row = await connection.fetchrow("SELECT * FROM suite.sample_set")
-    there = row and _Settings(row["generator"], row["seed"], row["interactions"], row["tenants"])
-    if row and there == settings:
+    found = row and _Settings(row["generator"], row["seed"], row["interactions"], row["tenants"])
+    if row and found == settings:
         return _Tally(row["interactions"], row["contacts"], row["attachments"], row["bytes"])
-    if not replace and (there or await connection.fetchval("SELECT EXISTS (SELECT FROM suite.conversation)")):
-        raise SampleRefusedError(
-            f"another sample is loaded ({there or 'rows written by hand'}); to drop it and load this one, say --replace"
+    if not replace and (found or await connection.fetchval("SELECT EXISTS (SELECT FROM suite.conversation)")):
+        raise SampleConflict(
+            f"another sample is loaded ({found or 'rows inserted by hand'}); drop it and load this one with --replace"
         )
-    # The views go with the tables they read.
+    # The views are dropped with the tables that they read.
     await connection.execute("DROP SCHEMA suite CASCADE")
     return None
 
@@ -153,7 +153,7 @@ async def _find(connection: _Connection, settings: _Settings, *, replace: bool) 
 async def _fill(connection: _Connection, settings: _Settings, workers: int, progress: Callable[[int], None]) -> _Tally:
     await connection.execute((_SQL / "sample-tables.sql").read_text(encoding="utf-8"))
     tally = _Tally()
-    batches = encoded_batches(
+    batches = iterate_batches(
         seed=settings.seed, interactions=settings.interactions, tenants=settings.tenants, workers=workers
     )
     async with aclosing(batches):
@@ -164,7 +164,7 @@ async def _fill(connection: _Connection, settings: _Settings, workers: int, prog
                 )
             tally.add(batch)
             progress(tally.interactions)
-    # After the rows, since this makes the indexes: quicker once than row by row.
+    # After the rows, since this creates the indexes, which is faster once than row by row.
     await connection.execute((_SQL / "views.sql").read_text(encoding="utf-8"))
     await connection.execute(
         "INSERT INTO suite.sample_set (generator, seed, interactions, tenants, contacts, attachments, bytes)"
@@ -178,6 +178,6 @@ async def _fill(connection: _Connection, settings: _Settings, workers: int, prog
 
 
 async def _set_password(connection: _Connection, password: str) -> None:
-    # ALTER ROLE takes no parameters, so the server itself does the quoting.
+    # ALTER ROLE takes no parameters, so the server quotes the password.
     statement = await connection.fetchval("SELECT format('ALTER ROLE sluice_reader PASSWORD %L', $1::text)", password)
     await connection.execute(statement)

@@ -1,12 +1,12 @@
-"""One row of each view, in the order of its columns (deploy/contact-history/views.sql says what they mean)."""
+"""One row of each view, in the order of its columns (described in deploy/contact-history/views.sql)."""
 
 from typing import NamedTuple, TypeAlias
 
 Micros: TypeAlias = int
-"""An instant: microseconds since 1970-01-01T00:00:00Z. Whole numbers: datetimes by the million would cost seconds."""
+"""An instant: microseconds since 1970-01-01T00:00:00Z. Integers, since millions of datetimes would take seconds."""
 
 Json: TypeAlias = str
-"""JSON text, as a customer's system would write it."""
+"""JSON text, as a customer's system writes it."""
 
 
 class Interaction(NamedTuple):
@@ -60,7 +60,7 @@ class Contact(NamedTuple):
 
 
 class Attachment(NamedTuple):
-    """A row of contact_history.attachment; content None is a file no longer kept, b"" an empty one."""
+    """A row of contact_history.attachment; content is None for a deleted file and b"" for an empty one."""
 
     id: str
     entity_id: str

@@ -1,4 +1,4 @@
-"""Texts that break exports: each is legal in PostgreSQL, and each must come out of an export as it went in."""
+"""Texts that break exports: each is legal in PostgreSQL and must come out of an export unchanged."""
 
 ZWJ = "\u200d"
 
@@ -25,7 +25,7 @@ NASTY: dict[str, str] = {
     "no line end at all": "x" * 9_000,
     "one byte below a power": "é" * 4_095 + "a",
 }
-"""Name and text of each class; the generator gives every class to some rows of any set of 2,000 and more."""
+"""Texts by class; every sample of 2,000 or more interactions has rows of each class."""
 
 NASTY_ATTRIBUTES: dict[str, str] = {
     "empty object": "{}",
@@ -41,4 +41,4 @@ NASTY_ATTRIBUTES: dict[str, str] = {
     "keys of the export": '{"id": "not this", "tenantId": 999, "allAttributes": {"id": 1}}',
     "many keys": "{" + ", ".join(f'"key_{n}": "{n * 7919}"' for n in range(300)) + "}",
 }
-"""Name and JSON object of each class of `all_attributes`."""
+"""JSON objects for `all_attributes`, by class."""

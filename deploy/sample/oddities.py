@@ -1,4 +1,4 @@
-"""Odd but legal rows, at fixed places, so that every set of 2,000 interactions or more has them all."""
+"""Unusual but legal rows at fixed positions, so that every sample of 2,000 or more interactions has all of them."""
 
 from json import dumps
 from typing import Any
@@ -7,12 +7,12 @@ from deploy.sample.model import Interaction, Micros
 from deploy.sample.nasty import NASTY, NASTY_ATTRIBUTES
 
 MOON_LANDING: Micros = -14_182_940_000_000  # 1969-07-20T20:17:40Z
-END_OF_TIME: Micros = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z, by which some systems mean "never"
+END_OF_TIME: Micros = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z, which some systems use for "never"
 
 _TEXTS = list(NASTY.items())
 _OBJECTS = list(NASTY_ATTRIBUTES.values())
 _REQUIRED = {"id", "media_type_id", "start_date", "modified_date", "tenant_id"}
-# Any: which type a value must have depends on the name of its column.
+# Any: the type of a value depends on its column.
 _FORMS: list[dict[str, Any]] = [
     {
         "subject": "",
@@ -23,7 +23,7 @@ _FORMS: list[dict[str, Any]] = [
         "queue_name": "",
         "external_id": "",
     },
-    # All that an interaction need not have.
+    # Every optional column.
     {name: None for name in Interaction._fields if name not in _REQUIRED},
     {
         "owner_id": 2_147_483_647,
@@ -39,8 +39,8 @@ _FORMS: list[dict[str, Any]] = [
 ]
 
 
-def odd_form(row: Interaction, index: int) -> Interaction:
-    """Return the row as it is, or for some indexes changed into one that is harder to export."""
+def vary(row: Interaction, index: int) -> Interaction:
+    """Return the row unchanged or, for some indexes, changed into one that is harder to export."""
     match index:
         case 5:
             return row._replace(start_date=MOON_LANDING)
@@ -57,7 +57,7 @@ def odd_form(row: Interaction, index: int) -> Interaction:
 
 def _nasty(row: Interaction, turn: int) -> Interaction:
     name, text = _TEXTS[turn % len(_TEXTS)]
-    # Beyond one in the plain text, every other column that people or systems write into takes its turn.
+    # The text goes into every column that users or systems write into.
     return row._replace(
         text=text,
         subject=text[:4_000],

@@ -1,4 +1,4 @@
-"""Prepared words and sentences of each language, filled in once a seed, so that a row only picks and joins."""
+"""Names and sentences of each language, filled in once per seed, so that a row only picks and joins them."""
 
 import tomllib
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ T = TypeVar("T")
 EMOJI = ("😀", "👍", "👍🏽", "🙏", "❤️", "🎉", "😡", "💩", f"👨{ZWJ}👩{ZWJ}👧", f"🏳️{ZWJ}🌈", "🇩🇪", "1️⃣")
 
 _VARIANTS = 24
-"""How many fillings of each sentence are prepared."""
+"""The number of variants of each sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What is said in one language; `marked_up` are the sentences escaped for XML and HTML, in the same order."""
+    """The texts of one language; `marked_up` are the sentences escaped for XML and HTML, in the same order."""
 
     code: str
     given: list[str]
@@ -50,8 +50,8 @@ class _Phrases(TypedDict):
 
 
 @lru_cache(maxsize=4)
-def phrasebook(seed: int) -> tuple[Language, ...]:
-    """Return the languages of this seed, each as often as its weight says, to be picked from."""
+def load_phrasebook(seed: int) -> tuple[Language, ...]:
+    """Return the languages of a seed, each repeated according to its weight."""
     phrases = cast("_Phrases", tomllib.loads(Path(__file__).with_name("phrases.toml").read_text(encoding="utf-8")))
     rng = Random(f"{seed}:phrases")
     weighted: list[Language] = []
@@ -61,12 +61,12 @@ def phrasebook(seed: int) -> tuple[Language, ...]:
 
 
 def pick(rng: Random, choices: Sequence[T]) -> T:
-    """Return one of the choices. Unlike Random.choice, the same one in every version of Python."""
+    """Return one of the choices; unlike Random.choice, the same one in every Python version."""
     return choices[int(rng.random() * len(choices))]
 
 
 def _prepare(entry: _Entry, phrases: _Phrases, rng: Random) -> Language:
-    def filled(templates: list[str]) -> list[str]:
+    def fill(templates: list[str]) -> list[str]:
         return [
             template.format(
                 order=f"{pick(rng, 'ABKW')}-{int(rng.random() * 9_000_000) + 1_000_000}",
@@ -79,14 +79,14 @@ def _prepare(entry: _Entry, phrases: _Phrases, rng: Random) -> Language:
             for _ in range(_VARIANTS)
         ]
 
-    sentences = filled(entry["sentences"])
+    sentences = fill(entry["sentences"])
     return Language(
         code=entry["code"],
         given=entry["given"],
         family=entry["family"],
         cities=phrases["cities"],
-        greetings=filled(entry["greetings"]),
-        closings=filled(entry["closings"]),
+        greetings=fill(entry["greetings"]),
+        closings=fill(entry["closings"]),
         sentences=sentences,
         marked_up=[escape(sentence) for sentence in sentences],
     )

@@ -1,4 +1,4 @@
-"""The rows of the sample, batch by batch: each batch depends on the seed and its number only."""
+"""The rows of the sample, batch by batch: each batch depends only on the seed and its number."""
 
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -10,17 +10,17 @@ from deploy.sample.contacts import make_contact
 from deploy.sample.files import HUGE, KINDS, file_bytes, file_name, file_size
 from deploy.sample.identifiers import Identifiers
 from deploy.sample.model import Attachment, Contact, Interaction, Micros
-from deploy.sample.oddities import odd_form
-from deploy.sample.phrasebook import Language, phrasebook, pick
+from deploy.sample.oddities import vary
+from deploy.sample.phrasebook import Language, load_phrasebook, pick
 
 BATCH = 2_000
-"""Interactions in a batch. Part of what a seed means: another number gives other rows."""
+"""Interactions in a batch. A different number gives different rows for a seed."""
 
 FIRST_TENANT = 101
-"""The tenantId of the tenant that has nine of ten rows; the others follow it."""
+"""The tenantId of the tenant with 90 % of the rows; the others follow it."""
 
 _GROUP = 8
-"""Interactions for each contact, which is also how many share a tenant."""
+"""Interactions per contact; they share a tenant."""
 
 _MINUTE: Micros = 60_000_000
 _DAY: Micros = 24 * 60 * _MINUTE
@@ -29,7 +29,7 @@ _EARLIEST_REFERENCE: Micros = 1_790_812_800_000_000  # 2026-10-01T00:00:00Z
 
 _MEDIA = tuple(name for name, (share, _) in CHANNELS.items() for _ in range(share))
 _WITH_FILES = {"email": 0.055, "chat": 0.015, "whatsapp": 0.04, "workitem": 0.015}
-"""How likely an interaction of a media type has one or two files: together about one file for 25 interactions."""
+"""The probability that an interaction of a media type has files; together about one file per 25 interactions."""
 _DIRECTIONS = (
     ("Inbound", "InboundNew"),
     ("Outbound", "OutboundReply"),
@@ -37,7 +37,7 @@ _DIRECTIONS = (
     ("Internal", "InternalNote"),
 )
 _ROOT_OF = (0, 0, 0, 3, 3, 5, 5, 5)
-"""Which interaction of its group each one of a group answers in the end."""
+"""The first interaction of the thread to which each interaction of a group belongs."""
 
 
 class Batch(NamedTuple):
@@ -49,7 +49,7 @@ class Batch(NamedTuple):
 
 
 class _Thread(NamedTuple):
-    # What the interactions of one conversation over some days have in common.
+    # What the interactions of one thread have in common.
     root: int
     key: str
     digest: str
@@ -60,22 +60,22 @@ class _Thread(NamedTuple):
 
 
 class Sample:
-    """The sample contact history of a seed, of a number of interactions and of tenants; makes rows, keeps none."""
+    """The sample contact history of a seed, a number of interactions and of tenants; generates rows, keeps none."""
 
     def __init__(self, *, seed: int, interactions: int, tenants: int) -> None:
         self.interactions = interactions
         self.batches = -(-interactions // BATCH)
         self.until = _EARLIEST_REFERENCE + seed % 28 * _DAY
-        """The instant, in microseconds, before which everything has happened; depends on the seed only."""
+        """The instant, in microseconds, before which everything happened; depends only on the seed."""
         self._seed = seed
         self._tenants = tenants
-        self._languages = phrasebook(seed)
+        self._languages = load_phrasebook(seed)
         self._keys = Identifiers("0004", seed)
         self._contact_keys = Identifiers("0005", seed)
         self._file_keys = Identifiers("0006", seed)
 
     def batch(self, number: int) -> Batch:
-        """Return the rows of a batch, numbered from 0; a shorter last one has the rows it has in a longer sample."""
+        """Return the rows of a batch, numbered from 0; a shorter last batch is the beginning of the full one."""
         first = number * BATCH
         indexes = range(first, min(first + BATCH, self.interactions))
         rng = Random(f"{self._seed}:{number}")
@@ -85,7 +85,7 @@ class Sample:
             if (root := _root(index)) != thread.root:
                 thread = self._thread(root)
             row = self._interaction(rng, index, thread, parent=rows[-1].id if index != root else None)
-            rows.append(odd_form(row, index))
+            rows.append(vary(row, index))
         file_rng = Random(f"{self._seed}:{number}:files")
         files = [
             file for index, row in zip(indexes, rows, strict=True) for file in self._attachments(file_rng, index, row)
@@ -104,7 +104,7 @@ class Sample:
         return make_contact(
             rng,
             self._languages,
-            key=self._contact_keys.of(group),
+            key=self._contact_keys.derive(group),
             tenant=self._tenant(group),
             created=created,
             until=self.until,
@@ -112,14 +112,14 @@ class Sample:
 
     def _thread(self, root: int) -> _Thread:
         group = root // _GROUP
-        key = self._keys.of(root)
-        # It begins somewhere in the two years and goes on for some days; ids say nothing about time.
+        key = self._keys.derive(root)
+        # It begins at any time in the two years and lasts some days; ids do not follow time.
         scatter = (root * 11_400_714_819_323_198_485 & 0xFFFFFFFFFFFFFFFF) / 2**64
         return _Thread(
             root=root,
             key=key,
             digest=blake2b(key.encode(), digest_size=16).hexdigest(),
-            contact=self._contact_keys.of(self._contact_group(root)),
+            contact=self._contact_keys.derive(self._contact_group(root)),
             tenant=self._tenant(group),
             language=self._languages[(root * 7919) % len(self._languages)],
             begin=self.until - _SPAN + int(scatter * (_SPAN - 10 * _DAY)),
@@ -134,7 +134,7 @@ class Sample:
         chance = rng.random()
         number = int(chance * 1_000_000)
         return Interaction(
-            id=self._keys.of(index),
+            id=self._keys.derive(index),
             status=1 if end is None else 3,
             entity_type_id=content.entity_type_id,
             media_type_id=media,
@@ -167,7 +167,7 @@ class Sample:
         )
 
     def _contact_group(self, root: int) -> int:
-        # A few contacts write often: step back to an earlier group of the same tenant, mostly a short way.
+        # A few contacts write often: step back to an earlier group of the same tenant, mostly a near one.
         group = root // _GROUP
         scatter = (root * 2_654_435_761 >> 8 & 0xFFFF) / 0x10000
         back = int(40 * scatter**3) * 10 * max(1, self._tenants - 1)
@@ -194,7 +194,7 @@ class Sample:
             content = file_bytes(rng, self._seed, kind, HUGE if is_huge and place == 0 else file_size(rng))
             is_gone = rng.random() < 0.01
             yield Attachment(
-                id=self._file_keys.of(index * 4 + place),
+                id=self._file_keys.derive(index * 4 + place),
                 entity_id=row.id,
                 tenant_id=row.tenant_id,
                 name=file_name(rng, kind),

@@ -1,4 +1,4 @@
-"""Which column of the suite's tables each value of a row goes into, and how (../contact-history/sample-tables.sql)."""
+"""The columns of the suite's tables in the order of the rows' values (../contact-history/sample-tables.sql)."""
 
 from functools import lru_cache
 
@@ -18,8 +18,8 @@ from deploy.sample.copyformat import (
 )
 
 
-def _few(write: Encoder) -> Encoder:
-    """Write a column of few different values: to remember them is quicker than to write them again."""
+def _cached(write: Encoder) -> Encoder:
+    """Return an encoder for a column with few distinct values, which a cache encodes faster."""
     return lru_cache(maxsize=1_024)(write)
 
 
@@ -30,37 +30,37 @@ def _table(name: str, *columns: tuple[str, Encoder]) -> Table:
 CONVERSATION = _table(
     "conversation",
     ("conversation_key", text),
-    ("state", _few(smallint)),
-    ("kind_code", _few(smallint)),
-    ("channel", _few(text)),
-    ("direction", _few(text)),
-    ("reason", _few(text)),
+    ("state", _cached(smallint)),
+    ("kind_code", _cached(smallint)),
+    ("channel", _cached(text)),
+    ("direction", _cached(text)),
+    ("reason", _cached(text)),
     ("foreign_ref", text),
-    ("agent_no", _few(integer)),
+    ("agent_no", _cached(integer)),
     ("customer_key", text),
     ("answers_key", text),
     ("started_at", instant),
     ("changed_at", instant),
     ("ended_at", instant),
     ("thread_key", text),
-    ("topic_code", _few(text)),
-    ("clock_shift_minutes", _few(smallint)),
+    ("topic_code", _cached(text)),
+    ("clock_shift_minutes", _cached(smallint)),
     ("subject_line", text),
     ("body_plain", text),
     ("body_rich", text),
-    ("body_rich_type", _few(text)),
+    ("body_rich_type", _cached(text)),
     ("remark", text),
-    ("org_no", _few(integer)),
-    ("sub_org_no", _few(smallint)),
+    ("org_no", _cached(integer)),
+    ("sub_org_no", _cached(smallint)),
     ("thread_digest", hexadecimal),
     ("answerable", boolean),
-    ("source_app", _few(integer)),
-    ("routed_via", _few(text)),
+    ("source_app", _cached(integer)),
+    ("routed_via", _cached(text)),
     ("extras", jsonb),
     ("spam", boolean),
-    ("reply_form_state", _few(text)),
+    ("reply_form_state", _cached(text)),
 )
-"""Takes `Interaction`."""
+"""For rows of `Interaction`."""
 
 CUSTOMER = _table(
     "customer",
@@ -75,7 +75,7 @@ CUSTOMER = _table(
     ("phones", texts),
     ("profile", text),
 )
-"""Takes `Contact`."""
+"""For rows of `Contact`."""
 
 FILE = _table(
     "file",
@@ -87,4 +87,4 @@ FILE = _table(
     ("byte_count", integer),
     ("body", binary),
 )
-"""Takes `Attachment`."""
+"""For rows of `Attachment`."""

@@ -18,7 +18,7 @@ from deploy.local.processes import ChildProcess, Command, plain_environment
 from deploy.local.reaper import Reaper
 from deploy.local.services import SERVICE_PROCESSES
 from deploy.local.stack import Stack, run_stack
-from deploy.metrics_page import metrics
+from deploy.metrics_page import collect_metrics
 from shared import codec
 from shared.kafka import Producer
 from shared.topics import RUNS
@@ -129,10 +129,10 @@ def test_processes_expose_what_the_page_of_metrics_says_and_no_more(prometheus: 
     for name, each in prometheus.get("/api/v1/metadata").json()["data"].items():
         if name.startswith("sluice_") and not name.endswith("_created"):
             told[name] = each[0]["type"]
-    declared = {name: kind for name, (kind, _, _) in metrics().items()}
+    declared = {name: kind for name, (kind, _, _) in collect_metrics().items()}
     exposed = {name if name in declared else f"{name}_total": kind for name, kind in told.items()}
     assert exposed == declared
-    for name, (_, labels, _) in metrics().items():
+    for name, (_, labels, _) in collect_metrics().items():
         for series in ask(prometheus, f'{{__name__=~"{name}(_count)?"}}'):
             # A label that is empty is as none to Prometheus.
             assert set(series["metric"]) - {"__name__", "job", "instance"} <= set(labels), name

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deploy.docker.healthcheck import address, is_alive
+from deploy.docker.healthcheck import find_address, is_alive
 from deploy.local.ports import LOOPBACK, free_port
 from shared.errors import InvalidSettings
 from shared.lifecycle import Health, health_app, run
@@ -72,8 +72,8 @@ async def test_https_is_served_with_a_certificate_that_can_be_checked(authority:
             with pytest.raises(httpx.TransportError):
                 await client.get(f"http://{LOOPBACK}:{port}/readyz")
         # What the images' health check does.
-        assert await asyncio.to_thread(is_alive, address(given))
-        assert not await asyncio.to_thread(is_alive, address({"SLUICE_SCHEDULER_HTTP_PORT": str(port)}))
+        assert await asyncio.to_thread(is_alive, find_address(given))
+        assert not await asyncio.to_thread(is_alive, find_address({"SLUICE_SCHEDULER_HTTP_PORT": str(port)}))
     finally:
         health.stopping.set()
         await process

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.docker.runtime_lock import SERVICES, blocks, runtime_lock
+from deploy.docker.runtime_lock import SERVICES, runtime_lock, split_lock
 from deploy.local.processes import plain_environment
 from tests.support.containers import docker_answers
 
@@ -22,7 +22,7 @@ def test_a_service_runs_with_nothing_but_its_part_of_the_lock(service: str, tmp_
     """`-S` leaves out all that is installed here; what the lock's part names comes from a folder of its own."""
     package = service.replace("-", "_")
     site, code = tmp_path / "site", tmp_path / "code"
-    for name in blocks(runtime_lock(service)):
+    for name in split_lock(runtime_lock(service)):
         link_distribution(name, site)
     code.mkdir()
     (code / "shared").symlink_to(ROOT / "shared")

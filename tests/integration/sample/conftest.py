@@ -17,7 +17,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 @pytest.fixture(scope="module")
 def expected() -> Batch:
-    """Return what the generator says."""
+    """Return the rows of the generator."""
     sample = Sample(seed=1, interactions=INTERACTIONS, tenants=2)
     first, second = sample.batch(0), sample.batch(1)
     return Batch(
@@ -29,7 +29,7 @@ def expected() -> Batch:
 
 @pytest.fixture(scope="module")
 async def loaded(postgres: Databases) -> str:
-    """Return the administrator's address of a database that holds the sample; tests only read it."""
+    """Return the administrator's address of a database with the sample; tests only read it."""
     dsn = await postgres.fresh()
     await load(dsn, interactions=INTERACTIONS)
     return dsn
@@ -37,7 +37,7 @@ async def loaded(postgres: Databases) -> str:
 
 @pytest.fixture
 async def reader(loaded: str) -> AsyncIterator[Connection]:
-    """Return a connection with the rights of sluice_reader, whose password is not ours to change on a shared server."""
+    """Return a connection with the rights of sluice_reader, whose password must not be changed on a shared server."""
     connection = await asyncpg.connect(loaded, server_settings={"timezone": "UTC"})
     await connection.execute("SET SESSION AUTHORIZATION sluice_reader")
     yield connection

@@ -1,4 +1,4 @@
-"""The documented views over the sample's tables: right values, no rights beyond reading, orders that indexes serve."""
+"""The documented views over the sample's tables: correct values, read-only rights, orders that indexes provide."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,20 +18,20 @@ SQL = Path(__file__).parents[3] / "deploy" / "contact-history"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def test_E5_the_interaction_view_gives_back_every_row(reader: Connection, expected: Batch) -> None:
-    assert await _records(reader, "interaction") == sorted(map(_interaction, expected.interactions), key=_id)
+async def test_E5_the_interaction_view_returns_every_row(reader: Connection, expected: Batch) -> None:
+    assert await _read_records(reader, "interaction") == sorted(map(_interaction, expected.interactions), key=_id)
 
 
-async def test_E5_the_contact_view_gives_back_every_row(reader: Connection, expected: Batch) -> None:
-    assert await _records(reader, "contact") == sorted(map(_contact, expected.contacts), key=_id)
+async def test_E5_the_contact_view_returns_every_row(reader: Connection, expected: Batch) -> None:
+    assert await _read_records(reader, "contact") == sorted(map(_contact, expected.contacts), key=_id)
 
 
-async def test_E5_the_attachment_view_gives_back_every_row(reader: Connection, expected: Batch) -> None:
-    assert await _records(reader, "attachment") == sorted(map(_attachment, expected.attachments), key=_id)
+async def test_E5_the_attachment_view_returns_every_row(reader: Connection, expected: Batch) -> None:
+    assert await _read_records(reader, "attachment") == sorted(map(_attachment, expected.attachments), key=_id)
 
 
-async def test_E1_no_record_holds_a_line_end_outside_its_strings(reader: Connection) -> None:
-    # The suite keeps JSON as it came, over several lines; the view's cast to jsonb makes one of it.
+async def test_E1_no_record_contains_a_line_break_outside_its_strings(reader: Connection) -> None:
+    # The suite stores JSON verbatim, on several lines; the view's cast to jsonb removes the line breaks.
     written = await reader.fetchval("SELECT count(*) FROM contact_history.contact c WHERE row_to_json(c)::text ~ '\\n'")
     assert written == 0
 
@@ -55,13 +55,13 @@ async def test_E5_the_reader_cannot_read_the_tables(reader: Connection, table: s
         await reader.fetch(f"SELECT FROM suite.{table}")
 
 
-async def test_E5_every_line_of_the_check_says_ok(reader: Connection) -> None:
+async def test_E5_every_line_of_the_check_is_ok(reader: Connection) -> None:
     lines = await reader.fetch((SQL / "check.sql").read_text(encoding="utf-8"))
     assert len(lines) == 10
     assert {line["check"]: line["result"] for line in lines if line["result"] != "ok"} == {}
 
 
-async def test_E5_every_column_says_what_it_is_with_its_type(reader: Connection) -> None:
+async def test_E5_the_comment_of_every_column_names_its_type(reader: Connection) -> None:
     columns = await reader.fetch(
         """
         SELECT c.relname || '.' || a.attname AS name, format_type(a.atttypid, NULL) AS type,
@@ -72,8 +72,8 @@ async def test_E5_every_column_says_what_it_is_with_its_type(reader: Connection)
     )
     assert len(columns) == 30 + 10 + 7
     for column in columns:
-        said = (column["comment"] or "").split(":")[0].removesuffix(", required")
-        assert said == column["type"].replace("timestamp with time zone", "timestamptz"), column["name"]
+        named = (column["comment"] or "").split(":")[0].removesuffix(", required")
+        assert named == column["type"].replace("timestamp with time zone", "timestamptz"), column["name"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_E5_every_column_says_what_it_is_with_its_type(reader: Connection)
     ],
 )
 async def test_E1_the_order_of_an_export_comes_from_an_index(reader: Connection, query: str) -> None:
-    # So small a table is sorted faster than looked up; the planner is told not to, and has an index to turn to.
+    # A table this small is sorted faster than read by index; with that disabled, the planner must find an index.
     await reader.execute("SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off")
     plan = "\n".join(line[0] for line in await reader.fetch(f"EXPLAIN SELECT * {query}"))
     assert "Index Scan" in plan
@@ -102,15 +102,19 @@ async def test_E1_the_order_of_an_export_comes_from_an_index(reader: Connection,
     assert "Filter" not in plan
 
 
-async def _records(reader: Connection, view: str) -> list[dict[str, Any]]:
+async def _read_records(reader: Connection, view: str) -> list[dict[str, Any]]:
     rows = await reader.fetch(f'SELECT row_to_json(v)::text FROM contact_history.{view} v ORDER BY id COLLATE "C"')
-    return [_parsed(row[0]) for row in rows]
+    return [_parse(row[0]) for row in rows]
 
 
 def _interaction(row: Interaction) -> dict[str, Any]:
-    end = None if row.end_date is None else _instant(row.end_date)
-    attributes = None if row.all_attributes is None else _parsed(row.all_attributes)
-    dates = {"start_date": _instant(row.start_date), "modified_date": _instant(row.modified_date), "end_date": end}
+    end = None if row.end_date is None else _format_instant(row.end_date)
+    attributes = None if row.all_attributes is None else _parse(row.all_attributes)
+    dates = {
+        "start_date": _format_instant(row.start_date),
+        "modified_date": _format_instant(row.modified_date),
+        "end_date": end,
+    }
     return row._asdict() | dates | {"all_attributes": attributes}
 
 
@@ -118,9 +122,9 @@ def _contact(row: Contact) -> dict[str, Any]:
     lists = {
         "email_addresses": None if row.email_addresses is None else list(row.email_addresses),
         "phone_numbers": None if row.phone_numbers is None else list(row.phone_numbers),
-        "attributes": None if row.attributes is None else _parsed(row.attributes),
+        "attributes": None if row.attributes is None else _parse(row.attributes),
     }
-    dates = {"created_date": _instant(row.created_date), "modified_date": _instant(row.modified_date)}
+    dates = {"created_date": _format_instant(row.created_date), "modified_date": _format_instant(row.modified_date)}
     customer = None if row.customer_id is None else str(row.customer_id)
     return row._asdict() | lists | dates | {"customer_id": customer}
 
@@ -133,12 +137,12 @@ def _id(record: dict[str, Any]) -> str:
     return str(record["id"])
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
     return json.loads(text, parse_float=Decimal)
 
 
-def _instant(micros: int) -> str:
-    # As PostgreSQL's JSON has it: no more digits of a fraction than it needs.
+def _format_instant(micros: int) -> str:
+    # As in PostgreSQL's JSON: a fraction without trailing zeros.
     instant = EPOCH + timedelta(microseconds=micros)
     fraction = f".{instant:%f}".rstrip("0").rstrip(".")
     return f"{instant:%Y-%m-%dT%H:%M:%S}{fraction}+00:00"

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from deploy.metrics_page import metrics
+from deploy.metrics_page import collect_metrics
 from tests.unit.deploy.documents import rules
 
 PROCESS = {
@@ -26,6 +26,6 @@ def asked(expression: str) -> set[str]:
 def known() -> set[str]:
     """Return all names that a rule or panel may ask for: what processes expose and what rules record."""
     names = set(PROCESS)
-    for name, (kind, _, _) in metrics().items():
+    for name, (kind, _, _) in collect_metrics().items():
         names |= {name + suffix for suffix in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}
     return names | {rule["record"] for rule in rules() if "record" in rule}

@@ -1,4 +1,4 @@
-"""Whether the variables that a deployment gives a process are settings which that process accepts."""
+"""Checks that the variables which a deployment sets for a process are settings of that process."""
 
 import importlib
 import re
@@ -10,8 +10,6 @@ from pydantic import BaseModel
 from deploy.docker.runtime_lock import ROOT
 from shared.provision import ProvisionSettings
 from shared.settings import KafkaSettings, load, to_variable_name
-
-SECRETS = Path("/run/secrets")
 
 
 def image_environment() -> dict[str, str]:
@@ -30,10 +28,10 @@ def known_variables() -> set[str]:
     return {to_variable_name(field, name) for name, settings in classes.items() for field in settings.model_fields}
 
 
-def load_settings(words: Sequence[str], environment: Mapping[str, str], folder: Path) -> BaseModel:
-    """Load what the process `python -m <words>` would; secrets' files are made up in `folder`.
+def load_settings(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> BaseModel:
+    """Load what the process `python -m ARGV` would; the files of secrets are created in `folder`.
 
-    Raises InvalidSettings as the process would, with the names of what is unknown, missing or wrong.
+    Raises InvalidSettings as the process would, naming the unknown, missing and wrong variables.
     """
     given = image_environment() | dict(environment)
     for name, value in environment.items():
@@ -41,7 +39,7 @@ def load_settings(words: Sequence[str], environment: Mapping[str, str], folder: 
             stand_in = folder / value.strip("/").replace("/", "-")
             stand_in.write_text("postgresql://role:secret@postgres/sluice", encoding="utf-8")
             given[name] = str(stand_in)
-    match words[0]:
+    match argv[0]:
         case "shared.kafka_admin":
             return load(KafkaSettings, "KAFKA", given)
         case "shared.provision":

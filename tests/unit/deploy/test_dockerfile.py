@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.docker.healthcheck import address
-from deploy.docker.runtime_lock import ROOT, SERVICES, blocks, closure, runtime_lock
+from deploy.docker.healthcheck import find_address
+from deploy.docker.runtime_lock import ROOT, SERVICES, close_over, runtime_lock, split_lock
 
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
 DEVELOPMENT = {
@@ -53,8 +53,8 @@ def test_a_service_gets_a_part_of_the_lock_word_for_word(service: str) -> None:
     whole = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     part = runtime_lock(service)
     assert len(part) > 1000
-    assert all(block in whole and "--hash=sha256:" in block for block in blocks(part).values())
-    assert set(blocks(part)) & DEVELOPMENT == set()
+    assert all(block in whole and "--hash=sha256:" in block for block in split_lock(part).values())
+    assert set(split_lock(part)) & DEVELOPMENT == set()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -65,7 +65,7 @@ def test_a_service_gets_everything_that_it_imports(service: str) -> None:
     roots = {name for path in sources for name in imported(ast.parse(path.read_text(encoding="utf-8")))}
     found = distributions()
     packages = {found[root][0].lower().replace("_", "-") for root in roots - own - sys.stdlib_module_names}
-    assert packages - set(blocks(runtime_lock(service))) == set(), "name it in the part's pyproject.toml"
+    assert packages - set(split_lock(runtime_lock(service))) == set(), "name it in the part's pyproject.toml"
 
 
 @cache
@@ -90,9 +90,9 @@ def test_what_came_with_a_package_is_told_from_the_lock() -> None:
         "d": "\n    #   -r requirements.in\n    #   b-c",
         "e": "-r requirements.in",
     }
-    locked = blocks("".join(f"{name}==1 \\\n    --hash=sha256:0\n    # via {why}\n" for name, why in via.items()))
-    assert closure({"a"}, locked) == {"a", "b-c", "d"}
-    assert closure({"e"}, locked) == {"e"}
+    locked = split_lock("".join(f"{name}==1 \\\n    --hash=sha256:0\n    # via {why}\n" for name, why in via.items()))
+    assert close_over({"a"}, locked) == {"a", "b-c", "d"}
+    assert close_over({"e"}, locked) == {"e"}
 
 
 def test_the_image_runs_without_root_and_gets_its_signals() -> None:
@@ -137,10 +137,10 @@ def test_every_service_can_be_named() -> None:
 
 
 def test_the_health_check_asks_where_the_process_serves() -> None:
-    assert address({"SLUICE_EXPORTER_HTTP_PORT": "9000"}) == "http://127.0.0.1:9000/livez"
+    assert find_address({"SLUICE_EXPORTER_HTTP_PORT": "9000"}) == "http://127.0.0.1:9000/livez"
     secure = {"SLUICE_EXPORTER_HTTP_PORT": "9000", "SLUICE_EXPORTER_HTTP_TLS_CERT_FILE": "/tls/tls.crt"}
-    assert address(secure) == "https://127.0.0.1:9000/livez"
-    assert address({}) == "http://127.0.0.1:8080/livez"
+    assert find_address(secure) == "https://127.0.0.1:9000/livez"
+    assert find_address({}) == "http://127.0.0.1:8080/livez"
 
 
 def test_hadolint_has_nothing_to_say(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ NEVER = {
 
 def test_the_page_of_metrics_is_up_to_date() -> None:
     written = (DEPLOY / "METRICS.md").read_text(encoding="utf-8")
-    assert written == metrics_page.page(), "run: python -m deploy.metrics_page > deploy/METRICS.md"
+    assert written == metrics_page.render_page(), "run: python -m deploy.metrics_page > deploy/METRICS.md"
 
 
 def test_metrics_are_named_for_sluice_and_counters_say_so() -> None:
-    declared = metrics_page.metrics()
+    declared = metrics_page.collect_metrics()
     assert len(declared) > 20
     assert [name for name in declared if not name.startswith("sluice_")] == []
     assert [name for name, (kind, _, _) in declared.items() if name.endswith("_total") != (kind == "counter")] == []
@@ -33,6 +33,6 @@ def test_metrics_are_named_for_sluice_and_counters_say_so() -> None:
 
 
 def test_no_label_holds_an_id() -> None:
-    labels = {label for _, labels, _ in metrics_page.metrics().values() for label in labels}
+    labels = {label for _, labels, _ in metrics_page.collect_metrics().values() for label in labels}
     assert labels & NEVER == set()
     assert labels == set(metrics_page.LABELS), "describe each label in deploy/metrics_page.py: why is it bounded?"

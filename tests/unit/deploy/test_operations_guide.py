@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from deploy.sizing import table, with_table
+from deploy.sizing import render_table, update_table
 from tests.unit.deploy.documents import DEPLOY
 from tests.unit.deploy.service_settings import known_variables
 
@@ -57,8 +57,8 @@ def test_variables_that_it_names_are_settings() -> None:
 
 
 def test_the_table_of_sizes_is_up_to_date() -> None:
-    assert table() in GUIDE, "run: python -m deploy.sizing"
-    assert with_table(GUIDE) == GUIDE
+    assert render_table() in GUIDE, "run: python -m deploy.sizing"
+    assert update_table(GUIDE) == GUIDE
 
 
 def test_the_tests_that_it_names_exist() -> None:

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from exporter.source import native
 from exporter.source.native.choice import choose_transcoder
 from shared.errors import InvalidSettings
-from shared.observe import RECORDS_MADE_BY
 
 
-def read_metric(way: str) -> float:
-    return float(RECORDS_MADE_BY.labels(way)._value.get())
+def read_metric(way: str) -> float | None:
+    return REGISTRY.get_sample_value("sluice_records_made_by", {"way": way})
 
 
 def test_the_server_builds_the_records_where_nothing_was_compiled(

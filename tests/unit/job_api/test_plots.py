@@ -17,7 +17,6 @@ from job_api.pages.kit.plots import (
     throughput_plot,
 )
 
-SVG = "{http://www.w3.org/2000/svg}"
 INTERVALS = [
     ThroughputInterval(start=0, end=10, rows_per_second=100),
     ThroughputInterval(start=10, end=20, rows_per_second=300),

@@ -1,4 +1,4 @@
-"""Rows written for COPY: byte by byte as PostgreSQL's manual says, and read back by a reader of its own."""
+"""Rows encoded for COPY: byte by byte as PostgreSQL's manual specifies, and read back by an independent reader."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,11 +44,11 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + b"\x00\x00\x00\x00" + b"\x00\x00\x00\x00"
         (texts, ("é", ""), "0000001e 00000001 00000000 00000019 00000002 00000001 00000002 c3a9 00000000"),
     ],
 )
-def test_values_are_written_as_the_types_read_them(write: Callable[[Any], bytes], value: object, expected: str) -> None:
+def test_values_are_encoded_as_the_types_read_them(write: Callable[[Any], bytes], value: object, expected: str) -> None:
     assert write(value) == bytes.fromhex(expected)
 
 
-def test_a_stream_has_header_rows_and_end() -> None:
+def test_a_stream_has_header_rows_and_trailer() -> None:
     table = Table("s", "t", ("a", "b"), (text, integer))
     assert table.encode([]) == HEADER + b"\xff\xff"
     assert table.encode([("x", None), (None, 1)]) == (
@@ -59,7 +59,7 @@ def test_a_stream_has_header_rows_and_end() -> None:
     )
 
 
-def test_a_row_of_another_width_is_refused() -> None:
+def test_a_row_of_another_width_is_rejected() -> None:
     with pytest.raises(ValueError, match="argument"):
         Table("s", "t", ("a", "b"), (text, integer)).encode([("x",)])
 
@@ -77,15 +77,15 @@ def test_every_row_of_the_sample_is_in_its_stream() -> None:
 def _rows(stream: bytes) -> list[list[bytes | None]]:
     assert stream.startswith(HEADER)
     rows: list[list[bytes | None]] = []
-    place = len(HEADER)
-    while (count := int.from_bytes(stream[place : place + 2], signed=True)) != -1:
-        place += 2
+    position = len(HEADER)
+    while (count := int.from_bytes(stream[position : position + 2], signed=True)) != -1:
+        position += 2
         fields: list[bytes | None] = []
         for _ in range(count):
-            length = int.from_bytes(stream[place : place + 4], signed=True)
-            place += 4
-            fields.append(None if length < 0 else stream[place : place + length])
-            place += max(length, 0)
+            length = int.from_bytes(stream[position : position + 4], signed=True)
+            position += 4
+            fields.append(None if length < 0 else stream[position : position + length])
+            position += max(length, 0)
         rows.append(fields)
-    assert place + 2 == len(stream)
+    assert position + 2 == len(stream)
     return rows

@@ -9,10 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 FIRST_BATCH_THEN_WAIT = """
 import asyncio, multiprocessing
-from deploy.sample.encode import encoded_batches
+from deploy.sample.encode import iterate_batches
 
 async def main():
-    async for _ in encoded_batches(seed=1, interactions=20_000, tenants=2, workers=2):
+    async for _ in iterate_batches(seed=1, interactions=20_000, tenants=2, workers=2):
         print(len(multiprocessing.active_children()), "workers", flush=True)
         await asyncio.Event().wait()
 
@@ -29,5 +29,5 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "2 workers\n"
         parent.send_signal(signal.SIGKILL)
-        # The workers hold the pipe too, so its end is theirs.
+        # The workers have the pipe open too, so it ends when they do.
         assert parent.communicate(timeout=60)[0] == ""

@@ -1,4 +1,4 @@
-"""The sample's rows: the same for the same seed, and as difficult as promised."""
+"""The sample's rows: the same for the same seed, and with every difficulty that the documentation names."""
 
 import json
 from collections import Counter
@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from deploy.sample.channels import HUGE_MAIL, LONG_MAIL
-from deploy.sample.encode import Encoded, encode_batch, encoded_batches
+from deploy.sample.encode import Encoded, encode_batch, iterate_batches
 from deploy.sample.files import HUGE, KINDS
 from deploy.sample.model import Interaction
 from deploy.sample.nasty import NASTY, NASTY_ATTRIBUTES
@@ -33,19 +33,19 @@ def rows() -> Batch:
     )
 
 
-async def _all(workers: int) -> list[Encoded]:
-    return [batch async for batch in encoded_batches(seed=7, interactions=9_001, tenants=3, workers=workers)]
+async def _encode_all(workers: int) -> list[Encoded]:
+    return [batch async for batch in iterate_batches(seed=7, interactions=9_001, tenants=3, workers=workers)]
 
 
-async def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers() -> None:
-    alone = await _all(1)
+async def test_the_bytes_of_a_seed_do_not_depend_on_the_number_of_workers() -> None:
+    alone = await _encode_all(1)
     assert [batch.counts[0] for batch in alone] == [2_000, 2_000, 2_000, 2_000, 1_001]
-    assert alone == await _all(2)
-    assert alone == await _all(3)
+    assert alone == await _encode_all(2)
+    assert alone == await _encode_all(3)
 
 
-def test_a_seed_means_the_same_rows_on_every_machine_and_python() -> None:
-    # When this digest has to change, deploy.sample.load.GENERATOR goes up: databases hold samples of the old one.
+def test_a_seed_gives_the_same_rows_on_every_machine_and_python() -> None:
+    # When this digest has to change, increment deploy.sample.load.GENERATOR: databases contain samples of the old one.
     streams = encode_batch(1, 200_000, 2, 3).streams
     assert sha256(b"".join(streams)).hexdigest() == "e6dc6e2796e2ef60d3d30afbc4594e208390b9ac7bba281441bd5a7dd552d38a"
 
@@ -78,7 +78,7 @@ def test_counts_are_as_documented(rows: Batch) -> None:
     assert NUMBER / 30 < len(rows.attachments) < NUMBER / 20
 
 
-def test_the_first_tenant_has_nine_of_ten_rows(rows: Batch) -> None:
+def test_the_first_tenant_has_ninety_percent_of_the_rows(rows: Batch) -> None:
     shares = Counter(row.tenant_id for row in rows.interactions)
     assert shares == {101: NUMBER * 9 // 10, 102: NUMBER // 10}
     many = Sample(seed=1, interactions=BATCH, tenants=5).batch(0).interactions
@@ -87,7 +87,7 @@ def test_the_first_tenant_has_nine_of_ten_rows(rows: Batch) -> None:
 
 
 @pytest.mark.parametrize("tenants", [1, 2, 5])
-def test_E8_nothing_points_to_another_tenants_row(tenants: int) -> None:
+def test_E8_no_row_refers_to_another_tenants_row(tenants: int) -> None:
     sample = Sample(seed=1, interactions=NUMBER, tenants=tenants)
     batches = [sample.batch(number) for number in range(sample.batches)]
     interactions = [row for batch in batches for row in batch.interactions]
@@ -105,7 +105,7 @@ def test_all_media_types_occur_and_no_others(rows: Batch) -> None:
     assert {row.media_type_id for row in rows.interactions} == MEDIA_TYPES | {None}
 
 
-def test_instants_lie_in_the_two_years_before_a_fixed_day_but_for_two(rows: Batch) -> None:
+def test_all_instants_but_two_are_in_the_two_years_before_a_fixed_day(rows: Batch) -> None:
     until = Sample(seed=1, interactions=1, tenants=1).until
     starts = [row.start_date for row in rows.interactions]
     assert sum(start < 0 for start in starts) == 1
@@ -139,7 +139,7 @@ def test_E7_every_class_of_nasty_attributes_occurs_early(rows: Batch, name: str)
     assert any(row.all_attributes == NASTY_ATTRIBUTES[name] for row in rows.interactions[:2_000])
 
 
-def test_E7_odd_but_legal_values_occur_early(rows: Batch) -> None:
+def test_E7_unusual_but_legal_values_occur_early(rows: Batch) -> None:
     early = rows.interactions[:2_000]
     optional = [name for name in Interaction._fields if name not in _REQUIRED]
     assert any(all(getattr(row, name) is None for name in optional) for row in early)
@@ -155,7 +155,7 @@ def test_long_mails_occur(rows: Batch) -> None:
     assert lengths[:4] == [HUGE_MAIL, LONG_MAIL, LONG_MAIL, LONG_MAIL]
 
 
-def test_texts_hold_no_nul_and_many_languages(rows: Batch) -> None:
+def test_texts_contain_no_nul_and_many_languages(rows: Batch) -> None:
     texts = [value for kind in rows for row in kind for value in row if isinstance(value, str)]
     assert not any("\0" in value for value in texts)
     whole = "".join(texts).casefold()
@@ -174,7 +174,7 @@ def test_texts_hold_no_nul_and_many_languages(rows: Batch) -> None:
         assert sample.casefold() in whole, sample
 
 
-def test_structured_texts_say_what_they_are(rows: Batch) -> None:
+def test_structured_texts_have_their_media_type(rows: Batch) -> None:
     kinds = {row.struct_text_mimetype for row in rows.interactions}
     assert {"text/html", "application/xml", "application/json", None} <= kinds
     for row in rows.interactions:
@@ -197,7 +197,7 @@ def test_contacts_have_several_addresses_or_none(rows: Batch) -> None:
     assert any(row.first_name == "" for row in rows.contacts)
 
 
-def test_files_start_as_their_kind_does(rows: Batch) -> None:
+def test_files_begin_with_the_bytes_of_their_kind(rows: Batch) -> None:
     magic = {kind.mime_type: kind.magic for kind in KINDS}
     assert {row.mime_type for row in rows.attachments} == set(magic)
     for row in rows.attachments:
