@@ -1,6 +1,6 @@
-"""Builds the native transcoder into the wheel, and beside its source in an editable installation.
+"""Builds the native transcoder into the wheel, or next to its source in an editable installation.
 
-A wheel with it is for any Python 3 of this platform. Where there is no C compiler the wheel is a pure one.
+A wheel with it is for any Python 3 on this platform. Without a C compiler the wheel is a pure one.
 """
 
 import sys
@@ -16,13 +16,13 @@ from exporter.source.native import library_file
 from exporter.source.native.build import NotBuilt, build
 
 
-class TranscoderHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's own configuration is no matter here
+class TranscoderHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's configuration type is not needed
     """Called by hatchling for each build."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and say what came of it."""
+        """Compile the transcoder, or warn that it was not built."""
         try:
             library = build(library_file())
         except NotBuilt as error:

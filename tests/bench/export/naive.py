@@ -1,4 +1,4 @@
-"""What one writes first: pages by OFFSET, rows as Python objects, zipfile, and the library's own envelope.
+"""The obvious implementation: pages by OFFSET, rows as Python objects, zipfile, and the library's own envelope.
 
 `python -m tests.bench.export.naive DSN CERTIFICATE FILE` prints rows, bytes of records and the highest resident size.
 """
@@ -24,7 +24,7 @@ from tests.bench.export.table import TENANT
 PAGE = 5_000
 
 
-async def packed(dsn: str) -> tuple[int, int, bytes]:
+async def pack(dsn: str) -> tuple[int, int, bytes]:
     """Return rows, bytes of records and the zip archive of all interactions of the tenant."""
     keys = map_record_keys("interaction")
     query = (
@@ -46,12 +46,12 @@ async def packed(dsn: str) -> tuple[int, int, bytes]:
 
 
 def main(dsn: str, certificate: str, file: str) -> None:
-    """Export, encrypt, write."""
-    rows, size, content = asyncio.run(packed(dsn))
+    """Export, encrypt and write the file."""
+    rows, size, content = asyncio.run(pack(dsn))
     recipient = x509.load_pem_x509_certificate(Path(certificate).read_bytes())
     envelope = PKCS7EnvelopeBuilder().set_data(content).add_recipient(recipient)
-    sealed = envelope.set_content_encryption_algorithm(AES256).encrypt(Encoding.DER, [PKCS7Options.Binary])
-    Path(file).write_bytes(sealed)
+    encrypted = envelope.set_content_encryption_algorithm(AES256).encrypt(Encoding.DER, [PKCS7Options.Binary])
+    Path(file).write_bytes(encrypted)
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     sys.stdout.write(f"{rows} {size} {highest}\n")
 

@@ -1,4 +1,4 @@
-"""Our own way: the worker's process as the exporter runs it, given orders through its pipe."""
+"""The exporter's own worker process, with orders through its pipe as the exporter sends them."""
 
 import asyncio
 import os
@@ -34,8 +34,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One export: wall and CPU seconds from the order on, the highest resident size, what came out."""
+class ExportMeasurement:
+    """One export: wall and CPU seconds from the order on, the highest resident size, and the result."""
 
     wall: float
     cpu: float
@@ -43,10 +43,10 @@ class Measured:
     rows: int
     bytes_raw: int
     files: tuple[Path, ...]
-    first_word: float
+    first_message: float
 
 
-def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, join: str | None = None) -> RunOrder:
+def make_order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, join: str | None = None) -> RunOrder:
     """Return the order for an export of the whole tenant."""
     settings = JobSettings(
         title="bench",
@@ -74,12 +74,12 @@ def order(dsn: str, folder: Path, pem: str, *, split_size: int | None = None, jo
 
 @cache
 def _is_native() -> bool:
-    """Decide as an exporter does, by the same setting."""
+    """Choose as an exporter does, by the same setting."""
     setting = TypeAdapter(TranscoderSetting).validate_python(os.environ.get("SLUICE_EXPORTER_TRANSCODER", "auto"))
     return choose_transcoder(setting) == "native"
 
 
-def slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder:
+def make_slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder:
     """Return the order for a planned slice, or for all records of a kind."""
     piece = piece or PlannedSlice(kind=kind, number=1)
     return SliceOrder(
@@ -94,19 +94,19 @@ def slice_order(kind: FileKind, piece: PlannedSlice | None = None) -> SliceOrder
     )
 
 
-async def export(dsn: str, folder: Path, pem: str, kind: FileKind) -> Measured:
-    """Export one kind of file with one worker; what starts it is not counted, for it is started ahead of need."""
+async def export(dsn: str, folder: Path, pem: str, kind: FileKind) -> ExportMeasurement:
+    """Export one kind of file with one worker, whose start is not measured: exporters start workers in advance."""
     worker = await WorkerProcess.start()
     try:
-        await at_rest(worker.pid)
-        began, cpu_before = time.perf_counter(), cpu_seconds(worker.pid)
-        await worker.send(order(dsn, folder, pem))
-        await worker.send(slice_order(kind))
-        first_word, parts, counted = 0.0, list[PartStored](), None
+        await wait_until_idle(worker.pid)
+        began, cpu_before = time.perf_counter(), read_cpu_seconds(worker.pid)
+        await worker.send(make_order(dsn, folder, pem))
+        await worker.send(make_slice_order(kind))
+        first_message, parts, counted = 0.0, list[PartStored](), None
         while counted is None:
             match await worker.receive():
                 case SourceOpened():
-                    first_word = time.perf_counter() - began
+                    first_message = time.perf_counter() - began
                 case PartStored() as part:
                     parts.append(part)
                 case SliceDone() as done:
@@ -114,40 +114,40 @@ async def export(dsn: str, folder: Path, pem: str, kind: FileKind) -> Measured:
         wall = time.perf_counter() - began
         rows = sum(part.rows for part in parts)
         assert counted == rows, f"{rows} rows were exported of {counted}"
-        return Measured(
+        return ExportMeasurement(
             wall,
-            cpu_seconds(worker.pid) - cpu_before,
-            highest_resident_mib(worker.pid),
+            read_cpu_seconds(worker.pid) - cpu_before,
+            read_peak_mib(worker.pid),
             rows,
             sum(part.bytes_raw for part in parts),
             tuple(folder / part.object for part in parts),
-            first_word,
+            first_message,
         )
     finally:
         await worker.kill()
 
 
 async def export_split(dsn: str, folder: Path, pem: str, *, workers: int) -> float:
-    """Export interactions in parts of 16 MiB with one or more workers that share the slices; return the wall time."""
-    crew = [await WorkerProcess.start() for _ in range(workers)]
+    """Export interactions in parts of 16 MiB with one or more workers sharing the slices; return the wall seconds."""
+    pool = [await WorkerProcess.start() for _ in range(workers)]
     try:
-        for worker in crew:
-            await at_rest(worker.pid)
+        for worker in pool:
+            await wait_until_idle(worker.pid)
         began = time.perf_counter()
-        await crew[0].send(order(dsn, folder, pem, split_size=16 * 1024 * 1024))
-        snapshot, slices = await _plan(crew[0])
-        for worker in crew[1:]:
-            await worker.send(order(dsn, folder, pem, split_size=16 * 1024 * 1024, join=snapshot))
+        await pool[0].send(make_order(dsn, folder, pem, split_size=16 * 1024 * 1024))
+        snapshot, slices = await _receive_plan(pool[0])
+        for worker in pool[1:]:
+            await worker.send(make_order(dsn, folder, pem, split_size=16 * 1024 * 1024, join=snapshot))
         left = [piece for piece in slices if piece.kind == "interaction"]
-        rows = await asyncio.gather(*(_take(worker, left) for worker in crew))
+        rows = await asyncio.gather(*(_export_slices(worker, left) for worker in pool))
         assert sum(rows) == sum(piece.rows or 0 for piece in slices if piece.kind == "interaction")
         return time.perf_counter() - began
     finally:
-        for worker in crew:
+        for worker in pool:
             await worker.kill()
 
 
-async def _plan(worker: WorkerProcess) -> tuple[str, Sequence[PlannedSlice]]:
+async def _receive_plan(worker: WorkerProcess) -> tuple[str, Sequence[PlannedSlice]]:
     snapshot = ""
     while True:
         match await worker.receive():
@@ -157,10 +157,10 @@ async def _plan(worker: WorkerProcess) -> tuple[str, Sequence[PlannedSlice]]:
                 return snapshot, planned.slices
 
 
-async def _take(worker: WorkerProcess, left: list[PlannedSlice]) -> int:
+async def _export_slices(worker: WorkerProcess, left: list[PlannedSlice]) -> int:
     rows = 0
     while left:
-        await worker.send(slice_order("interaction", left.pop(0)))
+        await worker.send(make_slice_order("interaction", left.pop(0)))
         done = False
         while not done:
             match await worker.receive():
@@ -171,29 +171,29 @@ async def _take(worker: WorkerProcess, left: list[PlannedSlice]) -> int:
     return rows
 
 
-async def cancel_seconds(dsn: str, folder: Path, pem: str, active: "Active") -> float:
-    """Return the time from killing a worker in the middle of its export until the source is rid of it."""
+async def measure_cancellation(dsn: str, folder: Path, pem: str, connections: "SourceConnections") -> float:
+    """Return the seconds from killing a worker during its export until its connections to the source are gone."""
     worker = await WorkerProcess.start()
     try:
-        await worker.send(order(dsn, folder, pem))
-        await worker.send(slice_order("interaction"))
+        await worker.send(make_order(dsn, folder, pem))
+        await worker.send(make_slice_order("interaction"))
         while not isinstance(await worker.receive(), SliceProgressed):
             pass
         began = time.perf_counter()
         await worker.kill()
-        await active.until_none()
+        await connections.wait_until_none()
         return time.perf_counter() - began
     finally:
         await worker.kill()
 
 
-class Active:
-    """Looks at the source for connections of exports."""
+class SourceConnections:
+    """The exports' connections to the source."""
 
     def __init__(self, admin_dsn: str) -> None:
         self._admin_dsn = admin_dsn
 
-    async def until_none(self) -> None:
+    async def wait_until_none(self) -> None:
         """Wait until no export is connected."""
         connection = await asyncpg.connect(self._admin_dsn)
         statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice-exporter'"
@@ -202,32 +202,32 @@ class Active:
         await connection.close()
 
 
-async def at_rest(pid: int) -> None:
-    """Wait until a process that was just started has done its imports and waits for its order."""
+async def wait_until_idle(pid: int) -> None:
+    """Wait until a process that was just started has finished its imports and waits for its order."""
     before = -1.0
 
-    def sleeps_on() -> bool:
+    def is_idle() -> bool:
         nonlocal before
-        last, before = before, cpu_seconds(pid)
-        # One that waits for a core has used nothing either.
-        return last == before > 0 and _fields(pid)[0] == "S"
+        last, before = before, read_cpu_seconds(pid)
+        # A process that waits for a core uses no time either.
+        return last == before > 0 and _read_fields(pid)[0] == "S"
 
-    await eventually(sleeps_on)
+    await eventually(is_idle)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a running process so far, of user and system."""
-    fields = _fields(pid)
+def read_cpu_seconds(pid: int) -> float:
+    """Return the user and system CPU seconds of a running process so far."""
+    fields = _read_fields(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def highest_resident_mib(pid: int) -> float:
-    """Return the highest resident size that a running process has had."""
+def read_peak_mib(pid: int) -> float:
+    """Return the highest resident size of a running process so far, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 
 
-def _fields(pid: int) -> list[str]:
-    """Return what `man proc_pid_stat` lists, from the state on."""
+def _read_fields(pid: int) -> list[str]:
+    """Return the fields of `man proc_pid_stat` from the state on."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

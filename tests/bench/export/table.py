@@ -1,4 +1,4 @@
-"""The contact history that is exported: the sample, copied by the server until it has the rows that are wanted."""
+"""The exported contact history: the sample, copied by the server until it has enough rows."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -22,15 +22,15 @@ _KEYS = {
 
 
 @dataclass
-class Source:
-    """A PostgreSQL server with the table, the reader's address of it, and the owner's."""
+class BenchSource:
+    """A PostgreSQL server with the tables: the reader's DSN and the owner's."""
 
     dsn: str
     admin_dsn: str
     rows: int = _BASE
 
     async def grow(self, rows: int) -> None:
-        """Copy what is there until it has about `rows` interactions: a whole number of copies of the sample."""
+        """Copy the sample a whole number of times until there are about `rows` interactions."""
         connection = await asyncpg.connect(self.admin_dsn)
         first, last = self.rows // _BASE, -(-rows // _BASE) - 1
         for table, keys in _KEYS.items():
@@ -39,8 +39,8 @@ class Source:
                 f"suite.{table}",
             )
             names = [str(row[0]) for row in columns]
-            # The copy's number comes first, so that a row and its copies are far apart in the file: next to each
-            # other they would pack better than any real data.
+            # The copy's number comes first, so that a row and its copies are far apart in the file: adjacent copies
+            # would compress better than any real data.
             values = ", ".join(f"'copy' || lpad(n::text, 4, '0') || {name}" if name in keys else name for name in names)
             await connection.execute(
                 f"INSERT INTO suite.{table} ({', '.join(names)}) SELECT {values} "
@@ -52,15 +52,15 @@ class Source:
 
 
 @asynccontextmanager
-async def source(reaper: Reaper, folder: Path, rows: int) -> AsyncIterator[Source]:
-    """Start a server with a table of about `rows` interactions, and stop it at the end."""
+async def open_source(reaper: Reaper, folder: Path, rows: int) -> AsyncIterator[BenchSource]:
+    """Start a server with about `rows` interactions, and stop it at the end."""
     server = Postgres(folder / "postgres", reaper, durable=False)
     admin_dsn = server.start()
     try:
         password = secrets.token_hex(12)
         await load(admin_dsn, interactions=_BASE, tenants=1, reader_password=password)
-        made = Source(server.dsn("sluice_reader", password, ADMIN), admin_dsn)
-        await made.grow(rows)
-        yield made
+        source = BenchSource(server.dsn("sluice_reader", password, ADMIN), admin_dsn)
+        await source.grow(rows)
+        yield source
     finally:
         server.stop()

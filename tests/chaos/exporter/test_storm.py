@@ -1,4 +1,4 @@
-"""A storm over exporters: one huge run and a hundred small ones while exporters are killed and frozen at random."""
+"""A storm: one huge run and a hundred small ones, while exporters are killed and frozen at random."""
 
 from dataclasses import dataclass, field
 from os import environ
@@ -12,9 +12,9 @@ from deploy.local.kafka import Kafka
 from deploy.local.reaper import Reaper
 from shared import events
 from shared.postgres import migrate
-from tests.integration.exporter.conftest import Exports
+from tests.integration.exporter.conftest import ExportSystem
 from tests.integration.exporter.gates import GatedHistory
-from tests.integration.exporter.proof import prove, told
+from tests.integration.exporter.proof import check_run, follow_run
 from tests.support.servers import Databases
 from tests.support.system import Service, System
 from tests.support.wait import eventually
@@ -30,10 +30,10 @@ SELECT (SELECT count(*) FROM part) + (SELECT count(*) FROM run WHERE ended_at IS
 
 
 @dataclass
-class Crew:
+class ExporterGroup:
     """Exporters that are replaced when they are killed."""
 
-    exports: Exports
+    exports: ExportSystem
     settings: dict[str, str]
     members: list[Service] = field(default_factory=list)
     frozen: Service | None = None
@@ -43,10 +43,10 @@ class Crew:
         """Start exporters until there are enough."""
         while len(self.members) < EXPORTERS:
             self.started += 1
-            self.members.append(self.exports.exporter(f"exporter-{self.started}", **self.settings))
+            self.members.append(self.exports.start_exporter(f"exporter-{self.started}", **self.settings))
 
     def strike(self, random: Random) -> None:
-        """Kill one, or freeze one and let the last frozen one go on."""
+        """Kill one, or freeze one; the one frozen before continues."""
         victim = random.choice(self.members)
         if self.frozen is not None:
             self.frozen.process.pause(paused=False)
@@ -59,8 +59,8 @@ class Crew:
             self.frozen = victim
         self.fill_up()
 
-    def calm(self) -> None:
-        """Let everybody go on."""
+    def resume(self) -> None:
+        """Let all exporters continue."""
         if self.frozen is not None:
             self.frozen.process.pause(paused=False)
 
@@ -68,50 +68,54 @@ class Crew:
 @pytest.fixture
 async def exports(
     reaper: Reaper, servers_folder: Path, postgres: Databases, tmp_path_factory: pytest.TempPathFactory
-) -> Exports:
+) -> ExportSystem:
     kafka = Kafka(servers_folder / "kafka-storm", reaper)
     system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), postgres, reaper, services=())
     await migrate(system.dsn("exporter"), "exporter")
-    return Exports(system, "", tmp_path_factory.mktemp("store"))
+    return ExportSystem(system, "", tmp_path_factory.mktemp("store"))
 
 
 @pytest.mark.timeout(3600)
-async def test_R2_R3_R4_a_storm_leaves_every_run_with_one_end_and_the_right_files(exports: Exports) -> None:
+async def test_R2_R3_R4_a_storm_leaves_every_run_with_one_terminal_state_and_the_right_files(
+    exports: ExportSystem,
+) -> None:
     history = await GatedHistory.create(exports.system.databases, rows=60_000, attachments=2_000)
-    await exports.certificate_admitted()
-    crew = Crew(exports, {"SOURCE": history.reader, "SLICE_ROWS": "2000", "SLOTS": "2"})
-    huge = exports.trigger(split_size=MIB)
+    await exports.insert_certificate()
+    group = ExporterGroup(exports, {"SOURCE": history.reader, "SLICE_ROWS": "2000", "SLOTS": "2"})
+    huge = exports.make_trigger(split_size=MIB)
     hour = events.Timeframe(kind="last", count=1, unit="hours")
-    small = [exports.trigger(timeframe=hour) for _ in range(SMALL_RUNS)]
+    small = [exports.make_trigger(timeframe=hour) for _ in range(SMALL_RUNS)]
     random, seen = Random(SEED), 0
 
     async def moved() -> int:
-        """Return how far all is, once that is further than before; a blow falls only on what moves."""
+        """Return the progress once it has advanced, so that every kill hits work in progress."""
         (row,) = await exports.system.fetch("exporter", _MOVED)
         assert row["moved"] > seen or row["open"] == 0
         return int(row["moved"]) + 1
 
-    crew.fill_up()
-    async with told(exports, huge.run_id) as story:
+    group.fill_up()
+    async with follow_run(exports, huge.run_id) as story:
         await exports.admit(huge, *small)
         for _ in range(BLOWS):
             seen = await eventually(moved, timeout=120)
-            crew.strike(random)
-        crew.calm()
+            group.strike(random)
+        group.resume()
         found = await story()
-    manifest = await prove(exports, history, found)
+    manifest = await check_run(exports, history, found)
     assert manifest["snapshot_rows"] == {"interaction": 60_000, "interaction-attachment": 2_000}
     for trigger in small:
-        assert await exports.ended(trigger.run_id) == "succeeded"
-        await shows_its_files_only(exports, trigger.run_id)
+        assert await exports.wait_until_ended(trigger.run_id) == "succeeded"
+        await check_visible_files(exports, trigger.run_id)
     exports.system.stop()
 
 
-async def shows_its_files_only(exports: Exports, run_id: UUID) -> None:
-    """Wait until a run's folder holds its two files and the manifest, and compare the manifest with them."""
-    await eventually(lambda: len(exports.objects(run_id)) == 3)
-    files = exports.manifest(run_id)["files"]
+async def check_visible_files(exports: ExportSystem, run_id: UUID) -> None:
+    """Wait until a run's folder contains only its two files and the manifest, and compare them."""
+    await eventually(lambda: len(exports.list_objects(run_id)) == 3)
+    files = exports.read_manifest(run_id)["files"]
     assert isinstance(files, list)
-    found = sorted(len(exports.records(exports.store / name)) for name in exports.objects(run_id) if "p7m" in name)
+    found = sorted(
+        len(exports.read_records(exports.store / name)) for name in exports.list_objects(run_id) if "p7m" in name
+    )
     assert found == sorted(file["rows"] for file in files)
     assert sum(found) > 0

@@ -1,4 +1,4 @@
-"""A system whose exporters read the sample contact history and write into a folder."""
+"""A system whose exporters read the sample contact history and write to a folder."""
 
 import json
 import subprocess
@@ -26,8 +26,8 @@ INTERACTIONS = 4000
 
 
 @dataclass
-class Exports:
-    """What the tests of exporters say and look at."""
+class ExportSystem:
+    """Starts exporters, sends them events, and reads what they have written."""
 
     system: System
     history: str
@@ -35,8 +35,8 @@ class Exports:
     tenant: UUID = field(default_factory=uuid4)
     officer: Officer = field(default_factory=lambda: make_officer("officer"))
 
-    async def certificate_admitted(self, tenant: UUID | None = None) -> None:
-        """Put the certificate into the exporter's table, where nobody runs who would admit it."""
+    async def insert_certificate(self, tenant: UUID | None = None) -> None:
+        """Insert the certificate into the exporter's table, while no exporter runs that would admit it."""
         await self.system.fetch(
             "exporter",
             "INSERT INTO certificate (certificate_id, tenant_id, version, active, pem) VALUES ($1, $2, 1, true, $3)",
@@ -45,7 +45,8 @@ class Exports:
             self.officer.pem.decode(),
         )
 
-    async def certificate(self) -> None:
+    async def publish_certificate(self) -> None:
+        """Publish the certificate, and wait until an exporter has admitted it."""
         now = SystemClock().now()
         await self.system.publish(
             events.CertificateSaved(
@@ -64,18 +65,20 @@ class Exports:
         await eventually(lambda: self.system.fetch("exporter", known, self.tenant))
 
     async def admit(self, *triggers: events.SlotTriggered) -> None:
-        """Admit triggers as any exporter does; after a kill, Kafka's group would take its time to hand them out."""
+        """Admit triggers as an exporter does; after a kill, Kafka's group would delay them."""
         async with open_pool(self.system.dsn("exporter"), size=1, name="test") as pool:
             await AdmissionService(pool).admit(triggers)
 
-    def exporter(self, name: str, **settings: str) -> Service:
+    def start_exporter(self, name: str, **settings: str) -> Service:
+        """Start an exporter, by default over the sample contact history and with a lease of 3 s."""
         reader = self.system.databases.dsn(self.history, role="sluice_reader", password=READER_PASSWORD)
         settings = {"SOURCE": reader, "STORE": self.store.as_uri(), "NAME": name, "LEASE": "PT3S", **settings}
         return self.system.start("exporter", "run", settings)
 
-    def trigger(
+    def make_trigger(
         self, *, job: UUID | None = None, tenant: UUID | None = None, **changes: object
     ) -> events.SlotTriggered:
+        """Return a trigger of an unsplit run of all interactions, with changed settings."""
         now = SystemClock().now()
         job_id = job or uuid4()
         plain = replace(
@@ -98,21 +101,24 @@ class Exports:
             triggered_at=now,
         )
 
-    async def state(self, run_id: UUID) -> str | None:
+    async def read_state(self, run_id: UUID) -> str | None:
+        """Return a run's state; None before it is admitted."""
         rows = await self.system.fetch("exporter", "SELECT state FROM run WHERE run_id = $1", run_id)
         return rows[0]["state"] if rows else None
 
-    async def ended(self, run_id: UUID) -> str:
+    async def wait_until_ended(self, run_id: UUID) -> str:
+        """Wait for a run's terminal state and return it."""
+
         async def check() -> str | None:
-            state = await self.state(run_id)
+            state = await self.read_state(run_id)
             return state if state not in {None, "queued", "running"} else None
 
         state = await eventually(check, timeout=120)
         assert state is not None
         return state
 
-    async def finished(self, run_id: UUID, least: int) -> set[str]:
-        """Return the objects of a run's finished parts, when there are so many."""
+    async def wait_for_parts(self, run_id: UUID, least: int) -> set[str]:
+        """Wait until a run has at least that many finished parts, and return their objects."""
 
         async def check() -> list[str]:
             rows = await self.system.fetch("exporter", "SELECT object FROM part WHERE run_id = $1", run_id)
@@ -121,21 +127,23 @@ class Exports:
 
         return set(await eventually(check)) - {""}
 
-    def objects(self, run_id: UUID) -> list[str]:
+    def list_objects(self, run_id: UUID) -> list[str]:
+        """Return the keys of a run's objects, including unfinished ones."""
         folder = self.store / "runs" / str(run_id)
         return sorted(path.relative_to(self.store).as_posix() for path in folder.rglob("*") if path.is_file())
 
-    def manifest(self, run_id: UUID) -> dict[str, object]:
-        (path,) = (self.store / name for name in self.objects(run_id) if name.endswith("manifest.json"))
+    def read_manifest(self, run_id: UUID) -> dict[str, object]:
+        """Return the content of a run's only manifest."""
+        (path,) = (self.store / name for name in self.list_objects(run_id) if name.endswith("manifest.json"))
         manifest: dict[str, object] = json.loads(path.read_text())
         return manifest
 
-    def records(self, path: Path) -> list[dict[str, object]]:
+    def read_records(self, path: Path) -> list[dict[str, object]]:
         """Open a file as a customer does, and return its records."""
-        return [json.loads(line) for line in self.lines(path)]
+        return [json.loads(line) for line in self.read_lines(path)]
 
-    def lines(self, path: Path) -> list[bytes]:
-        """Open a file as a customer does: openssl, then zip."""
+    def read_lines(self, path: Path) -> list[bytes]:
+        """Open a file as a customer does, with openssl and then zip, and return its lines."""
         key = self.store.parent / "officer.pem"
         key.write_bytes(self.officer.key_pem())
         command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(path), "-inkey", str(key), "-binary"]
@@ -145,8 +153,8 @@ class Exports:
 
 
 @pytest.fixture(scope="module")
-async def exports(system: System, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+async def exports(system: System, tmp_path_factory: pytest.TempPathFactory) -> ExportSystem:
     await migrate(system.dsn("exporter"), "exporter")
     history = await system.databases.fresh()
     await load(history, interactions=INTERACTIONS, reader_password=READER_PASSWORD)
-    return Exports(system, history.rpartition("/")[2], tmp_path_factory.mktemp("store"))
+    return ExportSystem(system, history.rpartition("/")[2], tmp_path_factory.mktemp("store"))

@@ -1,6 +1,6 @@
-"""A contact history whose rows, and an exporter's database whose steps, wait at a gate that the test holds.
+"""Gates in a contact history's rows and in the steps of an exporter's database, which a test closes and opens.
 
-So a test stops an exporter at exactly one point of its work, sees that it is there, and does what it likes to it.
+So a test can stop an exporter at an exact point of its work and do something to it there.
 """
 
 from collections.abc import AsyncIterator
@@ -73,14 +73,14 @@ FROM generate_series(1, $1::int) n
 
 @dataclass
 class GatedHistory:
-    """A source of ROWS interactions (each about 1.3 KB) and ATTACHMENTS attachments, in the order of their ids."""
+    """A source with ROWS interactions of about 1.3 KB and ATTACHMENTS attachments, in the order of their ids."""
 
     admin: str
     reader: str
 
     @classmethod
     async def create(cls, databases: Databases, *, rows: int = ROWS, attachments: int = ATTACHMENTS) -> "GatedHistory":
-        """Make the database and fill it."""
+        """Create the database and fill it."""
         admin = await databases.fresh()
         return await cls.fill(
             admin,
@@ -91,21 +91,21 @@ class GatedHistory:
 
     @classmethod
     async def fill(cls, admin: str, reader: str, *, rows: int, attachments: int) -> "GatedHistory":
-        """Make tables, views and the reader's role in an empty database, and fill them."""
+        """Create tables, views and the reader's role in an empty database, and fill the tables."""
         connection = await asyncpg.connect(admin)
         try:
             await connection.execute(_SCHEMA)
             for name in ("interaction", "attachment"):
-                # What a gate guards is computed when its row comes up in the order of ids, and not when rows are
+                # The gated column is computed when its row is read in the order of ids, and not when rows are
                 # counted.
-                guarded = "subject" if name == "interaction" else "name"
+                gated = "subject" if name == "interaction" else "name"
                 columns = await connection.fetch(
                     "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 "
                     "ORDER BY attnum",
                     f"{name}_table",
                 )
                 selected = ", ".join(
-                    f"pass_gate('{name}', id, {guarded}) AS {guarded}" if row["attname"] == guarded else row["attname"]
+                    f"pass_gate('{name}', id, {gated}) AS {gated}" if row["attname"] == gated else row["attname"]
                     for row in columns
                 )
                 await connection.execute(f"CREATE VIEW contact_history.{name} AS SELECT {selected} FROM {name}_table")
@@ -123,14 +123,14 @@ class GatedHistory:
                 """
             )
             name = admin.rpartition("/")[2]
-            # Rows come in the order of an index, never sorted first: gates are met one after another.
+            # Rows are read in the order of an index and never sorted first, so that gates are reached in that order.
             await connection.execute(f'ALTER DATABASE "{name}" SET enable_sort = off')
         finally:
             await connection.close()
         return cls(admin, reader)
 
     async def records(self, kind: FileKind) -> list[dict[str, object]]:
-        """Read what an export must hold, by a reader that shares no code with it."""
+        """Return the records that an export must contain, by a reader that shares no code with it."""
         connection = await asyncpg.connect(self.admin)
         try:
             return await History(connection).records(kind, "tenant_id = 101")
@@ -138,20 +138,20 @@ class GatedHistory:
             await connection.close()
 
     @asynccontextmanager
-    async def closed_at(self, kind: str, row: int) -> AsyncIterator["Gate"]:
-        """Let nobody past row number `row` of a kind until the gate is opened."""
+    async def close_gate_at(self, kind: str, row: int) -> AsyncIterator["Gate"]:
+        """Stop all readers at row number `row` of a kind until the gate is opened."""
         connection = await asyncpg.connect(self.admin)
         try:
             await connection.execute("DELETE FROM gate")
             await connection.execute("INSERT INTO gate VALUES ($1, $2)", kind, f"{kind[0]}{row:06d}")
-            async with _closed(connection) as gate:
+            async with _close_gate(connection) as gate:
                 yield gate
         finally:
             await connection.close()
 
     @asynccontextmanager
-    async def locked(self) -> AsyncIterator["Gate"]:
-        """Let nobody even plan a query of interactions."""
+    async def lock_interactions(self) -> AsyncIterator["Gate"]:
+        """Stop all readers before they can even plan a query of interactions."""
         connection = await asyncpg.connect(self.admin)
         try:
             await connection.execute("BEGIN")
@@ -167,29 +167,29 @@ class GatedHistory:
 
 @dataclass
 class Gate:
-    """A gate that is closed until it is opened."""
+    """A closed gate."""
 
     connection: "asyncpg.Connection[asyncpg.Record]"
     waits: str
     opens: str
 
-    async def reached(self) -> None:
-        """Wait until somebody stands before it."""
+    async def wait_until_reached(self) -> None:
+        """Wait until a process waits at the gate."""
         await eventually(lambda: self.connection.fetchval(self.waits))
 
     async def is_closed(self) -> bool:
-        """Return whether somebody stands before it, or it is held closed for whoever comes."""
+        """Return whether the gate is still closed."""
         held = "SELECT count(*) FROM pg_locks WHERE granted AND pid = pg_backend_pid() AND locktype IN ('advisory')"
         return bool(await self.connection.fetchval(held))
 
     async def open(self) -> None:
-        """Let everybody pass."""
+        """Let all processes pass."""
         await self.connection.execute(self.opens)
 
 
 @asynccontextmanager
-async def step_closed(admin: str, table: str, event: str, condition: str) -> AsyncIterator[Gate]:
-    """Stop whoever is about to do a step in the exporter's tables, within the transaction of the step."""
+async def close_gate_on_step(admin: str, table: str, event: str, condition: str) -> AsyncIterator[Gate]:
+    """Stop every process at a step in the exporter's tables, within the step's transaction."""
     connection = await asyncpg.connect(admin)
     try:
         await connection.execute("SET search_path TO exporter")
@@ -198,7 +198,7 @@ async def step_closed(admin: str, table: str, event: str, condition: str) -> Asy
             f"CREATE TRIGGER gate BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION gate()"
         )
         try:
-            async with _closed(connection) as gate:
+            async with _close_gate(connection) as gate:
                 yield gate
         finally:
             await connection.execute("DROP FUNCTION gate() CASCADE")
@@ -207,11 +207,11 @@ async def step_closed(admin: str, table: str, event: str, condition: str) -> Asy
 
 
 @asynccontextmanager
-async def _closed(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Gate]:
+async def _close_gate(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[Gate]:
     await connection.execute(f"SELECT pg_advisory_lock({_GATE})")
     try:
         yield Gate(connection, waits=_WAITS.replace("$1", str(_GATE)), opens="SELECT pg_advisory_unlock_all()")
     finally:
-        # Where the server was stopped meanwhile, the gate went with it.
+        # If the server was stopped meanwhile, the gate is gone.
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock_all()")

@@ -1,4 +1,4 @@
-"""Claims under contention: each run is claimed once and within its tenant's limit; the view of claimable runs agrees."""
+"""Concurrent claims: each run is claimed once, within its tenant's limit, and the view of claimable runs agrees."""
 
 import asyncio
 from datetime import timedelta
@@ -8,7 +8,7 @@ import pytest
 
 from exporter.store.runs import RunClaim, RunStore
 from shared.postgres import open_pool
-from tests.integration.exporter.conftest import Exports
+from tests.integration.exporter.conftest import ExportSystem
 
 RUNS, CLAIMERS = 60, 8
 LEASE = timedelta(minutes=5)
@@ -31,8 +31,8 @@ async def race(store: RunStore, *, tenant_limit: int | None) -> list[RunClaim]:
 
 
 @pytest.mark.parametrize("round_number", range(3))
-async def test_R2_concurrent_claimers_claim_each_run_once(exports: Exports, round_number: int) -> None:
-    triggers = [exports.trigger(tenant=uuid4()) for _ in range(RUNS)]
+async def test_R2_concurrent_claimers_claim_each_run_once(exports: ExportSystem, round_number: int) -> None:
+    triggers = [exports.make_trigger(tenant=uuid4()) for _ in range(RUNS)]
     await exports.admit(*triggers)
     async with open_pool(exports.system.dsn("exporter"), size=CLAIMERS, name="claimers") as pool:
         store = RunStore(pool)
@@ -45,9 +45,9 @@ async def test_R2_concurrent_claimers_claim_each_run_once(exports: Exports, roun
     assert {claim.token for claim in claims} == {1}, "no run was claimed twice"
 
 
-async def test_R4_concurrent_claimers_keep_to_the_tenant_limit(exports: Exports) -> None:
+async def test_R4_concurrent_claimers_keep_to_the_tenant_limit(exports: ExportSystem) -> None:
     tenant = uuid4()
-    await exports.admit(*(exports.trigger(tenant=tenant) for _ in range(10)))
+    await exports.admit(*(exports.make_trigger(tenant=tenant) for _ in range(10)))
     async with open_pool(exports.system.dsn("exporter"), size=CLAIMERS, name="claimers") as pool:
         store = RunStore(pool)
         assert await store.has_claimable_runs(tenant_limit=3)

@@ -1,4 +1,4 @@
-"""What an exporter stands on goes away in the middle of a run and comes back: one end, the right files."""
+"""Outages of an exporter's servers in the middle of a run: one terminal state, the right files."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,9 +12,9 @@ from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from shared import events
 from shared.postgres import migrate
-from tests.integration.exporter.conftest import Exports
+from tests.integration.exporter.conftest import ExportSystem
 from tests.integration.exporter.gates import PASSWORD, ROWS, GatedHistory
-from tests.integration.exporter.proof import Story, prove, told
+from tests.integration.exporter.proof import RunEvents, check_run, follow_run
 from tests.support.servers import Databases
 from tests.support.system import Service, System
 from tests.support.wait import eventually
@@ -23,26 +23,30 @@ MIB = 1024 * 1024
 
 
 @dataclass
-class Stage:
-    """A system whose every server is this module's own, so that it may be stopped."""
+class StoppableSystem:
+    """A system whose servers belong to this module alone, so that it can stop them."""
 
     kafka: Kafka
     postgres: Postgres
     source: Postgres
-    exports: Exports
+    exports: ExportSystem
     history: GatedHistory
     exporter: Service
 
-    async def ended(self, story: Callable[[], Awaitable[Story]], trigger: events.SlotTriggered) -> Story:
-        """Return the story of a run that succeeded, with its files proven."""
+    async def wait_for_success(
+        self, story: Callable[[], Awaitable[RunEvents]], trigger: events.SlotTriggered
+    ) -> RunEvents:
+        """Wait until a run has succeeded, check its files, and return its events."""
         found = await story()
         assert found.run_id == trigger.run_id
-        await prove(self.exports, self.history, found)
+        await check_run(self.exports, self.history, found)
         return found
 
 
 @pytest.fixture(scope="module")
-async def stage(reaper: Reaper, servers_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(
+    reaper: Reaper, servers_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[StoppableSystem]:
     kafka = Kafka(servers_folder / "kafka-outages", reaper)
     postgres = Postgres(servers_folder / "postgres-outages", reaper, durable=False)
     source = Postgres(servers_folder / "source-outages", reaper, durable=False)
@@ -53,52 +57,52 @@ async def stage(reaper: Reaper, servers_folder: Path, tmp_path_factory: pytest.T
     history = await GatedHistory.fill(source.admin_dsn_of("history"), reader, rows=ROWS, attachments=200)
     system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), databases, reaper, services=())
     await migrate(system.dsn("exporter"), "exporter")
-    exports = Exports(system, "history", tmp_path_factory.mktemp("outages") / "store")
-    await exports.certificate_admitted()
-    exporter = exports.exporter("steady", SOURCE=reader, SLICE_ROWS="100000", LEASE="PT6S")
+    exports = ExportSystem(system, "history", tmp_path_factory.mktemp("outages") / "store")
+    await exports.insert_certificate()
+    exporter = exports.start_exporter("steady", SOURCE=reader, SLICE_ROWS="100000", LEASE="PT6S")
     await exporter.ready()
-    yield Stage(kafka, postgres, source, exports, history, exporter)
+    yield StoppableSystem(kafka, postgres, source, exports, history, exporter)
     system.stop()
     for server in (kafka, postgres, source):
         server.stop()
 
 
-async def test_R2_PostgreSQL_is_restarted_in_the_middle(stage: Stage) -> None:
-    trigger = stage.exports.trigger(split_size=MIB)
-    async with told(stage.exports, trigger.run_id) as story:
-        async with stage.history.closed_at("interaction", ROWS // 2) as gate:
+async def test_R2_PostgreSQL_restarts_during_a_run(stage: StoppableSystem) -> None:
+    trigger = stage.exports.make_trigger(split_size=MIB)
+    async with follow_run(stage.exports, trigger.run_id) as story:
+        async with stage.history.close_gate_at("interaction", ROWS // 2) as gate:
             await stage.exports.system.publish(trigger)
-            await gate.reached()
+            await gate.wait_until_reached()
             await asyncio.to_thread(stage.postgres.stop)
             await asyncio.to_thread(stage.postgres.start)
-        found = await stage.ended(story, trigger)
-    # Back within the lease, so the run never changed hands.
-    assert len(found.of(events.RunStarted)) == 1
+        found = await stage.wait_for_success(story, trigger)
+    # It was back within the lease, so the run was not taken over.
+    assert len(found.of_type(events.RunStarted)) == 1
 
 
-async def test_R2_Kafka_is_restarted_in_the_middle(stage: Stage) -> None:
-    trigger = stage.exports.trigger(split_size=MIB)
-    async with stage.history.closed_at("interaction", ROWS // 2) as gate:
+async def test_R2_Kafka_restarts_during_a_run(stage: StoppableSystem) -> None:
+    trigger = stage.exports.make_trigger(split_size=MIB)
+    async with stage.history.close_gate_at("interaction", ROWS // 2) as gate:
         await stage.exports.system.publish(trigger)
-        await gate.reached()
+        await gate.wait_until_reached()
         await asyncio.to_thread(stage.kafka.stop)
         await gate.open()
-        # The files need no Kafka: the run ends while it is away, and is told of when it is back.
-        assert await stage.exports.ended(trigger.run_id) == "succeeded"
+        # The files need no Kafka: the run ends during the outage, and its events are published afterwards.
+        assert await stage.exports.wait_until_ended(trigger.run_id) == "succeeded"
         await asyncio.to_thread(stage.kafka.start)
-    async with told(stage.exports, trigger.run_id, from_beginning=True) as story:
-        await stage.ended(story, trigger)
+    async with follow_run(stage.exports, trigger.run_id, from_beginning=True) as story:
+        await stage.wait_for_success(story, trigger)
 
 
-async def test_R5_the_store_fails_and_comes_back(stage: Stage) -> None:
-    trigger = stage.exports.trigger(split_size=MIB)
+async def test_R5_the_store_fails_for_a_while(stage: StoppableSystem) -> None:
+    trigger = stage.exports.make_trigger(split_size=MIB)
     store, aside = stage.exports.store / "runs", stage.exports.store / "aside"
-    async with told(stage.exports, trigger.run_id) as story:
-        async with stage.history.closed_at("interaction", ROWS // 2) as gate:
+    async with follow_run(stage.exports, trigger.run_id) as story:
+        async with stage.history.close_gate_at("interaction", ROWS // 2) as gate:
             await stage.exports.system.publish(trigger)
-            await gate.reached()
-            kept = await stage.exports.finished(trigger.run_id, 3)
-            # A file in the folder's place: whoever runs the tests, nobody can write into it.
+            await gate.wait_until_reached()
+            finished = await stage.exports.wait_for_parts(trigger.run_id, 3)
+            # A file in place of the folder: no user can write to it.
             store.rename(aside)
             store.write_text("not a folder")
             await gate.open()
@@ -106,45 +110,45 @@ async def test_R5_the_store_fails_and_comes_back(stage: Stage) -> None:
             await eventually(lambda: stage.exports.system.fetch("exporter", failed, trigger.run_id))
             store.unlink()
             aside.rename(store)
-        found = await stage.ended(story, trigger)
-    (attempt,) = found.of(events.RunAttemptFailed)
+        found = await stage.wait_for_success(story, trigger)
+    (attempt,) = found.of_type(events.RunAttemptFailed)
     assert isinstance(attempt, events.RunAttemptFailed)
     assert attempt.code == "store-unavailable"
     assert attempt.retry_at > attempt.at
-    assert kept <= {file.object for file in found.succeeded.files}, "a retry goes on from the finished parts (R3)"
+    assert finished <= {file.object for file in found.succeeded.files}, "a retry continues from the finished parts (R3)"
 
 
-async def test_R5_the_source_is_gone_and_comes_back(stage: Stage) -> None:
-    trigger = stage.exports.trigger(split_size=MIB, attempts=5)
-    async with told(stage.exports, trigger.run_id) as story:
-        async with stage.history.closed_at("interaction", ROWS // 2) as gate:
+async def test_R5_the_source_is_unavailable_for_a_while(stage: StoppableSystem) -> None:
+    trigger = stage.exports.make_trigger(split_size=MIB, attempts=5)
+    async with follow_run(stage.exports, trigger.run_id) as story:
+        async with stage.history.close_gate_at("interaction", ROWS // 2) as gate:
             await stage.exports.system.publish(trigger)
-            await gate.reached()
-            kept = await stage.exports.finished(trigger.run_id, 3)
+            await gate.wait_until_reached()
+            finished = await stage.exports.wait_for_parts(trigger.run_id, 3)
             await asyncio.to_thread(stage.source.stop)
         failed = "SELECT true FROM run WHERE run_id = $1 AND attempt >= 1 AND state = 'queued'"
         await eventually(lambda: stage.exports.system.fetch("exporter", failed, trigger.run_id))
         await asyncio.to_thread(stage.source.start)
-        found = await stage.ended(story, trigger)
-    codes = {event.code for event in found.told if isinstance(event, events.RunAttemptFailed)}
+        found = await stage.wait_for_success(story, trigger)
+    codes = {event.code for event in found.received if isinstance(event, events.RunAttemptFailed)}
     assert codes == {"source-unavailable"}
-    assert kept <= {file.object for file in found.succeeded.files}
+    assert finished <= {file.object for file in found.succeeded.files}
 
 
-async def test_R5_a_store_that_stays_away_fails_the_run_at_its_limit_with_words(stage: Stage) -> None:
-    trigger = stage.exports.trigger(attempts=2)
+async def test_R5_a_lasting_store_outage_fails_the_run_after_its_attempts(stage: StoppableSystem) -> None:
+    trigger = stage.exports.make_trigger(attempts=2)
     store, aside = stage.exports.store / "runs", stage.exports.store / "aside"
     store.rename(aside)
     store.write_text("not a folder")
     try:
-        async with told(stage.exports, trigger.run_id) as story:
+        async with follow_run(stage.exports, trigger.run_id) as story:
             await stage.exports.system.publish(trigger)
             found = await story()
     finally:
         store.unlink()
         aside.rename(store)
-    failed = found.told[-1]
+    failed = found.received[-1]
     assert isinstance(failed, events.RunFailed)
     assert (failed.code, failed.attempt) == ("store-unavailable", 2)
     assert "tried 2 times" in failed.message
-    assert [type(event).__name__ for event in found.told].count("RunAttemptFailed") == 1
+    assert [type(event).__name__ for event in found.received].count("RunAttemptFailed") == 1

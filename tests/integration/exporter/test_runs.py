@@ -1,4 +1,4 @@
-"""Exporters as processes: what becomes of a trigger, whatever happens to them."""
+"""Exporters as processes: what becomes of a trigger."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -8,56 +8,56 @@ import pytest
 from exporter.store.statements import JOB_SETTINGS
 from shared import events
 from tests.contract.samples import USER
-from tests.integration.exporter.conftest import INTERACTIONS, Exports
+from tests.integration.exporter.conftest import INTERACTIONS, ExportSystem
 from tests.support.listener import Listener
 from tests.support.system import Service
 from tests.support.wait import eventually
 
 
 @pytest.fixture(scope="module")
-async def exporter(exports: Exports) -> Service:
-    service = exports.exporter("exporter-1")
+async def exporter(exports: ExportSystem) -> Service:
+    service = exports.start_exporter("exporter-1")
     await service.ready()
-    await exports.certificate()
+    await exports.publish_certificate()
     return service
 
 
-async def test_E3_E7_P5_a_trigger_becomes_files_that_openssl_opens(exports: Exports, exporter: Service) -> None:
-    trigger = exports.trigger()
+async def test_E3_E7_P5_a_trigger_becomes_files_that_openssl_opens(exports: ExportSystem, exporter: Service) -> None:
+    trigger = exports.make_trigger()
     async with Listener(exports.system.kafka, "sluice.runs") as runs:
         await exports.system.publish(trigger, trigger)
-        life = [await runs.find(lambda _: True)]
-        while not isinstance(life[-1], events.RunSucceeded):
-            life.append(await runs.find(lambda event: getattr(event, "run_id", None) == trigger.run_id))
-    assert [type(event).__name__ for event in life] == [
+        received = [await runs.find(lambda _: True)]
+        while not isinstance(received[-1], events.RunSucceeded):
+            received.append(await runs.find(lambda event: getattr(event, "run_id", None) == trigger.run_id))
+    assert [type(event).__name__ for event in received] == [
         "RunQueued",
         "RunStarted",
         "PartFinished",
         "PartFinished",
         "RunSucceeded",
     ]
-    numbers = [(event.token, event.seq) for event in life if isinstance(event, events.RunEvent)]
+    numbers = [(event.token, event.seq) for event in received if isinstance(event, events.RunEvent)]
     assert numbers == sorted(set(numbers))
-    succeeded = life[-1]
-    facts = succeeded.title, succeeded.type, succeeded.slot, succeeded.cause
-    assert facts == (trigger.settings.title, trigger.settings.type, trigger.slot, trigger.cause)
-    manifest = exports.manifest(trigger.run_id)
+    succeeded = received[-1]
+    stated = succeeded.title, succeeded.type, succeeded.slot, succeeded.cause
+    assert stated == (trigger.settings.title, trigger.settings.type, trigger.slot, trigger.cause)
+    manifest = exports.read_manifest(trigger.run_id)
     assert manifest["snapshot_rows"] == {file.kind: file.rows for file in succeeded.files}
     interactions, attachments = (
-        exports.records(exports.store / next(file.object for file in succeeded.files if file.kind == kind))
+        exports.read_records(exports.store / next(file.object for file in succeeded.files if file.kind == kind))
         for kind in ("interaction", "interaction-attachment")
     )
     source = exports.system.databases.dsn(exports.history)
-    expected = await count(source, "interaction"), await count(source, "attachment")
+    expected = await count_rows(source, "interaction"), await count_rows(source, "attachment")
     assert (len(interactions), len(attachments)) == expected
-    assert 0 < len(interactions) < INTERACTIONS, "the other tenant's rows stay out (E8)"
+    assert 0 < len(interactions) < INTERACTIONS, "another tenant's rows are not exported (E8)"
     assert {record["tenantId"] for record in interactions} == {101}
     ids = [str(record["id"]) for record in interactions]
     assert ids == sorted(ids)
     assert {str(record["entityId"]) for record in attachments} <= set(ids)
 
 
-async def count(dsn: str, view: str) -> int:
+async def count_rows(dsn: str, view: str) -> int:
     import asyncpg
 
     connection = await asyncpg.connect(dsn)
@@ -68,9 +68,9 @@ async def count(dsn: str, view: str) -> int:
 
 
 async def test_a_run_admitted_before_causes_were_recorded_succeeds_in_version_1(
-    exports: Exports, exporter: Service
+    exports: ExportSystem, exporter: Service
 ) -> None:
-    trigger = exports.trigger()
+    trigger = exports.make_trigger()
     await exports.system.fetch("exporter", "INSERT INTO job (job_id) VALUES ($1)", trigger.job_id)
     async with Listener(exports.system.kafka, "sluice.runs") as runs:
         await exports.system.fetch(
@@ -88,8 +88,8 @@ async def test_a_run_admitted_before_causes_were_recorded_succeeds_in_version_1(
     assert success.run_id == trigger.run_id
 
 
-async def test_H3_progress_is_told_and_ends_complete(exports: Exports, exporter: Service) -> None:
-    trigger = exports.trigger()
+async def test_H3_progress_is_reported_and_ends_complete(exports: ExportSystem, exporter: Service) -> None:
+    trigger = exports.make_trigger()
     async with Listener(exports.system.kafka, "sluice.progress") as progress:
         await exports.system.publish(trigger)
         found = await progress.find(
@@ -100,34 +100,34 @@ async def test_H3_progress_is_told_and_ends_complete(exports: Exports, exporter:
     assert isinstance(found, events.RunProgressed)
     assert found.total_exact
     assert found.units_done == found.units_total
-    assert await exports.ended(trigger.run_id) == "succeeded"
+    assert await exports.wait_until_ended(trigger.run_id) == "succeeded"
 
 
-async def test_P3_without_a_certificate_the_run_fails_before_it_reads(exports: Exports, exporter: Service) -> None:
-    trigger = exports.trigger(tenant=uuid4())
+async def test_P3_without_a_certificate_the_run_fails_before_it_reads(exports: ExportSystem, exporter: Service) -> None:
+    trigger = exports.make_trigger(tenant=uuid4())
     async with Listener(exports.system.kafka, "sluice.runs") as runs:
         await exports.system.publish(trigger)
         failed = await runs.find(lambda event: isinstance(event, events.RunFailed))
     assert isinstance(failed, events.RunFailed)
     assert (failed.run_id, failed.code, failed.attempt) == (trigger.run_id, "no-certificate", 1)
-    assert exports.objects(trigger.run_id) == []
+    assert exports.list_objects(trigger.run_id) == []
 
 
-async def test_S9_a_slot_of_a_busy_job_is_skipped_and_told(exports: Exports) -> None:
+async def test_S9_a_slot_of_a_busy_job_is_skipped_with_an_event(exports: ExportSystem) -> None:
     job = uuid4()
-    first = exports.trigger(job=job)
+    first = exports.make_trigger(job=job)
     second = replace(first, run_id=uuid4())
     async with Listener(exports.system.kafka, "sluice.runs") as runs:
         await exports.system.publish(first, second)
         skipped = await runs.find(lambda event: isinstance(event, events.RunSkipped))
     assert isinstance(skipped, events.RunSkipped)
     assert (skipped.run_id, skipped.reason) == (second.run_id, "overlap")
-    assert await exports.ended(first.run_id) == "succeeded"
-    assert await exports.state(second.run_id) == "skipped"
+    assert await exports.wait_until_ended(first.run_id) == "succeeded"
+    assert await exports.read_state(second.run_id) == "skipped"
 
 
-async def test_R6_a_cancel_before_its_trigger_is_remembered(exports: Exports, exporter: Service) -> None:
-    trigger = exports.trigger()
+async def test_R6_a_cancellation_before_its_trigger_is_kept(exports: ExportSystem, exporter: Service) -> None:
+    trigger = exports.make_trigger()
     cancel = events.CancelRun(
         job_id=trigger.job_id,
         tenant_id=trigger.tenant_id,
@@ -139,61 +139,65 @@ async def test_R6_a_cancel_before_its_trigger_is_remembered(exports: Exports, ex
     await exports.system.publish(cancel)
     await eventually(lambda: exports.system.fetch("exporter", "SELECT true FROM early_cancel"))
     await exports.system.publish(trigger)
-    assert await exports.ended(trigger.run_id) == "cancelled"
-    assert exports.objects(trigger.run_id) == []
+    assert await exports.wait_until_ended(trigger.run_id) == "cancelled"
+    assert exports.list_objects(trigger.run_id) == []
 
 
-async def test_J9_a_trigger_that_crosses_a_deletion_leaves_no_run_behind(exports: Exports, exporter: Service) -> None:
-    trigger = exports.trigger()
+async def test_J9_a_trigger_that_crosses_a_deletion_leaves_no_run_behind(
+    exports: ExportSystem, exporter: Service
+) -> None:
+    trigger = exports.make_trigger()
     async with Listener(exports.system.kafka, "sluice.runs") as runs:
         await exports.system.publish(events.JobDeleted(job_id=trigger.job_id))
-        gone = "SELECT true FROM job WHERE job_id = $1 AND deleted"
-        await eventually(lambda: exports.system.fetch("exporter", gone, trigger.job_id))
+        deleted = "SELECT true FROM job WHERE job_id = $1 AND deleted"
+        await eventually(lambda: exports.system.fetch("exporter", deleted, trigger.job_id))
         await exports.system.publish(trigger)
         cancelled = await runs.find(lambda event: isinstance(event, events.RunCancelled))
     assert isinstance(cancelled, events.RunCancelled)
     assert (cancelled.run_id, cancelled.reason) == (trigger.run_id, "job-deleted")
 
 
-async def test_R2_a_dead_exporter_s_run_is_taken_over_and_seen_once(exports: Exports, exporter: Service) -> None:
-    victim = exports.exporter("victim", SLOTS="4")
+async def test_R2_a_killed_exporter_s_runs_are_taken_over_and_visible_once(
+    exports: ExportSystem, exporter: Service
+) -> None:
+    victim = exports.start_exporter("victim", SLOTS="4")
     await victim.ready()
     exporter.process.pause(paused=True)
     try:
-        triggers = [exports.trigger() for _ in range(4)]
+        triggers = [exports.make_trigger() for _ in range(4)]
         await exports.system.publish(*triggers)
-        held = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'victim' AND state = 'running'"
-        await eventually(lambda: exports.system.fetch("exporter", held, [each.run_id for each in triggers]))
+        claimed = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'victim' AND state = 'running'"
+        await eventually(lambda: exports.system.fetch("exporter", claimed, [each.run_id for each in triggers]))
         victim.process.kill()
     finally:
         exporter.process.pause(paused=False)
     for trigger in triggers:
-        assert await exports.ended(trigger.run_id) == "succeeded"
-        objects = exports.objects(trigger.run_id)
-        assert len(objects) == 3, "what a lost token left behind is swept"
-    taken = await exports.system.fetch(
+        assert await exports.wait_until_ended(trigger.run_id) == "succeeded"
+        objects = exports.list_objects(trigger.run_id)
+        assert len(objects) == 3, "objects of a lost token are swept"
+    taken_over = await exports.system.fetch(
         "exporter", "SELECT 1 FROM run WHERE run_id = ANY ($1) AND token > 1", [each.run_id for each in triggers]
     )
-    assert taken, "at least one run was taken over"
+    assert taken_over, "at least one run was taken over"
 
 
-async def test_R7_SIGTERM_hands_runs_back_as_no_attempt(exports: Exports, exporter: Service) -> None:
-    leaver = exports.exporter("leaver", SLOTS="4", DRAIN="PT0S")
+async def test_R7_SIGTERM_hands_runs_back_without_counting_an_attempt(exports: ExportSystem, exporter: Service) -> None:
+    leaver = exports.start_exporter("leaver", SLOTS="4", DRAIN="PT0S")
     await leaver.ready()
     exporter.process.pause(paused=True)
     try:
-        triggers = [exports.trigger() for _ in range(4)]
+        triggers = [exports.make_trigger() for _ in range(4)]
         await exports.system.publish(*triggers)
-        held = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'leaver' AND state = 'running'"
-        await eventually(lambda: exports.system.fetch("exporter", held, [each.run_id for each in triggers]))
+        claimed = "SELECT true FROM run WHERE run_id = ANY ($1) AND exporter = 'leaver' AND state = 'running'"
+        await eventually(lambda: exports.system.fetch("exporter", claimed, [each.run_id for each in triggers]))
         assert leaver.process.stop() == 0
-        left = await exports.system.fetch(
+        handed_back = await exports.system.fetch(
             "exporter",
             "SELECT state, attempt FROM run WHERE run_id = ANY ($1) AND state NOT IN ('succeeded')",
             [each.run_id for each in triggers],
         )
-        assert {(row["state"], row["attempt"]) for row in left} <= {("queued", 0)}
+        assert {(row["state"], row["attempt"]) for row in handed_back} <= {("queued", 0)}
     finally:
         exporter.process.pause(paused=False)
     for trigger in triggers:
-        assert await exports.ended(trigger.run_id) == "succeeded"
+        assert await exports.wait_until_ended(trigger.run_id) == "succeeded"

@@ -1,4 +1,4 @@
-"""since_last_run (T2, T4): rows of transactions that begin early and commit late are never lost between two windows."""
+"""since_last_run (T2, T4): rows of transactions that begin early and commit late are never lost between windows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,9 +14,9 @@ import pytest
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from shared import events
-from tests.integration.exporter.conftest import Exports
+from tests.integration.exporter.conftest import ExportSystem
 from tests.integration.exporter.gates import PASSWORD, GatedHistory
-from tests.integration.exporter.proof import Story, told
+from tests.integration.exporter.proof import RunEvents, follow_run
 from tests.support.system import Service
 
 ROWS, AT_ONCE = 3000, 100
@@ -27,7 +27,7 @@ Version = tuple[str, str]
 
 @pytest.fixture(scope="module")
 async def source(reaper: Reaper, servers_folder: Path) -> AsyncIterator[Postgres]:
-    """A PostgreSQL that takes prepared transactions."""
+    """A PostgreSQL that accepts prepared transactions."""
     server = Postgres(servers_folder / "source-since", reaper, durable=False)
     server.start()
     server.execute("ALTER SYSTEM SET max_prepared_transactions = 10")
@@ -39,15 +39,15 @@ async def source(reaper: Reaper, servers_folder: Path) -> AsyncIterator[Postgres
 
 
 @pytest.fixture(scope="module")
-async def history(source: Postgres, exports: Exports) -> GatedHistory:
-    await exports.certificate_admitted()
+async def history(source: Postgres, exports: ExportSystem) -> GatedHistory:
+    await exports.insert_certificate()
     reader = source.dsn("gated_reader", PASSWORD, "history")
     return await GatedHistory.fill(source.admin_dsn_of("history"), reader, rows=ROWS, attachments=1)
 
 
 @dataclass
 class Writer:
-    """A transaction that has written and is not committed yet."""
+    """A transaction that has written and is not yet committed."""
 
     connection: "asyncpg.Connection[asyncpg.Record]"
     began: datetime
@@ -55,7 +55,7 @@ class Writer:
 
     @classmethod
     async def begin(cls, dsn: str, first: int, version: str, *, prepare: bool = False) -> "Writer":
-        """Change AT_ONCE rows from number `first` on, as applications do: the instant is the transaction's own."""
+        """Change AT_ONCE rows from number `first`, with the transaction's own instant as applications do."""
         connection = await asyncpg.connect(dsn)
         await connection.execute("BEGIN")
         await connection.execute(
@@ -76,45 +76,45 @@ class Writer:
 
 
 @dataclass
-class Diary:
-    """One job's runs, slot after slot, and all that their files have held."""
+class ChangeTracker:
+    """One job's runs, slot after slot, and every version of a row in their files."""
 
-    exports: Exports
+    exports: ExportSystem
     history: GatedHistory
     job: UUID = field(default_factory=uuid4)
-    held: set[Version] = field(default_factory=set)
-    through: datetime | None = None
+    exported: set[Version] = field(default_factory=set)
+    watermark: datetime | None = None
 
-    async def run(self, *, attempts: int = 3) -> Story:
-        """Let the next slot's run come to its end."""
-        trigger = self.exports.trigger(job=self.job, timeframe=SINCE, attempts=attempts)
-        # The slots of a test are less than a second apart, and so an id made from the slot is not enough.
+    async def run(self, *, attempts: int = 3) -> RunEvents:
+        """Carry out the next slot's run, and return its events."""
+        trigger = self.exports.make_trigger(job=self.job, timeframe=SINCE, attempts=attempts)
+        # The slots of a test are less than a second apart, so ids derived from them would collide.
         trigger = replace(trigger, run_id=uuid4())
-        async with told(self.exports, trigger.run_id) as story:
+        async with follow_run(self.exports, trigger.run_id) as story:
             await self.exports.admit(trigger)
             return await story()
 
     async def succeed(self) -> datetime:
-        """Let the next run succeed; check that its window joins the last one and that nothing is missing."""
+        """Have the next run succeed; check that its window follows the last one and that nothing is missing."""
         story = await self.run()
         end = story.succeeded
-        (started,) = story.of(events.RunStarted)
+        (started,) = story.of_type(events.RunStarted)
         assert isinstance(started, events.RunStarted)
         assert end.data_complete_through is not None
-        assert started.window == events.Window(start=self.through, end=end.data_complete_through)
-        manifest = self.exports.manifest(story.run_id)
+        assert started.window == events.Window(start=self.watermark, end=end.data_complete_through)
+        manifest = self.exports.read_manifest(story.run_id)
         assert datetime.fromisoformat(str(manifest["data_complete_through"])) == end.data_complete_through
         for file in end.files:
             if file.kind == "interaction":
-                records = self.exports.records(self.exports.store / file.object)
-                self.held |= {(str(record["id"]), str(record["text"])) for record in records}
-        self.through = end.data_complete_through
-        missing = await self.committed(before=self.through) - self.held
+                records = self.exports.read_records(self.exports.store / file.object)
+                self.exported |= {(str(record["id"]), str(record["text"])) for record in records}
+        self.watermark = end.data_complete_through
+        missing = await self.read_committed(before=self.watermark) - self.exported
         assert not missing, f"{len(missing)} versions that were current are in no file, such as {min(missing)}"
-        return self.through
+        return self.watermark
 
-    async def committed(self, *, before: datetime) -> set[Version]:
-        """Return the versions that are current now, and older than an instant."""
+    async def read_committed(self, *, before: datetime) -> set[Version]:
+        """Return the current versions that are older than an instant."""
         connection = await asyncpg.connect(self.history.admin)
         try:
             query = "SELECT id, text FROM interaction_table WHERE modified_date < $1"
@@ -124,97 +124,99 @@ class Diary:
 
 
 @pytest.fixture
-async def exporter(exports: Exports, history: GatedHistory) -> AsyncIterator[Service]:
-    service = exports.exporter("exporter", SOURCE=history.reader)
+async def exporter(exports: ExportSystem, history: GatedHistory) -> AsyncIterator[Service]:
+    service = exports.start_exporter("exporter", SOURCE=history.reader)
     yield service
     service.process.stop()
 
 
-async def test_T4_late_commits_are_never_lost(exports: Exports, history: GatedHistory, exporter: Service) -> None:
-    diary = Diary(exports, history)
-    await diary.succeed()
-    assert len(diary.held) == ROWS, "the first run exports all"
+async def test_T4_late_commits_are_never_lost(exports: ExportSystem, history: GatedHistory, exporter: Service) -> None:
+    tracker = ChangeTracker(exports, history)
+    await tracker.succeed()
+    assert len(tracker.exported) == ROWS, "the first run exports all"
 
     late = await Writer.begin(history.admin, 1, "late")
     await (await Writer.begin(history.admin, 201, "quick-1")).commit()
-    through = await diary.succeed()
-    assert through <= late.began, "held back to the oldest transaction that still writes"
+    through = await tracker.succeed()
+    assert through <= late.began, "held back to the oldest open transaction"
 
     prepared = await Writer.begin(history.admin, 401, "prepared", prepare=True)
     await late.commit()
     await (await Writer.begin(history.admin, 601, "quick-2")).commit()
-    assert await diary.succeed() == through, "a prepared transaction may have begun at any time since"
+    assert await tracker.succeed() == through, "a prepared transaction may have begun at any time since"
 
-    # Written again while the first writing is not exported yet, and a transaction that never commits.
-    gone = await Writer.begin(history.admin, 801, "never")
+    # A row is changed again before its first change is exported, and one transaction never commits.
+    abandoned = await Writer.begin(history.admin, 801, "never")
     await (await Writer.begin(history.admin, 601, "quick-3")).commit()
     await prepared.commit()
-    through = await diary.succeed()
-    assert late.began < through <= gone.began
-    assert ("i000001", "late") in diary.held
-    await gone.connection.execute("ROLLBACK")
-    await gone.connection.close()
+    through = await tracker.succeed()
+    assert late.began < through <= abandoned.began
+    assert ("i000001", "late") in tracker.exported
+    await abandoned.connection.execute("ROLLBACK")
+    await abandoned.connection.close()
 
-    await diary.succeed()
-    everything = await diary.committed(before=datetime.max.replace(tzinfo=through.tzinfo))
-    assert everything <= diary.held
-    texts = {text for _, text in diary.held}
+    await tracker.succeed()
+    everything = await tracker.read_committed(before=datetime.max.replace(tzinfo=through.tzinfo))
+    assert everything <= tracker.exported
+    texts = {text for _, text in tracker.exported}
     assert {"late", "quick-1", "prepared", "quick-3"} <= texts
     assert "never" not in texts
 
 
-async def test_T4_a_storm_of_writers_loses_nothing(exports: Exports, history: GatedHistory, exporter: Service) -> None:
-    """Transactions that stay open over any number of slots, begun and committed at any moment, on rows they share."""
-    diary, chance = Diary(exports, history), Random(4)
-    await diary.succeed()
+async def test_T4_a_storm_of_writers_loses_nothing(
+    exports: ExportSystem, history: GatedHistory, exporter: Service
+) -> None:
+    """Transactions on shared rows that begin and commit at any moment, and stay open over any number of slots."""
+    tracker, random = ChangeTracker(exports, history), Random(4)
+    await tracker.succeed()
     slots = 0
-    passed = asyncio.Condition()
+    next_slot = asyncio.Condition()
 
     async def write(number: int) -> None:
         for turn in range(STORM_TURNS):
             writer = await Writer.begin(history.admin, 1 + AT_ONCE * number, f"storm-{number}-{turn}")
-            until = slots + chance.randrange(3)
-            async with passed:
-                await passed.wait_for(lambda until=until: slots >= until)  # type: ignore[misc]  # mypy cannot infer it
+            until = slots + random.randrange(3)
+            async with next_slot:
+                await next_slot.wait_for(lambda until=until: slots >= until)  # type: ignore[misc]  # mypy cannot infer it
             await writer.commit()
 
     writing = [asyncio.create_task(write(number)) for number in range(STORM_WRITERS)]
     while not all(task.done() for task in writing):
-        await diary.succeed()
-        async with passed:
+        await tracker.succeed()
+        async with next_slot:
             slots += 1
-            passed.notify_all()
+            next_slot.notify_all()
     await asyncio.gather(*writing)
-    through = await diary.succeed()
-    everything = await diary.committed(before=datetime.max.replace(tzinfo=through.tzinfo))
-    assert everything <= diary.held
+    through = await tracker.succeed()
+    everything = await tracker.read_committed(before=datetime.max.replace(tzinfo=through.tzinfo))
+    assert everything <= tracker.exported
     last = {f"storm-{number}-{STORM_TURNS - 1}" for number in range(STORM_WRITERS)}
-    assert last <= {text for _, text in diary.held}
+    assert last <= {text for _, text in tracker.exported}
     assert slots >= STORM_TURNS // 2
 
 
 async def test_T2_the_window_of_a_failed_run_is_covered_by_the_next(
-    exports: Exports, history: GatedHistory, exporter: Service
+    exports: ExportSystem, history: GatedHistory, exporter: Service
 ) -> None:
-    diary = Diary(exports, history)
-    before = await diary.succeed()
+    tracker = ChangeTracker(exports, history)
+    before = await tracker.succeed()
     await (await Writer.begin(history.admin, 1001, "before-failure")).commit()
     store, aside = exports.store / "runs", exports.store / "aside"
     store.rename(aside)
     store.write_text("not a folder")
     try:
-        failed = (await diary.run(attempts=1)).told[-1]
+        failed = (await tracker.run(attempts=1)).received[-1]
     finally:
         store.unlink()
         aside.rename(store)
     assert isinstance(failed, events.RunFailed)
     await (await Writer.begin(history.admin, 1201, "after-failure")).commit()
-    assert await diary.succeed() > before
-    assert {"before-failure", "after-failure"} <= {text for _, text in diary.held}
+    assert await tracker.succeed() > before
+    assert {"before-failure", "after-failure"} <= {text for _, text in tracker.exported}
 
 
-async def test_T4_who_may_not_see_others_says_so_and_holds_back(
-    exports: Exports, history: GatedHistory, source: Postgres
+async def test_T4_a_reader_that_cannot_see_other_sessions_holds_back(
+    exports: ExportSystem, history: GatedHistory, source: Postgres
 ) -> None:
     source.execute(
         f"""
@@ -225,11 +227,11 @@ async def test_T4_who_may_not_see_others_says_so_and_holds_back(
         database="history",
     )
     dsn = source.dsn("blind_reader", PASSWORD, "history")
-    exporter = exports.exporter("blind", SOURCE=dsn, HOLD_BACK="PT1H")
-    diary = Diary(exports, history)
+    exporter = exports.start_exporter("blind", SOURCE=dsn, HOLD_BACK="PT1H")
+    tracker = ChangeTracker(exports, history)
     async with asyncpg.create_pool(history.admin, min_size=1, max_size=1) as pool:
         began: datetime = await pool.fetchval("SELECT clock_timestamp()")
-        story = await diary.run()
+        story = await tracker.run()
         ended: datetime = await pool.fetchval("SELECT clock_timestamp()")
     through = story.succeeded.data_complete_through
     assert through is not None

@@ -2,15 +2,15 @@
 -- depends: 
 
 -- migrate: apply
--- What exporters must know of a job: whether it is gone, and how far its last successful run's data is complete.
--- Its row is the lock under which overlap is decided.
+-- What exporters need to know about a job: whether it was deleted, and up to which instant the data of its last
+-- successful run is complete. Its row is the lock under which overlapping triggers are admitted.
 CREATE TABLE job (
     job_id uuid PRIMARY KEY,
     deleted boolean NOT NULL DEFAULT false,
     complete_through timestamptz
 );
 
--- Recipients' certificates, as job-api last told them.
+-- Recipients' certificates, as job-api last published them.
 CREATE TABLE certificate (
     certificate_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
@@ -20,14 +20,15 @@ CREATE TABLE certificate (
 );
 CREATE INDEX certificate_tenant ON certificate (tenant_id) WHERE active;
 
--- The life of a run:
+-- The states of a run:
 --   queued -> running                     claimed
---   running -> running                    taken over, after the lease ran out
---   running -> queued                     handed back, or to be tried again at not_before
---   queued | running -> cancelled         asked for, or the job was deleted
+--   running -> running                    taken over after its lease expired
+--   running -> queued                     handed back, or to be retried at not_before
+--   queued | running -> cancelled         on request, or because the job was deleted
 --   running -> succeeded | failed
---   (admitted as) skipped | cancelled     overlap; the job was deleted already
--- token rises at each claim and is checked by every write of a claim's holder; seq numbers a token's events.
+--   (admitted as) skipped | cancelled     overlap; the job was deleted before
+-- token, the fencing token, rises at each claim and is checked by every write under a claim; seq numbers the events of
+-- a token.
 CREATE TABLE run (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL REFERENCES job,
@@ -53,7 +54,7 @@ CREATE TABLE run (
 CREATE INDEX run_open ON run (queued_at) WHERE state IN ('queued', 'running');
 CREATE INDEX run_open_of_job ON run (job_id) WHERE state IN ('queued', 'running');
 
--- Finished parts, stored and not yet visible, until their run succeeds.
+-- Finished parts: stored, but not visible until their run succeeds.
 CREATE TABLE part (
     run_id uuid NOT NULL REFERENCES run,
     kind text NOT NULL,
@@ -68,14 +69,14 @@ CREATE TABLE part (
     PRIMARY KEY (run_id, kind, number)
 );
 
--- Cancel commands that came before the trigger of their run.
+-- Cancel commands that arrived before the trigger of their run.
 CREATE TABLE early_cancel (
     run_id uuid PRIMARY KEY,
     requested_by uuid,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Events written with the change that they tell, until a relay has published them.
+-- Events, written in the same transaction as the change that they report, until a relay has published them.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,
@@ -93,8 +94,9 @@ BEGIN
 END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 
--- Wakes exporters: 'work' when there may be some, 'cancel' when a run's holder must look. Row by row, and only for a
--- change: a statement that changes nothing fires statement triggers too, and exporters would wake each other for ever.
+-- Wakes exporters: 'work' when there may be work, 'cancel' when a run's holder must check it. For each row, and only
+-- for a change: a statement that changes nothing fires statement triggers too, and exporters would wake each other
+-- forever.
 CREATE FUNCTION run_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(current_schema() || '_run', TG_ARGV[0]);

@@ -1,4 +1,4 @@
--- Slices, so that several exporters share a large run and a takeover goes on from the finished parts.
+-- Slices, so that several exporters can share a large run and a takeover continues from the finished parts.
 -- depends: 0001_exporter_initial
 
 -- migrate: apply

@@ -1,4 +1,4 @@
--- A view of the runs that may be claimed, so that claiming and asking whether a run waits agree.
+-- A view of the runs that can be claimed, so that claiming a run and checking whether one waits agree.
 -- depends: 0003_exporter_cause
 
 -- migrate: apply
