@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from exporter.source.native import library_file
+from exporter.source.native import get_library_file
 from exporter.source.native.build import NotBuilt, build
 
 
@@ -24,7 +24,7 @@ class TranscoderHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile the transcoder, or warn that it was not built."""
         try:
-            library = build(library_file())
+            library = build(get_library_file())
         except NotBuilt as error:
             self.app.display_warning(f"the native transcoder was not built: {error}")
             return

@@ -14,7 +14,7 @@ from deploy.local.reaper import Reaper
 from shared.events.values import FileKind
 from tests.bench.export import ours
 from tests.bench.export.ours import ExportMeasurement
-from tests.bench.export.peers import ATTACHMENTS, RECORDS, SHELL, Shell, Timing
+from tests.bench.export.peers import ATTACHMENTS, RECORDS, SHELL, ShellRunner, Timing
 from tests.bench.export.table import BenchSource, open_source
 from tests.unit.stream.officers import officer
 
@@ -29,7 +29,7 @@ class Bench:
 
     source: BenchSource
     folder: Path
-    shell: Shell
+    shell: ShellRunner
     exports: dict[str, list[ExportMeasurement]] = field(default_factory=dict)
     walls: dict[str, list[float]] = field(default_factory=dict)
     cpus: dict[str, list[float]] = field(default_factory=dict)
@@ -131,7 +131,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
         files.mkdir()
         key, certificate = officer().write_to(folder / "officer")
         async with open_source(reaper, folder, arguments.rows) as source:
-            bench = Bench(source, files, Shell(source.dsn, files, key, certificate))
+            bench = Bench(source, files, ShellRunner(source.dsn, files, key, certificate))
             print_line(f"{source.rows:,} interactions; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
             await bench.prepare()
             for number in range(arguments.rounds):

@@ -49,7 +49,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Shell:
+class ShellRunner:
     """Runs shell commands with everything that they need in their environment."""
 
     dsn: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from shared.events.values import FileKind
-from tests.integration.stream.history import History
+from tests.integration.stream.history import ContactHistory
 from tests.support.servers import Databases
 from tests.support.wait import eventually
 
@@ -133,7 +133,7 @@ class GatedHistory:
         """Return the records that an export must contain, by a reader that shares no code with it."""
         connection = await asyncpg.connect(self.admin)
         try:
-            return await History(connection).records(kind, "tenant_id = 101")
+            return await ContactHistory(connection).records(kind, "tenant_id = 101")
         finally:
             await connection.close()
 

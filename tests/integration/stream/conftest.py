@@ -14,7 +14,7 @@ from exporter.package.packer import FileNames, PackedPart, Packer, PackingOption
 from exporter.source.selection import Selection
 from exporter.source.snapshot import open_snapshot
 from exporter.worker.record_stream import export_attachments, export_records
-from tests.integration.stream.history import History
+from tests.integration.stream.history import ContactHistory
 from tests.support.native import load_native
 from tests.support.servers import Databases
 from tests.unit.stream.officers import NOW, officer, openssl_decrypt
@@ -63,21 +63,21 @@ class Export:
 
 
 @pytest.fixture
-async def history(database: str) -> AsyncIterator[History]:
+async def history(database: str) -> AsyncIterator[ContactHistory]:
     connection = await asyncpg.connect(database)
-    history = History(connection)
+    history = ContactHistory(connection)
     await history.create()
     yield history
     await connection.close()
 
 
 @pytest.fixture
-def export(database: str, tmp_path: Path, history: History) -> Export:
+def export(database: str, tmp_path: Path, history: ContactHistory) -> Export:
     return Export(database, tmp_path)
 
 
 @pytest.fixture
-async def reader_dsn(database: str, postgres: Databases, history: History) -> AsyncIterator[str]:
+async def reader_dsn(database: str, postgres: Databases, history: ContactHistory) -> AsyncIterator[str]:
     """Return the DSN of a role that can only log in."""
     name = f"reader_{database.rpartition('_')[2]}"
     await history.connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")

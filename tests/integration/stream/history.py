@@ -20,7 +20,7 @@ VIEWS: Mapping[FileKind, tuple[str, Mapping[str, str]]] = {
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class History:
+class ContactHistory:
     """The database with the views, as its owner sees it."""
 
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:

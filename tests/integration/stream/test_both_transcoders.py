@@ -13,7 +13,7 @@ from exporter.source.snapshot import Snapshot, open_snapshot
 from exporter.source.transcoder import LargeRecord, Transcoder
 from shared.events.values import FileKind
 from tests.integration.stream.conftest import Export
-from tests.integration.stream.history import History
+from tests.integration.stream.history import ContactHistory
 from tests.integration.stream.test_content import DIFFICULT_ROWS, THOROUGH, generate_rows
 from tests.support.native import load_native
 from tests.unit.stream.officers import officer
@@ -83,18 +83,18 @@ async def compare(database: str, kind: FileKind, *, output_size: int) -> int:
 
 
 @pytest.mark.parametrize("output_size", [2_000, 384 * 1024])
-async def test_E7_difficult_values_are_the_same_bytes(history: History, database: str, output_size: int) -> None:
+async def test_E7_difficult_values_are_the_same_bytes(history: ContactHistory, database: str, output_size: int) -> None:
     await history.add("interaction", *DIFFICULT_ROWS)
     assert await compare(database, "interaction", output_size=output_size) == len(DIFFICULT_ROWS)
 
 
-async def test_E7_every_character_and_number_is_the_same_bytes(history: History, database: str) -> None:
+async def test_E7_every_character_and_number_is_the_same_bytes(history: ContactHistory, database: str) -> None:
     await history.connection.execute(CHARACTERS)
     await history.connection.execute(NUMBERS)
     assert await compare(database, "interaction", output_size=100_000) == 70_000 - 2_048 + 31
 
 
-async def test_E1_instants_of_the_whole_calendar_are_the_same_bytes(history: History, database: str) -> None:
+async def test_E1_instants_of_the_whole_calendar_are_the_same_bytes(history: ContactHistory, database: str) -> None:
     await history.connection.execute("SET timezone = 'UTC'")
     await history.connection.execute(NAMED)
     await history.connection.execute(STEPS)
@@ -105,7 +105,7 @@ async def test_E1_instants_of_the_whole_calendar_are_the_same_bytes(history: His
 @THOROUGH
 @given(data=st.data())
 async def test_E7_any_value_of_any_column_is_the_same_bytes(
-    history: History, database: str, kind: FileKind, data: st.DataObject
+    history: ContactHistory, database: str, kind: FileKind, data: st.DataObject
 ) -> None:
     rows = data.draw(generate_rows(kind))
     await history.clear()
@@ -116,7 +116,7 @@ async def test_E7_any_value_of_any_column_is_the_same_bytes(
 @pytest.mark.parametrize("split_size", [None, 3_000])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_E1_files_are_the_same_with_either_transcoder(
-    history: History, export: Export, kind: FileKind, split_size: int | None
+    history: ContactHistory, export: Export, kind: FileKind, split_size: int | None
 ) -> None:
     columns = {"id", "first_name", "text", "all_attributes", "email_addresses"}
     rows = [{key: value for key, value in row.items() if key in columns} for row in DIFFICULT_ROWS]

@@ -14,7 +14,7 @@ from exporter.source.selection import Selection
 from shared.events.values import FileKind
 from shared.record_schemas import RECORD_TYPES
 from tests.integration.stream.conftest import Export
-from tests.integration.stream.history import VIEWS, History, Row, parse_line
+from tests.integration.stream.history import VIEWS, ContactHistory, Row, parse_line
 from tests.integration.stream.schemas import make_validator
 from tests.unit.stream.officers import officer
 
@@ -60,7 +60,9 @@ DIFFICULT_ROWS: list[Row] = [
 
 
 @pytest.mark.parametrize("command", ["cms", "smime"])
-async def test_E7_difficult_values_are_exported_correctly(history: History, export: Export, command: str) -> None:
+async def test_E7_difficult_values_are_exported_correctly(
+    history: ContactHistory, export: Export, command: str
+) -> None:
     await history.add("interaction", *DIFFICULT_ROWS)
     export.command = command
     lines = await export.read_lines(INTERACTIONS)
@@ -68,7 +70,9 @@ async def test_E7_difficult_values_are_exported_correctly(history: History, expo
     assert len(lines) == len(DIFFICULT_ROWS)
 
 
-async def test_E7_difficult_values_are_exported_correctly_with_gcm_and_split(history: History, export: Export) -> None:
+async def test_E7_difficult_values_are_exported_correctly_with_gcm_and_split(
+    history: ContactHistory, export: Export
+) -> None:
     await history.add("interaction", *DIFFICULT_ROWS)
     options = PackingOptions(recipients=[officer().recipient], split_size=5000, cipher="aes-256-gcm")
     lines = await export.read_lines(INTERACTIONS, options)
@@ -115,7 +119,7 @@ THOROUGH = settings(
 @THOROUGH
 @given(data=st.data())
 async def test_E7_any_value_of_any_column_is_exported_correctly(
-    history: History, export: Export, kind: FileKind, data: st.DataObject
+    history: ContactHistory, export: Export, kind: FileKind, data: st.DataObject
 ) -> None:
     rows = data.draw(generate_rows(kind))
     export.command = data.draw(st.sampled_from(["cms", "smime"]))
@@ -131,7 +135,7 @@ async def test_E7_any_value_of_any_column_is_exported_correctly(
         validator.validate(json.loads(line))
 
 
-async def test_E1_keys_nulls_and_instants_follow_the_rule(history: History, export: Export) -> None:
+async def test_E1_keys_nulls_and_instants_follow_the_rule(history: ContactHistory, export: Export) -> None:
     await history.add(
         "contact",
         {
@@ -150,7 +154,7 @@ async def test_E1_keys_nulls_and_instants_follow_the_rule(history: History, expo
     )
 
 
-async def test_E1_two_exports_of_the_same_data_are_the_same_bytes(history: History, export: Export) -> None:
+async def test_E1_two_exports_of_the_same_data_are_the_same_bytes(history: ContactHistory, export: Export) -> None:
     rows: list[Row] = [{"id": id_, "text": id_ * 50} for id_ in ("b", "a", "B", "ä", "10", "9", "", "a b", "_", "Z")]
     await history.add("interaction", *rows)
     first = await export.read_lines(INTERACTIONS)
@@ -160,7 +164,7 @@ async def test_E1_two_exports_of_the_same_data_are_the_same_bytes(history: Histo
 
 
 @pytest.mark.parametrize("kind", RECORD_TYPES)
-async def test_E7_an_empty_result_is_an_empty_file(history: History, export: Export, kind: FileKind) -> None:
+async def test_E7_an_empty_result_is_an_empty_file(history: ContactHistory, export: Export, kind: FileKind) -> None:
     [part] = await export.export_parts(Selection(kind, 1))
     assert (part.rows, part.bytes_raw) == (0, 0)
     assert part.name.startswith(f"{kind.title()}-job-2026")
@@ -180,7 +184,7 @@ CONTENTS = {
 }
 
 
-async def test_E3_attachments_of_every_size_are_exported_correctly(history: History, export: Export) -> None:
+async def test_E3_attachments_of_every_size_are_exported_correctly(history: ContactHistory, export: Export) -> None:
     await history.add("interaction", {"id": "i"})
     rows: list[Row] = [
         {
@@ -201,7 +205,9 @@ async def test_E3_attachments_of_every_size_are_exported_correctly(history: Hist
     assert [parse_line(line) for line in lines] == await history.records("interaction-attachment")
 
 
-async def test_E3_only_attachments_of_exported_interactions_are_exported(history: History, export: Export) -> None:
+async def test_E3_only_attachments_of_exported_interactions_are_exported(
+    history: ContactHistory, export: Export
+) -> None:
     await history.add(
         "interaction",
         {"id": "mail", "media_type_id": "email"},
@@ -222,7 +228,7 @@ async def test_E3_only_attachments_of_exported_interactions_are_exported(history
 
 
 @pytest.mark.parametrize("kind", RECORD_TYPES)
-async def test_E8_another_tenants_rows_are_never_read(history: History, export: Export, kind: FileKind) -> None:
+async def test_E8_another_tenants_rows_are_never_read(history: ContactHistory, export: Export, kind: FileKind) -> None:
     await history.add(
         "interaction", {"id": "i"}, {"id": "theirs", "tenant_id": 2}, {"id": "without tenant", "tenant_id": None}
     )
@@ -235,7 +241,7 @@ async def test_E8_another_tenants_rows_are_never_read(history: History, export: 
         assert all(parse_line(line).get("tenantId", tenant) == tenant for line in lines)
 
 
-async def test_E7_a_text_of_100_mb_is_exported_whole(history: History, export: Export) -> None:
+async def test_E7_a_text_of_100_mb_is_exported_whole(history: ContactHistory, export: Export) -> None:
     large = "repeat(E'0123456789\\nabcdefgh\"', 5000000)"
     await history.connection.execute(
         f"INSERT INTO interaction_table (id, tenant_id, text) VALUES ('large', 1, {large})"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.stream.history import History
+from tests.integration.stream.history import ContactHistory
 
 EXPORT = """
 import asyncio, sys
@@ -56,7 +56,7 @@ async def run_export(database: str, folder: Path, kind: str, transcoder: str = "
     return size, resident
 
 
-async def test_P8_memory_is_flat_at_any_row_count(history: History, database: str, tmp_path: Path) -> None:
+async def test_P8_memory_is_flat_at_any_row_count(history: ContactHistory, database: str, tmp_path: Path) -> None:
     transcoders = ("native", "server")
     await history.connection.execute(ROWS, 1, 100_000)
     small = {each: await run_export(database, tmp_path, "interaction", each) for each in transcoders}
@@ -68,7 +68,9 @@ async def test_P8_memory_is_flat_at_any_row_count(history: History, database: st
         assert large[each][1] <= 96
 
 
-async def test_P8_memory_is_flat_at_any_size_of_an_attachment(history: History, database: str, tmp_path: Path) -> None:
+async def test_P8_memory_is_flat_at_any_size_of_an_attachment(
+    history: ContactHistory, database: str, tmp_path: Path
+) -> None:
     execute = history.connection.execute
     await execute("ALTER TABLE attachment_table ALTER content SET STORAGE EXTERNAL")
     await execute("INSERT INTO interaction_table (id, tenant_id) VALUES ('i', 1)")

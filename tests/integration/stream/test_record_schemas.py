@@ -10,7 +10,7 @@ from exporter.source.selection import Selection
 from shared.events.values import FileKind
 from shared.record_schemas import RECORD_TYPES
 from tests.integration.stream.conftest import Export
-from tests.integration.stream.history import History
+from tests.integration.stream.history import ContactHistory
 from tests.integration.stream.schemas import make_validator
 from tests.integration.stream.test_content import DIFFICULT_ROWS
 from tests.support.servers import Databases
@@ -35,7 +35,7 @@ async def test_E4_every_line_of_the_sample_export_validates(
         validator.validate(json.loads(line))
 
 
-async def test_E4_difficult_lines_validate(history: History, export: Export) -> None:
+async def test_E4_difficult_lines_validate(history: ContactHistory, export: Export) -> None:
     await history.add("interaction", *DIFFICULT_ROWS)
     lines = await export.read_lines(Selection("interaction", 1))
     assert len(lines) == len(DIFFICULT_ROWS)
@@ -44,7 +44,7 @@ async def test_E4_difficult_lines_validate(history: History, export: Export) -> 
         validator.validate(json.loads(line))
 
 
-async def test_E4_instants_beyond_rfc_3339_validate(history: History, export: Export) -> None:
+async def test_E4_instants_beyond_rfc_3339_validate(history: ContactHistory, export: Export) -> None:
     ends = ("infinity", "-infinity", "294276-12-31 23:59:59.999999+00", "4713-01-01 00:00:00+00 BC", "10000-01-01+00")
     for number, instant in enumerate(ends):
         await history.connection.execute(

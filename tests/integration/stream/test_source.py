@@ -13,7 +13,7 @@ from exporter.source.snapshot import open_snapshot
 from shared.events.values import FileKind
 from shared.record_schemas import RECORD_TYPES
 from tests.integration.stream.conftest import Export
-from tests.integration.stream.history import BEFORE, History, Row, parse_line
+from tests.integration.stream.history import BEFORE, ContactHistory, Row, parse_line
 from tests.support.servers import Databases, MakePostgres
 from tests.support.wait import eventually
 
@@ -34,7 +34,7 @@ async def discard(data: bytes | bytearray) -> None:
 
 
 @pytest.mark.parametrize("column", [WindowColumn.START, WindowColumn.MODIFIED])
-async def test_T1_a_window_is_half_open(history: History, export: Export, column: WindowColumn) -> None:
+async def test_T1_a_window_is_half_open(history: ContactHistory, export: Export, column: WindowColumn) -> None:
     moments = {"a": -1, "b": 0, "c": 1, "d": 2}
     rows: list[Row] = [{"id": id_, column: BEFORE + timedelta(microseconds=late)} for id_, late in moments.items()]
     await history.add("interaction", *rows)
@@ -49,7 +49,7 @@ async def test_T1_a_window_is_half_open(history: History, export: Export, column
     assert await read(SelectedWindow(column)) == ["a", "b", "c", "d"]
 
 
-async def test_T3_contacts_compare_their_own_dates(history: History, export: Export) -> None:
+async def test_T3_contacts_compare_their_own_dates(history: ContactHistory, export: Export) -> None:
     await history.add(
         "contact", {"id": "old", "created_date": BEFORE}, {"id": "new", "created_date": BEFORE + timedelta(1)}
     )
@@ -57,7 +57,7 @@ async def test_T3_contacts_compare_their_own_dates(history: History, export: Exp
     assert await read_ids(export, Selection("contact", 1, window=window)) == ["new"]
 
 
-async def test_J1_media_types_choose_interactions(history: History, export: Export) -> None:
+async def test_J1_media_types_choose_interactions(history: ContactHistory, export: Export) -> None:
     rows: list[Row] = [{"id": name, "media_type_id": name} for name in ("chat", "email", "voice")]
     await history.add("interaction", *rows, {"id": "none"})
     assert await read_ids(export, Selection("interaction", 1, ("email", "chat"))) == ["chat", "email"]
@@ -80,7 +80,7 @@ INJECTIONS = [
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-async def test_E8_no_value_can_change_the_query(history: History, export: Export, injection: str) -> None:
+async def test_E8_no_value_can_change_the_query(history: ContactHistory, export: Export, injection: str) -> None:
     await history.add(
         "interaction", {"id": "email", "media_type_id": "email"}, {"id": injection, "media_type_id": injection}
     )
@@ -90,7 +90,7 @@ async def test_E8_no_value_can_change_the_query(history: History, export: Export
     assert len(await history.records("interaction")) == 2
 
 
-async def test_R4_slices_of_the_keys_add_up(history: History, export: Export) -> None:
+async def test_R4_slices_of_the_keys_add_up(history: ContactHistory, export: Export) -> None:
     rows: list[Row] = [{"id": id_} for id_ in ("", "10", "9", "A", "Z", "a", "z", "ä", "😀")]
     await history.add("interaction", *rows)
     bounds = [None, "9", "Z", "b", "é", None]
@@ -102,7 +102,7 @@ async def test_R4_slices_of_the_keys_add_up(history: History, export: Export) ->
     assert len(found) == len(rows)
 
 
-async def test_E6_all_connections_of_a_run_see_one_snapshot(history: History, database: str) -> None:
+async def test_E6_all_connections_of_a_run_see_one_snapshot(history: ContactHistory, database: str) -> None:
     await history.connection.execute(MANY, 1000)
     async with open_snapshot(database) as snapshot:
         await history.connection.execute("UPDATE interaction_table SET tenant_id = 2")
@@ -113,19 +113,19 @@ async def test_E6_all_connections_of_a_run_see_one_snapshot(history: History, da
             assert await later.count(INTERACTIONS) == 5
 
 
-async def test_E6_a_snapshot_begins_when_it_is_opened(history: History, database: str) -> None:
+async def test_E6_a_snapshot_begins_when_it_is_opened(history: ContactHistory, database: str) -> None:
     async with open_snapshot(database) as snapshot:
         await history.connection.execute(MANY, 10)
         assert await snapshot.count(INTERACTIONS) == 0
 
 
-async def test_E5_the_reader_cannot_write(history: History, database: str) -> None:
+async def test_E5_the_reader_cannot_write(history: ContactHistory, database: str) -> None:
     async with open_snapshot(database) as snapshot:
         assert await snapshot._connection.fetchval("SHOW transaction_read_only") == "on"
         assert await snapshot._connection.fetchval("SHOW transaction_isolation") == "repeatable read"
 
 
-async def test_J12_the_estimate_is_close_to_the_count(history: History, database: str) -> None:
+async def test_J12_the_estimate_is_close_to_the_count(history: ContactHistory, database: str) -> None:
     await history.connection.execute(MANY, 20_000)
     await history.connection.execute("ANALYZE interaction_table")
     async with open_snapshot(database) as snapshot:
@@ -144,7 +144,7 @@ async def test_R5_an_unreachable_source_is_a_transient_error(unused_tcp_port: in
     assert "secret" not in str(failed.value)
 
 
-async def test_R5_a_lost_connection_is_a_transient_error(history: History, database: str) -> None:
+async def test_R5_a_lost_connection_is_a_transient_error(history: ContactHistory, database: str) -> None:
     await history.connection.execute(MANY, 20_000)
 
     async def cut_connection(data: bytes | bytearray) -> None:
@@ -168,7 +168,9 @@ async def test_R5_a_killed_server_is_a_transient_error(make_postgres: MakePostgr
             await snapshot.export()
 
 
-async def test_R5_an_unknown_role_is_refused_permanently(history: History, database: str, postgres: Databases) -> None:
+async def test_R5_an_unknown_role_is_refused_permanently(
+    history: ContactHistory, database: str, postgres: Databases
+) -> None:
     dsn = postgres.dsn(database.rpartition("/")[2].partition("?")[0], role="nobody_at_all", password="x")
     with pytest.raises(SourceAccessRefused) as refused:
         async with open_snapshot(dsn):
@@ -196,12 +198,12 @@ async def count_rows(dsn: str, selection: Selection = INTERACTIONS) -> int:
         return await snapshot.count(selection)
 
 
-async def test_R5_a_reader_without_rights_is_refused_permanently(history: History, reader_dsn: str) -> None:
+async def test_R5_a_reader_without_rights_is_refused_permanently(history: ContactHistory, reader_dsn: str) -> None:
     with pytest.raises(SourceAccessRefused, match="SELECT on the views"):
         await count_rows(reader_dsn)
 
 
-async def test_E5_select_on_the_views_is_all_the_reader_needs(history: History, reader_dsn: str) -> None:
+async def test_E5_select_on_the_views_is_all_the_reader_needs(history: ContactHistory, reader_dsn: str) -> None:
     role = reader_dsn.partition("//")[2].partition(":")[0]
     await history.connection.execute(f"GRANT USAGE ON SCHEMA contact_history TO {role}")
     await history.connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA contact_history TO {role}")
@@ -229,7 +231,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-async def test_R5_a_bad_mapping_fails_permanently_and_is_named(history: History, database: str, case: str) -> None:
+async def test_R5_a_bad_mapping_fails_permanently_and_is_named(
+    history: ContactHistory, database: str, case: str
+) -> None:
     statements, message = BROKEN[case]
     await history.connection.execute("; ".join(statements))
     with pytest.raises(BadMapping, match=message) as failed:
@@ -240,7 +244,7 @@ async def test_R5_a_bad_mapping_fails_permanently_and_is_named(history: History,
 
 @pytest.mark.parametrize("kind", RECORD_TYPES)
 async def test_R5_rows_without_an_id_fail_permanently_with_the_reason(
-    history: History, export: Export, kind: FileKind
+    history: ContactHistory, export: Export, kind: FileKind
 ) -> None:
     await history.add("interaction", {"id": "i"})
     if kind != "interaction":
@@ -251,7 +255,9 @@ async def test_R5_rows_without_an_id_fail_permanently_with_the_reason(
     assert not failed.value.transient
 
 
-async def test_R6_a_failing_consumer_ends_the_copy_and_frees_the_backend(history: History, database: str) -> None:
+async def test_R6_a_failing_consumer_ends_the_copy_and_frees_the_backend(
+    history: ContactHistory, database: str
+) -> None:
     await history.connection.execute(MANY, 50_000)
 
     async def fail(data: bytes | bytearray) -> None:
@@ -263,7 +269,7 @@ async def test_R6_a_failing_consumer_ends_the_copy_and_frees_the_backend(history
     await eventually(lambda: is_disconnected(history, "to be freed"), timeout=5)
 
 
-async def test_R6_cancelling_frees_the_backend(history: History, database: str) -> None:
+async def test_R6_cancelling_frees_the_backend(history: ContactHistory, database: str) -> None:
     await history.connection.execute(MANY, 50_000)
     reading = asyncio.Event()
 
@@ -283,7 +289,7 @@ async def test_R6_cancelling_frees_the_backend(history: History, database: str) 
     await eventually(lambda: is_disconnected(history, "to be cancelled"), timeout=5)
 
 
-async def test_R6_cancelling_a_count_frees_the_backend(history: History, database: str) -> None:
+async def test_R6_cancelling_a_count_frees_the_backend(history: ContactHistory, database: str) -> None:
     slow = "CREATE OR REPLACE VIEW contact_history.contact AS SELECT c.* FROM contact_table c, pg_sleep(60)"
     await history.connection.execute(slow)
 
@@ -303,7 +309,7 @@ async def test_R6_cancelling_a_count_frees_the_backend(history: History, databas
     await eventually(lambda: is_disconnected(history, "slow count"), timeout=5)
 
 
-async def is_disconnected(history: History, application: str) -> bool:
+async def is_disconnected(history: ContactHistory, application: str) -> bool:
     return not await history.connection.fetchval(BACKENDS, application)
 
 

@@ -17,7 +17,7 @@ def read_metric(way: str) -> float | None:
 def test_the_server_builds_the_records_where_nothing_was_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native, "library_file", lambda: tmp_path / "transcode.so")
+    monkeypatch.setattr(native, "get_library_file", lambda: tmp_path / "transcode.so")
     assert choose_transcoder("auto") == "server"
     assert (read_metric("server"), read_metric("native")) == (1, 0)
     with pytest.raises(InvalidSettings, match=r"SLUICE_EXPORTER_TRANSCODER is native, but transcode.so was not built"):

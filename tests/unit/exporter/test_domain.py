@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporter.domain.admission import JobStatus, decide_admission
 from exporter.domain.manifest import ManifestHeader, build_manifest
 from exporter.domain.parts import FinishedPart, describe_missing_rows, number_files, sum_rows_by_kind
-from exporter.domain.retries import retry_delay
+from exporter.domain.retries import compute_retry_delay
 from exporter.domain.slicing import SliceStatus
 from exporter.domain.windows import resolve_window
 from shared.events import SlotTriggered, Timeframe, Window
@@ -54,9 +54,9 @@ def test_S9_J9_what_becomes_of_a_trigger(overlap: Overlap, job: JobStatus, admis
 
 @given(st.integers(1, 10_000))
 def test_R5_the_delay_doubles_up_to_five_minutes(attempt: int) -> None:
-    assert retry_delay(1) == timedelta(seconds=2)
-    assert retry_delay(attempt) <= retry_delay(attempt + 1) <= timedelta(minutes=5)
-    assert retry_delay(attempt + 1) in {2 * retry_delay(attempt), timedelta(minutes=5)}
+    assert compute_retry_delay(1) == timedelta(seconds=2)
+    assert compute_retry_delay(attempt) <= compute_retry_delay(attempt + 1) <= timedelta(minutes=5)
+    assert compute_retry_delay(attempt + 1) in {2 * compute_retry_delay(attempt), timedelta(minutes=5)}
 
 
 def at(*when: int) -> datetime:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import CopyFormatError
-from exporter.source.native import SOURCE, NativeMissing, load, source_checksum
+from exporter.source.native import SOURCE, NativeMissing, compute_source_checksum, load
 from exporter.source.native.build import NotBuilt, build, find_compiler
 from exporter.source.transcoder import LargeRecord, RecordLines, Transcoder
 from tests.support.native import compile_variant, load_native
@@ -168,7 +168,7 @@ def test_a_library_from_another_source_is_not_used(tmp_path: Path) -> None:
         load(tmp_path / "text.so")
     if find_compiler() is not None:
         library = build(tmp_path / "other.so")
-        library.write_bytes(library.read_bytes().replace(source_checksum().encode(), b"0" * 64))
+        library.write_bytes(library.read_bytes().replace(compute_source_checksum().encode(), b"0" * 64))
         with pytest.raises(NativeMissing, match="another version"):
             load(library)
 

@@ -121,10 +121,10 @@ class Packer:
         """Bytes written to the store so far, including the current part."""
         return sum(part.bytes_packed for part in self._parts) + (self._file.bytes_packed if self._file else 0)
 
-    def last_record_starts_with(self, text: bytes) -> bool:
-        """Return whether the last record starts with `text`; a part never ends before the next record arrives."""
+    def has_last_record_with_prefix(self, prefix: bytes) -> bool:
+        """Return whether the last record starts with `prefix`; a part never ends before the next record arrives."""
         last = self._file.last_record if self._file else None
-        return last is not None and last[: len(text)] == text
+        return last is not None and last[: len(prefix)] == prefix
 
     async def write(self, records: Sequence[bytes | memoryview], size: int) -> None:
         """Pack whole records without newlines; `size` is their bytes with one newline each."""

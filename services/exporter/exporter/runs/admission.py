@@ -35,7 +35,7 @@ class AdmissionService:
         Raises MessageRejected for a trigger that cannot be admitted, and PostgresUnavailable.
         """
         async with AdmissionStore.begin(self._pool) as store:
-            now = await store.now()
+            now = await store.read_clock()
             # Sorted, so that concurrent transactions lock jobs in the same order.
             await store.lock_jobs(
                 sorted({event.job_id for event in events if isinstance(event, SlotTriggered | JobDeleted)})

@@ -135,7 +135,7 @@ class RunClaimer:
             self._begin(work, worker)
         # Started while others work, so that it is ready for the next run's order.
         self._spare = self._spare or await WorkerProcess.start()
-        seconds = await self._store.seconds_to_work(self._settings.name)
+        seconds = await self._store.get_seconds_to_work(self._settings.name)
         return _MAX_PAUSE_SECONDS if seconds is None else min(_MAX_PAUSE_SECONDS, max(0.05, seconds))
 
     async def _claim(self) -> ClaimedWork | None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypedDict
 from uuid import UUID
 
-from exporter.domain.retries import retry_delay
+from exporter.domain.retries import compute_retry_delay
 from exporter.errors import CancelRequested, ExportError, HandBack, LeaseLost, WorkerDied
 from exporter.runs.lease import Lease
 from exporter.store.runs import LockedClaim, RunClaim, RunStore
@@ -100,7 +100,7 @@ class OutcomeRecorder:
     async def _record_retry(self, code: str, message: str) -> None:
         attempt = self._claim.attempt
         async with self._store.lock_claim(self._claim) as (database, locked):
-            retry_at = await self._store.requeue(database, self._claim, retry_delay(attempt), counted=True)
+            retry_at = await self._store.requeue(database, self._claim, compute_retry_delay(attempt), counted=True)
             event = RunAttemptFailed(
                 **self.get_event_fields(locked), attempt=attempt, code=code, message=message, retry_at=retry_at
             )

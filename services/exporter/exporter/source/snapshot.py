@@ -122,7 +122,7 @@ class Snapshot:
             raise
 
     async def read_content(self, source_tenant: int, attachment_id: str, size: int) -> AsyncIterator[bytes]:
-        """Yield the `size` bytes of one attachment's content in chunks of CONTENT_CHUNK."""
+        """Yield the `size` bytes of an attachment in chunks of CONTENT_CHUNK. Raises BadMapping if it has fewer."""
         offset = 0
         while offset < size:
             query = build_content_query(source_tenant, attachment_id, offset)

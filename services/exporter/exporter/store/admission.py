@@ -25,7 +25,7 @@ class AdmissionStore:
         async with transaction(pool) as database:
             yield cls(database)
 
-    async def now(self) -> datetime:
+    async def read_clock(self) -> datetime:
         """Return the database's clock."""
         instant: datetime = await self._database.fetchval("SELECT clock_timestamp()")
         return instant

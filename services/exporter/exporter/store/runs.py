@@ -172,7 +172,7 @@ class RunStore:
         async with transaction(self._pool) as database:
             return [row["run_id"] for row in await database.fetch(SQL["take_due_sweeps"], limit)]
 
-    async def seconds_to_work(self, exporter: str) -> float | None:
+    async def get_seconds_to_work(self, exporter: str) -> float | None:
         """Return the seconds until a run may become claimable; None when there is no such run."""
         async with connection(self._pool) as database:
             seconds: float | None = await database.fetchval(SQL["seconds_to_work"], exporter)

@@ -96,7 +96,7 @@ _NO_ID = b'{"id":null'
 
 
 def _require_id(selection: Selection, packer: Packer) -> None:
-    if packer.last_record_starts_with(_NO_ID):
+    if packer.has_last_record_with_prefix(_NO_ID):
         raise BadMapping(f"The source has {selection.kind} rows whose id is NULL; the view must give every row an id.")
 
 

@@ -17,20 +17,20 @@ class NativeMissing(Exception):
     """There is no usable library; the message gives the reason."""
 
 
-def library_file() -> Path:
+def get_library_file() -> Path:
     """Return the path of this platform's library, whether it exists or not."""
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     return SOURCE.with_name(f"transcode.{platform}.so")
 
 
-def source_checksum() -> str:
+def compute_source_checksum() -> str:
     """Return the SHA-256 (hex) of the source, which a library compiled from it contains."""
     return hashlib.sha256(SOURCE.read_bytes()).hexdigest()
 
 
 def load(file: Path | None = None) -> ctypes.CDLL:
     """Load the library. Raises NativeMissing when there is none, or when it was compiled from another source."""
-    file = file or library_file()
+    file = file or get_library_file()
     if not file.exists():
         raise NativeMissing(f"{file.name} was not built")
     try:
@@ -38,6 +38,6 @@ def load(file: Path | None = None) -> ctypes.CDLL:
         built_from = (ctypes.c_char * 64).in_dll(library, "sluice_source").value.decode()
     except (OSError, ValueError) as error:
         raise NativeMissing(f"{file.name} cannot be loaded ({error})") from None
-    if built_from != source_checksum():
+    if built_from != compute_source_checksum():
         raise NativeMissing(f"{file.name} was built from another version of {SOURCE.name}")
     return library

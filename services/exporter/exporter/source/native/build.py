@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.source.native import SOURCE, library_file, source_checksum
+from exporter.source.native import SOURCE, compute_source_checksum, get_library_file
 
 COMPILERS = ("cc", "gcc", "clang")
 OPTIONS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
@@ -33,7 +33,7 @@ def build(to: Path, *, options: Sequence[str] = ()) -> Path:
         raise NotBuilt(f"there is no C compiler ({', '.join(COMPILERS)})")
     # Processes that have the old file open keep it, and no process ever sees an incomplete one.
     temporary = to.with_name(f"{to.name}.{os.getpid()}")
-    checksum = f'-DSLUICE_SOURCE="{source_checksum()}"'
+    checksum = f'-DSLUICE_SOURCE="{compute_source_checksum()}"'
     argv = [program, *OPTIONS, *options, checksum, "-o", str(temporary), str(SOURCE)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 every argument is ours
     if done.returncode != 0:
@@ -45,7 +45,7 @@ def build(to: Path, *, options: Sequence[str] = ()) -> Path:
 def main() -> int:
     """Build, print the result, and return the exit code."""
     try:
-        sys.stdout.write(f"Built {build(library_file()).name}\n")
+        sys.stdout.write(f"Built {build(get_library_file()).name}\n")
     except NotBuilt as error:
         sys.stdout.write(f"Exports will be slower, because the native transcoder was not built: {error}\n")
         return int("--require" in sys.argv)
