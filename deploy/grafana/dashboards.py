@@ -1,10 +1,10 @@
-"""What the dashboards show. After a change: `python -m deploy.grafana`."""
+"""The content of the dashboards. After a change, run `python -m deploy.grafana`."""
 
 from deploy.grafana.panels import Dashboard, Panel, Query, Row
 
 
 def quantiles(metric: str, by: str = "", where: str = "") -> tuple[Query, ...]:
-    """Return the median and the 99th percentile of a histogram, apart by the label `by`."""
+    """Return the median and the 99th percentile of a histogram, grouped by the label `by`."""
     labels, legend = (f"{by}, le", f" {{{{{by}}}}}") if by else ("le", "")
     return tuple(
         Query(
@@ -16,18 +16,18 @@ def quantiles(metric: str, by: str = "", where: str = "") -> tuple[Query, ...]:
 
 
 def rate(metric: str, by: str, where: str = "") -> tuple[Query, ...]:
-    """Return what a counter counts a second, apart by one label."""
+    """Return the rate of a counter per second, grouped by one label."""
     return (Query(f"sum by ({by}) (rate({metric}{where}[$__rate_interval]))", f"{{{{{by}}}}}"),)
 
 
-def trouble(metric: str, by: str, where: str = "") -> tuple[Query, ...]:
-    """Return the rate of what need never have happened, and so may have no series: nothing is shown as 0."""
+def error_rate(metric: str, by: str, where: str = "") -> tuple[Query, ...]:
+    """Return the rate of a counter that may have no series yet, which is shown as 0."""
     (query,) = rate(metric, by, where)
     return (Query(f"{query.expr} or on () vector(0)", query.legend),)
 
 
-def of_process(pattern: str) -> Row:
-    """Return what the processes of a kind cost their machine."""
+def process_row(pattern: str) -> Row:
+    """Return the resource usage of the processes whose job matches a pattern."""
     where = f'{{job=~"{pattern}"}}'
     return Row(
         "Processes",
@@ -41,7 +41,7 @@ def of_process(pattern: str) -> Row:
     )
 
 
-LAG = Panel("Messages not yet handled", (Query("sum by (group) (sluice_consumer_lag_messages)", "{{group}}"),))
+LAG = Panel("Unhandled messages", (Query("sum by (group) (sluice_consumer_lag_messages)", "{{group}}"),))
 OUTBOX = Panel(
     "Oldest unpublished event", (Query("max by (service) (sluice_outbox_oldest_seconds)", "{{service}}"),), "s"
 )
@@ -63,15 +63,15 @@ OVERVIEW = Dashboard(
             "Objectives",
             (
                 Panel(
-                    "Budget spent, last hour's pace",
+                    "Error budget burn rate, last hour",
                     (Query("sluice:slo_errors:ratio_1h / on (slo) sluice:slo_budget:ratio", "{{slo}}"),),
-                    says="1 means that the error budget is spent exactly when the month ends",
+                    description="At 1, the error budget lasts exactly until the end of the month",
                     bad_from=1,
                 ),
-                Panel("Runs ended an hour", (Query("sluice:runs_ended:increase1h", "{{state}}"),)),
+                Panel("Runs ended per hour", (Query("sluice:runs_ended:increase1h", "{{state}}"),)),
                 Panel("Exported", (Query("sluice:exported_bytes:rate5m", "{{form}}"),), "Bps"),
                 Panel(
-                    "Certificates that expire",
+                    "Expiring certificates",
                     (Query("max by (days) (sluice_certificates_expiring)", "{{days}} days"),),
                 ),
             ),
@@ -88,7 +88,7 @@ OVERVIEW = Dashboard(
                 ),
             ),
         ),
-        of_process("sluice-.+"),
+        process_row("sluice-.+"),
     ),
 )
 
@@ -102,32 +102,32 @@ EXPORTERS = Dashboard(
                 Panel(
                     "Work for exporters",
                     (Query("sluice:runs:work", "queued and running"), Query("sum(sluice_runs_claimed)", "running")),
-                    says="what the number of exporters follows",
+                    description="Autoscaling follows the sum of queued and running work",
                 ),
                 Panel("Runs by exporter", (Query("sluice_runs_claimed", "{{instance}}"),)),
-                Panel("Ends", rate("sluice_runs_ended_total", "state")),
+                Panel("Runs ended per second", rate("sluice_runs_ended_total", "state")),
             ),
         ),
         Row(
             "Throughput",
             (
-                Panel("Rows a second", (Query("sluice:exported_rows:rate5m", "{{kind}}"),)),
-                Panel("Bytes a second", (Query("sluice:exported_bytes:rate5m", "{{form}}"),), "Bps"),
-                Panel("From claim to success", quantiles("sluice_run_seconds"), "s"),
-                Panel("Phases", quantiles("sluice_run_phase_seconds", "phase"), "s"),
+                Panel("Rows per second", (Query("sluice:exported_rows:rate5m", "{{kind}}"),)),
+                Panel("Bytes per second", (Query("sluice:exported_bytes:rate5m", "{{form}}"),), "Bps"),
+                Panel("Time from claim to success", quantiles("sluice_run_seconds"), "s"),
+                Panel("Duration of phases", quantiles("sluice_run_phase_seconds", "phase"), "s"),
             ),
         ),
         Row(
-            "Trouble",
+            "Problems",
             (
-                Panel("Failed attempts", trouble("sluice_export_errors_total", "code")),
+                Panel("Failed attempts", error_rate("sluice_export_errors_total", "code")),
                 Panel("Longest wait in the queue", (Query("max(sluice_runs_oldest_wait_seconds)", "oldest run"),), "s"),
-                Panel("Longest standstill", (Query("sluice_run_silent_seconds", "{{instance}}"),), "s"),
+                Panel("Longest stall", (Query("sluice_run_silent_seconds", "{{instance}}"),), "s"),
                 Panel("Leases lost", (Query("sum(sluice_leases_lost_total)", "taken over"),)),
                 OUTBOX,
             ),
         ),
-        of_process("sluice-exporter"),
+        process_row("sluice-exporter"),
     ),
 )
 
@@ -139,8 +139,8 @@ SCHEDULER = Dashboard(
             "Slots",
             (
                 Panel("Lateness", quantiles("sluice_slot_lateness_seconds"), "s"),
-                Panel("Slots a second", rate("sluice_slots_total", "fate")),
-                Panel("Skipped, by reason", trouble("sluice_slots_total", "reason", '{fate="skipped"}')),
+                Panel("Slots per second", rate("sluice_slots_total", "fate")),
+                Panel("Skipped slots by reason", error_rate("sluice_slots_total", "reason", '{fate="skipped"}')),
             ),
         ),
         Row(
@@ -149,11 +149,11 @@ SCHEDULER = Dashboard(
                 Panel("Jobs with a next slot", (Query("max(sluice_scheduled_jobs)", "jobs"),)),
                 Panel("Next slot", (Query("max(sluice_next_slot_timestamp_seconds) * 1000"),), "dateTimeAsIso", "stat"),
                 Panel(
-                    "Slots audited a second",
+                    "Audited slots per second",
                     (Query("sum(rate(sluice_audited_slots_total[$__rate_interval]))", "slots"),),
                 ),
                 Panel(
-                    "Differences found",
+                    "Differences",
                     (Query("sum(sluice_audit_differences_total) or vector(0)"),),
                     kind="stat",
                     bad_from=1,
@@ -162,9 +162,9 @@ SCHEDULER = Dashboard(
         ),
         Row(
             "Triggers",
-            (Panel("From decision to Kafka", quantiles("sluice_outbox_publish_seconds", "service"), "s"), OUTBOX),
+            (Panel("Time from decision to Kafka", quantiles("sluice_outbox_publish_seconds", "service"), "s"), OUTBOX),
         ),
-        of_process("sluice-scheduler"),
+        process_row("sluice-scheduler"),
     ),
 )
 
@@ -175,9 +175,9 @@ HISTORY = Dashboard(
         Row(
             "Run log",
             (
-                Panel("Events recorded a second", rate("sluice_recorded_events_total", "outcome")),
+                Panel("Recorded events per second", rate("sluice_recorded_events_total", "outcome")),
                 Panel(
-                    "Messages handled a second",
+                    "Handled messages per second",
                     rate("sluice_consumed_messages_total", "group", '{group=~".*history.*"}'),
                 ),
                 LAG,
@@ -187,11 +187,12 @@ HISTORY = Dashboard(
             "Time remaining",
             (
                 Panel(
-                    "Estimates a second", (Query("sum(rate(sluice_estimates_sent_total[$__rate_interval]))", "sent"),)
+                    "Estimates per second",
+                    (Query("sum(rate(sluice_estimates_sent_total[$__rate_interval]))", "sent"),),
                 ),
-                Panel("Error, as a share of the run", quantiles("sluice_eta_error_ratio"), "percentunit"),
+                Panel("ETA error, as a fraction of the run", quantiles("sluice_eta_error_ratio"), "percentunit"),
                 Panel(
-                    "Ends within the 80 % band",
+                    "Run ends within the 80 % band",
                     (
                         Query(
                             "sum(rate(sluice_eta_band_coverage_sum[$__rate_interval]))"
@@ -204,15 +205,15 @@ HISTORY = Dashboard(
             ),
         ),
         Row(
-            "Readers",
+            "Clients",
             (
                 Panel("Live clients", (Query("sum(sluice_live_clients)", "connected"),)),
-                Panel("Live clients dropped", (Query("sum(sluice_live_clients_dropped_total)", "too slow"),)),
-                Panel("Downloads a second", rate("sluice_downloads_total", "form")),
-                Panel("Files overdue", (Query("max(sluice_files_overdue)"),), kind="stat", bad_from=1),
+                Panel("Disconnected live clients", (Query("sum(sluice_live_clients_dropped_total)", "too slow"),)),
+                Panel("Downloads per second", rate("sluice_downloads_total", "form")),
+                Panel("Overdue files", (Query("max(sluice_files_overdue)"),), kind="stat", bad_from=1),
             ),
         ),
-        of_process("sluice-history-.+"),
+        process_row("sluice-history-.+"),
     ),
 )
 
@@ -223,16 +224,16 @@ API = Dashboard(
         Row(
             "Requests",
             (
-                Panel("Requests a second", rate("sluice_http_request_seconds_count", "service")),
-                Panel("By status", rate("sluice_http_request_seconds_count", "status")),
-                Panel("Time to answer", quantiles("sluice_http_request_seconds", "service"), "s"),
+                Panel("Requests per second", rate("sluice_http_request_seconds_count", "service")),
+                Panel("Requests by status", rate("sluice_http_request_seconds_count", "status")),
+                Panel("Response time", quantiles("sluice_http_request_seconds", "service"), "s"),
             ),
         ),
         Row(
             "Routes",
             (
                 Panel(
-                    "Busiest",
+                    "Busiest routes",
                     (
                         Query(
                             "topk(10, sum by (route) (rate(sluice_http_request_seconds_count[$__rate_interval])))",
@@ -241,7 +242,7 @@ API = Dashboard(
                     ),
                 ),
                 Panel(
-                    "Slowest, mean",
+                    "Slowest routes, mean",
                     (
                         Query(
                             "topk(10, sum by (route) (rate(sluice_http_request_seconds_sum[$__rate_interval]))"
@@ -251,10 +252,10 @@ API = Dashboard(
                     ),
                     "s",
                 ),
-                Panel("Faults of ours", trouble("sluice_http_request_seconds_count", "route", '{status=~"5.."}')),
+                Panel("Server errors", error_rate("sluice_http_request_seconds_count", "route", '{status=~"5.."}')),
             ),
         ),
-        of_process("sluice-(job-api|history-api)"),
+        process_row("sluice-(job-api|history-api)"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What `dashboards.py` is written in: rows of panels, each with its expressions; made Grafana's JSON by its SDK."""
+"""The building blocks of `dashboards.py`: rows of panels with expressions, rendered as JSON by Grafana's SDK."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,7 +26,7 @@ SOURCE = DataSourceRef(type_val="prometheus", uid="sluice-prometheus")
 
 @dataclass(frozen=True)
 class Query:
-    """One expression; `legend` names its series after their labels, as `{{state}}`."""
+    """One expression; `legend` names its series by their labels, such as `{{state}}`."""
 
     expr: str
     legend: str = ""
@@ -34,19 +34,19 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: `unit` is Grafana's name of it (short, s, Bps, percentunit)."""
+    """One panel; `unit` is the name of a unit in Grafana (short, s, Bps, percentunit)."""
 
     title: str
     queries: tuple[Query, ...]
     unit: str = "short"
     kind: Literal["timeseries", "stat"] = "timeseries"
-    says: str = ""
+    description: str = ""
     bad_from: float | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """Panels side by side, of equal width, under a title."""
+    """Panels of equal width next to each other, under a title."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -54,47 +54,47 @@ class Row:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One page; `name` is its file's and address's."""
+    """One dashboard; `name` is the name of its file and part of its address."""
 
     name: str
     title: str
     rows: tuple[Row, ...]
 
 
-def rendered(shown: Dashboard) -> str:
-    """Return a dashboard as Grafana's JSON."""
-    tagged = (
+def render(page: Dashboard) -> str:
+    """Return a dashboard as JSON for Grafana."""
+    links = (
         dashboard.DashboardLink("Sluice")
         .type(DashboardLinkType.DASHBOARDS)
         .tags(["sluice"])
         .as_dropdown(True)
         .keep_time(True)
     )
-    made = dashboard.Dashboard(shown.title).uid(f"sluice-{shown.name}").tags(["sluice"]).link(tagged)
-    # Schedules are in UTC, and so are their pictures.
-    made = made.timezone("utc").refresh("30s").time("now-6h", "now")
+    built = dashboard.Dashboard(page.title).uid(f"sluice-{page.name}").tags(["sluice"]).link(links)
+    # Schedules are in UTC, and so are the dashboards.
+    built = built.timezone("utc").refresh("30s").time("now-6h", "now")
     number = 0
-    for row in shown.rows:
+    for row in page.rows:
         number += 1
-        made = made.with_row(dashboard.Row(row.title).id(number))
+        built = built.with_row(dashboard.Row(row.title).id(number))
         for panel in row.panels:
             number += 1
-            made = made.with_panel(_panel(panel).id(number).span(COLUMNS // len(row.panels)).height(HEIGHT))
-    return JSONEncoder(indent=2, sort_keys=True).encode(made.build()) + "\n"
+            built = built.with_panel(_panel(panel).id(number).span(COLUMNS // len(row.panels)).height(HEIGHT))
+    return JSONEncoder(indent=2, sort_keys=True).encode(built.build()) + "\n"
 
 
 def _panel(panel: Panel) -> timeseries.Panel | stat.Panel:
-    made = _stat() if panel.kind == "stat" else _timeseries()
+    built = _stat() if panel.kind == "stat" else _timeseries()
     steps = [Threshold(value=None, color="green")]
     if panel.bad_from is not None:
         steps.append(Threshold(value=panel.bad_from, color="red"))
     thresholds = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
-    made = made.title(panel.title).description(panel.says).unit(panel.unit).min(0).thresholds(thresholds)
-    made = made.datasource(SOURCE)
+    built = built.title(panel.title).description(panel.description).unit(panel.unit).min(0).thresholds(thresholds)
+    built = built.datasource(SOURCE)
     for number, query in enumerate(panel.queries):
         target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).datasource(SOURCE)
-        made = made.with_target(target.ref_id(chr(ord("A") + number)))
-    return made
+        built = built.with_target(target.ref_id(chr(ord("A") + number)))
+    return built
 
 
 def _stat() -> stat.Panel:

@@ -1,7 +1,7 @@
-"""Cuts operators' resource definitions down to JSON Schemas of what the chart uses.
+"""Reduces the operators' resource definitions to JSON Schemas of the parts that the chart uses.
 
-`python -m deploy.helm.crds FOLDER`, where FOLDER holds the files that SOURCES name, as those projects publish them. Of
-what the chart does not use only the names are kept, so that a misspelt one is refused all the same.
+`python -m deploy.helm.crds FOLDER`, where FOLDER contains the files that SOURCES name, as their projects publish them.
+Of the parts that the chart does not use only the names are kept, so that a misspelt name is still rejected.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from deploy.helm.rendering import rendered
+from deploy.helm.rendering import render_set
 
 SCHEMAS = Path(__file__).with_name("schemas")
 SETS = ("full", "operators")
@@ -32,38 +32,40 @@ SOURCES = {
 _KEPT = ("type", "required", "enum", "pattern", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength")
 
 
-def resources() -> Iterator[dict[str, Any]]:
-    """Yield every resource of an operator that the chart makes with some set of values."""
-    for each in (each for name in SETS for each in rendered(name)):
+def iterate_resources() -> Iterator[dict[str, Any]]:
+    """Yield every resource of an operator that the chart renders with any set of values."""
+    for each in (each for name in SETS for each in render_set(name)):
         if (each["apiVersion"], each["kind"]) in SOURCES:
             yield each
 
 
-def cut(schema: dict[str, Any], used: list[Any]) -> Any:
-    """Return a definition's schema as JSON Schema, without what none of the used values has."""
+def reduce_schema(schema: dict[str, Any], used: list[Any]) -> Any:
+    """Return a definition's schema as JSON Schema, without the parts that none of the used values has."""
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string"]}
     kept: dict[str, Any] = {name: schema[name] for name in _KEPT if name in schema}
     if "properties" in schema:
-        parts = {name: (part, given(used, name)) for name, part in schema["properties"].items()}
-        kept["properties"] = {name: cut(part, values) if values else True for name, (part, values) in parts.items()}
+        members = {name: (member, collect_values(used, name)) for name, member in schema["properties"].items()}
+        kept["properties"] = {
+            name: reduce_schema(member, values) if values else True for name, (member, values) in members.items()
+        }
         if not schema.get("x-kubernetes-preserve-unknown-fields"):
             kept["additionalProperties"] = False
     elif isinstance(schema.get("additionalProperties"), dict):
         every = [value for each in used for value in each.values()]
-        kept["additionalProperties"] = cut(schema["additionalProperties"], every)
+        kept["additionalProperties"] = reduce_schema(schema["additionalProperties"], every)
     if "items" in schema:
-        kept["items"] = cut(schema["items"], [value for each in used for value in each])
+        kept["items"] = reduce_schema(schema["items"], [value for each in used for value in each])
     return kept
 
 
-def given(used: Iterable[dict[str, Any]], name: str) -> list[Any]:
-    """Return what the values that have a property hold in it."""
+def collect_values(used: Iterable[dict[str, Any]], name: str) -> list[Any]:
+    """Return the values of a property, from the values that have it."""
     return [each[name] for each in used if name in each]
 
 
-def definition(text: str, api: str) -> dict[str, Any]:
-    """Return the schema in a definition's file for one version, and what every resource has."""
+def read_definition(text: str, api: str) -> dict[str, Any]:
+    """Return the schema of one version in a definition's file, with the properties of every resource."""
     versions = yaml.safe_load(text)["spec"]["versions"]
     (schema,) = [each["schema"]["openAPIV3Schema"] for each in versions if each["name"] == api.partition("/")[2]]
     known = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
@@ -75,10 +77,10 @@ def main() -> None:
     folder = Path(sys.argv[1])
     SCHEMAS.mkdir(exist_ok=True)
     for (api, kind), source in SOURCES.items():
-        used = [each for each in resources() if (each["apiVersion"], each["kind"]) == (api, kind)]
+        used = [each for each in iterate_resources() if (each["apiVersion"], each["kind"]) == (api, kind)]
         text = (folder / source.rpartition("/")[2]).read_text(encoding="utf-8")
-        schema = {"$comment": f"Cut down by python -m deploy.helm.crds from {source}"} | cut(
-            definition(text, api), used
+        schema = {"$comment": f"Reduced by python -m deploy.helm.crds from {source}"} | reduce_schema(
+            read_definition(text, api), used
         )
         (SCHEMAS / f"{kind}.json").write_text(json.dumps(schema, separators=(",", ":")) + "\n", encoding="utf-8")
 

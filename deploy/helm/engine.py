@@ -1,7 +1,7 @@
-"""Helm's engine as a small program, run by the tools' Python (`tools.py`): values on standard input, JSON out.
+"""Helm's engine as a small program, run by the tools' Python (`tools.py`): values on standard input, JSON as output.
 
-`engine.py lint CHART KUBERNETES` answers with what `helm lint --strict` finds, `engine.py template CHART NAMESPACE`
-with what `helm template` makes of each file; values that the chart refuses end it with the reason.
+`engine.py lint CHART KUBERNETES` prints the findings of `helm lint --strict`, `engine.py template CHART NAMESPACE` the
+output of `helm template` by file. It exits with the reason when the chart rejects the values.
 """
 
 import importlib
@@ -11,8 +11,8 @@ from typing import Any
 
 
 def main() -> None:
-    """Do what the command line asks."""
-    # Not among the packages of .venv, so nothing is known of its types there.
+    """Run the command line."""
+    # Not installed in .venv, so its types are unknown there.
     helm: Any = importlib.import_module("helm_python")
     command, chart, detail = sys.argv[1:]
     values = json.load(sys.stdin)

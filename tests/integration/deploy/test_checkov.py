@@ -1,4 +1,4 @@
-"""Checkov over the rendered chart: all its checks for Kubernetes pass, but for those that checkov.yaml excepts."""
+"""Checkov over the render_set chart: all its checks for Kubernetes pass, but for those that checkov.yaml excepts."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from deploy.helm.rendering import rendered
+from deploy.helm.rendering import render_set
 from deploy.helm.tools import tools
 from deploy.local.processes import plain_environment
 
@@ -30,7 +30,7 @@ def failed(folder: Path) -> set[tuple[str, str]]:
 
 def test_checkov_finds_nothing_but_what_is_excepted(tmp_path: Path) -> None:
     for name in ("minimal", "full", "operators"):
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(rendered(name)))
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(render_set(name)))
     # It does look: a container that may do everything is found.
     pod = {"containers": [{"name": "x", "image": "x:1", "securityContext": {"privileged": True}}]}
     wrong = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "wrong"}, "spec": pod}

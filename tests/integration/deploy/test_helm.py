@@ -1,4 +1,4 @@
-"""The chart, rendered by helm: what Kubernetes gets is closed, complete, and told only settings that exist."""
+"""The chart, render_set by helm: what Kubernetes gets is closed, complete, and told only settings that exist."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 
 from deploy.helm.crds import SCHEMAS, SOURCES
-from deploy.helm.rendering import CHART, KUBERNETES, Refused, linted, rendered, templated, value_set
+from deploy.helm.rendering import CHART, KUBERNETES, RenderingFailed, lint, load_values, render, render_set
 from deploy.local.services import SERVICE_PROCESSES
 from tests.unit.deploy.service_settings import load_settings
 
@@ -17,7 +17,7 @@ SETS = ("minimal", "full", "operators")
 
 
 def of_kind(values: str, kind: str) -> list[dict[str, Any]]:
-    return [each for each in rendered(values) if each["kind"] == kind]
+    return [each for each in render_set(values) if each["kind"] == kind]
 
 
 def pods(values: str) -> list[tuple[str, dict[str, Any]]]:
@@ -36,7 +36,7 @@ def environment(values: str, pod: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("values", SETS)
 def test_helm_finds_nothing_to_mend(values: str) -> None:
-    assert linted(value_set(values)) == []
+    assert lint(load_values(values)) == []
 
 
 def test_helm_would_find_what_is_wrong(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_helm_would_find_what_is_wrong(tmp_path: Path) -> None:
     for name in ("Chart.yaml", "values.yaml"):
         (chart / name).write_bytes((CHART / name).read_bytes())
     (chart / "templates/wrong.yaml").write_text("a: {{ .Values.nothing.here }}\n")
-    assert "nil pointer" in " ".join(linted(value_set("minimal"), chart))
+    assert "nil pointer" in " ".join(lint(load_values("minimal"), chart))
 
 
 @pytest.mark.parametrize("values", SETS)
@@ -199,13 +199,13 @@ def test_strimzi_gets_every_topic() -> None:
 
 
 def test_values_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(Refused, match="/store/url"):
-        templated({"store": {"url": "ftp://x"}})
+    with pytest.raises(RenderingFailed, match="/store/url"):
+        render({"store": {"url": "ftp://x"}})
 
 
 @pytest.mark.parametrize("values", SETS)
 def test_kubernetes_and_the_operators_schemas_accept_every_resource(values: str) -> None:
-    for each in rendered(values):
+    for each in render_set(values):
         kind = (each["apiVersion"], each["kind"])
         if kind in SOURCES:
             schema = operator_schema(each["kind"])
@@ -216,7 +216,7 @@ def test_kubernetes_and_the_operators_schemas_accept_every_resource(values: str)
 
 
 def test_every_schema_of_an_operator_is_used_and_refuses_what_it_does_not_know() -> None:
-    every = {(each["apiVersion"], each["kind"]): each for name in SETS for each in rendered(name)}
+    every = {(each["apiVersion"], each["kind"]): each for name in SETS for each in render_set(name)}
     assert set(SOURCES) <= set(every)
     assert {path.stem for path in SCHEMAS.glob("*.json")} == {kind for _, kind in SOURCES}
     for kind in SOURCES:

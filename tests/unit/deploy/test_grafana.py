@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.grafana.dashboards import DASHBOARDS
-from deploy.grafana.panels import SOURCE, Dashboard, rendered
+from deploy.grafana.panels import SOURCE, Dashboard, render
 from tests.unit.deploy.documents import DEPLOY, load
 from tests.unit.deploy.expressions import asked, known
 
@@ -18,7 +18,7 @@ def test_there_is_a_file_for_each_dashboard_and_no_other() -> None:
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: each.name)
 def test_dashboards_are_up_to_date(dashboard: Dashboard) -> None:
-    assert (FOLDER / f"{dashboard.name}.json").read_text(encoding="utf-8") == rendered(dashboard), (
+    assert (FOLDER / f"{dashboard.name}.json").read_text(encoding="utf-8") == render(dashboard), (
         "run: python -m deploy.grafana"
     )
 
@@ -32,7 +32,7 @@ def test_every_expression_asks_for_metrics_that_exist(dashboard: Dashboard) -> N
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: each.name)
 def test_panels_have_places_of_their_own(dashboard: Dashboard) -> None:
-    panels = json.loads(rendered(dashboard))["panels"]
+    panels = json.loads(render(dashboard))["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
         place = panel["gridPos"]

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from deploy.helm.topics import FILE, topics
+from deploy.helm.topics import FILE, render_topics
 from tests.unit.deploy.documents import DEPLOY, load
 from tests.unit.deploy.service_settings import image_environment, known_variables
 
@@ -65,7 +65,7 @@ def test_every_value_is_in_the_schema() -> None:
 
 
 def test_the_topics_for_strimzi_are_those_of_the_table() -> None:
-    assert FILE.read_text(encoding="utf-8") == topics(), "run: python -m deploy.helm.topics"
+    assert FILE.read_text(encoding="utf-8") == render_topics(), "run: python -m deploy.helm.topics"
 
 
 def test_the_chart_s_rules_are_prometheus_own() -> None:

@@ -1,4 +1,4 @@
-{{/* The processes: whose image, which command, which part of the values, and what the process must be told. */}}
+{{/* The processes: image, command, section of the values, and the settings that each requires. */}}
 {{- define "sluice.processes" -}}
 job-api: {service: job-api, package: job_api, command: api, values: jobApi, postgres: jobApi, source: true, store: false, api: true}
 scheduler: {service: scheduler, package: scheduler, command: run, values: scheduler, postgres: scheduler, source: false, store: false, api: false}
@@ -31,7 +31,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- if $image.registry }}{{ $image.registry }}/{{ end }}{{ $image.repository }}/{{ .service }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
-{{/* The pod's half of PodSecurity `restricted`. */}}
+{{/* The pod-level part of the Pod Security Standard `restricted`. */}}
 {{- define "sluice.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
@@ -41,7 +41,7 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* The container's half. */}}
+{{/* The container-level part. */}}
 {{- define "sluice.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -53,7 +53,7 @@ capabilities: {drop: [ALL]}
 {{- if .Values.tls.secret }}https{{ else }}http{{ end }}
 {{- end }}
 
-{{/* Settings that are no secrets, of one process. */}}
+{{/* The settings of one process that are not secret. */}}
 {{- define "sluice.settings" -}}
 {{- $prefix := printf "SLUICE_%s_" (.process.package | upper) -}}
 {{- $values := index .root.Values .process.values -}}
@@ -179,12 +179,12 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 {{- end }}
 {{- end }}
 
-{{/* Before the processes where Kafka and PostgreSQL are there already; after them where this chart makes those too. */}}
+{{/* Before the processes when Kafka and PostgreSQL exist already; after them when this chart creates those too. */}}
 {{- define "sluice.hook" -}}
 {{- if or .Values.strimzi.enabled .Values.cloudnativePg.enabled }}post-install,pre-upgrade{{ else }}pre-install,pre-upgrade{{ end }}
 {{- end }}
 
-{{/* One way out: some ports, to some peers or to all. */}}
+{{/* One egress rule: some ports, to some peers or to all. */}}
 {{- define "sluice.egress" -}}
 - ports:
     {{- range .ports }}

@@ -1,4 +1,4 @@
-{{/* What a step is told: a migration as much as its service, the topics only of Kafka, the roles only of PostgreSQL. */}}
+{{/* The settings of a step: a migration has those of its service, topics only Kafka, roles only PostgreSQL. */}}
 {{- define "sluice.stepSettings" -}}
 {{- if eq .step.name "provision" -}}
 SLUICE_PROVISION_ADMIN_DSN_FILE: /secrets/admin/dsn
