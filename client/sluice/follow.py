@@ -17,7 +17,7 @@ def follow(api: Api, run: Json) -> Iterator[Json]:
     """
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(run["version"])}
     try:
-        with api.stream("/events", headers, run=run["id"]) as response:
+        with api.stream("/events", headers, run_id=run["id"]) as response:
             yield from (json.loads(data) for kind, data in parse_events(response.iter_lines()) if kind == "run")
     except httpx.TransportError:
         return

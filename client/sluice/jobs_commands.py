@@ -121,7 +121,7 @@ def _change_state(url: str, token_file: Path | None, token: str | None, *, path:
 
 
 def _describe_latest(run: Json | None) -> str:
-    return "" if run is None else describe_state(run | {"share": run["progress"], "estimate": _estimate(run)})
+    return "" if run is None else describe_state(run | {"estimate": _estimate(run)})
 
 
 def _estimate(run: Json) -> Json | None:

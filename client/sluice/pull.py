@@ -46,7 +46,7 @@ def list_files(api: Api, run_id: UUID | str) -> list[RunFile]:
         reason = f" {run['message']}" if run.get("message") else ""
         raise SluiceError(f"The run is {run['state']}; only a succeeded run has files.{reason}")
     manifest = api.get(f"/runs/{run_id}/manifest")
-    artifacts = {each["name"]: each for each in api.items("/artifacts", run=run_id)}
+    artifacts = {each["name"]: each for each in api.items("/artifacts", run_id=run_id)}
     return [_to_file(entry, artifacts) for entry in manifest["files"]]
 
 

@@ -30,7 +30,7 @@ def list_runs(
 ) -> None:
     """List runs, newest first."""
     with connect(url, token_file, token) as api:
-        found = api.get("/runs", job=job, state=state, limit=limit)["items"]
+        found = api.get("/runs", job_id=job, state=state, limit=limit)["items"]
     if as_json:
         console.print_json(data=found)
         return
@@ -90,14 +90,14 @@ def _follow_to_end(api: Api, run_id: UUID) -> Json:
 
 
 def _show(bar: Progress, task: TaskID, run: Json) -> None:
-    bar.update(task, completed=1.0 if run["state"] == "succeeded" else run["share"] or 0.0, left=describe_state(run))
+    bar.update(task, completed=1.0 if run["state"] == "succeeded" else run["progress"] or 0.0, left=describe_state(run))
 
 
 def describe_state(run: Json) -> str:
     """Return a run's state in words; for a running one, its progress and the time remaining with its band."""
     if run["state"] != "running":
         return str(run["state"])
-    progress = "running" if run["share"] is None else f"{100 * run['share']:.0f} %"
+    progress = "running" if run["progress"] is None else f"{100 * run['progress']:.0f} %"
     estimate = run["estimate"]
     if estimate is None:
         return progress

@@ -135,7 +135,7 @@ def _follow_run(stack: Stack, client: httpx.Client, job_id: str) -> dict[str, An
     with _progress_bar("export") as (bar, task):
         while time.monotonic() < until:
             stack.supervisor.check()
-            found = _get(client, "/api/v1/runs", job=job_id)["items"]
+            found = _get(client, "/api/v1/runs", job_id=job_id)["items"]
             if found and found[0]["state"] in _ENDED:
                 _show(bar, task, found[0])
                 break

@@ -90,18 +90,18 @@ def complete_document(
     for model in schemas:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
         components["schemas"] = schema.pop("$defs", {}) | {model.__name__: schema} | components.get("schemas", {})
-    for operation in _operations(document):
+    for method, operation in _operations(document):
         _complete_security(operation)
         _complete_parameters(operation)
-        _complete_responses(operation)
+        _complete_responses(operation, has_body=method != "head")
     for route in iter_route_contexts(routes):
         if isinstance(route.original_route, APIRoute) and route.include_in_schema:
             _restore_examples(document["paths"][route.path_format], route)
 
 
-def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for methods in document["paths"].values():
-        yield from (methods[method] for method in _METHODS if method in methods)
+        yield from ((method, methods[method]) for method in _METHODS if method in methods)
 
 
 def _complete_security(operation: dict[str, Any]) -> None:
@@ -131,9 +131,11 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _complete_responses(operation: dict[str, Any]) -> None:
+def _complete_responses(operation: dict[str, Any], *, has_body: bool) -> None:
     for status, response in operation["responses"].items():
         if MEDIA_TYPE not in response.get("content", {}):
+            if not has_body:
+                response.pop("content", None)
             continue
         response["content"].pop(_JSON, None)
         if names := _PROBLEM_HEADERS.get(status):

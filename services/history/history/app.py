@@ -1,67 +1,69 @@
-"""History's composition roots: one for each of its three processes."""
+"""History's composition roots: one for each of its processes."""
 
 import gc
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from history.api.artifacts import artifact_routes
-from history.api.documents import include
-from history.api.governance import governance_routes
-from history.api.live import event_routes
-from history.api.runs import run_routes
+from history.api import artifacts, governance, links, live, runs
+from history.api.problems import ERRORS, to_problem
 from history.estimating.estimates import EstimateService
 from history.estimating.intake import EstimateIntake
 from history.recording.consumer import LOG_TOPICS, TOPICS, create_handler
 from history.recording.rebuild import RebuildResult, rebuild_log
 from history.recording.recorder import Recorder
-from history.service.artifacts import Filing
-from history.service.downloads import Downloads
-from history.service.live import Live
-from history.service.retention import Retention
-from history.service.runs import Browsing
+from history.service.artifacts import ArtifactService
+from history.service.downloads import DownloadService
+from history.service.links import LinkService
+from history.service.live import LiveService
+from history.service.retention import RetentionService
+from history.service.runs import RunService
 from history.settings import Settings
 from history.store import SOURCE
+from history.store.artifacts import ArtifactStore
+from history.store.audit import AuditReader
 from history.store.estimates import EstimateStore
-from history.store.files import Files
+from history.store.identities import IdentityStore
+from history.store.links import LinkStore
 from history.store.log import RunLog
 from history.store.objects import open_objects
-from history.store.reading import Reading
 from history.store.rebuilding import RebuiltLog
-from history.store.subjects import Subjects
-from history.store.writing import Requests
+from history.store.run_log_reader import RunLogReader
+from history.store.unit_of_work import UnitOfWorkFactory
+from history.views.live import RunStreamEvent
 from shared.clock import SystemClock
-from shared.http.app import create_app
-from shared.http.identity import AuthenticateExternal
+from shared.http.app import create_app, handle_errors
+from shared.http.identity import Authenticate, AuthenticateExternal
 from shared.kafka import Consumer, Producer, Replay
 from shared.lifecycle import Health, Loop, health_app
 from shared.oidc import TokenVerifier, make_oidc_authenticator
 from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
-from shared.postgres import Pool, check_connection, open_pool
+from shared.postgres import check_connection, open_pool
 
 
 @dataclass(frozen=True)
 class Process:
-    """What a process runs and serves, and what its readiness rests on."""
+    """What a process runs and serves, and the checks of its readiness."""
 
     loops: Mapping[str, Loop]
     app: ASGIApp
     health: Health
 
 
-def look_for_circles_less() -> None:
-    """Spare a process that works in batches, of thousands of small objects without circles, time and again."""
+def relax_garbage_collection() -> None:
+    """Collect garbage less often, in a process that handles batches of thousands of small objects without cycles."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
 
 
 @asynccontextmanager
-async def recording(settings: Settings) -> AsyncIterator[Process]:
-    """Put the recorder together. Raises PostgresUnavailable or KafkaUnavailable."""
-    look_for_circles_less()
+async def open_recorder(settings: Settings) -> AsyncIterator[Process]:
+    """Open the recorder. Raises PostgresUnavailable or KafkaUnavailable."""
+    relax_garbage_collection()
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-recorder") as pool,
         Producer.open(settings.kafka, name="history-recorder") as producer,
@@ -81,8 +83,8 @@ async def recording(settings: Settings) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def estimating(settings: Settings) -> AsyncIterator[Process]:
-    """Put the estimates together. Raises PostgresUnavailable or KafkaUnavailable."""
+async def open_estimates(settings: Settings) -> AsyncIterator[Process]:
+    """Open the estimates. Raises PostgresUnavailable or KafkaUnavailable."""
     from history.estimating.agents import (  # only this process needs faust
         GROUP,
         FaustLoop,
@@ -106,9 +108,9 @@ async def estimating(settings: Settings) -> AsyncIterator[Process]:
         yield Process(loops, health_app(health), health)
 
 
-async def rebuilt_log(settings: Settings) -> RebuildResult:
-    """Rebuild the run log; the recorder may go on meanwhile. Raises PostgresUnavailable or KafkaUnavailable."""
-    look_for_circles_less()
+async def rebuild(settings: Settings) -> RebuildResult:
+    """Rebuild the run log, while the recorder may run. Raises PostgresUnavailable or KafkaUnavailable."""
+    relax_garbage_collection()
     async with (
         open_pool(settings.postgres, size=2, name="history-rebuild") as pool,
         Replay.open(settings.kafka, LOG_TOPICS) as replay,
@@ -118,44 +120,87 @@ async def rebuilt_log(settings: Settings) -> RebuildResult:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Process]:
-    """Put the API together. Raises PostgresUnavailable or KafkaUnavailable."""
+async def open_api(settings: Settings) -> AsyncIterator[Process]:
+    """Open the API, with the loops of live updates, the outbox and retention.
+
+    Raises PostgresUnavailable, KafkaUnavailable or InvalidSettings.
+    """
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name="history-api") as pool,
         Producer.open(settings.kafka, name="history-api") as producer,
-        AsyncExitStack() as stack,
+        open_external_authentication(settings, IdentityStore(pool)) as authenticate_external,
     ):
-        health, reading = Health(), Reading(pool)
-        live = Live(reading, dsn=settings.postgres, stopping=health.stopping)
-        objects, files = open_objects(settings.store, settings.store_options), Files(pool)
-        retention = Retention(files, objects, kept=settings.retention, every=settings.retention_every)
-        filing = Filing(reading, files, objects, retention, kept=settings.retention)
-        browsing = Browsing(reading, filing, Downloads(objects), requests=Requests(pool), files=files)
-        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
-        api = create_app(
-            title="Sluice history",
-            service=SOURCE,
-            health=health,
-            authenticate=reading.identity_of,
-            authenticate_external=await stack.enter_async_context(recognising(settings, pool)),
-        )
-        include(
-            api,
-            run_routes(browsing),
-            governance_routes(filing),
-            artifact_routes(filing),
-            event_routes(live, heartbeat=settings.heartbeat, patience=settings.live_patience),
-        )
+        health, objects = Health(), open_objects(settings.store, settings.store_options)
         health.add_check("postgres", lambda: check_connection(pool))
-        yield Process({"live": live.run, "outbox": relay.run, "retention": retention.run}, api, health)
+        identities, log = IdentityStore(pool), RunLogReader(pool)
+        live_updates = LiveService(
+            log,
+            identities,
+            dsn=settings.postgres,
+            stopping=health.stopping,
+            heartbeat=settings.heartbeat,
+            send_timeout=settings.live_patience,
+        )
+        retention = RetentionService(pool, objects, kept=settings.retention, interval=settings.retention_every)
+        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
+        files = ArtifactService(ArtifactStore(pool), retention)
+        downloads = DownloadService(files, ArtifactStore(pool), objects)
+        api = create_api(
+            health,
+            identities.authenticate,
+            authenticate_external,
+            RunService(log, files, downloads),
+            files,
+            downloads,
+            LinkService(LinkStore(pool), downloads),
+            live_updates,
+            retention,
+            AuditReader(pool),
+            UnitOfWorkFactory(pool),
+        )
+        yield Process({"live": live_updates.run, "outbox": relay.run, "retention": retention.run}, api, health)
+
+
+TAGS = {
+    "runs": "The run log: every run, its progress, and the accuracy of its estimates",
+    "artifacts": "Finished files: lists, downloads, archives, links, deletion",
+    "events": "Live updates as server-sent events",
+    "governance": "Retention and the audit trail, for administrators",
+}
+
+
+def create_api(
+    health: Health,
+    authenticate: Authenticate,
+    authenticate_external: AuthenticateExternal | None = None,
+    *services: object,
+) -> FastAPI:
+    """Return the application with all routes, which use these services."""
+    api = create_app(
+        title="Sluice history",
+        service=SOURCE,
+        health=health,
+        authenticate=authenticate,
+        authenticate_external=authenticate_external,
+        services=services,
+        tags=TAGS,
+        schemas=[RunStreamEvent],
+    )
+    handle_errors(api, to_problem, *ERRORS)
+    # Paths with fixed names come before those with an id.
+    for module in (runs, governance, links, artifacts, live):
+        api.include_router(module.router)
+    return api
 
 
 @asynccontextmanager
-async def recognising(settings: Settings, pool: Pool) -> AsyncIterator[AuthenticateExternal | None]:
-    """Give what recognises the tokens of an identity provider, or None where none is configured."""
+async def open_external_authentication(
+    settings: Settings, identities: IdentityStore
+) -> AsyncIterator[AuthenticateExternal | None]:
+    """Open the authentication of an identity provider's tokens; None where no provider is configured."""
     if settings.oidc is None:
         yield None
         return
     clock = SystemClock()
     async with OidcIssuer.open(settings.oidc, clock) as issuer:
-        yield make_oidc_authenticator(TokenVerifier(issuer, clock), Subjects(pool).identity_of)
+        yield make_oidc_authenticator(TokenVerifier(issuer, clock), identities.authenticate_subject)

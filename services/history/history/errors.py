@@ -1,19 +1,60 @@
-"""What can go wrong in history."""
+"""The errors of history's domain."""
 
 from shared.errors import SluiceError, TransientError
 
 
 class EstimatesStalled(SluiceError):
-    """Messages wait and none is handled; a fresh process is the cure."""
+    """Messages are waiting and none is handled; a new process is the remedy."""
 
 
 class ObjectMissing(SluiceError):
-    """The store does not have the object."""
+    """The object store does not have the object."""
 
 
 class StoreUnavailable(TransientError):
-    """The store is away, or failed at this attempt."""
+    """The object store is unavailable, or failed at this attempt."""
 
 
-class PlaceNotUnderstood(SluiceError):
-    """A cursor holds a value that the list cannot be compared with."""
+class NotFound(SluiceError):
+    """The tenant has no such resource; another tenant may have it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"no such {what}")
+        self.what = what
+
+
+class LinkInvalid(SluiceError):
+    """A link does not exist or has expired."""
+
+
+class RunEnded(SluiceError):
+    """The run has already ended."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class RunInProgress(SluiceError):
+    """The run has not ended yet."""
+
+
+class ManifestMissing(SluiceError):
+    """The run has no manifest, because it has not succeeded."""
+
+
+class ArtifactGone(SluiceError):
+    """The file has been removed: `state` is `expired` or `deleted`."""
+
+    def __init__(self, name: str, state: str) -> None:
+        super().__init__(f"{name}: {state}")
+        self.name = name
+        self.state = state
+
+
+class FileMissing(SluiceError):
+    """The run log has the file, the object store does not."""
+
+
+class FileDamaged(SluiceError):
+    """The object store has a file of another size in place of this one."""

@@ -141,4 +141,4 @@ def _parse_field(name: str, value: Any) -> Any:
     return datetime.fromisoformat(value) if is_instant else _parse_instants(value)
 
 
-_INSTANTS = {"at", "slot", "start", "end", "low", "high", "data_complete_through"}
+_INSTANTS = {"slot", "start", "end", "data_complete_through"}

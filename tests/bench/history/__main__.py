@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 
 from deploy.local.processes import plain_environment
-from history.store.listing import RUN_SORTS
+from history.store.lists import RUNS
 from tests.bench.history import consuming, serving, stream
 from tests.bench.history.servers import open_system
 from tests.bench.history.stream import publish
@@ -79,7 +79,7 @@ async def _measure_live_updates(system: System, report: Report, size: argparse.N
 
 
 async def _measure_lists(system: System, report: Report, size: argparse.Namespace) -> None:
-    others = [sign + name for name in RUN_SORTS for sign in ("", "-")]
+    others = [sign + name for name in RUNS.sorts for sign in ("", "-")]
     async with _open_api(system) as (_, client, _):
         figures = []
         for runs in (5000, size.runs - 5000):

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from history.app import look_for_circles_less, rebuilt_log
+from history.app import rebuild, relax_garbage_collection
 from history.recording.consumer import LOG_TOPICS, create_handler
 from history.recording.recorder import Recorder
 from history.settings import Settings
@@ -47,7 +47,7 @@ class Stopwatch:
 async def measure_recorder(system: System, events: int) -> float:
     """Return the events per second that the recorder writes, including PostgreSQL's time."""
     watch = Stopwatch(events)
-    look_for_circles_less()
+    relax_garbage_collection()
     async with (
         open_pool(system.dsn("history"), size=4, name="bench") as pool,
         Producer.open(system.kafka, name="bench") as producer,
@@ -129,5 +129,5 @@ async def measure_rebuild(system: System) -> float:
         "SLUICE_HISTORY_POSTGRES": system.dsn("history"),
         "SLUICE_HISTORY_STORE": "file:///tmp",
     }
-    rebuilt = await rebuilt_log(Settings.load(environment))
+    rebuilt = await rebuild(Settings.load(environment))
     return rebuilt.events / rebuilt.seconds

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from history.store.files import Files
+from history.store.artifacts import ArtifactStore
 from job_api.housekeeping import Housekeeping
 from job_api.store import Database
 from shared.clock import SystemClock
@@ -80,5 +80,5 @@ async def test_A2_files_that_ought_to_be_gone_are_counted(postgres: Databases) -
     finally:
         await connection.close()
     async with open_pool(dsn, size=2, name="test") as pool:
-        assert await Files(pool).count_overdue(NOW, timedelta(days=30)) == 2
-        assert await Files(pool).count_overdue(NOW - timedelta(days=3), timedelta(days=30)) == 0
+        assert await ArtifactStore(pool).count_overdue(NOW, timedelta(days=30)) == 2
+        assert await ArtifactStore(pool).count_overdue(NOW - timedelta(days=3), timedelta(days=30)) == 0

@@ -1,4 +1,4 @@
-"""History's three processes on a database, a Kafka and a store of their own, and somebody who may ask."""
+"""History's three processes on a database, a Kafka and a store of their own, and clients with each role."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,7 @@ class History:
         return await self.client_of(self.identity(*roles, tenant_id=tenant_id))
 
     def identity(self, *roles: Role, tenant_id: UUID | None = None) -> events.IdentitySaved:
-        """Return a new API key as job-api tells of it; its secret is its id's."""
+        """Return a new API key as job-api publishes it; its secret is its id."""
         identity_id = uuid4()
         return events.IdentitySaved(
             identity_id=identity_id,
@@ -72,5 +72,5 @@ async def history(system: System, tmp_path_factory: pytest.TempPathFactory) -> H
 
 @pytest.fixture(scope="module")
 async def operator(history: History) -> httpx.AsyncClient:
-    """Return a client that may do whatever an operator may."""
+    """Return a client with the role operator."""
     return await history.client("operator")

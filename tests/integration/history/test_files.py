@@ -1,4 +1,4 @@
-"""Files: archives, links, deletion, retention and the audit of all that."""
+"""Files: archives, links, deletion, retention, and the audit trail of all of them."""
 
 import hashlib
 import io
@@ -13,40 +13,42 @@ import pytest
 from shared import events
 from shared.clock import SystemClock
 from tests.integration.history.conftest import History
-from tests.integration.history.test_history import FILE, SUM, artifact_of, put, shown, story_of
+from tests.integration.history.test_history import FILE, SUM, fetch_artifact, new_scenario, wait_for_state, write_files
 from tests.support.listener import Listener
 from tests.support.wait import eventually
 from tests.unit.history.scenarios import RunScenario
 
 
-async def finished(history: History, client: httpx.AsyncClient, *, files: int = 1, days_ago: float = 0) -> RunScenario:
-    """Return a run that has succeeded, its files in the store."""
-    story = story_of(history)
-    story.at -= timedelta(days=days_ago)
-    story.triggered().queued().started().succeeded(files, packed=len(FILE), sha256=SUM)
-    folder = history.store / "runs" / str(story.run_id) / str(story.token)
-    put(folder, {f"part-{number:04}": FILE for number in range(1, files + 1)})
-    await history.system.publish(*story.everything)
-    await shown(client, story, "succeeded")
-    return story
+async def finish_run(
+    history: History, client: httpx.AsyncClient, *, files: int = 1, days_ago: float = 0
+) -> RunScenario:
+    """Return a run that has succeeded, with its files in the store."""
+    scenario = new_scenario(history)
+    scenario.at -= timedelta(days=days_ago)
+    scenario.triggered().queued().started().succeeded(files, packed=len(FILE), sha256=SUM)
+    folder = history.store / "runs" / str(scenario.run_id) / str(scenario.token)
+    write_files(folder, {f"part-{number:04}": FILE for number in range(1, files + 1)})
+    await history.system.publish(*scenario.everything)
+    await wait_for_state(client, scenario, "succeeded")
+    return scenario
 
 
-async def files_of(client: httpx.AsyncClient, story: RunScenario) -> list[dict[str, Any]]:
-    answer = await client.get("/api/v1/artifacts", params={"run": str(story.run_id), "sort": "name"})
-    found: list[dict[str, Any]] = answer.json()["items"]
+async def fetch_artifacts(client: httpx.AsyncClient, scenario: RunScenario) -> list[dict[str, Any]]:
+    response = await client.get("/api/v1/artifacts", params={"run_id": str(scenario.run_id), "sort": "name"})
+    found: list[dict[str, Any]] = response.json()["items"]
     return found
 
 
 async def test_A1_several_files_come_as_one_zip(history: History, operator: httpx.AsyncClient) -> None:
-    story = await finished(history, operator, files=3)
-    files = await files_of(operator, story)
-    answer = await operator.get("/api/v1/artifacts/archive", params={"id": [file["id"] for file in files]})
-    assert answer.status_code == 200
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    scenario = await finish_run(history, operator, files=3)
+    files = await fetch_artifacts(operator, scenario)
+    response = await operator.get("/api/v1/artifacts/archive", params={"id": [file["id"] for file in files]})
+    assert response.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [file["name"] for file in files]
         assert {hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()} == {SUM}
-    assert [file["downloads"] for file in await files_of(operator, story)] == [1, 1, 1]
+    assert [file["downloads"] for file in await fetch_artifacts(operator, scenario)] == [1, 1, 1]
     some = {"id": [files[0]["id"], str(uuid4())]}
     assert (await operator.get("/api/v1/artifacts/archive", params=some)).status_code == 404
     many = {"id": [str(uuid4())] * 101}
@@ -56,37 +58,40 @@ async def test_A1_several_files_come_as_one_zip(history: History, operator: http
 async def test_A1_A2_deleting_removes_the_objects_and_is_an_event(
     history: History, operator: httpx.AsyncClient
 ) -> None:
-    story = await finished(history, operator, files=2)
-    files = await files_of(operator, story)
-    folder = history.store / "runs" / str(story.run_id) / "1"
+    scenario = await finish_run(history, operator, files=2)
+    files = await fetch_artifacts(operator, scenario)
+    folder = history.store / "runs" / str(scenario.run_id) / "1"
     async with Listener(history.system.kafka, "sluice.runs") as runs:
-        answer = await operator.delete("/api/v1/artifacts", params={"id": files[0]["id"]})
-        told = await runs.find(lambda event: isinstance(event, events.FilesExpired) and event.run_id == story.run_id)
-    assert answer.status_code == 204
-    assert isinstance(told, events.FilesExpired)
-    assert (told.reason, len(told.objects)) == ("deleted", 1)
+        response = await operator.delete("/api/v1/artifacts", params={"id": files[0]["id"]})
+        assert response.status_code == 204, response.text
+        event = await runs.find(
+            lambda event: isinstance(event, events.FilesExpired) and event.run_id == scenario.run_id
+        )
+    assert response.status_code == 204
+    assert isinstance(event, events.FilesExpired)
+    assert (event.reason, len(event.objects)) == ("deleted", 1)
     assert sorted(path.name for path in folder.iterdir()) == ["part-0002"]
-    assert [file["state"] for file in await files_of(operator, story)] == ["deleted", "available"]
+    assert [file["state"] for file in await fetch_artifacts(operator, scenario)] == ["deleted", "available"]
     assert (await operator.delete("/api/v1/artifacts", params={"id": files[0]["id"]})).status_code == 204
 
     async def in_timeline() -> bool:
-        run = (await operator.get(f"/api/v1/runs/{story.run_id}")).json()
+        run = (await operator.get(f"/api/v1/runs/{scenario.run_id}")).json()
         return "files-deleted" in [event["kind"] for event in run["events"]]
 
     await eventually(in_timeline)
 
 
-async def test_A2_files_are_removed_when_their_time_is_over(history: History, operator: httpx.AsyncClient) -> None:
-    story = await finished(history, operator, days_ago=31)
-    folder = history.store / "runs" / str(story.run_id) / "1"
+async def test_A2_files_are_removed_when_they_expire(history: History, operator: httpx.AsyncClient) -> None:
+    scenario = await finish_run(history, operator, days_ago=31)
+    folder = history.store / "runs" / str(scenario.run_id) / "1"
 
     async def removed() -> bool:
-        rows = await history.system.fetch("history", "SELECT state FROM artifact WHERE run_id = $1", story.run_id)
+        rows = await history.system.fetch("history", "SELECT state FROM artifact WHERE run_id = $1", scenario.run_id)
         return [row["state"] for row in rows] == ["expired"]
 
     await eventually(removed)
     assert list(folder.iterdir()) == []
-    [file] = await files_of(operator, story)
+    [file] = await fetch_artifacts(operator, scenario)
     assert (file["state"], file["days_remaining"]) == ("expired", 0)
     assert (await operator.get(f"/api/v1/artifacts/{file['id']}/content")).status_code == 410
 
@@ -94,20 +99,20 @@ async def test_A2_files_are_removed_when_their_time_is_over(history: History, op
 async def test_A2_a_tenant_can_keep_files_for_a_shorter_time(history: History) -> None:
     tenant = uuid4()
     admin = await history.client("admin", tenant_id=tenant)
-    story = story_of(history)
-    story.tenant_id, story.at = tenant, SystemClock().now() - timedelta(days=3, minutes=1)
-    story.triggered().queued().started().succeeded()
-    await history.system.publish(*story.everything)
-    await shown(admin, story, "succeeded")
-    assert (await artifact_of(admin, story))["days_remaining"] == 27
+    scenario = new_scenario(history)
+    scenario.tenant_id, scenario.at = tenant, SystemClock().now() - timedelta(days=3, minutes=1)
+    scenario.triggered().queued().started().succeeded()
+    await history.system.publish(*scenario.everything)
+    await wait_for_state(admin, scenario, "succeeded")
+    assert (await fetch_artifact(admin, scenario))["days_remaining"] == 27
     assert (await admin.put("/api/v1/artifacts/retention", json={"days": 31})).status_code == 422
     assert (await admin.put("/api/v1/artifacts/retention", json={"days": 5})).json() == {"days": 5}
-    assert (await artifact_of(admin, story))["days_remaining"] == 2
+    assert (await fetch_artifact(admin, scenario))["days_remaining"] == 2
     await admin.put("/api/v1/artifacts/retention", json={"days": 2})
-    assert (await artifact_of(admin, story))["state"] == "expired"
+    assert (await fetch_artifact(admin, scenario))["state"] == "expired"
 
     async def removed() -> bool:
-        rows = await history.system.fetch("history", "SELECT state FROM artifact WHERE run_id = $1", story.run_id)
+        rows = await history.system.fetch("history", "SELECT state FROM artifact WHERE run_id = $1", scenario.run_id)
         return [row["state"] for row in rows] == ["expired"]
 
     await eventually(removed)
@@ -118,8 +123,8 @@ async def test_A2_a_tenant_can_keep_files_for_a_shorter_time(history: History) -
 async def test_A3_U5_downloads_are_audited_and_only_admins_read_that(
     history: History, operator: httpx.AsyncClient
 ) -> None:
-    story = await finished(history, operator)
-    [file] = await files_of(operator, story)
+    scenario = await finish_run(history, operator)
+    [file] = await fetch_artifacts(operator, scenario)
     await operator.get(f"/api/v1/artifacts/{file['id']}/content", headers={"Range": "bytes=100-"})
     admin = await history.client("admin")
     audit = (await admin.get("/api/v1/artifacts/audit", params={"action": "download"})).json()["items"]
@@ -133,26 +138,26 @@ async def test_A3_U5_downloads_are_audited_and_only_admins_read_that(
 
 
 async def test_A3_a_short_lived_link_works_without_a_login(history: History, operator: httpx.AsyncClient) -> None:
-    story = await finished(history, operator)
-    [file] = await files_of(operator, story)
+    scenario = await finish_run(history, operator)
+    [file] = await fetch_artifacts(operator, scenario)
     link = (await operator.post(f"/api/v1/artifacts/{file['id']}/link")).json()
     async with httpx.AsyncClient(base_url=history.api.url) as stranger:
-        answer = await stranger.get(link["path"], headers={"Range": "bytes=0-9"})
-        assert (answer.status_code, answer.content) == (206, FILE[:10])
+        response = await stranger.get(link["path"], headers={"Range": "bytes=0-9"})
+        assert (response.status_code, response.content) == (206, FILE[:10])
         assert (await stranger.get(link["path"][:-1] + "!")).status_code == 404
         await history.system.fetch("history", "UPDATE link SET expires_at = now() - interval '1 second'")
         assert (await stranger.get(link["path"])).status_code == 404
 
 
-async def test_H2_an_ended_run_can_be_taken_out_of_the_log_and_a_running_one_cannot(
+async def test_H2_an_ended_run_can_be_removed_from_the_log_and_a_running_one_cannot(
     history: History, operator: httpx.AsyncClient
 ) -> None:
-    running = story_of(history).triggered().queued().started()
+    running = new_scenario(history).triggered().queued().started()
     await history.system.publish(*running.everything)
-    await shown(operator, running, "running")
+    await wait_for_state(operator, running, "running")
     assert (await operator.delete(f"/api/v1/runs/{running.run_id}")).status_code == 409
     await history.system.publish(*running.failed().runs)
-    await shown(operator, running, "failed")
+    await wait_for_state(operator, running, "failed")
     assert (await operator.delete(f"/api/v1/runs/{running.run_id}")).status_code == 204
 
     async def gone() -> bool:
@@ -163,12 +168,12 @@ async def test_H2_an_ended_run_can_be_taken_out_of_the_log_and_a_running_one_can
 
 async def test_J11_filters_come_with_counts(history: History, operator: httpx.AsyncClient) -> None:
     job = uuid4()
-    stories = [story_of(history, job_id=job).triggered().queued() for _ in range(3)]
-    stories[0].started().failed()
-    await history.system.publish(*(event for story in stories for event in story.everything))
-    for story, state in zip(stories, ("failed", "queued", "queued"), strict=True):
-        await shown(operator, story, state)
-    counts = (await operator.get("/api/v1/runs/counts", params={"job": str(job)})).json()
+    scenarios = [new_scenario(history, job_id=job).triggered().queued() for _ in range(3)]
+    scenarios[0].started().failed()
+    await history.system.publish(*(event for scenario in scenarios for event in scenario.everything))
+    for scenario, state in zip(scenarios, ("failed", "queued", "queued"), strict=True):
+        await wait_for_state(operator, scenario, state)
+    counts = (await operator.get("/api/v1/runs/counts", params={"job_id": str(job)})).json()
     assert counts == {
         "state": {"failed": 1, "queued": 2},
         "type": {"interaction": 3},
@@ -187,19 +192,19 @@ async def test_J11_filters_come_with_counts(history: History, operator: httpx.As
         ("GET", "/api/v1/artifacts/audit"),
     ],
 )
-async def test_U2_a_viewer_gets_no_files(history: History, method: str, path: str) -> None:
+async def test_U2_a_viewer_cannot_download_or_delete(history: History, method: str, path: str) -> None:
     viewer = await history.client("viewer")
-    answer = await viewer.request(
+    response = await viewer.request(
         method, path.replace("{id}", str(uuid4())), params={"id": str(uuid4())}, json={"days": 3}
     )
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
-async def test_I3_a_link_asked_for_again_under_the_same_key_is_the_same_link(
+async def test_I3_a_repeated_request_for_a_link_gets_the_same_link(
     history: History, operator: httpx.AsyncClient
 ) -> None:
-    story = await finished(history, operator, files=2)
-    first, second = (file["id"] for file in await files_of(operator, story))
+    scenario = await finish_run(history, operator, files=2)
+    first, second = (file["id"] for file in await fetch_artifacts(operator, scenario))
     once = {"Idempotency-Key": "again-1"}
     made = [(await operator.post(f"/api/v1/artifacts/{first}/link", headers=once)).json() for _ in range(2)]
     assert made[0] == made[1]
@@ -213,15 +218,19 @@ async def test_I3_a_link_asked_for_again_under_the_same_key_is_the_same_link(
     assert theirs.json()["path"] != made[0]["path"]
     async with httpx.AsyncClient(base_url=history.api.url) as stranger:
         assert (await stranger.get(made[1]["path"])).content == FILE
+    [stored] = await history.system.fetch(
+        "history", "SELECT answer::text FROM idempotency WHERE key = 'again-1' LIMIT 1"
+    )
+    assert made[0]["path"].rpartition("/")[2] not in stored["answer"], "the secret is not stored"
 
 
-async def test_A3_U5_a_download_is_audited_though_its_client_goes_away_in_the_middle(
+async def test_A3_U5_a_download_that_its_client_cuts_off_is_audited(
     history: History, operator: httpx.AsyncClient
 ) -> None:
-    story = await finished(history, operator)
-    [file] = await files_of(operator, story)
-    async with operator.stream("GET", f"/api/v1/artifacts/{file['id']}/content") as answer:
-        assert answer.status_code == 200
+    scenario = await finish_run(history, operator)
+    [file] = await fetch_artifacts(operator, scenario)
+    async with operator.stream("GET", f"/api/v1/artifacts/{file['id']}/content") as response:
+        assert response.status_code == 200
     admin = await history.client("admin")
     audit = (await admin.get("/api/v1/artifacts/audit", params={"action": "download"})).json()["items"]
     assert [entry["object_id"] for entry in audit].count(file["id"]) == 1

@@ -1,27 +1,20 @@
-"""J11, I4: a page of a list is read from an index, whatever it is sorted by and however deep it lies."""
+"""J11, I4: a page of a list is read from an index, whatever its sort and its depth."""
 
 import json
 from collections.abc import AsyncIterator
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from history.store import SQL
-from history.store.listing import (
-    ARTIFACT_SORTS,
-    RUN_SORTS,
-    ArtifactFilter,
-    Page,
-    RunFilter,
-    artifact_page,
-    run_page,
-)
+from history.store.lists import ARTIFACTS, RUNS
+from shared.http.cursors import Position
+from shared.http.lists import KeysetList, PageRequest
 from shared.postgres import migrate
 from tests.support.system import System
 
 TENANT = uuid4()
-RUNS = """
+INSERT_RUNS = """
 INSERT INTO run (run_id, job_id, tenant_id, version, state, created_at, title, source, type, started_at, ended_at,
     rows, files)
 SELECT gen_random_uuid(), gen_random_uuid(), $1, nextval('run_version'),
@@ -29,7 +22,7 @@ SELECT gen_random_uuid(), gen_random_uuid(), $1, nextval('run_version'),
     (ARRAY['interaction', 'contact'])[1 + n % 2], at, at + n % 500 * interval '1 second', n % 900, n % 40
 FROM generate_series(1, 3000) AS n, LATERAL (SELECT now() - n * interval '1 second' AS at) AS times
 """
-FILES = """
+INSERT_FILES = """
 INSERT INTO artifact (artifact_id, run_id, job_id, tenant_id, title, type, name, kind, part, rows, bytes_raw,
     bytes_packed, sha256, object, created_at, state, removed_at)
 SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), $1, 'Job ' || n % 700, 'interaction', 'File ' || n,
@@ -43,7 +36,7 @@ FROM generate_series(1, 3000) AS n
 async def database(system: System) -> AsyncIterator[asyncpg.Connection]:
     await migrate(system.dsn("history"), "history")
     connection = await asyncpg.connect(system.dsn("history"))
-    for statement in (RUNS, FILES):
+    for statement in (INSERT_RUNS, INSERT_FILES):
         for tenant_id in (TENANT, uuid4()):
             await connection.execute(statement, tenant_id)
     await connection.execute("ANALYZE run, artifact")
@@ -51,45 +44,48 @@ async def database(system: System) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def plan(database: asyncpg.Connection, page: tuple[str, list[object]]) -> str:
-    statement, values = page
+def request_page(
+    sort: str, *, descending: bool, limit: int = 50, after: Position | None = None, **filters: object
+) -> PageRequest:
+    return PageRequest(sort=sort, descending=descending, limit=limit, after=after, filters=filters)
+
+
+async def explain(database: asyncpg.Connection, rows: KeysetList, request: PageRequest) -> str:
+    statement, values = rows.to_sql(TENANT, request)
     return json.dumps(json.loads(await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)))
 
 
-async def deep(database: asyncpg.Connection, page: tuple[str, list[object]], tie: str) -> tuple[str, UUID]:
-    statement, values = page
-    last = (await database.fetch(statement, *values))[-1]
-    return last["sort_value"], last[tie]
+async def find_deep_position(
+    database: asyncpg.Connection, rows: KeysetList, sort: str, *, descending: bool
+) -> Position | None:
+    page = await rows.fetch(database, TENANT, request_page(sort, descending=descending, limit=2000))
+    return page.after
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("sort", RUN_SORTS)
+@pytest.mark.parametrize("sort", RUNS.sorts)
 async def test_J11_a_deep_page_of_runs_is_read_from_the_sort_s_index(
     database: asyncpg.Connection, sort: str, descending: bool
 ) -> None:
-    sql = SQL["list_runs"].replace("{columns}", "*")
-    first = Page(sort=sort, descending=descending, limit=2000)
-    after = await deep(database, run_page(sql, TENANT, RunFilter(), first), "run_id")
-    page = Page(sort=sort, descending=descending, limit=50, after=after)
-    found = await plan(database, run_page(sql, TENANT, RunFilter(), page))
-    assert f'"run_by_{sort}"' in found
-    assert '"Sort"' not in found
-    assert "Rows Removed by Filter" not in found
+    after = await find_deep_position(database, RUNS, sort, descending=descending)
+    assert after is not None
+    plan = await explain(database, RUNS, request_page(sort, descending=descending, after=after))
+    assert f'"run_by_{sort.removesuffix("_at")}"' in plan
+    assert '"Sort"' not in plan
+    assert "Rows Removed by Filter" not in plan
 
 
-@pytest.mark.parametrize("sort", ARTIFACT_SORTS)
+@pytest.mark.parametrize("sort", ARTIFACTS.sorts)
 async def test_J11_a_deep_page_of_files_is_read_from_the_sort_s_index(database: asyncpg.Connection, sort: str) -> None:
-    sql = SQL["list_artifacts"].replace("{columns}", "*")
-    first = Page(sort=sort, descending=True, limit=2000)
-    after = await deep(database, artifact_page(sql, TENANT, ArtifactFilter(), first), "artifact_id")
-    page = Page(sort=sort, descending=True, limit=50, after=after)
-    found = await plan(database, artifact_page(sql, TENANT, ArtifactFilter(), page))
-    assert f'"artifact_by_{"created" if sort == "expires" else sort}"' in found
-    assert '"Sort"' not in found
-    assert "Rows Removed by Filter" not in found
+    after = await find_deep_position(database, ARTIFACTS, sort, descending=True)
+    assert after is not None
+    plan = await explain(database, ARTIFACTS, request_page(sort, descending=True, after=after))
+    assert f'"artifact_by_{"created" if sort == "expires_at" else sort.removesuffix("_at")}"' in plan
+    assert '"Sort"' not in plan
+    assert "Rows Removed by Filter" not in plan
 
 
-async def test_J11_the_few_runs_of_a_state_are_not_looked_for_among_all(database: asyncpg.Connection) -> None:
+async def test_J11_the_few_runs_of_a_state_are_found_without_scanning_all(database: asyncpg.Connection) -> None:
     await database.execute(
         """
         INSERT INTO run (run_id, job_id, tenant_id, version, state, created_at)
@@ -99,8 +95,7 @@ async def test_J11_the_few_runs_of_a_state_are_not_looked_for_among_all(database
         TENANT,
     )
     await database.execute("ANALYZE run")
-    page = Page(sort="created", descending=True, limit=50)
-    sql = SQL["list_runs"].replace("{columns}", "*")
-    found = await plan(database, run_page(sql, TENANT, RunFilter(states=["running", "queued"]), page))
-    assert '"Actual Rows": 3' in found or '"Actual Rows": 3.0' in found
-    assert "run_state_created" in found or "run_by_state" in found
+    request = request_page("created_at", descending=True, state=["running", "queued"])
+    plan = await explain(database, RUNS, request)
+    assert '"Actual Rows": 3' in plan or '"Actual Rows": 3.0' in plan
+    assert "run_state_created" in plan or "run_by_state" in plan

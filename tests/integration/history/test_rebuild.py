@@ -8,7 +8,7 @@ import httpx
 
 from deploy.local.processes import plain_environment
 from tests.integration.history.conftest import History
-from tests.integration.history.test_history import shown, story_of
+from tests.integration.history.test_history import new_scenario, wait_for_state
 
 TABLES = {
     "run": "run_id",
@@ -48,22 +48,22 @@ def rebuild(history: History) -> str:
 
 
 async def test_H7_the_log_is_rebuilt_from_the_events_row_by_row(history: History, operator: httpx.AsyncClient) -> None:
-    scenarios = [story_of(history).triggered().queued().started().progressed(10).part(1) for _ in range(4)]
+    scenarios = [new_scenario(history).triggered().queued().started().progressed(10).part(1) for _ in range(4)]
     scenarios[0].part(2).succeeded(2).expired()
     scenarios[1].attempt_failed().started(2).part(1).failed(2)
     scenarios[2].started().progressed(20).estimated(7.0)
     scenarios[3].cancelled().removed()
-    skipped = story_of(history).slot_skipped()
+    skipped = new_scenario(history).slot_skipped()
     await history.system.publish(*(event for scenario in (*scenarios, skipped) for event in scenario.everything))
     for scenario, state in zip((*scenarios[:3], skipped), ("succeeded", "failed", "running", "skipped"), strict=True):
-        await shown(operator, scenario, state)
-    last = story_of(history).triggered()
+        await wait_for_state(operator, scenario, state)
+    last = new_scenario(history).triggered()
     await history.system.publish(*last.everything)
-    await shown(operator, last, "queued")
+    await wait_for_state(operator, last, "queued")
     history.estimates.process.stop()  # it would keep estimating the open run and so change the log
-    barrier = story_of(history).triggered()
+    barrier = new_scenario(history).triggered()
     await history.system.publish(*barrier.everything)
-    await shown(operator, barrier, "queued")
+    await wait_for_state(operator, barrier, "queued")
     before = await log_of(history)
     assert "rebuilt" in rebuild(history)
     assert await log_of(history) == before
@@ -74,9 +74,9 @@ async def test_H7_the_log_is_rebuilt_from_the_events_row_by_row(history: History
 
 
 async def test_H7_the_recorder_continues_after_a_rebuild(history: History, operator: httpx.AsyncClient) -> None:
-    scenario = story_of(history).triggered().queued()
+    scenario = new_scenario(history).triggered().queued()
     await history.system.publish(*scenario.everything)
-    await shown(operator, scenario, "queued")
+    await wait_for_state(operator, scenario, "queued")
     rebuild(history)
     await history.system.publish(*scenario.started().failed().runs)
-    assert (await shown(operator, scenario, "failed"))["version"]
+    assert (await wait_for_state(operator, scenario, "failed"))["version"]

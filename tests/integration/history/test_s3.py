@@ -15,8 +15,8 @@ from history.errors import StoreUnavailable
 from history.store.objects import open_objects
 from shared.objectstore import open_backend
 from tests.integration.history.conftest import History
-from tests.integration.history.test_files import files_of
-from tests.integration.history.test_history import FILE, SUM, shown, story_of
+from tests.integration.history.test_files import fetch_artifacts
+from tests.integration.history.test_history import FILE, SUM, new_scenario, wait_for_state
 from tests.support.s3 import S3
 from tests.unit.history.scenarios import RunScenario
 
@@ -30,21 +30,23 @@ class OverS3:
     url: str
     options: dict[str, str]
 
-    async def finished(self, files: int) -> RunScenario:
+    async def finish_run(self, files: int) -> RunScenario:
         """Return a run that has succeeded, its files in the bucket."""
-        story = story_of(self.history).triggered().queued().started().succeeded(files, packed=len(FILE), sha256=SUM)
+        scenario = (
+            new_scenario(self.history).triggered().queued().started().succeeded(files, packed=len(FILE), sha256=SUM)
+        )
         backend = open_backend(self.url, self.options)
         for number in range(1, files + 1):
-            name = f"runs/{story.run_id}/{story.token}/part-{number:04}"
+            name = f"runs/{scenario.run_id}/{scenario.token}/part-{number:04}"
             await obstore.put_async(backend, name, FILE)
-        await self.history.system.publish(*story.everything)
-        await shown(self.operator, story, "succeeded")
-        return story
+        await self.history.system.publish(*scenario.everything)
+        await wait_for_state(self.operator, scenario, "succeeded")
+        return scenario
 
-    async def keys(self, story: RunScenario) -> list[str]:
+    async def keys(self, scenario: RunScenario) -> list[str]:
         """Return the keys of a run's files in the bucket."""
         backend = open_backend(self.url, self.options)
-        found = await obstore.list(backend, f"runs/{story.run_id}").collect_async()
+        found = await obstore.list(backend, f"runs/{scenario.run_id}").collect_async()
         return sorted(each["path"].rpartition("/")[2] for each in found)
 
 
@@ -60,8 +62,8 @@ async def over_s3(history: History, operator: httpx.AsyncClient, s3: S3) -> Asyn
 
 
 async def test_P6_A3_a_file_in_a_bucket_is_downloaded_whole_in_ranges_and_by_a_link(over_s3: OverS3) -> None:
-    client, story = over_s3.operator, await over_s3.finished(1)
-    [file] = await files_of(client, story)
+    client, scenario = over_s3.operator, await over_s3.finish_run(1)
+    [file] = await fetch_artifacts(client, scenario)
     url = f"/api/v1/artifacts/{file['id']}/content"
     assert hashlib.sha256((await client.get(url)).content).hexdigest() == SUM
     rest = await client.get(url, headers={"Range": "bytes=1000-1999"})
@@ -72,19 +74,19 @@ async def test_P6_A3_a_file_in_a_bucket_is_downloaded_whole_in_ranges_and_by_a_l
 
 
 async def test_P6_A1_A2_files_in_a_bucket_are_archived_and_deleted(over_s3: OverS3) -> None:
-    client, story = over_s3.operator, await over_s3.finished(3)
-    files = await files_of(client, story)
-    answer = await client.get("/api/v1/artifacts/archive", params={"id": [file["id"] for file in files]})
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    client, scenario = over_s3.operator, await over_s3.finish_run(3)
+    files = await fetch_artifacts(client, scenario)
+    response = await client.get("/api/v1/artifacts/archive", params={"id": [file["id"] for file in files]})
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert [hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()] == [SUM] * 3
     gone = {"id": [file["id"] for file in files[:2]]}
     assert (await client.delete("/api/v1/artifacts", params=gone)).status_code == 204
-    assert await over_s3.keys(story) == ["part-0003"]
+    assert await over_s3.keys(scenario) == ["part-0003"]
     assert (await client.get(f"/api/v1/artifacts/{files[0]['id']}/content")).status_code == 410
 
 
-async def test_R5_a_store_that_refuses_is_told_in_words_without_its_keys(over_s3: OverS3) -> None:
-    wrong = over_s3.options | {"secret_access_key": "not-the-key"}  # a HEAD's answer has no body that says so
+async def test_R5_the_error_of_a_store_that_refuses_has_no_keys(over_s3: OverS3) -> None:
+    wrong = over_s3.options | {"secret_access_key": "not-the-key"}  # a HEAD's response has no body that says so
     with pytest.raises(StoreUnavailable, match="HTTP 403") as caught:
-        await open_objects(over_s3.url, wrong).size("runs/x")
+        await open_objects(over_s3.url, wrong).find_size("runs/x")
     assert "not-the-key" not in str(caught.value)

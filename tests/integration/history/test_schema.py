@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.integration.history.conftest import History
-from tests.integration.history.test_files import finished
+from tests.integration.history.test_files import finish_run
 from tests.support.schemathesis import try_everything
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -12,7 +12,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 async def test_I1_the_api_does_what_its_document_says(history: History, tmp_path: Path) -> None:
     admin = await history.client("admin")
     for _ in range(3):
-        await finished(history, admin)
+        await finish_run(history, admin)
     token = admin.headers["authorization"].removeprefix("Bearer ")
     # A live stream has no end to wait for.
     await try_everything(history.api.url, token, config=CONFIG, but="/api/v1/events", folder=tmp_path)

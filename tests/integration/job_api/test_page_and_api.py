@@ -36,7 +36,7 @@ OPERATIONS = {
     ("POST", "/runs/selected"): {"cancelRun", "removeRun"},
     ("GET", "/runs/{run_id:uuid}"): {"getRun"},
     ("GET", "/artifacts"): {"listArtifacts", "countArtifacts"},
-    ("POST", "/artifacts/selected"): {"downloadArchive", "deleteArtifacts", "makeLink"},
+    ("POST", "/artifacts/selected"): {"downloadArchive", "deleteArtifacts", "createLink"},
     ("GET", "/artifacts/sets/{run_id:uuid}/{kind}"): {"downloadArchive"},
     ("GET", "/artifacts/{artifact_id:uuid}"): {"downloadArtifact"},
 }

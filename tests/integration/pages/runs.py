@@ -71,7 +71,7 @@ async def recorded(client: httpx.AsyncClient, story: RunScenario, *, state: str 
         run: dict[str, Any] = answer.json()
         if wanted is not None and run["state"] != wanted:
             return None
-        return run if done is None or (run["progress"] or {}).get("units_done") == done else None
+        return run if done is None or (run["progress_detail"] or {}).get("units_done") == done else None
 
     found: dict[str, Any] | None = await eventually(there)
     assert found is not None

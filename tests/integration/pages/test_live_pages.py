@@ -34,7 +34,7 @@ async def reaches(site: Site, tenant: Tenant, story: RunScenario, done: int) -> 
 
     async def shown() -> bool:
         run = await recorded(tenant.client, story)
-        return run["estimate"] is not None and run["share"] == done / 100
+        return run["estimate"] is not None and run["progress"] == done / 100
 
     await eventually(shown)
 

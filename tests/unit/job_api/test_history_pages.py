@@ -99,7 +99,7 @@ def test_R5_every_failure_has_its_own_advice() -> None:
     ],
 )
 def test_H2_a_timeline_is_in_plain_words(entry: dict[str, Any], line: tuple[str, str, str]) -> None:
-    found = describe_event(entry | {"at": AT})
+    found = describe_event(entry | {"occurred_at": AT})
     assert (found.event, found.details, found.mark) == line
 
 
@@ -140,7 +140,7 @@ def test_J11_a_day_begins_and_ends_in_utc() -> None:
 
 def test_H2_a_plot_of_throughput_joins_intervals_too_narrow_to_be_seen() -> None:
     seconds = [0.01 * step for step in range(1, 1001)]
-    points = [{"at": AT + timedelta(seconds=at), "rows": 1, "rows_per_second": 100.0} for at in seconds]
+    points = [{"measured_at": AT + timedelta(seconds=at), "rows": 1, "rows_per_second": 100.0} for at in seconds]
     plot = plot_throughput({"started_at": AT, "throughput": points, "duration_seconds": 10.0})
     assert plot is not None
     assert "100 on average, 100 at most" in plot

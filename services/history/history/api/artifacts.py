@@ -1,128 +1,125 @@
-"""Operations on files."""
+"""Operations on artifacts: the list, downloads and deletion."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Path, Request
-from starlette.responses import StreamingResponse
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
 
 from history.api import examples
-from history.api.documents import answers, refused
-from history.api.parameters import ArtifactId, Chosen, Cursor, Limit, Sort, artifact_filter, once
-from history.api.runs import Operator, Reader
-from history.service.artifacts import Filing
-from history.service.once import Once
-from history.store.listing import ArtifactFilter
-from history.views import models
-from shared.auth import Identity
-from shared.http.identity import require_roles
+from history.api.dependencies import (
+    ArtifactId,
+    ArtifactIds,
+    Artifacts,
+    Downloader,
+    Downloads,
+    Operator,
+    Reader,
+    Units,
+)
+from history.api.files import GET_FILE, HEAD_FILE, respond_with_file
+from history.api.queries import ArtifactFilters, ArtifactQuery
+from history.views.artifacts import Artifact, ArtifactCounts, ArtifactPage
+from shared.http.documents import to_response
+from shared.http.openapi import empty_response, file_response, json_response
+from shared.http.parameters import parse_query, query_parameters
+from shared.http.problems import ProblemType, error_responses
 
-LinkSecret = Annotated[
-    str,
-    Path(
-        max_length=200,
-        description="the last part of a link's path",
-        examples=[examples.LINK["path"].rpartition("/")[2]],
-    ),
-]
-Downloader = Annotated[Identity, require_roles("operator", "downloader")]
-_BYTES = {"schema": {"type": "string", "format": "binary"}}
-_BINARY = {"content": {"application/pkcs7-mime": _BYTES}}
-_CONTENT = {**refused(404, 410, 416, 502), 200: _BINARY, 206: _BINARY, 304: {"description": "unchanged"}}
+router = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
+_ARCHIVE_HEADERS = {"Content-Disposition": 'attachment; filename="sluice-files.zip"'}
+_ARCHIVE_ERRORS = error_responses(ProblemType.NOT_FOUND, ProblemType.ARTIFACT_EXPIRED, ProblemType.ARTIFACT_DELETED)
 
 
-def artifact_routes(filing: Filing) -> APIRouter:
-    """Return the routes under /api/v1/artifacts; those with fixed names come before those with an id."""
-    api = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
+@router.get(
+    "",
+    operation_id="listArtifacts",
+    summary="List files",
+    response_model=ArtifactPage,
+    responses=json_response(examples.ARTIFACTS) | error_responses(),
+    openapi_extra=query_parameters(ArtifactQuery),
+)
+async def list_artifacts(identity: Reader, request: Request, artifacts: Artifacts) -> Response:
+    """Return a page of finished files with the days that each remains, filtered and sorted."""
+    query = parse_query(ArtifactQuery, request)
+    page = await artifacts.list_page(identity, query.to_page_request())
+    return to_response(ArtifactPage(items=page.items, next=query.next_cursor(page)))
 
-    @api.get("", operation_id="listArtifacts", summary="List files", responses=answers(examples.ARTIFACTS))
-    async def list_artifacts(
-        who: Reader,
-        which: Annotated[ArtifactFilter, Depends(artifact_filter)],
-        sort: Sort = "-created",
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> models.Artifacts:
-        """Finished files with the days that remain to each, filtered and sorted, a page at a time."""
-        return await filing.artifacts(who, which, sort=sort, limit=limit, cursor=cursor)
 
-    @api.get(
-        "/counts", operation_id="countArtifacts", summary="Count files", responses=answers(examples.ARTIFACT_COUNTS)
-    )
-    async def count_artifacts(
-        who: Reader, which: Annotated[ArtifactFilter, Depends(artifact_filter)]
-    ) -> models.ArtifactCounts:
-        """How many files there are of each state and type, for filters; of the latest 100,000 at most."""
-        return await filing.counts(who, which)
+@router.get(
+    "/counts",
+    operation_id="countArtifacts",
+    summary="Count files",
+    response_model=ArtifactCounts,
+    responses=json_response(examples.ARTIFACT_COUNTS) | error_responses(),
+    openapi_extra=query_parameters(ArtifactFilters),
+)
+async def count_artifacts(identity: Reader, request: Request, artifacts: Artifacts) -> Response:
+    """Return the number of files by state and type, for filters; of the latest 100,000 at most."""
+    return to_response(await artifacts.count(identity, parse_query(ArtifactFilters, request).to_filters()))
 
-    @api.get(
-        "/archive",
-        operation_id="downloadArchive",
-        summary="Download several files as one zip",
-        responses={**refused(404, 410), 200: {"content": {"application/zip": _BYTES}}},
-        response_class=StreamingResponse,
-    )
-    async def download_archive(who: Downloader, chosen: Chosen) -> StreamingResponse:
-        """Up to 100 files in one zip, made while it is sent; each stays encrypted as it is."""
-        body = await filing.archive(who, chosen)
-        headers = {"Content-Disposition": 'attachment; filename="sluice-files.zip"'}
-        return StreamingResponse(body, media_type="application/zip", headers=headers)
 
-    @api.delete(
-        "",
-        operation_id="deleteArtifacts",
-        summary="Delete several files",
-        status_code=204,
-        responses=refused(404),
-    )
-    async def delete_artifacts(who: Operator, chosen: Chosen) -> None:
-        """Delete up to 100 files from the store; all of them, or none when one is unknown."""
-        await filing.delete(who, chosen)
+@router.head(
+    "/archive",
+    operation_id="headArchive",
+    summary="Get the headers of an archive of several files",
+    responses=empty_response(200, "The archive's headers", "Content-Disposition") | _ARCHIVE_ERRORS,
+)
+@router.get(
+    "/archive",
+    operation_id="downloadArchive",
+    summary="Download several files as one zip",
+    responses=file_response("application/zip", headers=("Content-Disposition",)) | _ARCHIVE_ERRORS,
+    response_class=StreamingResponse,
+)
+async def download_archive(
+    identity: Downloader, artifact_ids: ArtifactIds, request: Request, downloads: Downloads, units: Units
+) -> Response:
+    """Return up to 100 files in one zip, packed while it is sent; each file stays encrypted."""
+    files = await downloads.open_all(identity, artifact_ids)
+    if request.method == "HEAD":
+        return Response(headers=_ARCHIVE_HEADERS, media_type="application/zip")
+    async with units.begin(identity) as work:
+        await downloads.record_archive(work, files)
+    return StreamingResponse(downloads.pack(files), headers=_ARCHIVE_HEADERS, media_type="application/zip")
 
-    @api.get(
-        "/links/{secret}",
-        operation_id="followLink",
-        summary="Download by a link",
-        responses=_CONTENT,
-        response_class=StreamingResponse,
-    )
-    async def follow_link(secret: LinkSecret, request: Request) -> StreamingResponse:
-        """The file that a short-lived link leads to; the link itself is the permission."""
-        found = await filing.linked(secret, request.headers)
-        return StreamingResponse(found.body, found.status, found.headers)
 
-    @api.get(
-        "/{artifact_id:uuid}",
-        operation_id="getArtifact",
-        summary="Show a file",
-        responses=answers(examples.ARTIFACT, 404),
-    )
-    async def get_artifact(who: Reader, artifact_id: ArtifactId) -> models.Artifact:
-        """A file's name, size, checksum and time left."""
-        return await filing.artifact(who, artifact_id)
+@router.delete(
+    "",
+    operation_id="deleteArtifacts",
+    summary="Delete several files",
+    status_code=204,
+    responses=error_responses(ProblemType.NOT_FOUND),
+)
+async def delete_artifacts(identity: Operator, artifact_ids: ArtifactIds, artifacts: Artifacts, units: Units) -> None:
+    """Delete up to 100 files from the object store: all of them, or none when one is unknown."""
+    async with units.begin(identity) as work:
+        await artifacts.delete(work, artifact_ids)
 
-    @api.get(
-        "/{artifact_id:uuid}/content",
-        operation_id="downloadArtifact",
-        summary="Download a file",
-        responses=_CONTENT,
-        response_class=StreamingResponse,
-    )
-    async def download_artifact(who: Downloader, artifact_id: ArtifactId, request: Request) -> StreamingResponse:
-        """The file's bytes; resumes with Range and If-Range; Repr-Digest has the SHA-256 of the whole."""
-        found = await filing.download(who, artifact_id, request.headers)
-        return StreamingResponse(found.body, found.status, found.headers)
 
-    @api.post(
-        "/{artifact_id:uuid}/link",
-        operation_id="makeLink",
-        summary="Make a short-lived link",
-        status_code=201,
-        responses=answers(examples.LINK, 404, 409, 410, status=201),
-    )
-    async def make_link(
-        who: Downloader, artifact_id: ArtifactId, once: Annotated[Once | None, Depends(once)]
-    ) -> models.Link:
-        """A link to the file that works without a login for 15 minutes."""
-        return await filing.link(who, artifact_id, once)
+@router.get(
+    "/{artifact_id:uuid}",
+    operation_id="getArtifact",
+    summary="Get a file's description",
+    responses=json_response(examples.ARTIFACT) | error_responses(ProblemType.NOT_FOUND),
+)
+async def get_artifact(identity: Reader, artifact_id: ArtifactId, artifacts: Artifacts) -> Artifact:
+    """Return a file's name, size, checksum and the days that it remains."""
+    return await artifacts.get(identity, artifact_id)
 
-    return api
+
+@router.head(
+    "/{artifact_id:uuid}/content",
+    operation_id="headArtifact",
+    summary="Get the headers of a file",
+    responses=HEAD_FILE,
+)
+@router.get(
+    "/{artifact_id:uuid}/content",
+    operation_id="downloadArtifact",
+    summary="Download a file",
+    responses=GET_FILE,
+    response_class=StreamingResponse,
+)
+async def download_artifact(
+    identity: Downloader, artifact_id: ArtifactId, request: Request, downloads: Downloads, units: Units
+) -> Response:
+    """Return the file's bytes. Range and If-Range resume a download; Repr-Digest is the SHA-256 of the whole file."""
+    file = await downloads.open(identity, artifact_id)
+    return await respond_with_file(request, file, identity, downloads=downloads, units=units)

@@ -1,5 +1,6 @@
-"""Answers as the API's document shows them: one run, its files, and what is told of them."""
+"""Responses as the OpenAPI document shows them: one run, its files, and their scores and audit entries."""
 
+import json
 from typing import Any
 
 RUN_ID = "3f0e5c2a-9d4b-5e6f-8a7b-0c1d2e3f4a5b"
@@ -29,8 +30,8 @@ RUN: dict[str, Any] = {
     "bytes_raw": 269_000_000,
     "bytes_packed": 75_000_000,
     "files": 1,
-    "share": 1.0,
-    "progress": None,
+    "progress": 1.0,
+    "progress_detail": None,
     "estimate": None,
     "version": 90_210,
 }
@@ -41,17 +42,17 @@ RUNNING: dict[str, Any] = RUN | {
     "bytes_raw": None,
     "bytes_packed": None,
     "files": 0,
-    "share": 0.6,
-    "progress": {
+    "progress": 0.6,
+    "progress_detail": {
         "phase": "export",
         "units_done": 120_000,
         "units_total": 200_000,
         "total_exact": True,
         "bytes_done": 161_000_000,
         "slices": None,
-        "at": "2026-11-24T10:00:26Z",
+        "reported_at": "2026-11-24T10:00:26Z",
     },
-    "estimate": {"seconds": 17.0, "low": 14.5, "high": 21.0, "at": "2026-11-24T10:00:26.100Z"},
+    "estimate": {"seconds": 17.0, "low": 14.5, "high": 21.0, "estimated_at": "2026-11-24T10:00:26.100Z"},
 }
 ARTIFACT: dict[str, Any] = {
     "id": ARTIFACT_ID,
@@ -102,7 +103,7 @@ DETAILS: dict[str, Any] = RUN | {
         {
             "kind": "interaction",
             "part": 1,
-            "at": "2026-11-24T10:00:43Z",
+            "finished_at": "2026-11-24T10:00:43Z",
             "rows": 200_000,
             "bytes_raw": 269_000_000,
             "bytes_packed": 75_000_000,
@@ -110,8 +111,12 @@ DETAILS: dict[str, Any] = RUN | {
         }
     ],
     "events": [
-        {"at": "2026-11-24T10:00:00.400Z", "kind": "triggered", "details": {"cause": "schedule"}},
-        {"at": "2026-11-24T10:00:01.020Z", "kind": "started", "details": {"exporter": "exporter-1", "attempt": 1}},
+        {"occurred_at": "2026-11-24T10:00:00.400Z", "kind": "triggered", "details": {"cause": "schedule"}},
+        {
+            "occurred_at": "2026-11-24T10:00:01.020Z",
+            "kind": "started",
+            "details": {"exporter": "exporter-1", "attempt": 1},
+        },
     ],
     "artifacts": [ARTIFACT],
     "sets": [
@@ -126,15 +131,15 @@ DETAILS: dict[str, Any] = RUN | {
     ],
     "estimates": [
         {
-            "at": "2026-11-24T10:00:26.100Z",
-            "end": "2026-11-24T10:00:43.100Z",
-            "low": "2026-11-24T10:00:40.600Z",
-            "high": "2026-11-24T10:00:47.100Z",
+            "seconds": 17.0,
+            "low": 14.5,
+            "high": 21.0,
+            "estimated_at": "2026-11-24T10:00:26.100Z",
             "error_seconds": -0.15,
-            "held": True,
+            "within_band": True,
         }
     ],
-    "throughput": [{"at": "2026-11-24T10:00:26Z", "rows": 120_000, "rows_per_second": 4800.0}],
+    "throughput": [{"measured_at": "2026-11-24T10:00:26Z", "rows": 120_000, "rows_per_second": 4800.0}],
     "estimate_error": 0.02,
 }
 RUNS = {"items": [RUNNING, RUN], "next": None}
@@ -158,8 +163,9 @@ SCORES = {
 }
 ARTIFACTS = {"items": [ARTIFACT], "next": None}
 ARTIFACT_COUNTS = {"state": {"available": 240, "expired": 12}, "type": {"interaction": 252}}
+LINK_SECRET = "mZk3Jr1bq0b6v9u2w5x8y1z4A7C0E3G6J9M2P5S8V1Y"  # noqa: S105  # an example, which opens nothing
 LINK = {
-    "path": "/api/v1/artifacts/links/mZk3Jr1bq0b6v9u2w5x8y1z4A7C0E3G6J9M2P5S8V1Y",
+    "path": f"/api/v1/artifacts/links/{LINK_SECRET}",
     "expires_at": "2026-11-24T10:20:00Z",
 }
 RETENTION = {"days": 30}
@@ -178,8 +184,31 @@ AUDIT = {
     "next": None,
 }
 MANIFEST = {
-    "run_id": RUN_ID,
-    "job_id": JOB_ID,
-    "files": [{"name": _NAME, "rows": 200_000, "bytes_packed": 75_000_000, "sha256": _SHA256}],
+    "manifest_version": 1,
+    "schema_version": 1,
+    "run": RUN_ID,
+    "job": JOB_ID,
+    "tenant": "0192f0c1-7b1e-7000-8000-000000000001",
+    "title": "Nightly export",
+    "type": "interaction",
+    "slot": "2026-11-24T10:00:00Z",
+    "window": {"start": "2026-11-23T10:00:00Z", "end": "2026-11-24T10:00:00Z"},
+    "data_complete_through": "2026-11-24T10:00:00Z",
+    "snapshot_rows": {"interaction": 200_000},
+    "snapshots": ["00000003-0000001B-1"],
+    "recipients": [_SHA256],
+    "cipher": "aes-256-cbc",
+    "files": [
+        {
+            "name": _NAME,
+            "kind": "interaction",
+            "part": None,
+            "rows": 200_000,
+            "bytes_raw": 269_000_000,
+            "bytes_packed": 75_000_000,
+            "sha256": _SHA256,
+            "snapshot": "00000003-0000001B-1",
+        }
+    ],
 }
-STREAM = f'event: run\nid: 90210\ndata: {{"id":"{RUN_ID}","state":"running","share":0.6}}\n\n'
+STREAM = f"event: run\nid: 90210\ndata: {json.dumps(RUNNING, separators=(',', ':'))}\n\n"

@@ -1,50 +1,56 @@
-"""Operations of administrators: how long files are kept, and who did what."""
+"""Operations of administrators: retention and the audit trail."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 from history.api import examples
-from history.api.documents import answers
-from history.api.parameters import Limit
-from history.service.artifacts import Filing
-from history.views import models
-from shared.auth import Identity
-from shared.http.identity import require_roles
+from history.api.dependencies import Administrator, AuditTrail, RetentionRules, Units
+from history.api.queries import HistoryAuditQuery
+from history.views.governance import HistoryAuditPage, Retention, to_audit_entry
+from shared.http.documents import to_response
+from shared.http.openapi import json_response
+from shared.http.parameters import parse_query, query_parameters
+from shared.http.problems import ProblemType, error_responses
 
-Administrator = Annotated[Identity, require_roles("admin")]
+router = APIRouter(prefix="/api/v1/artifacts", tags=["governance"])
 
 
-def governance_routes(filing: Filing) -> APIRouter:
-    """Return the routes /api/v1/artifacts/retention and /api/v1/artifacts/audit."""
-    api = APIRouter(prefix="/api/v1/artifacts", tags=["governance"])
+@router.get(
+    "/retention",
+    operation_id="getRetention",
+    summary="Get the retention",
+    responses=json_response(examples.RETENTION) | error_responses(),
+)
+async def get_retention(identity: Administrator, retention: RetentionRules) -> Retention:
+    """Return how many days the tenant's files are kept."""
+    return Retention(days=(await retention.find_period(identity.tenant_id)).days)
 
-    @api.get(
-        "/retention", operation_id="getRetention", summary="Show the retention", responses=answers(examples.RETENTION)
-    )
-    async def get_retention(who: Administrator) -> models.Retention:
-        """For how many days the tenant's files are kept."""
-        return await filing.retention(who)
 
-    @api.put(
-        "/retention", operation_id="setRetention", summary="Set the retention", responses=answers(examples.RETENTION)
-    )
-    async def set_retention(who: Administrator, wanted: models.Retention) -> models.Retention:
-        """Keep files for so many days, 30 at most, those that are there included; takes effect within minutes."""
-        return await filing.set_retention(who, wanted)
+@router.put(
+    "/retention",
+    operation_id="setRetention",
+    summary="Set the retention",
+    responses=json_response(examples.RETENTION) | error_responses(ProblemType.TOO_LARGE),
+)
+async def set_retention(
+    identity: Administrator, wanted: Retention, retention: RetentionRules, units: Units
+) -> Retention:
+    """Keep files for so many days, at most 30, existing files included; it takes effect within minutes."""
+    async with units.begin(identity) as work:
+        await retention.set_days(work, wanted.days)
+    return Retention(days=(await retention.find_period(identity.tenant_id)).days)
 
-    @api.get("/audit", operation_id="listHistoryAudit", summary="Who did what", responses=answers(examples.AUDIT))
-    async def list_audit(
-        who: Administrator,
-        action: Annotated[
-            str | None, Query(max_length=40, pattern=r"^[a-z-]*$", description="only this", examples=["download"])
-        ] = None,
-        limit: Limit = 50,
-        cursor: Annotated[
-            int | None, Query(ge=0, le=2**63 - 1, description="`next` of the page before", examples=[17])
-        ] = None,
-    ) -> models.Audit:
-        """Downloads, links, deletions, cancellations, removals and changes of the retention, newest first."""
-        return await filing.audit(who, action=action, limit=limit, cursor=cursor)
 
-    return api
+@router.get(
+    "/audit",
+    operation_id="listHistoryAudit",
+    summary="List the audit trail of runs and files",
+    response_model=HistoryAuditPage,
+    responses=json_response(examples.AUDIT) | error_responses(),
+    openapi_extra=query_parameters(HistoryAuditQuery),
+)
+async def list_audit(identity: Administrator, request: Request, audit: AuditTrail) -> Response:
+    """Return downloads, links, deletions, cancellations, removals and changes of the retention, newest first."""
+    query = parse_query(HistoryAuditQuery, request)
+    page = (await audit.list_page(identity.tenant_id, query.to_page_request())).map(to_audit_entry)
+    return to_response(HistoryAuditPage(items=page.items, next=query.next_cursor(page)))

@@ -1,9 +1,7 @@
-"""Live changes as server-sent events."""
+"""Live updates as server-sent events (rule H6)."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -11,16 +9,34 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from history.api import examples
-from history.api.documents import refused
-from history.api.runs import Reader
-from history.service.live import Change, Live
+from history.api.dependencies import JobFilter, Live, Reader, RunFilter
+from history.service.live import LiveUpdate
+from shared.http.problems import error_responses
 from shared.observe import LIVE_DROPPED
 
-_STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}}}
+router = APIRouter(prefix="/api/v1/events", tags=["events"])
+_RETRY_MILLISECONDS = 2000
+_STREAM = {
+    "description": "A stream without an end; the data of each event is JSON",
+    "content": {
+        "text/event-stream": {
+            "schema": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": "#/components/schemas/RunStreamEvent"},
+            },
+            "example": examples.STREAM,
+        }
+    },
+}
+_Version = Query(
+    ge=0, le=2**63 - 1, description="begin after this version, such as that of a known run", examples=[90210]
+)
+_LastEvent = Header(ge=0, le=2**63 - 1, description="resume after this event; overrides `after`", examples=[90210])
 
 
-class _Stream(EventSourceResponse):
-    """A stream that drops a client who takes nothing for long: what it is sent must not pile up here."""
+class _DroppingResponse(EventSourceResponse):
+    """A stream that drops a client which reads nothing for too long, so that events do not pile up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -29,52 +45,42 @@ class _Stream(EventSourceResponse):
             LIVE_DROPPED.inc()
 
 
-def event_routes(live: Live, *, heartbeat: timedelta, patience: timedelta) -> APIRouter:
-    """Return the route /api/v1/events."""
-    api = APIRouter(prefix="/api/v1/events", tags=["events"])
+@router.get(
+    "",
+    operation_id="followRuns",
+    summary="Follow runs as they change",
+    responses={200: _STREAM, **error_responses()},
+    response_class=EventSourceResponse,
+)
+async def follow_runs(
+    identity: Reader,
+    live: Live,
+    run_id: RunFilter = None,
+    job_id: JobFilter = None,
+    after: Annotated[int | None, _Version] = None,
+    last_event_id: Annotated[int | None, _LastEvent] = None,
+) -> EventSourceResponse:
+    """Stream an event `run` with each changed run, as listRuns returns it, `removed` with the id of a removed one.
 
-    @api.get(
-        "",
-        operation_id="followRuns",
-        summary="Follow runs as they change",
-        responses={**refused(), 200: _STREAM},
-        response_class=EventSourceResponse,
+    A `heartbeat` is sent every 15 s.
+    """
+    position = last_event_id if last_event_id is not None else after
+    updates = live.follow(identity, after=position, run_id=run_id, job_id=job_id)
+    return _DroppingResponse(
+        _to_events(updates),
+        ping=live.heartbeat.total_seconds(),
+        ping_message_factory=_make_heartbeat,
+        send_timeout=live.send_timeout.total_seconds(),
+        sep="\n",
     )
-    async def follow_runs(
-        who: Reader,
-        run: Annotated[UUID | None, Query(description="only this run", examples=[examples.RUN_ID])] = None,
-        job: Annotated[UUID | None, Query(description="only this job's runs", examples=[examples.JOB_ID])] = None,
-        after: Annotated[
-            int | None,
-            Query(
-                ge=0, le=2**63 - 1, description="begin after this version, as of a run that is shown", examples=[90210]
-            ),
-        ] = None,
-        last_event_id: Annotated[
-            int | None,
-            Header(ge=0, le=2**63 - 1, description="resume after this event; goes before `after`", examples=[90210]),
-        ] = None,
-    ) -> EventSourceResponse:
-        """Each event `run` has a run as listRuns shows it; `removed` its id. A `heartbeat` comes every 15 s."""
-        seen = last_event_id if last_event_id is not None else after
-        changes = live.follow(who, after=seen, run_id=run, job_id=job)
-        return _Stream(
-            _events(changes),
-            ping=heartbeat.total_seconds(),
-            ping_message_factory=_heartbeat,
-            send_timeout=patience.total_seconds(),
-            sep="\n",
-        )
-
-    return api
 
 
-async def _events(changes: AsyncIterator[Change]) -> AsyncIterator[ServerSentEvent]:
-    yield ServerSentEvent(comment="connected", retry=2000, sep="\n")
-    async for change in changes:
-        yield ServerSentEvent(change.text, id=str(change.version), event=change.kind, sep="\n")
+async def _to_events(updates: AsyncIterator[LiveUpdate]) -> AsyncIterator[ServerSentEvent]:
+    yield ServerSentEvent(comment="connected", retry=_RETRY_MILLISECONDS, sep="\n")
+    async for update in updates:
+        yield ServerSentEvent(update.data, id=str(update.version), event=update.kind, sep="\n")
 
 
-def _heartbeat() -> ServerSentEvent:
-    # An event as well as a comment: a browser's script hears of events only, and tells by them that the line is alive.
+def _make_heartbeat() -> ServerSentEvent:
+    # An event as well as a comment: scripts in browsers see events only, and so know that the connection is alive.
     return ServerSentEvent("{}", event="heartbeat", comment="heartbeat", sep="\n")

@@ -1,90 +1,119 @@
 """Operations on runs."""
 
-from typing import Annotated
-from uuid import UUID
-
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from history.api import examples
-from history.api.documents import answers, refused
-from history.api.parameters import Cursor, Limit, RunId, Sort, run_filter
-from history.service.runs import Browsing
-from history.store.listing import RunFilter
-from history.views import models
-from shared.auth import Identity
-from shared.http.identity import require_roles
+from history.api.dependencies import JobQuery, Operator, Reader, RunId, Runs, Units
+from history.api.queries import RunFilters, RunQuery
+from history.views.manifest import Manifest
+from history.views.run_details import RunDetails
+from history.views.runs import Run, RunCounts, RunPage
+from history.views.scores import Scores
+from shared.http.documents import to_response
+from shared.http.openapi import empty_response, json_response
+from shared.http.parameters import parse_query, query_parameters
+from shared.http.problems import ProblemType, error_responses
 
-Reader = Annotated[Identity, require_roles("operator", "downloader", "viewer")]
-Operator = Annotated[Identity, require_roles("operator")]
+router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+_MANIFEST_ERRORS = error_responses(ProblemType.NOT_FOUND, ProblemType.NO_MANIFEST, ProblemType.FILE_MISSING)
 
 
-def run_routes(browsing: Browsing) -> APIRouter:
-    """Return the routes under /api/v1/runs."""
-    api = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+@router.get(
+    "",
+    operation_id="listRuns",
+    summary="List runs",
+    response_model=RunPage,
+    responses=json_response(examples.RUNS) | error_responses(),
+    openapi_extra=query_parameters(RunQuery),
+)
+async def list_runs(identity: Reader, request: Request, runs: Runs) -> Response:
+    """Return a page of active and ended runs, filtered and sorted; pages are stable while runs are added."""
+    query = parse_query(RunQuery, request)
+    page = await runs.list_page(identity, query.to_page_request())
+    return to_response(RunPage(items=page.items, next=query.next_cursor(page)))
 
-    @api.get("", operation_id="listRuns", summary="List runs", responses=answers(examples.RUNS))
-    async def list_runs(
-        who: Reader,
-        which: Annotated[RunFilter, Depends(run_filter)],
-        sort: Sort = "-created",
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> models.Runs:
-        """Active and ended runs, filtered and sorted, a page at a time; stable while runs are added."""
-        return await browsing.runs(who, which, sort=sort, limit=limit, cursor=cursor)
 
-    @api.get("/counts", operation_id="countRuns", summary="Count runs", responses=answers(examples.RUN_COUNTS))
-    async def count_runs(who: Reader, which: Annotated[RunFilter, Depends(run_filter)]) -> models.RunCounts:
-        """How many runs there are of each state, type and source, for filters; of the latest 100,000 at most.
+@router.get(
+    "/counts",
+    operation_id="countRuns",
+    summary="Count runs",
+    response_model=RunCounts,
+    responses=json_response(examples.RUN_COUNTS) | error_responses(),
+    openapi_extra=query_parameters(RunFilters),
+)
+async def count_runs(identity: Reader, request: Request, runs: Runs) -> Response:
+    """Return the number of runs by state, type and source, for filters; of the latest 100,000 at most.
 
-        Each is counted as the other filters say: with `state=failed`, the types of failed runs and the states of all.
-        """
-        return await browsing.counts(who, which)
+    Each is counted under the other filters: `state=failed` gives the types of failed runs, and all states.
+    """
+    return to_response(await runs.count(identity, parse_query(RunFilters, request).to_filters()))
 
-    @api.get("/scores", operation_id="listScores", summary="Scores of estimates", responses=answers(examples.SCORES))
-    async def list_scores(
-        who: Reader, job: Annotated[UUID, Query(description="the job", examples=[examples.JOB_ID])]
-    ) -> models.Scores:
-        """How good the estimates of a job's latest runs were: error and coverage of the band."""
-        return await browsing.scores(who, job)
 
-    @api.get("/{run_id:uuid}", operation_id="getRun", summary="Show a run", responses=answers(examples.DETAILS, 404))
-    async def get_run(who: Reader, run_id: RunId) -> models.RunDetails:
-        """A run with its frozen settings, timeline, parts, files, progress and estimate."""
-        return await browsing.run(who, run_id)
+@router.get(
+    "/scores",
+    operation_id="listScores",
+    summary="List the scores of a job's estimates",
+    responses=json_response(examples.SCORES) | error_responses(),
+)
+async def list_scores(identity: Reader, job_id: JobQuery, runs: Runs) -> Scores:
+    """Return the accuracy of the estimates of a job's latest runs: their error, and the coverage of their band."""
+    return await runs.list_scores(identity, job_id)
 
-    @api.post(
-        "/{run_id:uuid}/cancel",
-        operation_id="cancelRun",
-        summary="Cancel a run",
-        status_code=202,
-        responses=answers(examples.RUNNING, 404, 409, status=202),
-    )
-    async def cancel_run(who: Operator, run_id: RunId) -> models.Run:
-        """Ask for a run to be cancelled: it ends as `cancelled` within seconds. Asking twice does no harm."""
-        return await browsing.cancel(who, run_id)
 
-    @api.delete(
-        "/{run_id:uuid}",
-        operation_id="removeRun",
-        summary="Take a run out of the log",
-        status_code=204,
-        responses=refused(404, 409),
-    )
-    async def remove_run(who: Operator, run_id: RunId) -> None:
-        """Take an ended run out of the log; its files keep their own retention."""
-        await browsing.remove(who, run_id)
+@router.get(
+    "/{run_id:uuid}",
+    operation_id="getRun",
+    summary="Get a run",
+    response_model=RunDetails,
+    responses=json_response(examples.DETAILS) | error_responses(ProblemType.NOT_FOUND),
+)
+async def get_run(identity: Reader, run_id: RunId, runs: Runs) -> Response:
+    """Return a run with its frozen settings, timeline, parts, files, progress and estimates."""
+    return to_response(await runs.get(identity, run_id))
 
-    @api.get(
-        "/{run_id:uuid}/manifest",
-        operation_id="getManifest",
-        summary="Fetch a run's manifest",
-        responses=answers(examples.MANIFEST, 404, schema={"type": "object"}),
-        response_class=Response,
-    )
-    async def get_manifest(who: Reader, run_id: RunId) -> Response:
-        """The manifest as it lies beside the files: names, rows, sizes, checksums, recipients."""
-        return Response(await browsing.manifest(who, run_id), media_type="application/json")
 
-    return api
+@router.post(
+    "/{run_id:uuid}/cancel",
+    operation_id="cancelRun",
+    summary="Cancel a run",
+    status_code=202,
+    response_model=Run,
+    responses=json_response(examples.RUNNING, status=202)
+    | error_responses(ProblemType.NOT_FOUND, ProblemType.RUN_ENDED),
+)
+async def cancel_run(identity: Operator, run_id: RunId, runs: Runs, units: Units) -> Response:
+    """Request that a run be cancelled: it ends as `cancelled` within seconds. Requesting it again does no harm."""
+    async with units.begin(identity) as work:
+        return to_response(await runs.cancel(work, run_id), status=202)
+
+
+@router.delete(
+    "/{run_id:uuid}",
+    operation_id="removeRun",
+    summary="Remove a run from the log",
+    status_code=204,
+    responses=error_responses(ProblemType.NOT_FOUND, ProblemType.RUN_IN_PROGRESS),
+)
+async def remove_run(identity: Operator, run_id: RunId, runs: Runs, units: Units) -> None:
+    """Remove an ended run from the log; its files are kept until they expire."""
+    async with units.begin(identity) as work:
+        await runs.remove(work, run_id)
+
+
+@router.head(
+    "/{run_id:uuid}/manifest",
+    operation_id="headManifest",
+    summary="Get the headers of a run's manifest",
+    responses=empty_response(200, "The manifest's headers", "Content-Length") | _MANIFEST_ERRORS,
+)
+@router.get(
+    "/{run_id:uuid}/manifest",
+    operation_id="getManifest",
+    summary="Get a run's manifest",
+    response_model=Manifest,
+    responses=json_response(examples.MANIFEST, headers=("Content-Length",)) | _MANIFEST_ERRORS,
+)
+async def get_manifest(identity: Reader, run_id: RunId, runs: Runs) -> Response:
+    """Return the manifest as it is stored next to the files: names, rows, sizes, checksums, recipients."""
+    return Response(await runs.read_manifest(identity, run_id), media_type="application/json")

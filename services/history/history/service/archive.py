@@ -1,16 +1,42 @@
-"""Several files as one zip, made while it is sent: nothing is kept but a chunk (A1)."""
+"""Several files as one zip, packed while it is sent: nothing is kept but a chunk (rule A1)."""
 
 import zipfile
 from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
 
-from history.store.objects import Objects
-from shared.postgres import Record
+from history.store.objects import ArtifactObjects
 
 _LARGE = 2**31 - 2**20
 
 
+class ArchivedFile(Protocol):
+    """A file of an archive."""
+
+    @property
+    def artifact_id(self) -> UUID:
+        """Its id, which tells files of the same name apart."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the archive."""
+
+    @property
+    def path(self) -> str:
+        """Its path in the object store."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+
+
 class _Pipe:
-    """A file that zipfile writes to; what it wrote is taken away at once."""
+    """A file that zipfile writes to, whose content is taken out after each write."""
 
     def __init__(self) -> None:
         self._pending: list[bytes] = []
@@ -20,35 +46,35 @@ class _Pipe:
         return len(data)
 
     def flush(self) -> None:
-        """There is nothing behind this file to flush to."""
+        """Do nothing: there is no file below this one."""
 
-    def taken(self) -> bytes:
+    def drain(self) -> bytes:
         data = b"".join(self._pending)
         self._pending.clear()
         return data
 
 
-async def archive(objects: Objects, rows: Iterable[Record]) -> AsyncIterator[bytes]:
-    """Yield a zip of files; they are encrypted, so nothing is gained by compressing them.
+async def pack_archive(objects: ArtifactObjects, files: Iterable[ArchivedFile]) -> AsyncIterator[bytes]:
+    """Yield a zip of files; they are encrypted, so that compression would gain nothing.
 
-    Members are deflated at level 0 rather than stored: Java's stream reader refuses stored ones whose sum comes after.
+    Members are deflated at level 0 instead of stored: Java's stream reader refuses stored members whose checksum
+    follows them. Raises ObjectMissing or StoreUnavailable.
     """
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED, compresslevel=0) as packed:  # type: ignore[call-overload]
-        for name, row in _named(rows):
-            member = zipfile.ZipInfo(name, row["created_at"].timetuple()[:6])
+        for name, file in _with_unique_names(files):
+            member = zipfile.ZipInfo(name, file.created_at.timetuple()[:6])
             member.compress_type = zipfile.ZIP_DEFLATED
-            with packed.open(member, "w", force_zip64=row["bytes_packed"] > _LARGE) as target:
-                async for chunk in objects.read(row["object"], 0, row["bytes_packed"]):
+            with packed.open(member, "w", force_zip64=file.size > _LARGE) as target:
+                async for chunk in objects.read(file.path, 0, file.size):
                     target.write(chunk)
-                    yield pipe.taken()
-            yield pipe.taken()
-    yield pipe.taken()
+                    yield pipe.drain()
+            yield pipe.drain()
+    yield pipe.drain()
 
 
-def _named(rows: Iterable[Record]) -> Iterator[tuple[str, Record]]:
-    seen: set[str] = set()
-    for row in rows:
-        name = row["name"] if row["name"] not in seen else f"{row['artifact_id']}/{row['name']}"
-        seen.add(row["name"])
-        yield name, row
+def _with_unique_names(files: Iterable[ArchivedFile]) -> Iterator[tuple[str, ArchivedFile]]:
+    names: set[str] = set()
+    for file in files:
+        yield file.name if file.name not in names else f"{file.artifact_id}/{file.name}", file
+        names.add(file.name)

@@ -1,111 +1,99 @@
-"""Downloads: ranges of a file, checksums, and headers that let a client resume (A3)."""
+"""Downloads (rule A3): files of one tenant, opened, counted, audited and read."""
 
-import base64
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-from urllib.parse import quote
+from datetime import datetime
+from uuid import UUID
 
-from history.errors import ObjectMissing
-from history.store.objects import Objects
-from shared.http.problems import Problem, ProblemType
+from history.errors import ArtifactGone, FileDamaged, FileMissing, ObjectMissing
+from history.service.archive import pack_archive
+from history.service.artifacts import ArtifactService
+from history.store.artifacts import ArtifactStore
+from history.store.objects import ArtifactObjects
+from history.store.unit_of_work import UnitOfWork
+from shared.auth import Identity
+from shared.observe import DOWNLOADS
 from shared.postgres import Record
-
-PACKED = "application/pkcs7-mime"
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-
-
-class Headers(Protocol):
-    """A request's headers."""
-
-    def get(self, key: str, /) -> str | None:
-        """Return a header's value."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
-    """An answer to be streamed: bytes of an object from `start` to `end`, not included."""
+class StoredFile:
+    """An available file: its name for people, its path in the object store, its size in bytes and its checksum."""
 
-    status: int
-    headers: dict[str, str]
-    body: AsyncIterator[bytes]
-    start: int
+    artifact_id: UUID
+    name: str
+    path: str
+    size: int
+    sha256: str
+    created_at: datetime
 
 
-class Downloads:
-    """Reads files from the store as requests ask for them."""
+class DownloadService:
+    """Opens and reads files. Every method that is awaited raises PostgresUnavailable or StoreUnavailable."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, artifacts: ArtifactService, store: ArtifactStore, objects: ArtifactObjects) -> None:
+        self._artifacts = artifacts
+        self._store = store
         self._objects = objects
 
-    async def file(self, artifact: Record, asked: Headers) -> Download:
-        """Return the answer to a request for a file. Raises Problem 404, 416, 502; StoreUnavailable."""
-        size: int = artifact["bytes_packed"]
-        etag = f'"{artifact["sha256"]}"'
-        if await self._size(artifact["object"]) != size:
-            raise Problem(
-                ProblemType.FILE_DAMAGED, "The store has another file in this one's place; tell an administrator."
-            )
-        headers = {
-            "ETag": etag,
-            "Accept-Ranges": "bytes",
-            "Content-Type": PACKED,
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(artifact['name'])}",
-            "Cache-Control": "private, no-transform",
-            **digests(artifact["sha256"]),
-        }
-        if etag in (asked.get("if-none-match") or ""):
-            return Download(status=304, headers=headers, body=_nothing(), start=size)
-        wanted = asked.get("range") if asked.get("if-range") in (None, etag) else None
-        start, end = wanted_range(wanted, size) or (0, size)
-        headers["Content-Length"] = str(end - start)
-        partial = (start, end) != (0, size)
-        if partial:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-        body = self._objects.read(artifact["object"], start, end)
-        return Download(status=206 if partial else 200, headers=headers, body=body, start=start)
+    async def open(self, identity: Identity, artifact_id: UUID) -> StoredFile:
+        """Return a file that can be read. Raises NotFound, ArtifactGone, FileMissing or FileDamaged."""
+        [file] = await self.open_all(identity, [artifact_id])
+        if await self._find_size(file.path) != file.size:
+            raise FileDamaged
+        return file
 
-    async def small(self, path: str) -> bytes:
-        """Return a small object whole. Raises Problem 404; StoreUnavailable."""
-        size = await self._size(path)
+    async def open_all(self, identity: Identity, artifact_ids: Sequence[UUID]) -> list[StoredFile]:
+        """Return several files, which the object store is not yet asked for. Raises NotFound or ArtifactGone."""
+        rows = await self._artifacts.find_all(identity, artifact_ids)
+        for artifact in await self._artifacts.to_artifacts(identity, rows):
+            if artifact.state != "available":
+                raise ArtifactGone(artifact.name, artifact.state)
+        return [_to_file(row) for row in rows]
+
+    async def record(self, work: UnitOfWork, file: StoredFile, start: int) -> None:
+        """Record a download from a byte on: audited always, counted when it begins with the first byte.
+
+        It comes before the first byte is sent, so that the audit trail also has downloads that are cut off.
+        """
+        work.audit("download", [file.artifact_id], first_byte=start)
+        if start == 0:
+            await self._store.count_download(work.connection, [file.artifact_id], work.at)
+            DOWNLOADS.labels("file").inc()
+
+    async def record_archive(self, work: UnitOfWork, files: Sequence[StoredFile]) -> None:
+        """Record the download of several files as one archive."""
+        artifact_ids = [file.artifact_id for file in files]
+        work.audit("download-archive", artifact_ids, files=len(files))
+        await self._store.count_download(work.connection, artifact_ids, work.at)
+        DOWNLOADS.labels("archive").inc()
+
+    def read(self, file: StoredFile, start: int, end: int) -> AsyncIterator[bytes]:
+        """Yield a file's bytes from `start` to `end`, which is not included. Raises FileMissing."""
+        return self._objects.read(file.path, start, end)
+
+    def pack(self, files: Sequence[StoredFile]) -> AsyncIterator[bytes]:
+        """Yield a zip of several files."""
+        return pack_archive(self._objects, files)
+
+    async def read_whole(self, path: str) -> bytes:
+        """Return a small object. Raises FileMissing."""
+        size = await self._find_size(path)
         return b"".join([chunk async for chunk in self._objects.read(path, 0, size)])
 
-    async def _size(self, path: str) -> int:
+    async def _find_size(self, path: str) -> int:
         try:
-            return await self._objects.size(path)
+            return await self._objects.find_size(path)
         except ObjectMissing:
-            raise Problem(
-                ProblemType.FILE_MISSING, "The store does not have this file; tell an administrator."
-            ) from None
+            raise FileMissing from None
 
 
-def digests(sha256: str) -> dict[str, str]:
-    """Return the checksum headers (RFC 9530, and RFC 3230 for older clients) of a whole file."""
-    text = base64.b64encode(bytes.fromhex(sha256)).decode()
-    return {"Repr-Digest": f"sha-256=:{text}:", "Digest": f"sha-256={text}"}
-
-
-def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return the half-open range of a Range header; None for the whole, also where it asks for several (RFC 9110).
-
-    Raises Problem 416 for one that lies outside.
-    """
-    found = _RANGE.fullmatch((header or "").replace(" ", ""))
-    if found is None or found.group(0) == "bytes=-":
-        return None
-    first, last = found.groups()
-    start, end = (int(first), min(size, int(last or size - 1) + 1)) if first else (max(0, size - int(last)), size)
-    if last and first and int(last) < int(first):
-        return None
-    if start >= end:
-        raise Problem(
-            ProblemType.RANGE_OUTSIDE, f"The file has {size} bytes.", headers={"Content-Range": f"bytes */{size}"}
-        )
-    return start, end
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    for chunk in list[bytes]():
-        yield chunk
+def _to_file(row: Record) -> StoredFile:
+    return StoredFile(
+        artifact_id=row["artifact_id"],
+        name=row["name"],
+        path=row["object"],
+        size=row["bytes_packed"],
+        sha256=row["sha256"],
+        created_at=row["created_at"],
+    )

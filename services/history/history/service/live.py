@@ -1,12 +1,15 @@
-"""Live changes: one look at the log for each wake-up, however many clients follow it (H6)."""
+"""Live updates (rule H6): one read of the log for each notification, however many clients follow it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
-from history.store.reading import Reading
-from history.views.documents import run_view
+from history.store.identities import IdentityStore
+from history.store.run_log_reader import RunLogReader
+from history.views.live import RemovedRun
+from history.views.runs import to_run
 from shared.auth import Identity
 from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
@@ -16,156 +19,176 @@ from shared.postgres import Record, listen
 
 log = get_logger(__name__)
 
-_PAGE = 500
-_MOST_PENDING = 5000
-_LOOK_ANYWAY, _CHECK_EVERY = 2.0, 1.0
+_BATCH = 500
+_PENDING_MAX = 5000
+_POLL_SECONDS, _CHECK_SECONDS = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A run as it is after a change; `version` is the place to resume from."""
+class LiveUpdate:
+    """A run after a change, as the data of a server-sent event; `version` is the position to resume from."""
 
     version: int
     run_id: UUID
     job_id: UUID
     tenant_id: UUID
     kind: str
-    text: str
+    data: str
 
 
 @dataclass(slots=True, eq=False)
-class Follower:
-    """A client that follows a tenant's runs: of each run only the latest change waits for it."""
+class Subscriber:
+    """A client that follows a tenant's runs: of each run only the latest update is pending."""
 
-    who: Identity
+    identity: Identity
     run_id: UUID | None
     job_id: UUID | None
-    pending: dict[UUID, Change] = field(default_factory=dict)
+    pending: dict[UUID, LiveUpdate] = field(default_factory=dict)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    over: bool = False
+    ended: bool = False
 
-    def wants(self, change: Change) -> bool:
-        """Return whether the change is of what this client follows."""
-        ours = change.tenant_id == self.who.tenant_id and self.run_id in (None, change.run_id)
-        return ours and self.job_id in (None, change.job_id)
+    def wants(self, update: LiveUpdate) -> bool:
+        """Return whether this client follows the run of an update."""
+        own = update.tenant_id == self.identity.tenant_id and self.run_id in (None, update.run_id)
+        return own and self.job_id in (None, update.job_id)
 
-    def offer(self, change: Change) -> None:
-        """Keep a change for the client; one that has fallen too far behind is dropped."""
-        if len(self.pending) >= _MOST_PENDING:
+    def offer(self, update: LiveUpdate) -> None:
+        """Keep an update for the client; a client that is too far behind is dropped."""
+        if len(self.pending) >= _PENDING_MAX:
             LIVE_DROPPED.inc()
             self.end()
         else:
-            self.pending[change.run_id] = change
+            self.pending[update.run_id] = update
         self.woken.set()
 
     def end(self) -> None:
-        """Let the client hear no more."""
-        self.over = True
+        """End the client's stream."""
+        self.ended = True
         self.woken.set()
 
 
-class Live:
-    """Reads changes as they come and hands them to those who follow."""
+class LiveService:
+    """Reads changes of runs as they are recorded, and distributes them to subscribers."""
 
-    def __init__(self, reading: Reading, *, dsn: str, stopping: asyncio.Event, clock: Clock | None = None) -> None:
-        self._reading = reading
+    def __init__(
+        self,
+        runs: RunLogReader,
+        identities: IdentityStore,
+        *,
+        dsn: str,
+        stopping: asyncio.Event,
+        heartbeat: timedelta,
+        send_timeout: timedelta,
+        clock: Clock | None = None,
+    ) -> None:
+        self.heartbeat = heartbeat
+        self.send_timeout = send_timeout
+        self._runs = runs
+        self._identities = identities
         self._dsn = dsn
         self._stopping = stopping
         self._clock = clock or SystemClock()
-        self._followers: dict[UUID, set[Follower]] = {}
+        self._subscribers: dict[UUID, set[Subscriber]] = {}
         self._woken = asyncio.Event()
-        self._seen: int | None = None
+        self._read_to: int | None = None
         self._checked_at = self._clock.now()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Hand out changes until `stopping` is set."""
+        """Distribute changes until `stopping` is set."""
         listening = asyncio.create_task(listen(self._dsn, {"history_runs": self._wake}, stopping), name="runs listener")
         try:
             while not stopping.is_set():
                 self._woken.clear()
                 try:
-                    await self._look()
-                    await self._end_those_shut_out()
+                    await self._distribute()
+                    await self._end_streams_of_ended_identities()
                 except TransientError as error:
-                    log.warning("changes not read, trying again", error=str(error))
-                await wait_for_first(self._woken, stopping, seconds=_LOOK_ANYWAY)
+                    log.warning("retrying to read changes of runs", error=str(error))
+                await wait_for_first(self._woken, stopping, seconds=_POLL_SECONDS)
         finally:
-            for follower in [each for group in self._followers.values() for each in group]:
-                follower.woken.set()
+            for subscriber in self._all_subscribers():
+                subscriber.woken.set()
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
     async def follow(
-        self, who: Identity, *, after: int | None, run_id: UUID | None = None, job_id: UUID | None = None
-    ) -> AsyncIterator[Change]:
-        """Yield changes after a version (or from now on), each run's in order, until the client goes or is dropped.
+        self, identity: Identity, *, after: int | None, run_id: UUID | None = None, job_id: UUID | None = None
+    ) -> AsyncIterator[LiveUpdate]:
+        """Yield changes after a version, or from now on, those of each run in order.
 
-        It ends too when the key or session that asked has been revoked or is over.
+        It ends when the client leaves or is dropped, and when the caller's key or session is revoked or expires.
+        Raises PostgresUnavailable.
         """
-        follower = Follower(who, run_id, job_id)
-        self._followers.setdefault(who.tenant_id, set()).add(follower)
+        subscriber = Subscriber(identity, run_id, job_id)
+        self._subscribers.setdefault(identity.tenant_id, set()).add(subscriber)
         LIVE_CLIENTS.inc()
         try:
-            sent = after if after is not None else await self._reading.last_version()
+            sent = after if after is not None else await self._runs.last_version()
             if after is not None:
-                async for change in self._missed(who.tenant_id, after):
-                    sent = change.version
-                    if follower.wants(change):
-                        yield change
-            async for change in self._coming(follower, sent):
-                yield change
+                async for update in self._missed(identity.tenant_id, after):
+                    sent = update.version
+                    if subscriber.wants(update):
+                        yield update
+            async for update in self._pending(subscriber, sent):
+                yield update
         finally:
             LIVE_CLIENTS.dec()
-            self._followers[who.tenant_id].discard(follower)
+            self._subscribers[identity.tenant_id].discard(subscriber)
 
-    async def _missed(self, tenant_id: UUID, after: int) -> AsyncIterator[Change]:
-        while rows := await self._reading.changed(after, _PAGE, tenant_id):
+    async def _missed(self, tenant_id: UUID, after: int) -> AsyncIterator[LiveUpdate]:
+        while rows := await self._runs.list_changed(after, _BATCH, tenant_id):
             for row in rows:
-                yield self._change(row)
+                yield self._to_update(row)
             after = rows[-1]["version"]
-            if len(rows) < _PAGE:
+            if len(rows) < _BATCH:
                 return
 
-    async def _coming(self, follower: Follower, sent: int) -> AsyncIterator[Change]:
+    async def _pending(self, subscriber: Subscriber, sent: int) -> AsyncIterator[LiveUpdate]:
         while not self._stopping.is_set():
-            await wait_for_first(follower.woken, self._stopping)
-            follower.woken.clear()
-            if follower.over:
+            await wait_for_first(subscriber.woken, self._stopping)
+            subscriber.woken.clear()
+            if subscriber.ended:
                 return
-            waiting, follower.pending = sorted(follower.pending.values(), key=lambda each: each.version), {}
-            for change in waiting:
-                if change.version > sent:
-                    yield change
+            updates, subscriber.pending = sorted(subscriber.pending.values(), key=lambda each: each.version), {}
+            for update in updates:
+                if update.version > sent:
+                    yield update
 
-    async def _look(self) -> None:
-        if self._seen is None:
-            self._seen = await self._reading.last_version()
-        while rows := await self._reading.changed(self._seen, _PAGE):
+    async def _distribute(self) -> None:
+        if self._read_to is None:
+            self._read_to = await self._runs.last_version()
+        while rows := await self._runs.list_changed(self._read_to, _BATCH):
             for row in rows:
-                if followers := self._followers.get(row["tenant_id"]):
-                    change = self._change(row)
-                    for follower in followers:
-                        if follower.wants(change):
-                            follower.offer(change)
-            self._seen = rows[-1]["version"]
+                if subscribers := self._subscribers.get(row["tenant_id"]):
+                    update = self._to_update(row)
+                    for subscriber in subscribers:
+                        if subscriber.wants(update):
+                            subscriber.offer(update)
+            self._read_to = rows[-1]["version"]
             await asyncio.sleep(0)
 
-    async def _end_those_shut_out(self) -> None:
+    async def _end_streams_of_ended_identities(self) -> None:
         now = self._clock.now()
-        if (now - self._checked_at).total_seconds() < _CHECK_EVERY:
+        if (now - self._checked_at).total_seconds() < _CHECK_SECONDS:
             return
         self._checked_at = now
-        followers = [each for group in self._followers.values() for each in group]
-        shut_out = await self._reading.shut_out({each.who.identity_id for each in followers}) if followers else ()
-        for follower in followers:
-            if follower.who.identity_id in shut_out:
-                follower.end()
+        subscribers = self._all_subscribers()
+        known = {each.identity.identity_id for each in subscribers}
+        ended = await self._identities.find_ended(known) if known else set()
+        for subscriber in subscribers:
+            if subscriber.identity.identity_id in ended:
+                subscriber.end()
 
-    def _change(self, row: Record) -> Change:
+    def _all_subscribers(self) -> list[Subscriber]:
+        return [each for group in self._subscribers.values() for each in group]
+
+    def _to_update(self, row: Record) -> LiveUpdate:
         removed = row["removed_at"] is not None
-        text = f'{{"id":"{row["run_id"]}"}}' if removed else run_view(row, self._clock.now()).model_dump_json()
+        document = RemovedRun(id=row["run_id"]) if removed else to_run(row, self._clock.now())
         kind = "removed" if removed else "run"
-        return Change(row["version"], row["run_id"], row["job_id"], row["tenant_id"], kind, text)
+        return LiveUpdate(
+            row["version"], row["run_id"], row["job_id"], row["tenant_id"], kind, document.model_dump_json()
+        )
 
     def _wake(self, _: str) -> None:
         self._woken.set()

@@ -1,122 +1,111 @@
-"""Browsing: the run log, as somebody of one tenant may see it, and what they may ask of a run."""
+"""Operations on the runs of one tenant."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from history.errors import PlaceNotUnderstood
+from history.errors import ManifestMissing, NotFound, RunEnded, RunInProgress
 from history.recording.projections import TERMINAL_STATES
-from history.service.artifacts import Filing
-from history.service.cursors import invalid_cursor, next_cursor, page_of
-from history.service.downloads import Downloads
-from history.store.files import Files
-from history.store.listing import RUN_SORTS, RunFilter
-from history.store.reading import Reading
-from history.store.writing import Requests
-from history.views import models
-from history.views.documents import details_view, facets, run_view, score_views
+from history.service.artifacts import ArtifactService
+from history.service.downloads import DownloadService
+from history.store.run_log_reader import RunLogReader
+from history.store.unit_of_work import UnitOfWork
+from history.views.facets import count_facets
+from history.views.run_details import RunDetails, RunFacts, to_run_details
+from history.views.runs import Run, RunCounts, to_run
+from history.views.scores import Scores, to_scores
 from shared.auth import Identity
 from shared.clock import Clock, SystemClock
 from shared.events import CancelRun, RunRemoved
-from shared.http.problems import Problem, ProblemType, not_found
+from shared.http.lists import Page, PageRequest
 from shared.postgres import Record
 
 
-class Browsing:
-    """What the API's operations on runs do."""
+class RunService:
+    """Reads the run log, and cancels and removes runs. Every method raises PostgresUnavailable."""
 
     def __init__(
-        self,
-        reading: Reading,
-        filing: Filing,
-        downloads: Downloads,
-        *,
-        requests: Requests,
-        files: Files,
-        clock: Clock | None = None,
+        self, log: RunLogReader, artifacts: ArtifactService, downloads: DownloadService, clock: Clock | None = None
     ) -> None:
-        self._reading = reading
-        self._filing = filing
+        self._log = log
+        self._artifacts = artifacts
         self._downloads = downloads
-        self._requests = requests
-        self._files = files
         self._clock = clock or SystemClock()
 
-    async def runs(self, who: Identity, which: RunFilter, *, sort: str, limit: int, cursor: str | None) -> models.Runs:
-        """Return a page of the tenant's runs. Raises Problem 422 for a bad sort or cursor."""
-        page = page_of(sort, RUN_SORTS, limit=limit, cursor=cursor)
-        try:
-            rows = await self._reading.runs(who.tenant_id, which, page)
-        except PlaceNotUnderstood:
-            raise invalid_cursor() from None
+    async def list_page(self, identity: Identity, request: PageRequest) -> Page[Run]:
+        """Return a page of runs."""
+        page = await self._log.list_page(identity.tenant_id, request)
         now = self._clock.now()
-        return models.Runs(items=[run_view(row, now) for row in rows[:limit]], next=next_cursor(rows, page, "run_id"))
+        return page.map(lambda row: to_run(row, now))
 
-    async def counts(self, who: Identity, which: RunFilter) -> models.RunCounts:
-        """Return how many runs there are of each state, type and source, each under the other filters."""
-        rows = await self._reading.counts(who.tenant_id, which)
+    async def count(self, identity: Identity, filters: Mapping[str, Any]) -> RunCounts:
+        """Return the number of runs by state, type and source, each under the other filters."""
         chosen = {
-            "state": which.states,
-            "type": [which.type] if which.type is not None else None,
-            "source": [which.source] if which.source is not None else None,
+            "state": filters.get("state"),
+            "type": [filters["type"]] if "type" in filters else None,
+            "source": [filters["source"]] if "source" in filters else None,
         }
-        return models.RunCounts(**facets(rows, chosen))
+        rows = await self._log.count(identity.tenant_id, {k: v for k, v in filters.items() if k not in chosen})
+        return RunCounts(**count_facets(rows, chosen))
 
-    async def run(self, who: Identity, run_id: UUID) -> models.RunDetails:
-        """Return all that is known of a run. Raises Problem 404."""
-        row = await self._run(who, run_id)
-        beside: dict[str, Any] = {
-            "parts": await self._reading.parts(run_id),
-            "entries": await self._reading.entries(run_id),
-            "course": await self._reading.course(run_id),
-            "job_deleted": await self._reading.job_deleted(row["job_id"]),
-            "artifacts": await self._filing.of_run(who, run_id),
-            "sets": await self._filing.sets_of_run(run_id),
-        }
-        return details_view(row, self._clock.now(), **beside)
+    async def get(self, identity: Identity, run_id: UUID) -> RunDetails:
+        """Return all that is known of a run. Raises NotFound."""
+        row = await self._find(identity, run_id)
+        facts = RunFacts(
+            parts=await self._log.list_parts(run_id),
+            entries=await self._log.list_entries(run_id),
+            course=await self._log.find_course(run_id),
+            job_deleted=await self._log.is_job_deleted(row["job_id"]),
+            artifacts=await self._artifacts.list_of_run(identity, run_id),
+            sets=await self._artifacts.count_sets(run_id),
+        )
+        return to_run_details(row, facts, self._clock.now())
 
-    async def scores(self, who: Identity, job_id: UUID) -> models.Scores:
-        """Return how good the estimates of a job's latest runs were (H5)."""
-        return score_views(await self._reading.scores(who.tenant_id, job_id))
+    async def list_scores(self, identity: Identity, job_id: UUID) -> Scores:
+        """Return the accuracy of the estimates of a job's latest runs (rule H5)."""
+        return to_scores(await self._log.list_scores(identity.tenant_id, job_id))
 
-    async def cancel(self, who: Identity, run_id: UUID) -> models.Run:
-        """Ask the exporters to cancel a run. Raises Problem 404, or 409 when it has ended."""
-        row = await self._run(who, run_id)
+    async def cancel(self, work: UnitOfWork, run_id: UUID) -> Run:
+        """Request the exporters to cancel a run (rule R6). Raises NotFound, or RunEnded."""
+        row = await self._find(work.identity, run_id)
         if row["state"] in TERMINAL_STATES:
-            raise Problem(ProblemType.RUN_ENDED, f"This run has ended already: {row['state']}.")
-        now = self._clock.now()
-        command = CancelRun(
-            job_id=row["job_id"],
-            tenant_id=who.tenant_id,
-            run_id=run_id,
-            reason="requested",
-            requested_by=who.user_id,
-            requested_at=now,
+            raise RunEnded(row["state"])
+        work.emit(
+            CancelRun(
+                job_id=row["job_id"],
+                tenant_id=work.identity.tenant_id,
+                run_id=run_id,
+                reason="requested",
+                requested_by=work.identity.user_id,
+                requested_at=work.at,
+            )
         )
-        await self._requests.send([command], now)
-        await self._files.note(who, "cancel-run", [run_id], before=row["state"])
-        return run_view(row, now)
+        work.audit("cancel-run", [run_id], before=row["state"])
+        return to_run(row, work.at)
 
-    async def remove(self, who: Identity, run_id: UUID) -> None:
-        """Take an ended run out of the log. Raises Problem 404, or 409 while it has not ended."""
-        row = await self._run(who, run_id)
+    async def remove(self, work: UnitOfWork, run_id: UUID) -> None:
+        """Remove an ended run from the log. Raises NotFound, or RunInProgress."""
+        row = await self._find(work.identity, run_id)
         if row["state"] not in TERMINAL_STATES:
-            raise Problem(ProblemType.RUN_IN_PROGRESS, "This run has not ended; cancel it first.")
-        now = self._clock.now()
-        removed = RunRemoved(
-            job_id=row["job_id"], tenant_id=who.tenant_id, run_id=run_id, removed_by=who.user_id, at=now
+            raise RunInProgress
+        who = work.identity
+        work.emit(
+            RunRemoved(job_id=row["job_id"], tenant_id=who.tenant_id, run_id=run_id, removed_by=who.user_id, at=work.at)
         )
-        await self._requests.send([removed], now)
-        await self._files.note(who, "remove-run", [run_id], before=row["state"])
+        work.audit("remove-run", [run_id], before=row["state"])
 
-    async def manifest(self, who: Identity, run_id: UUID) -> bytes:
-        """Return a run's manifest as it lies in the store. Raises Problem 404."""
-        row = await self._run(who, run_id)
+    async def read_manifest(self, identity: Identity, run_id: UUID) -> bytes:
+        """Return a run's manifest as it is stored (rule P5).
+
+        Raises NotFound, ManifestMissing where the run has not succeeded, FileMissing, or StoreUnavailable.
+        """
+        row = await self._find(identity, run_id)
         if row["manifest"] is None:
-            raise Problem(ProblemType.NO_MANIFEST, "This run has no manifest: it has not succeeded.")
-        return await self._downloads.small(row["manifest"])
+            raise ManifestMissing
+        return await self._downloads.read_whole(row["manifest"])
 
-    async def _run(self, who: Identity, run_id: UUID) -> Record:
-        row = await self._reading.run(who.tenant_id, run_id)
+    async def _find(self, identity: Identity, run_id: UUID) -> Record:
+        row = await self._log.find(identity.tenant_id, run_id)
         if row is None:
-            raise not_found("run")
+            raise NotFound("run")
         return row

@@ -125,21 +125,21 @@ UPDATE job SET deleted = true WHERE job_id = ANY($1::uuid[]);
 -- notify: wake the processes that display runs as they change
 SELECT pg_notify(current_schema() || '_runs', '');
 
--- identity_of: an API key or session by its id
+-- identity_of: the identity of this id
 SELECT identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked
 FROM identity WHERE identity_id = $1;
 
--- shut_out: those of these identities that have been revoked or have expired
+-- ended_identities: those of these identities that have been revoked or have expired
 SELECT identity_id FROM identity WHERE identity_id = ANY($1::uuid[]) AND (revoked OR expires_at <= $2);
 
--- subject_standing: whether an identity provider's user is disabled, and whether the tenant exists: each has API keys
-SELECT EXISTS (SELECT FROM identity WHERE identity_id = $1 AND revoked) AS shut_out,
+-- subject_standing: whether a user of an identity provider is disabled, and whether the tenant exists: each has keys
+SELECT EXISTS (SELECT FROM identity WHERE identity_id = $1 AND revoked) AS disabled,
     EXISTS (SELECT FROM identity WHERE tenant_id = $2) AS tenant_known;
 
--- list_runs: a page of a tenant's runs; conditions, sort key and cursor are inserted from fixed lists
-SELECT {columns}, ({key})::text AS sort_value FROM run
-WHERE tenant_id = $1 AND removed_at IS NULL{conditions}{after}
-ORDER BY {key} {direction}, run_id {direction}
+-- list_runs: a page of a tenant's runs (see history.store.lists)
+SELECT {columns}, ({sort})::text AS sorted_by FROM run
+WHERE tenant_id = $1 AND removed_at IS NULL{conditions}
+ORDER BY {sort} {direction}, run_id {direction}
 LIMIT {limit};
 
 -- find_run: a run of a tenant
@@ -159,20 +159,20 @@ ORDER BY version LIMIT $3;
 -- last_version: the version of the latest change
 SELECT coalesce(max(version), 0) FROM run;
 
--- list_artifacts: a page of a tenant's files; conditions, sort key and cursor are inserted from fixed lists
-SELECT {columns}, ({key})::text AS sort_value FROM artifact
-WHERE tenant_id = $1{conditions}{after}
-ORDER BY {key} {direction}, artifact_id {direction}
+-- list_artifacts: a page of a tenant's artifacts (see history.store.lists)
+SELECT {columns}, ({sort})::text AS sorted_by FROM artifact
+WHERE tenant_id = $1{conditions}
+ORDER BY {sort} {direction}, artifact_id {direction}
 LIMIT {limit};
 
--- file_sets: the number of files by run and kind, how many of them are still available, and their sizes
+-- file_sets: for each kind of file of some runs, how many there are, how many are available, and their sizes
 SELECT run_id, kind, count(*) AS files, count(*) FILTER (WHERE state = 'available') AS available,
     sum(rows)::bigint AS rows, sum(bytes_raw)::bigint AS bytes_raw, sum(bytes_packed)::bigint AS bytes_packed
 FROM artifact WHERE run_id = ANY($1::uuid[])
 GROUP BY run_id, kind ORDER BY run_id, kind DESC;
 
--- count_download: count a started download
-UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = $1;
+-- count_download: count a download of each of these files
+UPDATE artifact SET downloads = downloads + 1, downloaded_at = $2 WHERE artifact_id = ANY($1::uuid[]);
 
 -- load_contexts: the states of runs, their stored estimators, and the latest successful runs of their jobs
 SELECT wanted.run_id, wanted.job_id, run.state, stored.token, stored.seq, stored.state AS estimator_state, (
@@ -287,28 +287,24 @@ SELECT days FROM retention WHERE tenant_id = $1;
 -- shortest_retention: the shortest retention of any tenant, in days
 SELECT min(days) FROM retention;
 
--- set_retention: set a tenant's retention in days
+-- set_retention: set how many days a tenant's files are kept
 INSERT INTO retention (tenant_id, days) VALUES ($1, $2) ON CONFLICT (tenant_id) DO UPDATE SET days = EXCLUDED.days;
 
--- add_audit: add one entry to the audit trail for each object of an action
+-- add_audit: add an entry for each object to the audit trail
 INSERT INTO audit (tenant_id, user_id, name, action, object_id, details)
-SELECT $1, $2, $3, $4, object_id, $6::jsonb FROM unnest($5::uuid[]) AS object_id;
+SELECT :tenant_id, :user_id, :name, :action, object_id, :details::jsonb FROM unnest(:object_ids::uuid[]) AS object_id;
 
--- list_audit: a page of a tenant's audit trail, newest first
-SELECT id, at, user_id, name, action, object_id, details FROM audit
-WHERE tenant_id = $1 AND ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR action = $3)
-ORDER BY id DESC LIMIT $4;
+-- list_audit: a page of a tenant's audit trail (see history.store.lists)
+SELECT id, at, user_id, name, action, object_id, details, ({sort})::text AS sorted_by FROM audit
+WHERE tenant_id = $1{conditions}
+ORDER BY {sort} {direction}
+LIMIT {limit};
 
--- add_link: store a short-lived link, unless one exists under this idempotency key
-INSERT INTO link (secret_hash, tenant_id, artifact_id, user_id, name, expires_at, request_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (tenant_id, user_id, request_key) DO NOTHING
-RETURNING expires_at;
+-- add_link: add a link
+INSERT INTO link (secret_hash, tenant_id, artifact_id, user_id, name, expires_at)
+VALUES (:secret_hash, :tenant_id, :artifact_id, :user_id, :name, :expires_at);
 
--- link_under_key: the link that was created under an idempotency key
-SELECT secret_hash, artifact_id, expires_at FROM link WHERE tenant_id = $1 AND user_id = $2 AND request_key = $3;
-
--- find_link: a link that has not expired
+-- find_link: the file and the creator of a link that has not expired
 SELECT tenant_id, artifact_id, user_id, name FROM link WHERE secret_hash = $1 AND expires_at > $2;
 
 -- drop_links: delete expired links

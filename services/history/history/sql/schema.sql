@@ -282,6 +282,18 @@ CREATE TABLE link (
 CREATE UNIQUE INDEX link_request ON link (tenant_id, user_id, request_key);
 CREATE INDEX artifact_available ON artifact (created_at) WHERE state = 'available';
 
+-- Responses by Idempotency-Key (see shared.http.idempotency), without the secrets in them.
+CREATE TABLE idempotency (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint text NOT NULL,
+    answer jsonb,
+    written_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, user_id, key)
+);
+CREATE INDEX idempotency_age ON idempotency (written_at);
+
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,

@@ -79,7 +79,7 @@ def describe_run(run: Mapping[str, Any]) -> dict[str, Any]:
     estimate = run.get("estimate") or {}
     status = {
         "state": run["state"],
-        "progress": run["share"],
+        "progress": run["progress"],
         "eta_seconds": estimate.get("seconds"),
         "eta_low": estimate.get("low"),
         "eta_high": estimate.get("high"),
@@ -110,7 +110,7 @@ def describe_event(entry: Mapping[str, Any]) -> TimelineLine:
     kind, details = str(entry["kind"]), entry.get("details") or {}
     describe = _LINES.get(kind)
     event, more, mark = describe(details) if describe else (kind.replace("-", " ").capitalize(), "", "plain")
-    return TimelineLine(at=entry["at"], event=event, details=more, mark=mark)
+    return TimelineLine(at=entry["occurred_at"], event=event, details=more, mark=mark)
 
 
 def describe_timeframe(run: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ async def show_run(request: Request) -> Response:
             return render_unavailable(request, problem, title="Run", section="runs")
         raise
     run = describe_run(found)
-    progress = run["progress"] or {}
+    progress = run["progress_detail"] or {}
     failed = run["state"] == "failed" or run["message"]
     return render(
         request,
@@ -79,7 +79,7 @@ def plot_throughput(run: Mapping[str, Any]) -> Markup | None:
     length: float = run["duration_seconds"] or 0.0
     intervals, begin, previous, rows = [], 0.0, 0.0, 0.0
     for point in points:
-        at = (point["at"] - started_at).total_seconds()
+        at = (point["measured_at"] - started_at).total_seconds()
         if at > previous:
             rows, previous = rows + max(0.0, point["rows_per_second"]) * (at - previous), at
         # A narrower interval would be invisible, except as a spike without meaning.
@@ -96,28 +96,24 @@ def _plot_forecast(run: Mapping[str, Any]) -> Markup | None:
         return None
     forecasts = [
         plots.Forecast(
-            at=(each["at"] - started_at).total_seconds(),
-            remaining=_remaining_seconds(each["end"], each["at"]),
-            low=_remaining_seconds(each["low"], each["at"]),
-            high=_remaining_seconds(each["high"], each["at"]),
+            at=(each["estimated_at"] - started_at).total_seconds(),
+            remaining=max(0.0, each["seconds"]),
+            low=max(0.0, each["low"]),
+            high=max(0.0, each["high"]),
         )
         for each in run["estimates"]
-        if each["at"] >= started_at
+        if each["estimated_at"] >= started_at
     ]
     return plots.forecast_plot(forecasts, length=run["duration_seconds"] or 0.0, ended=run["state"] == "succeeded")
-
-
-def _remaining_seconds(end: datetime, at: datetime) -> float:
-    return max(0.0, (end - at).total_seconds())
 
 
 def _describe_accuracy(run: Mapping[str, Any]) -> str:
     error = run["estimate_error"]
     if error is None:
         return ""
-    held = [each["held"] for each in run["estimates"] if each.get("held") is not None]
+    within = [each["within_band"] for each in run["estimates"] if each["within_band"] is not None]
     text = f"The mean error of the estimates was {100 * error:.0f} % of the duration"
-    return f"{text}; the band contained the actual end {sum(held)} of {len(held)} times." if held else f"{text}."
+    return f"{text}; the band contained the actual end {sum(within)} of {len(within)} times." if within else f"{text}."
 
 
 def _explain_denials(identity: Identity, run: Mapping[str, Any]) -> dict[str, str]:
@@ -139,7 +135,7 @@ def _summarize(run: Mapping[str, Any]) -> str:
 
 
 def _list_facts(run: Mapping[str, Any]) -> list[Fact]:
-    progress, window, duration = run["progress"] or {}, run["window"] or {}, run["duration_seconds"]
+    progress, window, duration = run["progress_detail"] or {}, run["window"] or {}, run["duration_seconds"]
     rows = run["rows"] if run["rows"] is not None else progress.get("units_done")
     raw = run["bytes_raw"] if run["bytes_raw"] is not None else progress.get("bytes_done")
     return [

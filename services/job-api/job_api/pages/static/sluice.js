@@ -49,8 +49,8 @@ function findRun(run) {
 function showProgress(element, run) {
   const bar = element.querySelector("progress");
   if (!bar) return false;
-  if (run.share !== null) {
-    bar.value = Math.max(run.share, bar.position < 0 ? 0 : bar.value); // never backwards (H4)
+  if (run.progress !== null) {
+    bar.value = Math.max(run.progress, bar.position < 0 ? 0 : bar.value); // never backwards (H4)
     const percent = `${Math.floor(bar.value * 100)} %`;
     for (const text of element.querySelectorAll(".progress output, [data-progress]")) text.textContent = percent;
   }

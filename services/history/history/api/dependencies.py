@@ -1,0 +1,46 @@
+"""What routes take from the application and the request: services, the caller in a role, and ids."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query
+
+from history.api import examples
+from history.service.artifacts import ArtifactService
+from history.service.downloads import DownloadService
+from history.service.links import LinkService
+from history.service.live import LiveService
+from history.service.retention import RetentionService
+from history.service.runs import RunService
+from history.store.audit import AuditReader
+from history.store.unit_of_work import UnitOfWorkFactory
+from shared.auth import Identity
+from shared.http.app import service_of
+from shared.http.identity import require_roles
+
+Reader = Annotated[Identity, require_roles("operator", "downloader", "viewer")]
+Downloader = Annotated[Identity, require_roles("operator", "downloader")]
+Operator = Annotated[Identity, require_roles("operator")]
+Administrator = Annotated[Identity, require_roles("admin")]
+
+Runs = Annotated[RunService, service_of(RunService)]
+Artifacts = Annotated[ArtifactService, service_of(ArtifactService)]
+Downloads = Annotated[DownloadService, service_of(DownloadService)]
+Links = Annotated[LinkService, service_of(LinkService)]
+Live = Annotated[LiveService, service_of(LiveService)]
+RetentionRules = Annotated[RetentionService, service_of(RetentionService)]
+AuditTrail = Annotated[AuditReader, service_of(AuditReader)]
+Units = Annotated[UnitOfWorkFactory, service_of(UnitOfWorkFactory)]
+
+RunId = Annotated[UUID, Path(description="the run", examples=[examples.RUN_ID])]
+ArtifactId = Annotated[UUID, Path(description="the file", examples=[examples.ARTIFACT_ID])]
+LinkSecret = Annotated[
+    str, Path(max_length=200, description="the last part of a link's path", examples=[examples.LINK_SECRET])
+]
+ArtifactIds = Annotated[
+    list[UUID],
+    Query(alias="id", min_length=1, max_length=100, description="up to 100 files", examples=[[examples.ARTIFACT_ID]]),
+]
+JobQuery = Annotated[UUID, Query(description="the job", examples=[examples.JOB_ID])]
+JobFilter = Annotated[UUID | None, Query(description="only this job's runs", examples=[examples.JOB_ID])]
+RunFilter = Annotated[UUID | None, Query(description="only this run", examples=[examples.RUN_ID])]

@@ -1,0 +1,45 @@
+"""From history's errors to problem documents: the one place that knows both."""
+
+from history.errors import (
+    ArtifactGone,
+    FileDamaged,
+    FileMissing,
+    LinkInvalid,
+    ManifestMissing,
+    NotFound,
+    RunEnded,
+    RunInProgress,
+)
+from shared.errors import SluiceError
+from shared.http.problems import Problem, ProblemType, not_found
+
+ERRORS = (ArtifactGone, FileDamaged, FileMissing, LinkInvalid, ManifestMissing, NotFound, RunEnded, RunInProgress)
+"""The errors that `to_problem` knows."""
+_REMOVED_BECAUSE = {"expired": "it has expired", "deleted": "a user deleted it"}
+
+
+def to_problem(error: SluiceError) -> Problem | None:
+    """Return the problem that an error is to the caller; None for an unexpected one."""
+    match error:
+        case NotFound():
+            found = not_found(error.what)
+        case LinkInvalid():
+            found = Problem(ProblemType.NOT_FOUND, "This link is invalid or has expired.")
+        case RunEnded():
+            found = Problem(ProblemType.RUN_ENDED, f"This run has already ended: {error.state}.")
+        case RunInProgress():
+            found = Problem(ProblemType.RUN_IN_PROGRESS, "This run has not ended: cancel it first.")
+        case ManifestMissing():
+            found = Problem(ProblemType.NO_MANIFEST, "This run has no manifest: it has not succeeded.")
+        case ArtifactGone():
+            detail = f"{error.name} has been removed: {_REMOVED_BECAUSE[error.state]}."
+            found = Problem(ProblemType.from_name(f"artifact-{error.state}"), detail)
+        case FileMissing():
+            detail = "The object store does not have this file: contact an administrator."
+            found = Problem(ProblemType.FILE_MISSING, detail)
+        case FileDamaged():
+            detail = "The object store has another file in place of this one: contact an administrator."
+            found = Problem(ProblemType.FILE_DAMAGED, detail)
+        case _:
+            return None
+    return found

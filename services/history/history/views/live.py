@@ -1,0 +1,26 @@
+"""Live updates: what the data of server-sent events is."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from history.views.runs import Run
+
+
+class RemovedRun(BaseModel):
+    """A run that has been removed from the log."""
+
+    id: UUID
+
+
+class Heartbeat(BaseModel):
+    """Nothing: the stream is alive."""
+
+
+class RunStreamEvent(BaseModel):
+    """One server-sent event; `data` is JSON."""
+
+    event: Literal["run", "removed", "heartbeat"]
+    id: int | None = Field(description="the version after which to resume, as Last-Event-ID; not of heartbeats")
+    data: Run | RemovedRun | Heartbeat = Field(description="of `run`, `removed` and `heartbeat` in this order")
