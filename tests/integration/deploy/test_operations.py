@@ -169,6 +169,6 @@ async def test_dead_letters_are_put_back(own_kafka: str, installed: tuple[dict[s
 
 async def test_everything_is_told_anew_to_a_kafka_that_was_lost(installed: tuple[dict[str, str], str]) -> None:
     given, _ = installed
-    told = json.loads((await asyncio.to_thread(run, commands("When Kafka was lost"), given)).splitlines()[-1])
+    told = json.loads((await asyncio.to_thread(run, commands("Recover from a loss of Kafka"), given)).splitlines()[-1])
     assert set(told) == {"certificates", "identities", "subjects", "jobs", "deleted_jobs"}
     assert told["identities"] >= 1, "the first administrator's key"
