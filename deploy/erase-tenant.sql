@@ -38,7 +38,7 @@ DELETE FROM exporter.job WHERE job_id IN (SELECT job_id FROM erased_job);
 DELETE FROM exporter.certificate WHERE tenant_id = (SELECT tenant_id FROM erased);
 
 DELETE FROM scheduler.slot WHERE job_id IN (SELECT job_id FROM erased_job);
-DELETE FROM scheduler.past WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM scheduler.schedule_history WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM scheduler.schedule WHERE tenant_id = (SELECT tenant_id FROM erased);
 
 DELETE FROM job_api.run_view WHERE tenant_id = (SELECT tenant_id FROM erased);

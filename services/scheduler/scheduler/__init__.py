@@ -1,1 +1,1 @@
-"""Scheduler: the slot ledger, from which every run begins."""
+"""The scheduler: decides the slots of all jobs and records them in the slot ledger."""

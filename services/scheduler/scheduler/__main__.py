@@ -8,12 +8,12 @@ from shared.lifecycle import health_app, run
 
 
 async def serve(settings: Settings) -> None:
-    """Decide slots until told to stop."""
-    from scheduler.app import running  # migrating needs none of this
+    """Decide slots until SIGTERM."""
+    from scheduler.app import open_scheduler  # `migrate` needs none of this
 
-    async with running(settings) as process:
-        # A turn makes thousands of small objects and no circles: looking for circles so often, and through all that
-        # was imported, costs an eighth of the time.
+    async with open_scheduler(settings) as process:
+        # A batch creates thousands of small objects and no reference cycles: frequent garbage collection, over all
+        # imported modules, would take an eighth of the time.
         gc.freeze()
         gc.set_threshold(100_000, 20, 50)
         await run(process.loops, app=health_app(process.health), health=process.health, settings=settings)

@@ -5,14 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from scheduler.auditor import Auditor
-from scheduler.changes import Intake
-from scheduler.consumer import intake
+from scheduler.changes import ChangeService
+from scheduler.consumer import create_handler
 from scheduler.emitter import SOURCE
+from scheduler.maintenance import Maintenance
 from scheduler.service import Scheduler
 from scheduler.settings import Settings
 from scheduler.store import Ledger
-from scheduler.store_audit import AuditLog
-from scheduler.upkeep import Upkeep
+from scheduler.store_audit import AuditStore
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.outbox import Relay
@@ -22,15 +22,18 @@ from shared.topics import COMMANDS, JOBS
 
 @dataclass(frozen=True)
 class Process:
-    """What the process runs, and what its readiness rests on."""
+    """The loops of the process, and the checks of its readiness."""
 
     loops: Mapping[str, Loop]
     health: Health
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Process]:
-    """Open what the scheduler needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
+async def open_scheduler(settings: Settings) -> AsyncIterator[Process]:
+    """Open PostgreSQL and Kafka and assemble the scheduler.
+
+    Raises PostgresUnavailable, PostgresMisconfigured or KafkaUnavailable.
+    """
     async with (
         open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE) as pool,
         Producer.open(settings.kafka, name=SOURCE) as producer,
@@ -41,7 +44,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
             kafka=settings.kafka,
             group="sluice.scheduler",
             topics=[JOBS, COMMANDS],
-            handle=intake(Intake(ledger, wake=scheduler.wake)),
+            handle=create_handler(ChangeService(ledger, wake=scheduler.wake)),
             producer=producer,
         )
         health = Health()
@@ -51,7 +54,7 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
             "slots": scheduler.run,
             "jobs": consumer.run,
             "outbox": Relay(pool, producer, dsn=settings.postgres, service=SOURCE).run,
-            "upkeep": Upkeep(ledger, kept=settings.ledger_kept).run,
-            "audit": Auditor(AuditLog(pool), every=settings.audit_every).run,
+            "maintenance": Maintenance(ledger, retention=settings.ledger_kept).run,
+            "audit": Auditor(AuditStore(pool), every=settings.audit_every).run,
         }
         yield Process(loops, health)

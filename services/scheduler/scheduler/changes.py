@@ -1,102 +1,113 @@
-"""Taking in what others say: changes of jobs, and requests to run one now."""
+"""Applying the messages of other services: changes of jobs, and requests to run one now."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import TypeAdapter
-
-from scheduler.domain import INSTANT, Change, Version, changed, deleted
-from scheduler.emitter import SOURCE, answer
-from scheduler.service import STALL
+from scheduler.domain import MICROSECOND, JobVersion, apply_deletion, apply_saving
+from scheduler.emitter import SOURCE, to_request_event, to_settings_json
+from scheduler.service import STALL_LIMIT
 from scheduler.store import Ledger
 from shared import outbox
-from shared.events import JobDeleted, JobSaved, JobSettings, RunNow
+from shared.events import JobDeleted, JobSaved, RunNow
 from shared.observe import SLOTS
 from shared.postgres import Connection
 from shared.timetable import derive_request_run_id, truncate_to_second
 
-_SETTINGS = TypeAdapter(JobSettings)
-
 
 @dataclass
-class _Batch:
-    """What a batch of changes makes of the jobs it is about."""
+class _ChangeBatch:
+    """The effect of a batch of events on the versions of their jobs."""
 
-    known: dict[UUID, Version]
-    ruling: dict[UUID, Version] = field(default_factory=dict)
-    past: list[Version] = field(default_factory=list)
-    ended: set[UUID] = field(default_factory=set)
+    known: dict[UUID, JobVersion]
+    current: dict[UUID, JobVersion] = field(default_factory=dict)
+    superseded: list[JobVersion] = field(default_factory=list)
+    deleted: set[UUID] = field(default_factory=set)
 
-    def take(self, event: JobSaved | JobDeleted, now: datetime) -> None:
-        """Take one change, after those before it."""
-        before = self.ruling.get(event.job_id) or self.known.get(event.job_id)
-        change: Change | None
+    def apply(self, event: JobSaved | JobDeleted, now: datetime) -> None:
+        """Apply one event, after those before it."""
+        before = self.current.get(event.job_id) or self.known.get(event.job_id)
         if isinstance(event, JobSaved):
-            change = changed(before, event, _SETTINGS.dump_json(event.settings).decode())
+            change = apply_saving(before, event, to_settings_json(event.settings))
         else:
-            change = deleted(before, now) if before is not None else None
-            self.ended.add(event.job_id)
+            change = apply_deletion(before, now) if before is not None else None
+            self.deleted.add(event.job_id)
         if change is not None:
-            self.ruling[event.job_id] = change.ruling
-            if change.past is not None:
-                self.past.append(change.past)
+            self.current[event.job_id] = change.current
+            if change.superseded is not None:
+                self.superseded.append(change.superseded)
 
 
-class Intake:
-    """Takes changes and requests, each idempotently; wakes the scheduler when there is something to do."""
+class ChangeService:
+    """Applies changes and requests, each idempotently; calls `wake` when schedules have changed."""
 
     def __init__(self, ledger: Ledger, *, wake: Callable[[], None]) -> None:
         self._ledger = ledger
         self._wake = wake
 
-    async def change(self, events: Sequence[JobSaved | JobDeleted]) -> None:
-        """Take changes of jobs, in their order; those that are not newer than what is known do nothing."""
+    async def apply_changes(self, events: Sequence[JobSaved | JobDeleted]) -> None:
+        """Apply changes of jobs in their order; those that are not newer than the known version have no effect.
+
+        Raises PostgresUnavailable or LedgerChanged; the caller applies all of them again.
+        """
         if not events:
             return
         async with self._ledger.transaction() as database:
-            now = await self._ledger.begin(database, stall=10 * STALL)
-            batch = _Batch(await self._ledger.lock_jobs(database, {event.job_id for event in events}))
+            now = await self._ledger.begin(database, stall_limit=10 * STALL_LIMIT)
+            batch = _ChangeBatch(await self._ledger.lock_jobs(database, {event.job_id for event in events}))
             for event in events:
-                batch.take(event, now)
-            ruling = batch.ruling.values()
-            await self._ledger.insert_jobs(database, [each for each in ruling if each.job_id not in batch.known])
-            await self._ledger.update_jobs(database, [each for each in ruling if each.job_id in batch.known])
-            await self._ledger.insert_past(database, batch.past)
-            if batch.ended:
-                await self._ledger.end_unsettled(database, batch.ended)
+                batch.apply(event, now)
+            current = batch.current.values()
+            await self._ledger.insert_jobs(database, [each for each in current if each.job_id not in batch.known])
+            await self._ledger.update_jobs(database, [each for each in current if each.job_id in batch.known])
+            await self._ledger.insert_superseded(database, batch.superseded)
+            if batch.deleted:
+                await self._ledger.end_superseded(database, batch.deleted)
         self._wake()
 
-    async def request(self, requests: Sequence[RunNow]) -> None:
-        """Give each request to run now its slot, its run and its trigger, once (S10); schedules are left alone."""
+    async def apply_requests(self, requests: Sequence[RunNow]) -> None:
+        """Give each run-now request its slot, run and trigger once (rule S10); schedules are unaffected.
+
+        Raises PostgresUnavailable; the caller applies all of them again.
+        """
         for request in requests:
             async with self._ledger.transaction() as database:
-                now = await self._ledger.begin(database, stall=10 * STALL)
-                fate = await self._answer(database, request, now)
+                now = await self._ledger.begin(database, stall_limit=10 * STALL_LIMIT)
+                fate = await self._record_request(database, request, now)
             if fate is not None:
                 SLOTS.labels(*fate).inc()
 
-    async def _answer(self, database: Connection, request: RunNow, now: datetime) -> tuple[str, str] | None:
+    async def _record_request(self, database: Connection, request: RunNow, now: datetime) -> tuple[str, str] | None:
+        """Return the new fate and its reason, or None for a request that had one already."""
         run_id = derive_request_run_id(request.request_id)
-        gone = await self._ledger.is_deleted(database, request.job_id)
-        fate = ("skipped", "ended") if gone else ("triggered", "run-now")
-        slot = await self._free_instant(database, request, run_id)
+        deleted = await self._ledger.is_deleted(database, request.job_id)
+        fate, reason = ("skipped", "ended") if deleted else ("triggered", "run-now")
+        slot = await self._find_free_slot(database, request, run_id)
         while slot is not None:
-            row = (request.job_id, slot, run_id, request.job_version, *fate, now)
-            if await self._ledger.insert_request(database, row):
-                event = answer(request, run_id, slot, deleted=gone, now=now)
+            inserted = await self._ledger.insert_slot(
+                database,
+                job_id=request.job_id,
+                slot=slot,
+                run_id=run_id,
+                version=request.job_version,
+                fate=fate,
+                reason=reason,
+                decided_at=now,
+            )
+            if inserted:
+                event = to_request_event(request, run_id, slot, deleted=deleted, now=now)
                 await outbox.write(database, [event], source=SOURCE, at=now)
-                return fate
-            slot = await self._free_instant(database, request, run_id)
+                return fate, reason
+            slot = await self._find_free_slot(database, request, run_id)
         return None
 
-    async def _free_instant(self, database: Connection, request: RunNow, run_id: UUID) -> datetime | None:
-        """Return the request's slot; None when it has one. Whole seconds are the schedule's, others one request's."""
-        first = max(request.requested_at, truncate_to_second(request.requested_at) + INSTANT)
-        taken = await self._ledger.taken_near(database, request.job_id, first)
-        if run_id in taken.values():
+    async def _find_free_slot(self, database: Connection, request: RunNow, run_id: UUID) -> datetime | None:
+        """Return a free instant for the request, never a whole second (the schedule's); None if it has a slot."""
+        slot = max(request.requested_at, truncate_to_second(request.requested_at) + MICROSECOND)
+        occupied = await self._ledger.find_slots_near(database, request.job_id, slot)
+        if run_id in occupied.values():
             return None
-        while first in taken:
-            first += INSTANT
-        return first
+        while slot in occupied:
+            slot += MICROSECOND
+        return slot

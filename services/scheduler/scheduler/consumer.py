@@ -1,19 +1,19 @@
-"""The edge to Kafka: changes of jobs and requests to run one come in."""
+"""The Kafka edge: changes of jobs, and requests to run one."""
 
 from collections.abc import Sequence
 
-from scheduler.changes import Intake
+from scheduler.changes import ChangeService
 from shared.codec import Message
 from shared.events import JobDeleted, JobSaved, RunNow
 from shared.kafka import Handler
 
 
-def intake(service: Intake) -> Handler:
+def create_handler(service: ChangeService) -> Handler:
     """Return the handler of `sluice.jobs` and `sluice.commands`."""
 
     async def handle(messages: Sequence[Message]) -> None:
-        told = [message.event for message in messages]
-        await service.change([event for event in told if isinstance(event, JobSaved | JobDeleted)])
-        await service.request([event for event in told if isinstance(event, RunNow)])
+        events = [message.event for message in messages]
+        await service.apply_changes([event for event in events if isinstance(event, JobSaved | JobDeleted)])
+        await service.apply_requests([event for event in events if isinstance(event, RunNow)])
 
     return handle

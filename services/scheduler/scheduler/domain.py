@@ -1,8 +1,8 @@
-"""What becomes of each slot: pure, time is an argument.
+"""What happens to each slot: pure functions that take the time as an argument.
 
-A job's versions follow each other without a gap: each rules the slots from its saving to the next one's. One that is
-replaced, or whose job is deleted, stays among the past versions until its slots have a fate; so an edit neither loses a
-slot that was due before it nor fires one again (J10).
+The versions of a job follow each other without a gap, and each decides the slots from its saving to the next one's. A
+version that was superseded by an edit or a deletion is kept until all its slots have a fate, so an edit neither loses a
+slot that was due before it nor triggers one again (rule J10).
 """
 
 from bisect import bisect_left
@@ -15,14 +15,14 @@ from shared.events import JobSaved, Schedule
 from shared.events.values import CatchUp, JobState, Overlap, SlotCause, SlotSkipReason
 from shared.timetable import find_next_slot, preview_slots, truncate_to_second
 
-CATCH_UP_MOST = 100
-"""The most missed slots that `catch_up: all` runs (S8)."""
-INSTANT = timedelta(microseconds=1)
+MAX_CATCH_UP = 100
+"""How many missed slots `catch_up: all` runs (rule S8)."""
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A slot that is triggered, and why now."""
+class Trigger:
+    """The decision to run a slot, and why it runs now."""
 
     slot: datetime
     reason: SlotCause
@@ -30,23 +30,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A slot that is not run, and why not."""
+    """The decision not to run a slot, and why not."""
 
     slot: datetime
     reason: SlotSkipReason
 
 
-Decision = Run | Skip
-"""A slot's one fate."""
+Decision = Trigger | Skip
+"""The one fate of a slot."""
 
 
-# One is made for each slot; freezing would take seven times as long.
+# One is created for each decided slot, and a frozen class takes seven times as long.
 @dataclass(slots=True)
-class Version:
-    """One version of a job, as far as its slots need it: it rules those in [since, until). Never changed in place.
+class JobVersion:
+    """One version of a job, which decides the slots in [since, until). Treat it as immutable.
 
-    `next_slot` is the first of them that has no fate yet, None when there is none. `settings` are the frozen settings
-    as JSON, as they go into triggers; nothing here looks inside.
+    `next_slot` is the first of these slots without a fate, or None. `settings` are the frozen settings as the JSON text
+    of triggers; the scheduler does not read them. `until` is None for the current version.
     """
 
     job_id: UUID
@@ -64,85 +64,90 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What a change makes of a job: the version that rules from now on, and what the one before has become."""
+class VersionChange:
+    """The effect of an event on a job: its current version, and the version that this one superseded, if any."""
 
-    ruling: Version
-    past: Version | None
+    current: JobVersion
+    superseded: JobVersion | None
 
 
 def decide(
-    version: Version, now: datetime, *, missed_after: timedelta, most: int, heirs: Sequence[Version] = ()
+    version: JobVersion, now: datetime, *, missed_after: timedelta, limit: int, later: Sequence[JobVersion] = ()
 ) -> tuple[list[Decision], datetime | None]:
-    """Return the fates of a version's open slots up to `now`, the oldest `most` of them, and the slot after these.
+    """Decide a version's open slots up to `now`, the oldest `limit` of them; return the decisions and the next slot.
 
-    `heirs` are the job's later versions, oldest first: what they would run counts when missed slots are caught up.
+    `later` are the job's later versions, oldest first: slots that these run count when missed slots are caught up.
     """
     slots: list[datetime] = []
-    slot, end = version.next_slot, _end(version, now)
-    while slot is not None and slot <= end and len(slots) < most:
+    slot, end = version.next_slot, _last_instant(version, now)
+    while slot is not None and slot <= end and len(slots) < limit:
         slots.append(slot)
         slot = find_next_slot(version.schedule, slot)
     if slot is not None and version.until is not None and slot >= version.until:
         slot = None
-    return _fates(version, slots, now, missed_after, heirs), slot
+    return _decide_slots(version, slots, now, missed_after, later), slot
 
 
-def _end(version: Version, now: datetime) -> datetime:
-    return now if version.until is None else min(now, version.until - INSTANT)
+def _last_instant(version: JobVersion, now: datetime) -> datetime:
+    return now if version.until is None else min(now, version.until - MICROSECOND)
 
 
-def _fates(
-    version: Version, slots: Sequence[datetime], now: datetime, missed_after: timedelta, heirs: Sequence[Version]
+def _decide_slots(
+    version: JobVersion,
+    slots: Sequence[datetime],
+    now: datetime,
+    missed_after: timedelta,
+    later: Sequence[JobVersion],
 ) -> list[Decision]:
     if version.deleted:
         return [Skip(slot, "ended") for slot in slots]
-    at_once = immediate_slot(version.schedule)
-    if len(slots) == 1 and version.state == "active" and slots[0] != at_once and now - slots[0] <= missed_after:
-        return [Run(slots[0], "schedule")]  # nearly always
-    fates: list[Decision] = []
-    oldest_run: int | None = None
+    immediate = find_immediate_slot(version.schedule)
+    if len(slots) == 1 and version.state == "active" and slots[0] != immediate and now - slots[0] <= missed_after:
+        return [Trigger(slots[0], "schedule")]  # by far the most frequent case
+    decisions: list[Decision] = []
+    first_caught_up: int | None = None
     for number, slot in enumerate(slots):
-        if slot == at_once and (version.state == "active" or version.schedule.kind == "once"):
-            # A one-time job that starts at once is saved already suspended (J6), and its one slot runs all the same.
-            fates.append(Run(slot, "immediate"))
+        if slot == immediate and (version.state == "active" or version.schedule.kind == "once"):
+            # A one-time job that starts immediately is saved suspended (J6), and its only slot runs all the same.
+            decisions.append(Trigger(slot, "immediate"))
         elif version.state == "suspended":
-            fates.append(Skip(slot, "suspended"))
+            decisions.append(Skip(slot, "suspended"))
         elif now - slot <= missed_after:
-            fates.append(Run(slot, "schedule"))
+            decisions.append(Trigger(slot, "schedule"))
         else:
-            if oldest_run is None:
-                oldest_run = bisect_left(slots, True, key=lambda each: _is_caught_up(version, each, now, heirs))
-            fates.append(Run(slot, "catch-up") if number >= oldest_run else Skip(slot, "missed"))
-    return fates
+            if first_caught_up is None:
+                first_caught_up = bisect_left(slots, True, key=lambda each: _is_caught_up(version, each, now, later))
+            decisions.append(Trigger(slot, "catch-up") if number >= first_caught_up else Skip(slot, "missed"))
+    return decisions
 
 
-def _is_caught_up(version: Version, slot: datetime, now: datetime, heirs: Sequence[Version]) -> bool:
-    """Return whether a missed slot is run late: the newest (`last`), one of the newest hundred (`all`), or none.
+def _is_caught_up(version: JobVersion, slot: datetime, now: datetime, later: Sequence[JobVersion]) -> bool:
+    """Return whether a missed slot runs late: the newest (`last`), one of the newest hundred (`all`), or none.
 
-    Nothing begins late for a job that has been suspended or deleted since.
+    No slot runs late for a job that has been suspended or deleted since.
     """
-    if version.catch_up == "none" or (heirs and (heirs[-1].state == "suspended" or heirs[-1].deleted)):
+    if version.catch_up == "none" or (later and (later[-1].state == "suspended" or later[-1].deleted)):
         return False
-    room = 1 if version.catch_up == "last" else CATCH_UP_MOST
-    for each in (version, *heirs):
+    remaining = 1 if version.catch_up == "last" else MAX_CATCH_UP
+    for each in (version, *later):
         if each.state == "active":
-            after = max(slot, each.since - INSTANT)
-            room -= sum(following <= _end(each, now) for following in preview_slots(each.schedule, room, after))
-        if room <= 0:
+            after = max(slot, each.since - MICROSECOND)
+            following = preview_slots(each.schedule, remaining, after)
+            remaining -= sum(newer <= _last_instant(each, now) for newer in following)
+        if remaining <= 0:
             return False
     return True
 
 
-def immediate_slot(schedule: Schedule) -> datetime | None:
-    """Return the slot that starting immediately makes (S4), None for a schedule that does not."""
+def find_immediate_slot(schedule: Schedule) -> datetime | None:
+    """Return the slot of a schedule that starts immediately (rule S4), or None."""
     return truncate_to_second(schedule.start) if schedule.immediately else None
 
 
-def begun(job: JobSaved, settings: str, before: Version | None) -> Version:
-    """Return the version that a saved job makes, after the version before it, if the ledger knows one."""
-    since = _since(job, before)
-    return Version(
+def create_version(job: JobSaved, settings: str, before: JobVersion | None) -> JobVersion:
+    """Return the version that a saved job becomes; `before` is the version that it supersedes, if there is one."""
+    since = _effective_since(job, before)
+    return JobVersion(
         job.job_id,
         job.tenant_id,
         job.version,
@@ -154,40 +159,42 @@ def begun(job: JobSaved, settings: str, before: Version | None) -> Version:
         since,
         None,
         False,
-        find_next_slot(job.schedule, since - INSTANT),
+        find_next_slot(job.schedule, since - MICROSECOND),
     )
 
 
-def _since(job: JobSaved, before: Version | None) -> datetime:
-    """Return from when a version rules: from its saving; one that starts immediately, from its slot of that second."""
-    at_once = immediate_slot(job.schedule)
-    fresh = (
-        at_once is not None
-        and at_once >= truncate_to_second(job.saved_at)
-        and (before is None or immediate_slot(before.schedule) != at_once)
+def _effective_since(job: JobSaved, before: JobVersion | None) -> datetime:
+    """Return when a version takes effect: when it was saved; with an immediate start, at the slot of that second."""
+    immediate = find_immediate_slot(job.schedule)
+    starts_now = (
+        immediate is not None
+        and immediate >= truncate_to_second(job.saved_at)
+        and (before is None or find_immediate_slot(before.schedule) != immediate)
     )
-    since = min(at_once, job.saved_at) if fresh and at_once is not None else job.saved_at
-    # A clock that was set back between two savings must not give a slot to both.
+    since = min(immediate, job.saved_at) if starts_now and immediate is not None else job.saved_at
+    # A clock that was set back between two savings must not give the same slot to both versions.
     return since if before is None else max(since, before.since)
 
 
-def changed(before: Version | None, job: JobSaved, settings: str) -> Change | None:
-    """Take a job's new version; None when it is not newer than what is known, or the job is deleted."""
+def apply_saving(before: JobVersion | None, job: JobSaved, settings: str) -> VersionChange | None:
+    """Return the effect of a saved job; None if its version is not newer than `before`, or the job is deleted."""
     if before is not None and (before.deleted or job.version <= before.number):
         return None
-    ruling = begun(job, settings, before)
-    return Change(ruling, None if before is None else replaced(before, ruling.since, deleted=False))
+    current = create_version(job, settings, before)
+    return VersionChange(current, None if before is None else supersede(before, current.since, deleted=False))
 
 
-def replaced(version: Version, until: datetime, *, deleted: bool) -> Version:
-    """Return a version that rules no longer; it has no next slot when all its slots have their fate."""
-    left = version.next_slot if version.next_slot is not None and version.next_slot < until else None
-    return replace(version, until=until, deleted=deleted, next_slot=left)
-
-
-def deleted(before: Version, now: datetime) -> Change | None:
-    """Take a job's deletion: slots that were due and have no fate have ended with it; None when it is known."""
+def apply_deletion(before: JobVersion, now: datetime) -> VersionChange | None:
+    """Return the effect of a job's deletion, which ends its due slots without a fate; None if it is deleted already."""
     if before.deleted:
         return None
-    # `until` is exclusive, and a slot of this very instant was due.
-    return Change(replace(before, deleted=True, next_slot=None), replaced(before, now + INSTANT, deleted=True))
+    # `until` is exclusive, and a slot at this very instant was due.
+    return VersionChange(
+        replace(before, deleted=True, next_slot=None), supersede(before, now + MICROSECOND, deleted=True)
+    )
+
+
+def supersede(version: JobVersion, until: datetime, *, deleted: bool) -> JobVersion:
+    """Return a version that decides slots before `until` only; its next slot is None if all of these have a fate."""
+    open_slot = version.next_slot if version.next_slot is not None and version.next_slot < until else None
+    return replace(version, until=until, deleted=deleted, next_slot=open_slot)

@@ -1,14 +1,13 @@
-"""Deciding slots: one transaction a batch, in which fate, schedule and trigger stand or fall together."""
+"""Deciding slots: each batch is one transaction that writes fates, next slots and triggers together, or nothing."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
 
-from scheduler.domain import Run, Version, decide
+from scheduler.domain import JobVersion, Trigger, decide
 from scheduler.emitter import Emitter
-from scheduler.store import Fate, Ledger
+from scheduler.store import Ledger, LedgerEntry
 from shared import outbox
 from shared.errors import TransientError
 from shared.lifecycle import wait_for_first
@@ -18,14 +17,14 @@ from shared.timetable import derive_run_id_text, format_slot
 
 log = get_logger(__name__)
 _LONGEST_SLEEP, _SHORTEST_SLEEP = 1.0, 0.02
-SLOTS_AT_ONCE = 2000
-"""Slots decided in one transaction, about: jobs with years of missed slots must not keep the others waiting."""
-STALL = timedelta(seconds=1.5)
-"""A scheduler that does nothing for so long in the midst of a transaction loses it, and others take its jobs."""
+SLOTS_PER_BATCH = 2000
+"""About how many slots one transaction decides: jobs with years of missed slots must not delay the others."""
+STALL_LIMIT = timedelta(seconds=1.5)
+"""A scheduler that is idle for this long within a transaction loses it, and other schedulers decide its jobs."""
 
 
 class Scheduler:
-    """One of any number of equal workers over the same ledger."""
+    """One of any number of equal workers on the same ledger."""
 
     def __init__(self, ledger: Ledger, *, missed_after: timedelta, batch: int) -> None:
         self._ledger = ledger
@@ -35,89 +34,99 @@ class Scheduler:
         self._newest_first = False
 
     def wake(self) -> None:
-        """Look at once: a schedule has changed."""
+        """Check for due slots at once, because a schedule has changed."""
         self._woken.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Decide slots as they fall due, until `stopping` is set."""
+        """Decide slots as they fall due until `stopping` is set; transient errors are retried."""
         while not stopping.is_set():
             self._woken.clear()
             try:
-                pause = 0.0 if await self.turn() else await self._pause()
+                pause = 0.0 if await self.decide_batch() else await self._measure_pause()
             except TransientError as error:
-                log.warning("cannot decide slots, trying again", error=str(error))
+                log.warning("retrying to decide slots", error=str(error))
                 pause = _LONGEST_SLEEP / 4
             if pause:
                 await wait_for_first(self._woken, stopping, seconds=pause)
 
-    async def turn(self) -> int:
-        """Decide the slots that are due of one batch of jobs; return how much there was to do."""
+    async def decide_batch(self) -> int:
+        """Decide the due slots of one batch of jobs; return the number of due jobs and of superseded slots decided.
+
+        Raises PostgresUnavailable; nothing is decided then.
+        """
         async with self._ledger.transaction() as database:
-            now = await self._ledger.begin(database, stall=STALL)
-            ruling, places = await self._ledger.claim_due(database, now, self._batch, newest=self._newest_first)
-            unsettled = await self._ledger.claim_unsettled(database, now, self._batch)
-            claimed = len(ruling) + len(unsettled)
+            now = await self._ledger.begin(database, stall_limit=STALL_LIMIT)
+            current, ctids = await self._ledger.claim_due(database, now, self._batch, newest=self._newest_first)
+            superseded = await self._ledger.claim_superseded(database, now, self._batch)
+            claimed = len(current) + len(superseded)
             if not claimed:
                 return 0
-            most = max(1, SLOTS_AT_ONCE // claimed)
-            fates, following = self._decide(ruling, now, most)
-            older = await self._decide_unsettled(database, unsettled, now, most) if unsettled else []
-            new = await self._record(database, older + fates, now)
-            await self._ledger.advance(database, places, following)
-        count_fates(new, now)
-        # While more waits than one batch, every second batch takes the newest: what has just fallen due comes first.
-        self._newest_first = len(ruling) == self._batch and not self._newest_first
-        return len(ruling) + len(older)
+            limit = max(1, SLOTS_PER_BATCH // claimed)
+            entries, next_slots = self._decide_current(current, now, limit)
+            older = await self._decide_superseded(database, superseded, now, limit) if superseded else []
+            new = await self._record(database, older + entries, now)
+            await self._ledger.advance(database, ctids, next_slots)
+        count_decisions(new, now)
+        # With more than one batch due, every second batch takes the newest: slots that are due now do not wait behind
+        # slots that were missed long ago.
+        self._newest_first = len(current) == self._batch and not self._newest_first
+        return len(current) + len(older)
 
-    def _decide(self, ruling: Sequence[Version], now: datetime, most: int) -> tuple[list[Fate], list[datetime | None]]:
-        fates: list[Fate] = []
-        following: list[datetime | None] = []
-        for version in ruling:
-            decisions, slot = decide(version, now, missed_after=self._missed_after, most=most)
+    def _decide_current(
+        self, versions: Sequence[JobVersion], now: datetime, limit: int
+    ) -> tuple[list[LedgerEntry], list[datetime | None]]:
+        entries: list[LedgerEntry] = []
+        next_slots: list[datetime | None] = []
+        for version in versions:
+            decisions, slot = decide(version, now, missed_after=self._missed_after, limit=limit)
             job = str(version.job_id)
-            fates += [Fate(version, each, derive_run_id_text(job, format_slot(each.slot))) for each in decisions]
-            following.append(slot)
-        return fates, following
+            entries += [
+                LedgerEntry(version, each, derive_run_id_text(job, format_slot(each.slot))) for each in decisions
+            ]
+            next_slots.append(slot)
+        return entries, next_slots
 
-    async def _decide_unsettled(
-        self, database: Connection, unsettled: Sequence[Version], now: datetime, most: int
-    ) -> list[Fate]:
-        known = await self._ledger.versions_of(database, {version.job_id for version in unsettled})
-        fates: list[Fate] = []
-        moved: list[tuple[UUID, int, datetime | None]] = []
-        for version in unsettled:
+    async def _decide_superseded(
+        self, database: Connection, superseded: Sequence[JobVersion], now: datetime, limit: int
+    ) -> list[LedgerEntry]:
+        known = await self._ledger.find_versions(database, {version.job_id for version in superseded})
+        entries: list[LedgerEntry] = []
+        decided: list[tuple[JobVersion, datetime | None]] = []
+        for version in superseded:
             versions = known[version.job_id]
             if any(each.number < version.number and each.next_slot is not None for each in versions):
-                continue  # in turn: which missed slots of the later ones run is judged after their elders'
-            heirs = [each for each in versions if each.number > version.number]
-            decisions, slot = decide(version, now, missed_after=self._missed_after, most=most, heirs=heirs)
-            fates += [
-                Fate(version, each, derive_run_id_text(str(version.job_id), format_slot(each.slot)))
-                for each in decisions
+                continue  # oldest first: which missed slots of a later version run depends on the earlier ones
+            later = [each for each in versions if each.number > version.number]
+            decisions, slot = decide(version, now, missed_after=self._missed_after, limit=limit, later=later)
+            job = str(version.job_id)
+            entries += [
+                LedgerEntry(version, each, derive_run_id_text(job, format_slot(each.slot))) for each in decisions
             ]
-            moved.append((version.job_id, version.number, slot))
-        await self._ledger.settle(database, moved)
-        return fates
+            decided.append((version, slot))
+        await self._ledger.advance_superseded(database, decided)
+        return entries
 
-    async def _record(self, database: Connection, fates: Sequence[Fate], now: datetime) -> Sequence[Fate]:
-        new = await self._ledger.insert_slots(database, fates, now)
+    async def _record(
+        self, database: Connection, entries: Sequence[LedgerEntry], now: datetime
+    ) -> Sequence[LedgerEntry]:
+        new = await self._ledger.insert_slots(database, entries, now)
         emitter = Emitter(now)
-        rows = [emitter.row(fate.version, fate.decision, fate.run_id) for fate in new]
+        rows = [emitter.to_row(entry.version, entry.decision, entry.run_id) for entry in new]
         await outbox.write_rows(database, rows)
         return new
 
-    async def _pause(self) -> float:
-        first = await self._ledger.next_due()
-        NEXT_SLOT.set(first[0].timestamp() if first else 0)
-        # What is due and was not claimed is in another scheduler's hands: look again soon, without a storm of looks.
-        return _LONGEST_SLEEP if first is None else min(_LONGEST_SLEEP, max(_SHORTEST_SLEEP, first[1]))
+    async def _measure_pause(self) -> float:
+        next_due = await self._ledger.find_next_due()
+        NEXT_SLOT.set(next_due[0].timestamp() if next_due else 0)
+        # A slot that is due and could not be claimed is locked by another scheduler: check again soon, but not at once.
+        return _LONGEST_SLEEP if next_due is None else min(_LONGEST_SLEEP, max(_SHORTEST_SLEEP, next_due[1]))
 
 
-def count_fates(fates: Sequence[Fate], now: datetime) -> None:
-    """Count decided slots, and how late those were that run."""
-    runs = [fate.decision for fate in fates if isinstance(fate.decision, Run)]
-    skips = [fate.decision for fate in fates if not isinstance(fate.decision, Run)]
-    for word, decisions in (("triggered", runs), ("skipped", skips)):
+def count_decisions(entries: Sequence[LedgerEntry], now: datetime) -> None:
+    """Count decided slots in the metrics, and how late the triggered ones were at `now`."""
+    triggers = [entry.decision for entry in entries if isinstance(entry.decision, Trigger)]
+    skips = [entry.decision for entry in entries if not isinstance(entry.decision, Trigger)]
+    for fate, decisions in (("triggered", triggers), ("skipped", skips)):
         for reason, count in Counter(decision.reason for decision in decisions).items():
-            SLOTS.labels(word, reason).inc(count)
-    observe_many(SLOT_LATENESS, [max(0.0, (now - decision.slot).total_seconds()) for decision in runs])
+            SLOTS.labels(fate, reason).inc(count)
+    observe_many(SLOT_LATENESS, [max(0.0, (now - decision.slot).total_seconds()) for decision in triggers])

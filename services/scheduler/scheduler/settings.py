@@ -16,12 +16,12 @@ class Settings(ServiceSettings):
     missed_after: timedelta = Field(
         timedelta(seconds=60),
         gt=timedelta(0),
-        description="a slot decided later than this counts as missed, and the job's catch_up says what becomes of it",
+        description="a slot decided later than this counts as missed, and the job's catch_up decides whether it runs",
     )
-    batch: int = Field(1000, ge=1, le=10_000, description="jobs decided in one transaction at most")
+    batch: int = Field(1000, ge=1, le=10_000, description="maximum number of jobs decided in one transaction")
     ledger_kept: timedelta = Field(
-        timedelta(days=400), ge=timedelta(days=2), description="how long the ledger remembers decided slots"
+        timedelta(days=400), ge=timedelta(days=2), description="how long the ledger keeps decided slots"
     )
     audit_every: timedelta = Field(
-        timedelta(minutes=1), gt=timedelta(0), description="rest between the auditor's rounds over all jobs"
+        timedelta(minutes=1), gt=timedelta(0), description="pause between two audits of all jobs"
     )

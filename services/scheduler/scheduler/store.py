@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL: rows to domain objects and back, nothing decided here."""
+"""The ledger in PostgreSQL: translates between rows and domain objects, and decides nothing."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from scheduler.domain import Decision, Run, Version
+from scheduler.domain import Decision, JobVersion, Trigger
 from shared.errors import TransientError
 from shared.events import Schedule
 from shared.events.values import ScheduleKind
@@ -22,26 +22,29 @@ SlotKey = tuple[UUID, datetime]
 
 
 class LedgerChanged(TransientError):
-    """Another scheduler has taken in the same jobs at the same time; the second look sees what it did."""
+    """Another scheduler has inserted the same jobs concurrently; a retry sees its rows."""
 
 
-# One is made for each slot; freezing would take three times as long.
+# One is created for each decided slot, and a frozen class takes three times as long.
 @dataclass(slots=True)
-class Fate:
-    """A slot, its fate, and the version of the job that it fell under."""
+class LedgerEntry:
+    """A slot's decision, the version of the job that decided it, and the id of its run."""
 
-    version: Version
+    version: JobVersion
     decision: Decision
     run_id: str
 
     @property
     def key(self) -> SlotKey:
-        """Return what is unique in the ledger."""
+        """The primary key in the ledger: job and instant."""
         return self.version.job_id, self.decision.slot
 
 
 class Ledger:
-    """Schedules and slots; methods that take a connection work within the caller's transaction."""
+    """Schedules and slots. Methods that take a connection work within the caller's transaction.
+
+    All methods raise PostgresUnavailable, those with a connection through the caller's transaction.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -50,107 +53,128 @@ class Ledger:
         """Begin a transaction."""
         return transaction(self._pool)
 
-    async def begin(self, database: Connection, *, stall: timedelta) -> datetime:
-        """Return the instant by the only clock that counts; who stalls for `stall` loses the transaction."""
-        now: datetime = await database.fetchval(SQL["begin"], str(int(stall.total_seconds() * 1000)))
+    async def begin(self, database: Connection, *, stall_limit: timedelta) -> datetime:
+        """Return the time by the database's clock, the scheduler's only clock.
+
+        From now on PostgreSQL aborts the transaction when it is idle for `stall_limit`.
+        """
+        now: datetime = await database.fetchval(SQL["begin"], str(int(stall_limit.total_seconds() * 1000)))
         return now
 
     async def claim_due(
         self, database: Connection, now: datetime, limit: int, *, newest: bool = False
-    ) -> tuple[list[Version], list[str]]:
-        """Lock jobs that have a slot due, passing over those that others hold; return them and their rows' places."""
+    ) -> tuple[list[JobVersion], list[str]]:
+        """Lock jobs with a due slot, skipping those that others have locked; return them and their rows' ctids."""
         rows = await database.fetch(SQL["claim_newest"] if newest else SQL["claim_due"], now, limit)
-        return [to_version(row) for row in rows], [row["place"] for row in rows]
+        return [to_version(row) for row in rows], [row["ctid"] for row in rows]
 
-    async def claim_unsettled(self, database: Connection, now: datetime, limit: int) -> list[Version]:
-        """Lock and return versions that rule no longer and have slots to decide."""
-        return [to_version(row) for row in await database.fetch(SQL["claim_unsettled"], now, limit)]
+    async def claim_superseded(self, database: Connection, now: datetime, limit: int) -> list[JobVersion]:
+        """Lock and return superseded versions with due slots that have no fate."""
+        return [to_version(row) for row in await database.fetch(SQL["claim_superseded"], now, limit)]
 
-    async def versions_of(self, database: Connection, job_ids: Iterable[UUID]) -> dict[UUID, list[Version]]:
-        """Return the versions of some jobs that are still known, oldest first."""
-        found: dict[UUID, list[Version]] = {}
-        for row in await database.fetch(SQL["heirs"], list(job_ids)):
+    async def find_versions(self, database: Connection, job_ids: Iterable[UUID]) -> dict[UUID, list[JobVersion]]:
+        """Return all stored versions of some jobs, oldest first."""
+        found: dict[UUID, list[JobVersion]] = {}
+        for row in await database.fetch(SQL["find_versions"], list(job_ids)):
             found.setdefault(row["job_id"], []).append(to_version(row))
         return found
 
-    async def lock_jobs(self, database: Connection, job_ids: Iterable[UUID]) -> dict[UUID, Version]:
-        """Lock and return the versions that rule, of those of the jobs that are known."""
+    async def lock_jobs(self, database: Connection, job_ids: Iterable[UUID]) -> dict[UUID, JobVersion]:
+        """Lock and return the current versions of those jobs that are known."""
         rows = await database.fetch(SQL["lock_jobs"], sorted(job_ids))
         return {row["job_id"]: to_version(row) for row in rows}
 
-    async def insert_jobs(self, database: Connection, versions: Sequence[Version]) -> None:
-        """Write the first versions of jobs. Raises LedgerChanged when one has become known meanwhile."""
-        rows = await database.fetch(SQL["insert_jobs"], *_columns(versions)) if versions else []
+    async def insert_jobs(self, database: Connection, versions: Sequence[JobVersion]) -> None:
+        """Insert the first versions of jobs. Raises LedgerChanged if one has been inserted concurrently."""
+        rows = await database.fetch(*SQL.bind("insert_jobs", **_to_columns(versions))) if versions else []
         if len(rows) < len(versions):
-            raise LedgerChanged("another scheduler has taken in the same jobs at the same time")
+            raise LedgerChanged("another scheduler has inserted the same jobs concurrently")
 
-    async def update_jobs(self, database: Connection, versions: Sequence[Version]) -> None:
-        """Write the versions that rule from now on, of jobs that are locked."""
+    async def update_jobs(self, database: Connection, versions: Sequence[JobVersion]) -> None:
+        """Write the new current versions of locked jobs."""
         if versions:
-            await database.execute(SQL["update_jobs"], *_columns(versions))
+            columns = _to_columns(versions)
+            for unchanged in ("tenant_id", "until"):
+                del columns[unchanged]
+            await database.execute(*SQL.bind("update_jobs", **columns))
 
-    async def insert_past(self, database: Connection, versions: Sequence[Version]) -> None:
-        """Keep versions that rule no longer."""
+    async def insert_superseded(self, database: Connection, versions: Sequence[JobVersion]) -> None:
+        """Write superseded versions."""
         if versions:
-            await database.execute(SQL["insert_past"], *_columns(versions))
+            await database.execute(*SQL.bind("insert_superseded", **_to_columns(versions)))
 
-    async def end_unsettled(self, database: Connection, job_ids: Iterable[UUID]) -> None:
-        """Note that what older versions of these jobs left open has ended with their deletion."""
-        await database.execute(SQL["end_unsettled"], list(job_ids))
+    async def end_superseded(self, database: Connection, job_ids: Iterable[UUID]) -> None:
+        """Mark superseded versions of deleted jobs as deleted, so that their open slots end."""
+        await database.execute(SQL["end_superseded"], list(job_ids))
 
-    async def insert_slots(self, database: Connection, fates: Sequence[Fate], now: datetime) -> Sequence[Fate]:
-        """Write fates; return those of slots that had none before."""
+    async def insert_slots(
+        self, database: Connection, entries: Sequence[LedgerEntry], now: datetime
+    ) -> Sequence[LedgerEntry]:
+        """Write decided slots; return the entries of those that had no fate before."""
         rows = [
             (
-                fate.version.job_id,
-                fate.decision.slot,
-                fate.run_id,
-                fate.version.number,
-                "triggered" if isinstance(fate.decision, Run) else "skipped",
-                fate.decision.reason,
+                entry.version.job_id,
+                entry.decision.slot,
+                entry.run_id,
+                entry.version.number,
+                "triggered" if isinstance(entry.decision, Trigger) else "skipped",
+                entry.decision.reason,
                 now,
             )
-            for fate in fates
+            for entry in entries
         ]
         try:
-            # Nearly always all are new, and COPY takes half the time; a savepoint is the way back.
+            # Nearly always all slots are new, and COPY takes half the time; the savepoint allows the fallback.
             async with database.transaction():
                 await database.copy_records_to_table("slot", records=rows, columns=_SLOT_COLUMNS)
         except asyncpg.UniqueViolationError:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            new = {(row["job_id"], row["at"]): True for row in await database.fetch(SQL["insert_slots"], *columns)}
-            # A slot that two versions share stands twice among the fates; the first is told.
-            return [fate for fate in fates if new.pop(fate.key, False)]
-        return fates
+            new = await _insert_free_slots(database, rows)
+            # A slot that two versions share has two entries; the first one wins.
+            return [entry for entry in entries if new.pop(entry.key, False)]
+        return entries
 
-    async def taken_near(self, database: Connection, job_id: UUID, at: datetime) -> dict[datetime, UUID]:
-        """Return the run ids of a job's slots in the millisecond from `at`."""
-        return {row["at"]: row["run_id"] for row in await database.fetch(SQL["request_slot"], job_id, at)}
+    async def find_slots_near(self, database: Connection, job_id: UUID, at: datetime) -> dict[datetime, UUID]:
+        """Return a job's slots within the millisecond after `at`, with their run ids."""
+        return {row["at"]: row["run_id"] for row in await database.fetch(SQL["find_slots_near"], job_id, at)}
 
     async def is_deleted(self, database: Connection, job_id: UUID) -> bool:
         """Return whether the job is known to be deleted."""
-        return bool(await database.fetchval(SQL["job_is_deleted"], job_id))
+        return bool(await database.fetchval(SQL["is_deleted"], job_id))
 
-    async def insert_request(
-        self, database: Connection, fate: tuple[UUID, datetime, UUID, int, str, str, datetime]
+    async def insert_slot(
+        self,
+        database: Connection,
+        *,
+        job_id: UUID,
+        slot: datetime,
+        run_id: UUID,
+        version: int,
+        fate: str,
+        reason: str,
+        decided_at: datetime,
     ) -> bool:
-        """Write the fate of a request to run now; return whether its instant was free."""
-        return bool(await database.fetch(SQL["insert_slots"], *([value] for value in fate)))
+        """Write one decided slot; return False if the job has a slot at this instant already."""
+        row = (job_id, slot, run_id, version, fate, reason, decided_at)
+        return bool(await _insert_free_slots(database, [row]))
 
-    async def advance(self, database: Connection, places: Sequence[str], slots: Sequence[datetime | None]) -> None:
-        """Move jobs, by the places of their locked rows, past their decided slots."""
-        if places:
-            await database.execute(SQL["advance"], places, slots)
+    async def advance(self, database: Connection, ctids: Sequence[str], next_slots: Sequence[datetime | None]) -> None:
+        """Write the next slots of jobs, by the ctids of their locked rows."""
+        if ctids:
+            await database.execute(SQL["advance"], ctids, next_slots)
 
-    async def settle(self, database: Connection, moved: Sequence[tuple[UUID, int, datetime | None]]) -> None:
-        """Move versions that rule no longer past their decided slots."""
-        if moved:
-            await database.execute(SQL["advance_past"], *(list(column) for column in zip(*moved, strict=True)))
+    async def advance_superseded(
+        self, database: Connection, decided: Sequence[tuple[JobVersion, datetime | None]]
+    ) -> None:
+        """Write the next slots of superseded versions."""
+        if decided:
+            job_ids = [version.job_id for version, _ in decided]
+            numbers = [version.number for version, _ in decided]
+            await database.execute(SQL["advance_superseded"], job_ids, numbers, [slot for _, slot in decided])
 
-    async def next_due(self) -> tuple[datetime, float] | None:
-        """Return the first slot without a fate and the seconds until then (negative when late); None without any."""
+    async def find_next_due(self) -> tuple[datetime, float] | None:
+        """Return the first slot without a fate and the seconds until it is due (negative when late), or None."""
         async with connection(self._pool) as database:
-            row = await database.fetchrow(SQL["next_due"])
+            row = await database.fetchrow(SQL["find_next_due"])
         return None if row is None or row["next_slot"] is None else (row["next_slot"], row["seconds"])
 
     async def count_scheduled(self) -> int:
@@ -158,49 +182,62 @@ class Ledger:
         async with connection(self._pool) as database:
             return int(await database.fetchval(SQL["count_scheduled"]))
 
-    async def drop_old_versions(self, kept: timedelta) -> None:
-        """Forget versions that have ruled no longer for so long, unless an older one of their job has open slots."""
+    async def delete_old_versions(self, retention: timedelta) -> None:
+        """Delete versions superseded longer ago than `retention`, unless an earlier one of their job has open slots."""
         async with connection(self._pool) as database:
-            await database.execute(SQL["drop_old_versions"], kept)
+            await database.execute(SQL["delete_old_versions"], retention)
 
-    async def drop_old_slots(self, kept: timedelta, most: int) -> int:
-        """Forget fates decided longer ago than `kept`, `most` at once; return how many."""
+    async def delete_old_slots(self, retention: timedelta, *, limit: int) -> int:
+        """Delete at most `limit` slots decided longer ago than `retention`; return their number."""
         async with connection(self._pool) as database:
-            done = await database.execute(SQL["drop_old_slots"], kept, most)
-        return int(done.rpartition(" ")[2])
+            status = await database.execute(SQL["delete_old_slots"], retention, limit)
+        return int(status.rpartition(" ")[2])
 
 
-def to_version(row: Record) -> Version:
-    """Return a row that ends with the columns of `schedule` or `past` as what the domain decides by."""
-    job, tenant, number, state, kind, start, immediately, every, catch_up, overlap, settings, *bounds = row[-15:]
-    schedule = _schedule(kind, start, immediately, every)
-    return Version(job, tenant, number, state, schedule, catch_up, overlap, settings, *bounds)
+def to_version(row: Record) -> JobVersion:
+    """Return the version in a row of `schedule` or `schedule_history`."""
+    return JobVersion(
+        row["job_id"],
+        row["tenant_id"],
+        row["version"],
+        row["state"],
+        _to_schedule(row["kind"], row["start"], row["immediately"], row["every"]),
+        row["catch_up"],
+        row["overlap"],
+        row["settings"],
+        row["since"],
+        row["until"],
+        row["deleted"],
+        row["next_slot"],
+    )
 
 
 @lru_cache(maxsize=8192)
-def _schedule(kind: ScheduleKind, start: datetime, immediately: bool, every: int) -> Schedule:
+def _to_schedule(kind: ScheduleKind, start: datetime, immediately: bool, every: int) -> Schedule:
     return Schedule(kind=kind, start=start, immediately=immediately, every=every)
 
 
-def _columns(versions: Sequence[Version]) -> list[list[object]]:
-    rows = [
-        (
-            each.job_id,
-            each.tenant_id,
-            each.number,
-            each.state,
-            each.schedule.kind,
-            each.schedule.start,
-            each.schedule.immediately,
-            each.schedule.every,
-            each.catch_up,
-            each.overlap,
-            each.settings,
-            each.since,
-            each.until,
-            each.deleted,
-            each.next_slot,
-        )
-        for each in versions
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
+def _to_columns(versions: Sequence[JobVersion]) -> dict[str, list[object]]:
+    return {
+        "job_id": [each.job_id for each in versions],
+        "tenant_id": [each.tenant_id for each in versions],
+        "version": [each.number for each in versions],
+        "state": [each.state for each in versions],
+        "kind": [each.schedule.kind for each in versions],
+        "start": [each.schedule.start for each in versions],
+        "immediately": [each.schedule.immediately for each in versions],
+        "every": [each.schedule.every for each in versions],
+        "catch_up": [each.catch_up for each in versions],
+        "overlap": [each.overlap for each in versions],
+        "settings": [each.settings for each in versions],
+        "since": [each.since for each in versions],
+        "until": [each.until for each in versions],
+        "deleted": [each.deleted for each in versions],
+        "next_slot": [each.next_slot for each in versions],
+    }
+
+
+async def _insert_free_slots(database: Connection, rows: Sequence[tuple[object, ...]]) -> dict[SlotKey, bool]:
+    """Insert slots whose instants are free; return their keys, each with True."""
+    columns = dict(zip(_SLOT_COLUMNS, zip(*rows, strict=True), strict=True))
+    return {(row["job_id"], row["at"]): True for row in await database.fetch(*SQL.bind("insert_slots", **columns))}

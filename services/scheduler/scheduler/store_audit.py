@@ -1,4 +1,4 @@
-"""Where the auditor stands, and what it reads: all of one piece from one snapshot."""
+"""The auditor's position, and its reads: all of one batch from one snapshot."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from scheduler.domain import Version
+from scheduler.domain import JobVersion
 from scheduler.store import SQL, to_version
 from shared.postgres import Connection, Pool, wrap_transient_errors
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A slot as it stands in the ledger."""
+class RecordedSlot:
+    """A slot in the ledger."""
 
     at: datetime
     run_id: UUID
@@ -23,50 +23,52 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some jobs, and what the ledger holds of them from `slots_from` up to, without, `slots_to`.
+class AuditBatch:
+    """Some jobs and their slots in [slots_from, slots_to) in the ledger, by job.
 
-    `past` are the versions of these jobs that ruled in that time and rule no longer.
+    `superseded` are the versions of these jobs that were in force during that time and no longer are.
     """
 
     slots_from: datetime
     slots_to: datetime
-    jobs: Sequence[Version]
-    past: Sequence[Version]
-    ledger: Mapping[UUID, Sequence[Recorded]]
+    current: Sequence[JobVersion]
+    superseded: Sequence[JobVersion]
+    ledger: Mapping[UUID, Sequence[RecordedSlot]]
 
 
-class AuditLog:
-    """The auditor's row and its readings."""
+class AuditStore:
+    """The auditor's tables."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     @asynccontextmanager
-    async def next_piece(self, jobs: int, *, rest: timedelta) -> AsyncIterator[Piece | None]:
-        """Give the next piece of at most `jobs` jobs; it counts as done when the block ends well.
+    async def open_batch(self, jobs: int, *, pause: timedelta) -> AsyncIterator[AuditBatch | None]:
+        """Read the next batch of at most `jobs` jobs; it counts as audited when the block ends without an error.
 
-        None when another scheduler is at it, or a round was done less than `rest` ago.
+        It is None while another scheduler is auditing, and until `pause` after the last round. Raises
+        PostgresUnavailable.
         """
         with wrap_transient_errors():
             async with self._pool.acquire() as database:
                 await database.execute(SQL["begin_audit"])
                 async with database.transaction(isolation="repeatable_read"):
-                    yield await self._piece(database, jobs, rest)
+                    yield await self._read_batch(database, jobs, pause)
 
-    async def _piece(self, database: Connection, jobs: int, rest: timedelta) -> Piece | None:
-        where = await database.fetchrow(SQL["lock_audit"])
-        if where is None:
+    async def _read_batch(self, database: Connection, jobs: int, pause: timedelta) -> AuditBatch | None:
+        position = await database.fetchrow(SQL["lock_audit"])
+        if position is None:
             return None
-        versions = [to_version(row) for row in await database.fetch(SQL["audited_jobs"], where["after_job"], jobs)]
-        ids = [version.job_id for version in versions]
-        ledger: dict[UUID, list[Recorded]] = {}
-        bounds = where["slots_from"], where["slots_to"]
-        past = [to_version(row) for row in await database.fetch(SQL["audited_past"], ids, where["slots_from"])]
-        for job_id, *rest_of_row in await database.fetch(SQL["audited_slots"], ids, *bounds):
-            ledger.setdefault(job_id, []).append(Recorded(*rest_of_row))
-        if len(versions) < jobs:
-            await database.execute(SQL["next_audit"], rest)
+        bounds = position["slots_from"], position["slots_to"]
+        current = [to_version(row) for row in await database.fetch(SQL["audited_jobs"], position["after_job"], jobs)]
+        ids = [version.job_id for version in current]
+        superseded = [to_version(row) for row in await database.fetch(SQL["audited_superseded"], ids, bounds[0])]
+        ledger: dict[UUID, list[RecordedSlot]] = {}
+        for row in await database.fetch(SQL["audited_slots"], ids, *bounds):
+            slot = RecordedSlot(row["at"], row["run_id"], row["version"], row["fate"], row["reason"])
+            ledger.setdefault(row["job_id"], []).append(slot)
+        if len(current) < jobs:
+            await database.execute(SQL["end_audit"], pause)
         else:
             await database.execute(SQL["move_audit"], ids[-1])
-        return Piece(*bounds, versions, past, ledger)
+        return AuditBatch(*bounds, current, superseded, ledger)

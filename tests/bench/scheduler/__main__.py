@@ -1,18 +1,18 @@
-"""`make bench-scheduler`: how fast and how punctual schedulers are, beside APScheduler on the same PostgreSQL.
+"""`make bench-scheduler`: throughput and punctuality of schedulers, compared with APScheduler on the same PostgreSQL.
 
-The last line is JSON; every number is the median of three trials. What is measured:
+The last line is JSON; every number is the median of three trials. The measurements:
 
 - `slots_per_s`: all jobs are due in one second; from that second until the last slot is committed with its ledger row,
-  its job's next slot and its event in the outbox. Two schedulers, which publish the outbox to Kafka at the same time:
-  everything runs on this machine's cores, PostgreSQL and Kafka too. The number "until Kafka has acknowledged all"
-  stands beside it. PostgreSQL keeps its promises (fsync and synchronous_commit on).
-- `vs_apscheduler`: that, by what APScheduler does before and after it on the same PostgreSQL, its jobs doing nothing.
-- `lateness_p99_s`, `publish_p99_s`, `failover_s`: at a steady rate; the last a third of it after kill -9 of one of two.
-- `idle_cpu`: a scheduler's own share of a core when no job is due; PostgreSQL's for it stands beside it.
-- `turn_growth`: how many times as long a turn over a hundred due jobs takes among all the others, which are not due, as
+  its job's next slot and its event in the outbox. Two schedulers publish the outbox to Kafka meanwhile, and PostgreSQL
+  and Kafka run on the same cores. The rate "until Kafka has acknowledged all" is shown as well. PostgreSQL is durable
+  (fsync and synchronous_commit on).
+- `vs_apscheduler`: the same, divided by APScheduler's rate before and after on the same PostgreSQL, with empty jobs.
+- `lateness_p99_s`, `publish_p99_s`, `failover_s`: at a steady rate; `failover_s` after kill -9 of one of two.
+- `idle_cpu`: the fraction of a core that a scheduler uses when no job is due; PostgreSQL's is shown as well.
+- `turn_growth`: the time of a batch of a hundred due jobs among all the others, which are not due, divided by the time
   among 20,000.
 
-All of it takes about 15 minutes; `--only` takes it section by section.
+A full run takes about 15 minutes; `--only` runs single sections.
 """
 
 import argparse
@@ -27,39 +27,41 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.scheduler import measures
-from tests.bench.scheduler.stack import TUNED, Stack, stack
+from tests.bench.scheduler.stack import TUNED, BenchStack, open_stack
 
 FEW = 20_000
 
 WANTED = {
-    "slots_per_s": ("slots a second, all due at once, two schedulers", ">= 15,000"),
+    "slots_per_s": ("slots per second, all due at once, two schedulers", ">= 15,000"),
     "vs_apscheduler": ("times APScheduler 3.11", ">= 20"),
     "lateness_p99_s": ("lateness of slots, p99 at a steady rate (s)", "<= 1"),
     "publish_p99_s": ("from decision to a reader of Kafka, p99 (s)", "<= 1"),
-    "idle_cpu": ("an idle scheduler's share of a core", "<= 0.02"),
+    "idle_cpu": ("idle scheduler, fraction of a core", "<= 0.02"),
     "failover_s": ("latest slot after a kill -9 of one of two (s)", "<= 2"),
-    "turn_growth": ("a turn among all jobs, by one among 20,000", "does not grow"),
+    "turn_growth": ("a batch among all jobs, relative to 20,000", "does not grow"),
 }
 
-BESIDE = {
-    "apscheduler_per_s": ("APScheduler's slots a second", ""),
+FURTHER = {
+    "apscheduler_per_s": ("APScheduler's slots per second", ""),
     "published_per_s": ("the same, until Kafka has acknowledged all", ""),
-    "idle_cpu_postgresql": ("what PostgreSQL uses for an idle scheduler", ""),
-    "turn_s": ("a turn over a hundred due jobs among all (s)", ""),
+    "idle_cpu_postgresql": ("PostgreSQL for an idle scheduler, fraction of a core", ""),
+    "turn_s": ("a batch of a hundred due jobs among all (s)", ""),
 }
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Read the sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--peer-jobs", type=int, default=10_000)
-    parser.add_argument("--rate", type=int, default=1000, help="slots a second of the steady trial")
-    parser.add_argument("--seconds", type=int, default=45, help="length of the steady trial; two thirds in calm")
+    parser.add_argument("--rate", type=int, default=1000, help="slots per second of the steady trial")
+    parser.add_argument(
+        "--seconds", type=int, default=45, help="length of the steady trial; the first two thirds without a failure"
+    )
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--only", choices=["burst", "steady", "idle", "turn"], action="append")
-    parser.add_argument("--quick", action="store_true", help="a small try: 100,000 jobs, one trial")
+    parser.add_argument("--quick", action="store_true", help="a small run: 100,000 jobs, one trial")
     given = parser.parse_args()
     if given.quick:
         given.jobs, given.trials, given.idle_seconds, given.seconds = 100_000, 1, 20, 21
@@ -67,14 +69,14 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def peer(dsn: str, jobs: int) -> float:
-    """Return how many slots a second APScheduler manages."""
+def measure_peer(dsn: str, jobs: int) -> float:
+    """Return APScheduler's slots per second."""
     argv = [sys.executable, "-m", "tests.bench.scheduler.apscheduler_peer", dsn, str(jobs)]
     return jobs / float(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
-async def trials(made: Stack, given: argparse.Namespace, console: Console) -> dict[str, list[float]]:
-    """Run all trials; return each number's values, and further ones whose names are not in WANTED."""
+async def run_trials(stack: BenchStack, given: argparse.Namespace, console: Console) -> dict[str, list[float]]:
+    """Run all trials; return the values of each measurement."""
     found: dict[str, list[float]] = {}
 
     def note(**values: float) -> None:
@@ -85,28 +87,28 @@ async def trials(made: Stack, given: argparse.Namespace, console: Console) -> di
     for number in range(given.trials):
         console.print(f"trial {number + 1} of {given.trials}, load {os.getloadavg()[0]:.1f}")
         if not given.only or "burst" in given.only:
-            before = await asyncio.to_thread(peer, made.admin_dsn, given.peer_jobs)
-            ours, told = await measures.burst(made, given.jobs)
-            theirs = (before + await asyncio.to_thread(peer, made.admin_dsn, given.peer_jobs)) / 2
-            note(slots_per_s=ours, vs_apscheduler=ours / theirs, apscheduler_per_s=theirs, published_per_s=told)
+            before = await asyncio.to_thread(measure_peer, stack.admin_dsn, given.peer_jobs)
+            ours, published = await measures.measure_burst(stack, given.jobs)
+            theirs = (before + await asyncio.to_thread(measure_peer, stack.admin_dsn, given.peer_jobs)) / 2
+            note(slots_per_s=ours, vs_apscheduler=ours / theirs, apscheduler_per_s=theirs, published_per_s=published)
         if not given.only or "steady" in given.only:
-            late, publish, failover = await measures.steady(made, given.jobs, given.rate, given.seconds)
+            late, publish, failover = await measures.measure_steady(stack, given.jobs, given.rate, given.seconds)
             note(lateness_p99_s=late, publish_p99_s=publish, failover_s=failover)
         if not given.only or "idle" in given.only:
-            own, served = await measures.idle(made, given.jobs, given.idle_seconds)
+            own, served = await measures.measure_idle(stack, given.jobs, given.idle_seconds)
             note(idle_cpu=own, idle_cpu_postgresql=served)
         if not given.only or "turn" in given.only:
-            few = await measures.turn(made, FEW)
-            all_of_them = await measures.turn(made, given.jobs)
-            note(turn_growth=all_of_them / few, turn_s=all_of_them)
+            among_few = await measures.measure_batch(stack, FEW)
+            among_all = await measures.measure_batch(stack, given.jobs)
+            note(turn_growth=among_all / among_few, turn_s=among_all)
     return found
 
 
 async def main() -> None:
     """Measure and print."""
-    given, console = arguments(), Console()
-    async with stack() as made:
-        found = await trials(made, given, console)
+    given, console = parse_arguments(), Console()
+    async with open_stack() as stack:
+        found = await run_trials(stack, given, console)
     medians = {name: statistics.median(values) for name, values in found.items()}
     tuned = ", ".join(f"{name} {value}" for name, value in TUNED.items())
     table = Table(
@@ -115,7 +117,7 @@ async def main() -> None:
     for heading in ("what", "median", "wanted", "all trials"):
         table.add_column(heading)
     for name, median in medians.items():
-        what, wanted = (WANTED | BESIDE).get(name, (name, ""))
+        what, wanted = (WANTED | FURTHER).get(name, (name, ""))
         table.add_row(what, f"{median:,.3g}", wanted, "  ".join(f"{value:,.3g}" for value in found[name]))
     console.print(table)
     sys.stdout.write(json.dumps({name: round(medians[name], 4) for name in WANTED if name in medians}) + "\n")

@@ -1,6 +1,6 @@
-"""The peer: APScheduler 3 with its jobs in PostgreSQL, as its guide sets it up, but for the grace time.
+"""The peer: APScheduler 3 with its jobs in PostgreSQL, set up as in its guide except for the grace time.
 
-By default it drops what is later than a second, which would be most of a burst; here it drops nothing.
+By default it drops runs that are more than a second late, most of a burst; here it drops none.
 """
 
 import sys
@@ -18,7 +18,7 @@ def work() -> None:
 
 
 def main(dsn: str, jobs: int) -> None:
-    """Run `jobs` jobs that are due at once, and print the seconds until all are done and stored anew."""
+    """Run `jobs` jobs that are due at once, and print the seconds until all are done and stored again."""
     store = SQLAlchemyJobStore(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
     scheduler = BackgroundScheduler(
         jobstores={"default": store},
@@ -42,7 +42,7 @@ def main(dsn: str, jobs: int) -> None:
     began = time.monotonic()
     scheduler.resume()
     done.wait()
-    # The scheduler's lock is free when its turn is over: every job has its next time in the store.
+    # Wait until every job has its next run time in the store.
     while not all(job.next_run_time > due + timedelta(hours=1) for job in store.get_all_jobs()):
         pass
     sys.stdout.write(f"{time.monotonic() - began}\n")

@@ -1,4 +1,4 @@
-"""A Kafka, a PostgreSQL that keeps what it promises, and any number of jobs and schedulers, for one bench."""
+"""The servers of the benchmark: Kafka, a durable PostgreSQL, and any number of jobs and schedulers."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ import asyncpg
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
-from scheduler.changes import _SETTINGS
+from scheduler.emitter import to_settings_json
 from shared import events
 from shared.clock import SystemClock
 from tests.contract.samples import CERTIFICATE
@@ -33,10 +33,10 @@ FROZEN = events.JobSettings(
     certificates=(CERTIFICATE,),
 )
 
-# A server that has a machine to itself is not run with the defaults, which are made for one that shares it.
+# The defaults are meant for a server that shares its machine.
 TUNED = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
 
-# Job number n is due daily, at $2 and n / $3 seconds after it, cut to the second: $3 jobs in every second. They began
+# Job number n is due daily, at $2 plus n / $3 seconds, truncated to the second: $3 jobs in every second. They started
 # on any of a thousand days.
 _FILL = """
 INSERT INTO schedule (job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings,
@@ -49,27 +49,27 @@ FROM (SELECT n, $2::timestamptz + make_interval(secs => floor(n / $3::float8)) A
 
 
 @dataclass
-class Stack:
-    """Where everything is."""
+class BenchStack:
+    """The running servers, and how to reach them."""
 
     system: System
     dsn: str
     admin_dsn: str
 
     async def fill(self, jobs: int, first: datetime, a_second: float) -> None:
-        """Replace all jobs by new ones, due from `first` on, `a_second` in every second; forget all slots.
+        """Replace all jobs by new ones, due from `first` on, `a_second` in every second; delete all slots.
 
-        Filling takes its time, so the ledger's clock is an hour before `first` until somebody sets it. What it wrote is
-        on the disk when it ends: no checkpoint of it falls into what is measured.
+        Filling takes a while, so the ledger's clock is set to an hour before `first`. The data is on disk afterwards,
+        so no checkpoint of it falls into a measurement.
         """
         await self.set_clock(first - timedelta(hours=1))
         database = await asyncpg.connect(self.dsn, command_timeout=600)
         try:
-            await database.execute("TRUNCATE schedule, past, slot, outbox, audit")
-            # Indexes are made over all rows at once in a fifth of the time.
+            await database.execute("TRUNCATE schedule, schedule_history, slot, outbox, audit")
+            # Creating the indexes after all rows takes a fifth of the time.
             await database.execute("ALTER TABLE schedule DROP CONSTRAINT schedule_pkey")
             await database.execute("DROP INDEX schedule_next_slot")
-            await database.execute(_FILL, jobs, first, float(a_second), _SETTINGS.dump_json(FROZEN).decode())
+            await database.execute(_FILL, jobs, first, float(a_second), to_settings_json(FROZEN))
             await database.execute("ALTER TABLE schedule ADD PRIMARY KEY (job_id) WITH (fillfactor = 60)")
             await database.execute(
                 "CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL"
@@ -86,7 +86,7 @@ class Stack:
         await asyncio.to_thread(os.sync)
 
     async def set_clock(self, instant: datetime) -> timedelta:
-        """Make it `instant` by the ledger's clock; return what the wall clock is ahead of that."""
+        """Set the ledger's clock to `instant`; return by how much the wall clock is ahead of it."""
         ahead = SystemClock().now() - instant
         await self.system.fetch(
             "scheduler",
@@ -100,18 +100,18 @@ class Stack:
         (row,) = await self.system.fetch("scheduler", query, *values)
         return float(row[0] or 0)
 
-    async def none_left(self, query: str, *values: object, limit: float) -> None:
-        """Wait until a query finds no row; asking must cost little beside what is measured."""
+    async def wait_until_none(self, query: str, *values: object, limit: float) -> None:
+        """Wait until a query returns no row; the query must be cheap compared with what is measured."""
         database = await asyncpg.connect(self.dsn)
         try:
             end = time.monotonic() + limit
             while await database.fetchrow(query, *values) is not None:
-                assert time.monotonic() < end, f"still there after {limit:g} s: {query}"
+                assert time.monotonic() < end, f"rows left after {limit:g} s: {query}"
                 await asyncio.sleep(0.25)
         finally:
             await database.close()
 
-    async def schedulers(self, count: int) -> list[Service]:
+    async def start_schedulers(self, count: int) -> list[Service]:
         """Start schedulers and wait until they are ready."""
         started = [self.system.start("scheduler", "run") for _ in range(count)]
         for each in started:
@@ -120,8 +120,8 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack() -> AsyncIterator[Stack]:
-    """Start what the bench needs, and stop it again."""
+async def open_stack() -> AsyncIterator[BenchStack]:
+    """Start the servers, and stop them at the end."""
     with Reaper() as reaper:
         folder = reaper.temporary_folder("sluice-bench-", parent=Path("/var/tmp"))
         kafka, postgres = Kafka(folder / "kafka", reaper), Postgres(folder / "postgres", reaper, settings=TUNED)
@@ -129,7 +129,7 @@ async def stack() -> AsyncIterator[Stack]:
         try:
             databases = Databases(admin)
             system = await System.prepare(folder / "logs", bootstrap, databases, reaper, services=("scheduler",))
-            yield Stack(system, system.dsn("scheduler"), databases.dsn(system.database))
+            yield BenchStack(system, system.dsn("scheduler"), databases.dsn(system.database))
             system.stop()
         finally:
             kafka.stop()
@@ -137,17 +137,17 @@ async def stack() -> AsyncIterator[Stack]:
 
 
 def stop(services: Sequence[Service]) -> None:
-    """Stop schedulers, in peace."""
+    """Stop schedulers gracefully."""
     for each in services:
         each.process.stop()
 
 
 def second_from_now(seconds: float) -> datetime:
-    """Return a whole second at least so far away."""
+    """Return a whole second at least this many seconds from now."""
     return (SystemClock().now() + timedelta(seconds=seconds + 1)).replace(microsecond=0)
 
 
-async def until(instant: datetime, *, limit: float = 3600) -> None:
+async def wait_until(instant: datetime, *, limit: float = 3600) -> None:
     """Wait for an instant of the wall clock."""
     await eventually(lambda: SystemClock().now() >= instant, timeout=limit)
 

@@ -1,4 +1,4 @@
-"""The scheduler's process, from a job on Kafka to a trigger on Kafka."""
+"""The scheduler process, from a job on Kafka to a trigger on Kafka."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.support.wait import eventually
 
 def job(kind: str = "once", **changes: object) -> events.JobSaved:
     now = SystemClock().now()
-    plain = events.JobSaved(
+    default = events.JobSaved(
         job_id=uuid4(),
         tenant_id=TENANT,
         version=1,
@@ -32,7 +32,7 @@ def job(kind: str = "once", **changes: object) -> events.JobSaved:
         overlap="skip",
         saved_at=now,
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(default, **changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ async def slots(system: System, job_id: UUID) -> Sequence[tuple[datetime, str, s
     return [(row["at"], row["fate"], row["reason"]) for row in rows]
 
 
-async def test_S1_J6_a_one_time_job_that_starts_at_once_is_triggered_though_suspended(
+async def test_S1_J6_a_one_time_job_that_starts_immediately_is_triggered_although_suspended(
     system: System, scheduler: Service
 ) -> None:
     saved = job(state="suspended", state_reason="one-time")
@@ -63,7 +63,7 @@ async def test_S1_J6_a_one_time_job_that_starts_at_once_is_triggered_though_susp
     assert await slots(system, saved.job_id) == [(saved.schedule.start, "triggered", "immediate")]
 
 
-async def test_S7_a_job_told_twice_and_out_of_order_is_decided_once(system: System, scheduler: Service) -> None:
+async def test_S7_a_job_published_twice_and_out_of_order_is_decided_once(system: System, scheduler: Service) -> None:
     first = job("hourly")
     later = replace(first, version=2, saved_at=first.saved_at + timedelta(milliseconds=1))
     await system.publish(later, first, later, first)
@@ -88,7 +88,7 @@ async def test_S8_missed_slots_are_recorded_and_the_newest_runs(system: System, 
     assert {reason for _, fate, reason in found if fate == "skipped"} == {"missed"}
 
 
-async def test_S7_slots_of_a_suspended_job_are_skipped_and_told(system: System, scheduler: Service) -> None:
+async def test_S7_slots_of_a_suspended_job_are_skipped_and_published(system: System, scheduler: Service) -> None:
     hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
     saved = job(
         "hourly",
@@ -114,10 +114,10 @@ async def test_J9_a_deleted_job_has_no_further_slots(system: System, scheduler: 
     await eventually(next_slot)
     await system.publish(events.JobDeleted(job_id=saved.job_id))
 
-    async def gone() -> bool:
+    async def has_none() -> bool:
         return await next_slot() == [None]
 
-    await eventually(gone)
+    await eventually(has_none)
     await system.publish(replace(saved, version=9))
     marker = job()
     await system.publish(marker)
@@ -125,7 +125,7 @@ async def test_J9_a_deleted_job_has_no_further_slots(system: System, scheduler: 
     assert await next_slot() == [None]
 
 
-async def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_and_stops_nobody(
+async def test_an_unreadable_message_becomes_a_dead_letter_and_delays_no_other(
     system: System, scheduler: Service
 ) -> None:
     marker = job()
@@ -140,7 +140,7 @@ async def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_and_stops_
     assert await scheduler.metric("sluice_dead_letters_total", group="sluice.scheduler", topic="sluice.jobs") == 1
 
 
-async def test_metrics_tell_of_slots_and_lag(scheduler: Service) -> None:
+async def test_metrics_show_slots_and_lag(scheduler: Service) -> None:
     assert await scheduler.metric("sluice_slots_total", fate="triggered", reason="immediate") >= 1
     assert await scheduler.metric("sluice_slot_lateness_seconds_count") >= 1
     assert await scheduler.metric("sluice_outbox_rows", service="scheduler") == 0

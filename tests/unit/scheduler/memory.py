@@ -1,4 +1,4 @@
-"""A ledger in memory that does with the domain's answers what the scheduler does, and a second opinion on them."""
+"""A ledger in memory that applies the domain's decisions as the scheduler does, and an independent grid of slots."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from scheduler.domain import Decision, Run, Version, changed, decide, deleted
+from scheduler.domain import Decision, JobVersion, Trigger, apply_deletion, apply_saving, decide
 from shared import events
 from shared.events.values import Schedule
 from tests.contract.samples import SETTINGS, TENANT
@@ -21,7 +21,7 @@ def at(text: str) -> datetime:
 
 
 def job(schedule: Schedule, saved_at: datetime, **changes: Any) -> events.JobSaved:
-    plain = events.JobSaved(
+    default = events.JobSaved(
         job_id=JOB,
         tenant_id=TENANT,
         version=1,
@@ -34,68 +34,68 @@ def job(schedule: Schedule, saved_at: datetime, **changes: Any) -> events.JobSav
         overlap="skip",
         saved_at=saved_at,
     )
-    return replace(plain, **changes)
+    return replace(default, **changes)
 
 
 @dataclass
-class Memory:
+class MemoryLedger:
     """One job's versions and slots."""
 
-    ruling: Version | None = None
-    past: list[Version] = field(default_factory=list)
+    current: JobVersion | None = None
+    superseded: list[JobVersion] = field(default_factory=list)
     slots: dict[datetime, Decision] = field(default_factory=dict)
 
-    def save(self, told: events.JobSaved) -> None:
-        self._take(changed(self.ruling, told, "{}"))
+    def save(self, job: events.JobSaved) -> None:
+        self._apply(apply_saving(self.current, job, "{}"))
 
     def delete(self, now: datetime) -> None:
-        if self.ruling is not None:
-            self._take(deleted(self.ruling, now))
-            self.past = [replace(each, deleted=True) if each.next_slot else each for each in self.past]
+        if self.current is not None:
+            self._apply(apply_deletion(self.current, now))
+            self.superseded = [replace(each, deleted=True) if each.next_slot else each for each in self.superseded]
 
-    def _take(self, change: Any) -> None:
+    def _apply(self, change: Any) -> None:
         if change is not None:
-            self.ruling = change.ruling
-            if change.past is not None:
-                self.past.append(change.past)
+            self.current = change.current
+            if change.superseded is not None:
+                self.superseded.append(change.superseded)
 
-    def turn(self, now: datetime, most: int = 50) -> int:
-        """Decide once what is due; return the number of slots that had no fate before."""
+    def decide_batch(self, now: datetime, limit: int = 50) -> int:
+        """Decide the due slots once, at most `limit` of each version; return the number of new fates."""
         before = len(self.slots)
-        # As the scheduler does: one version after the other, for those after it count in what is caught up.
-        for number, version in enumerate(self.past):
+        # As the scheduler does: one version after the other, since later versions count in what is caught up.
+        for number, version in enumerate(self.superseded):
             if version.next_slot is not None:
-                heirs = [*self.past[number + 1 :], *([self.ruling] if self.ruling else [])]
-                self.past[number] = self._decided(version, now, most, heirs)
+                later = [*self.superseded[number + 1 :], *([self.current] if self.current else [])]
+                self.superseded[number] = self._decide(version, now, limit, later)
                 break
-        if self.ruling is not None:
-            self.ruling = self._decided(self.ruling, now, most, [])
+        if self.current is not None:
+            self.current = self._decide(self.current, now, limit, [])
         return len(self.slots) - before
 
-    def _decided(self, version: Version, now: datetime, most: int, heirs: list[Version]) -> Version:
+    def _decide(self, version: JobVersion, now: datetime, limit: int, later: list[JobVersion]) -> JobVersion:
         if version.next_slot is None or version.next_slot > now:
             return version
-        decisions, slot = decide(version, now, missed_after=MISSED_AFTER, most=most, heirs=heirs)
+        decisions, slot = decide(version, now, missed_after=MISSED_AFTER, limit=limit, later=later)
         for decision in decisions:
             self.slots.setdefault(decision.slot, decision)
         return replace(version, next_slot=slot)
 
-    def settle(self, now: datetime, most: int = 50) -> None:
+    def decide_all(self, now: datetime, limit: int = 50) -> None:
         while self._is_due(now):
-            self.turn(now, most)
+            self.decide_batch(now, limit)
 
     def _is_due(self, now: datetime) -> bool:
-        versions = [*self.past, *([self.ruling] if self.ruling else [])]
+        versions = [*self.superseded, *([self.current] if self.current else [])]
         return any(each.next_slot is not None and each.next_slot <= now for each in versions)
 
-    def open(self) -> list[Version]:
-        return [each for each in self.past if each.next_slot is not None]
+    def open_versions(self) -> list[JobVersion]:
+        return [each for each in self.superseded if each.next_slot is not None]
 
     def fates(self) -> dict[datetime, str]:
         return {slot: self.slots[slot].reason for slot in sorted(self.slots)}
 
-    def runs(self) -> list[datetime]:
-        return [slot for slot in sorted(self.slots) if isinstance(self.slots[slot], Run)]
+    def triggered(self) -> list[datetime]:
+        return [slot for slot in sorted(self.slots) if isinstance(self.slots[slot], Trigger)]
 
 
 def grid(schedule: Schedule, begin: datetime, end: datetime) -> Iterator[datetime]:

@@ -1,124 +1,157 @@
--- begin: the scheduler's only clock; and a limit after which the server takes back what a stalled scheduler holds
+-- begin: the database's clock; and a limit after which PostgreSQL aborts the transaction of a stalled scheduler
 SELECT ledger_now() AS now, set_config('idle_in_transaction_session_timeout', $1, true);
 
--- claim_due: jobs with a slot that is due, oldest first; rows that another scheduler works on are passed over
-SELECT ctid::text AS place, * FROM schedule WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
+-- claim_due: jobs with a due slot, oldest first, skipping rows that another scheduler has locked
+SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
+    settings, since, until, deleted, next_slot
+FROM schedule WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 
--- claim_newest: the same from the other end, so that those just due do not wait behind what was missed long ago
-SELECT ctid::text AS place, * FROM schedule
-WHERE next_slot <= $1 ORDER BY next_slot DESC LIMIT $2 FOR UPDATE SKIP LOCKED;
+-- claim_newest: the same from the other end, so that slots due now do not wait behind slots missed long ago
+SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
+    settings, since, until, deleted, next_slot
+FROM schedule WHERE next_slot <= $1 ORDER BY next_slot DESC LIMIT $2 FOR UPDATE SKIP LOCKED;
 
--- claim_unsettled: versions that rule no longer and have slots to decide
-SELECT * FROM past WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
+-- claim_superseded: superseded versions with due slots
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM schedule_history WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 
--- heirs: the versions of some jobs that are still known, oldest first
-SELECT * FROM past WHERE job_id = ANY ($1::uuid[])
-UNION ALL SELECT * FROM schedule WHERE job_id = ANY ($1::uuid[])
+-- find_versions: all stored versions of some jobs, oldest first
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM schedule_history WHERE job_id = ANY ($1::uuid[])
+UNION ALL
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM schedule WHERE job_id = ANY ($1::uuid[])
 ORDER BY job_id, version;
 
--- lock_jobs: the schedules that a batch of changes is about, in one order for all, so that nobody waits in a circle
-SELECT * FROM schedule WHERE job_id = ANY ($1::uuid[]) ORDER BY job_id FOR UPDATE;
+-- lock_jobs: the schedules that a batch of changes concerns, always in the same order, which prevents deadlocks
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM schedule WHERE job_id = ANY ($1::uuid[]) ORDER BY job_id FOR UPDATE;
 
--- insert_jobs: schedules of jobs that were unknown; returns those that still were
+-- insert_jobs: schedules of new jobs; returns those that did not exist
 INSERT INTO schedule (
     job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
     deleted, next_slot)
-SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::integer[],
-    $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::boolean[], $15::timestamptz[])
-ORDER BY 1
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM unnest(
+    :job_id::uuid[], :tenant_id::uuid[], :version::bigint[], :state::text[], :kind::text[],
+    :start::timestamptz[], :immediately::boolean[], :every::integer[], :catch_up::text[], :overlap::text[],
+    :settings::text[], :since::timestamptz[], :until::timestamptz[], :deleted::boolean[], :next_slot::timestamptz[])
+    AS new (job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since,
+            until, deleted, next_slot)
+ORDER BY job_id
 ON CONFLICT DO NOTHING
 RETURNING job_id;
 
--- update_jobs: schedules of jobs whose rows are locked
+-- update_jobs: the new current versions of jobs whose rows are locked
 UPDATE schedule
 SET version = new.version, state = new.state, kind = new.kind, start = new.start, immediately = new.immediately,
     every = new.every, catch_up = new.catch_up, overlap = new.overlap, settings = new.settings, since = new.since,
     deleted = new.deleted, next_slot = new.next_slot
 FROM unnest(
-    $1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::integer[],
-    $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::boolean[], $15::timestamptz[])
-    AS new (job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since,
-            until, deleted, next_slot)
+    :job_id::uuid[], :version::bigint[], :state::text[], :kind::text[], :start::timestamptz[],
+    :immediately::boolean[], :every::integer[], :catch_up::text[], :overlap::text[], :settings::text[],
+    :since::timestamptz[], :deleted::boolean[], :next_slot::timestamptz[])
+    AS new (job_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, deleted,
+            next_slot)
 WHERE schedule.job_id = new.job_id;
 
--- insert_past: versions that rule no longer
-INSERT INTO past (
+-- insert_superseded: superseded versions
+INSERT INTO schedule_history (
     job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
     deleted, next_slot)
-SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::integer[],
-    $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::boolean[], $15::timestamptz[])
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM unnest(
+    :job_id::uuid[], :tenant_id::uuid[], :version::bigint[], :state::text[], :kind::text[],
+    :start::timestamptz[], :immediately::boolean[], :every::integer[], :catch_up::text[], :overlap::text[],
+    :settings::text[], :since::timestamptz[], :until::timestamptz[], :deleted::boolean[], :next_slot::timestamptz[])
+    AS new (job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since,
+            until, deleted, next_slot)
 ON CONFLICT DO NOTHING;
 
--- end_unsettled: jobs are deleted; what their older versions left open ends with them
-UPDATE past SET deleted = true WHERE job_id = ANY ($1::uuid[]) AND next_slot IS NOT NULL;
+-- end_superseded: mark open superseded versions of deleted jobs as deleted
+UPDATE schedule_history SET deleted = true WHERE job_id = ANY ($1::uuid[]) AND next_slot IS NOT NULL;
 
--- insert_slots: write fates; returns the slots that had none yet
+-- insert_slots: decided slots; returns those that had no fate yet
 INSERT INTO slot (job_id, at, run_id, version, fate, reason, decided_at)
-SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[])
-ORDER BY 1, 2
+SELECT job_id, at, run_id, version, fate, reason, decided_at
+FROM unnest(
+    :job_id::uuid[], :at::timestamptz[], :run_id::uuid[], :version::bigint[], :fate::text[], :reason::text[],
+    :decided_at::timestamptz[])
+    AS new (job_id, at, run_id, version, fate, reason, decided_at)
+ORDER BY job_id, at
 ON CONFLICT DO NOTHING
 RETURNING job_id, at;
 
--- request_slot: where a request to run now has its row already, or else the instants near it that are taken
+-- find_slots_near: a job's slots within the millisecond after an instant
 SELECT at, run_id FROM slot WHERE job_id = $1 AND at >= $2 AND at < $2 + interval '1 millisecond';
 
--- job_is_deleted: whether the ledger knows of a job's deletion
+-- is_deleted: whether a job is known to be deleted
 SELECT deleted FROM schedule WHERE job_id = $1;
 
--- advance: move jobs past the slots that have just got their fate; their rows are locked, so they stay where they are
+-- advance: the next slots of jobs; their rows are locked, so their ctids do not change
 UPDATE schedule
-SET next_slot = moved.next_slot
-FROM unnest($1::text[]::tid[], $2::timestamptz[]) AS moved (place, next_slot)
-WHERE schedule.ctid = moved.place;
+SET next_slot = decided.next_slot
+FROM unnest($1::text[]::tid[], $2::timestamptz[]) AS decided (ctid, next_slot)
+WHERE schedule.ctid = decided.ctid;
 
--- advance_past: the same for versions that rule no longer
-UPDATE past
-SET next_slot = moved.next_slot
-FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS moved (job_id, version, next_slot)
-WHERE past.job_id = moved.job_id AND past.version = moved.version;
+-- advance_superseded: the next slots of superseded versions
+UPDATE schedule_history
+SET next_slot = decided.next_slot
+FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS decided (job_id, version, next_slot)
+WHERE schedule_history.job_id = decided.job_id AND schedule_history.version = decided.version;
 
--- drop_old_versions: versions that nobody asks for any more; an older one with open slots is judged by those after it
-DELETE FROM past
+-- delete_old_versions: superseded versions that no decision needs any more; earlier versions with open slots need them
+DELETE FROM schedule_history
 WHERE next_slot IS NULL AND until < ledger_now() - $1::interval
-    AND NOT EXISTS (SELECT FROM past AS older WHERE older.job_id = past.job_id AND older.next_slot IS NOT NULL);
+    AND NOT EXISTS (
+        SELECT FROM schedule_history AS earlier
+        WHERE earlier.job_id = schedule_history.job_id AND earlier.next_slot IS NOT NULL);
 
--- next_due: the first slot that has no fate, if any, and how many seconds it is away
+-- find_next_due: the first slot without a fate, if any, and the seconds until it is due
 SELECT next_slot, extract(epoch FROM next_slot - ledger_now())::float8 AS seconds
 FROM (SELECT least(
-    (SELECT min(next_slot) FROM schedule WHERE next_slot IS NOT NULL), (SELECT min(next_slot) FROM past)
+    (SELECT min(next_slot) FROM schedule WHERE next_slot IS NOT NULL), (SELECT min(next_slot) FROM schedule_history)
 ) AS next_slot) AS first;
 
--- count_scheduled: jobs that have a next slot
+-- count_scheduled: the number of jobs that have a next slot
 SELECT count(*) FROM schedule WHERE next_slot IS NOT NULL;
 
--- drop_old_slots: forget the fates that were decided longest ago, a bounded number at once
+-- delete_old_slots: slots that were decided longest ago, up to a limit
 DELETE FROM slot WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM slot WHERE decided_at < ledger_now() - $1::interval LIMIT $2));
 
--- begin_audit: make the auditor's row, once
+-- begin_audit: create the auditor's row, once
 INSERT INTO audit (slots_from, slots_to, due_at)
 VALUES (ledger_now() - interval '1 hour', ledger_now() - interval '2 minutes', ledger_now()) ON CONFLICT DO NOTHING;
 
--- lock_audit: where the auditor stands, unless another scheduler is at it or the next round is not due
+-- lock_audit: the auditor's position, unless another scheduler is auditing or the next round is not due
 SELECT after_job, slots_from, slots_to FROM audit WHERE due_at <= ledger_now() FOR UPDATE SKIP LOCKED;
 
 -- audited_jobs: the next schedules in the order of their ids
-SELECT * FROM schedule WHERE $1::uuid IS NULL OR job_id > $1 ORDER BY job_id LIMIT $2;
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM schedule WHERE $1::uuid IS NULL OR job_id > $1 ORDER BY job_id LIMIT $2;
 
--- audited_past: the versions of some jobs that ruled after an instant and rule no longer
-SELECT * FROM past WHERE job_id = ANY ($1::uuid[]) AND until > $2;
+-- audited_superseded: superseded versions of some jobs that were in force after an instant
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM schedule_history WHERE job_id = ANY ($1::uuid[]) AND until > $2;
 
--- audited_slots: the ledger of some jobs between two instants; whole seconds are the schedule's, others are requests'
+-- audited_slots: the slots of some jobs between two instants; only whole seconds, as others belong to run-now requests
 SELECT slot.job_id, at, run_id, version, fate, reason
 FROM unnest($1::uuid[]) AS job (job_id) JOIN slot ON slot.job_id = job.job_id AND at >= $2 AND at < $3
 WHERE at = date_trunc('second', at);
 
--- move_audit: go on in this round
+-- move_audit: the position within this round
 UPDATE audit SET after_job = $1;
 
--- next_audit: the round is done; the next takes up where it began, and at least an hour
+-- end_audit: end the round; the next one begins where this one did, and at least an hour ago
 UPDATE audit
 SET after_job = NULL, due_at = ledger_now() + $1::interval, slots_to = ledger_now() - interval '2 minutes',
     slots_from = greatest(least(slots_to, ledger_now() - interval '1 hour'), ledger_now() - interval '1 day');

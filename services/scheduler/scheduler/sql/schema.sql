@@ -1,11 +1,11 @@
--- The scheduler's whole schema as it is today. The numbered files in migrations/ lead to the same database.
+-- The scheduler's current schema. The numbered files in migrations/ lead to the same database.
 
--- The only clock of the scheduler. A function of our own, so that a test can step it.
+-- The scheduler's only clock: a function, so that tests can step it.
 CREATE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS 'SELECT clock_timestamp()';
 
--- Each job as job-api last told it: the version that rules since `since`, and its first slot that has no fate yet
--- (NULL: there is none). A deleted job stays, so that nothing older brings it back. Every slot rewrites a row, and it
--- costs least where there is room for it on the row's own page.
+-- The current version of each job, in force since `since`, and its first slot without a fate (NULL: none). Deleted jobs
+-- stay, so that no older event restores them. Every decided slot updates a row, which costs least when the row's own page
+-- has free space.
 CREATE TABLE schedule (
     job_id uuid PRIMARY KEY WITH (fillfactor = 60),
     tenant_id uuid NOT NULL,
@@ -26,9 +26,9 @@ CREATE TABLE schedule (
 ) WITH (fillfactor = 50);
 CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL;
 
--- Versions that rule no longer. Those with slots without a fate, all before `until`, have a `next_slot`; the others are
--- kept for a day, as what was in force then is asked for: by the auditor, and where an older one catches up.
-CREATE TABLE past (
+-- Superseded versions. Those with open slots, all before `until`, have a `next_slot`. The others are kept for a day: the
+-- auditor needs them, and so does an earlier version that catches up.
+CREATE TABLE schedule_history (
     job_id uuid NOT NULL,
     tenant_id uuid NOT NULL,
     version bigint NOT NULL,
@@ -46,10 +46,10 @@ CREATE TABLE past (
     next_slot timestamptz CHECK (next_slot >= since AND next_slot < until),
     PRIMARY KEY (job_id, version)
 );
-CREATE INDEX past_next_slot ON past (next_slot) WHERE next_slot IS NOT NULL;
-CREATE INDEX past_until ON past (until);
+CREATE INDEX schedule_history_next_slot ON schedule_history (next_slot) WHERE next_slot IS NOT NULL;
+CREATE INDEX schedule_history_until ON schedule_history (until);
 
--- The slot ledger: every slot of every job, once, with its one fate, and the version of the job that it fell under.
+-- The slot ledger: every slot of every job once, with its one fate and the version of the job that decided it.
 CREATE TABLE slot (
     job_id uuid NOT NULL,
     at timestamptz NOT NULL,
@@ -63,10 +63,10 @@ CREATE TABLE slot (
     decided_at timestamptz NOT NULL,
     PRIMARY KEY (job_id, at)
 );
--- Rows come in the order of this column, and only retention asks by it: an index of ranges costs next to nothing.
+-- Rows are inserted in the order of this column, and only retention selects by it: a BRIN index costs next to nothing.
 CREATE INDEX slot_decided_at ON slot USING brin (decided_at) WITH (pages_per_range = 32);
 
--- Where the auditor stands in its round over all jobs, for whichever scheduler does the next piece of it.
+-- The auditor's position in its round over all jobs, from which any scheduler continues.
 CREATE TABLE audit (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     after_job uuid,
@@ -75,7 +75,7 @@ CREATE TABLE audit (
     due_at timestamptz NOT NULL
 );
 
--- Events written with the change that they tell, until a relay has published them.
+-- Events, written in the transaction of the change that they report, until a relay has published them.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY,
     shard smallint NOT NULL,
