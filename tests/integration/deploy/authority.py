@@ -1,4 +1,4 @@
-"""A certificate authority of a test's own, and what it signs, as PEM files."""
+"""A certificate authority for tests, with its certificates as PEM files."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -11,29 +11,29 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Signs certificates; `ca` is the file that those who trust it are given."""
+    """Signs certificates; `ca` is the file for clients that trust it."""
 
     def __init__(self, folder: Path, name: str = "test authority") -> None:
         self._folder = folder
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = _key()
         self._certificate = (
-            _begun(self._name, self._name, self._key)
+            _begin(self._name, self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .add_extension(_usage(signs=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        self.ca = _written(folder / f"{name.replace(' ', '-')}.pem", _pem(self._certificate))
+        self.ca = _write(folder / f"{name.replace(' ', '-')}.pem", _pem(self._certificate))
 
     def sign(self, name: str, *addresses: str) -> tuple[Path, Path]:
         """Return the files of a certificate (for names and IP addresses) and its key."""
         key = _key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = x509.SubjectAlternativeName([_general(each) for each in addresses or (name,)])
+        names = x509.SubjectAlternativeName([_to_general_name(each) for each in addresses or (name,)])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
-            _begun(subject, self._name, key)
+            _begin(subject, self._name, key)
             .add_extension(names, critical=False)
             .add_extension(issuer, critical=False)
             .add_extension(_usage(signs=False), critical=True)
@@ -43,8 +43,8 @@ class Authority:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return (
-            _written(self._folder / f"{name}.crt.pem", _pem(certificate)),
-            _written(self._folder / f"{name}.key.pem", private),
+            _write(self._folder / f"{name}.crt.pem", _pem(certificate)),
+            _write(self._folder / f"{name}.key.pem", private),
         )
 
 
@@ -52,7 +52,7 @@ def _key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _begun(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x509.CertificateBuilder:
+def _begin(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -79,7 +79,7 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
     )
 
 
-def _general(address: str) -> x509.GeneralName:
+def _to_general_name(address: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(address))
     except ValueError:
@@ -90,7 +90,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _written(path: Path, content: bytes) -> Path:
+def _write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     path.chmod(0o600)
     return path

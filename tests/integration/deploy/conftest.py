@@ -1,4 +1,4 @@
-"""A Kafka that speaks TLS and wants logins, with certificates made here."""
+"""A Kafka with TLS and logins, and an authority for its certificates."""
 
 import secrets
 import subprocess
@@ -35,7 +35,7 @@ listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login_module}.scram.Scram
 
 @dataclass(frozen=True)
 class SecureKafka:
-    """Where it is reached: with TLS and a login, or with TLS and a client's certificate."""
+    """Its addresses: with TLS and a login, and with TLS and a client certificate."""
 
     login: str
     mutual: str
@@ -45,13 +45,13 @@ class SecureKafka:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Return the authority that signs every server's certificate here."""
+    """Return the authority that signs all certificates of these tests."""
     return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")
 def secure_kafka(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterator[SecureKafka]:
-    """Give a Kafka whose open listener only this fixture uses."""
+    """Run a Kafka whose open listener only this fixture uses."""
     certificate, key = authority.sign("kafka", LOOPBACK)
     keystore = certificate.with_name("kafka-keystore.pem")
     keystore.write_bytes(key.read_bytes() + certificate.read_bytes())
@@ -64,7 +64,7 @@ def secure_kafka(authority: Authority, reaper: Reaper, servers_folder: Path) -> 
         password=given.password,
         login_module="org.apache.kafka.common.security",
     )
-    # Each file of tests that asks gets its own: a worker may run several of them in the same folder.
+    # One per test file: a worker may run several of them with the same servers' folder.
     folder = Path(tempfile.mkdtemp(prefix="kafka-secure-", dir=servers_folder))
     format_with_login(folder, given.password)
     server = Kafka(folder, reaper, extra=extra)
@@ -74,7 +74,7 @@ def secure_kafka(authority: Authority, reaper: Reaper, servers_folder: Path) -> 
 
 
 def format_with_login(folder: Path, password: str, *, user: str = "sluice") -> None:
-    """Format the folder of a Kafka that knows a SCRAM login from its first start on."""
+    """Format the folder of a Kafka with a SCRAM login from its first start."""
     properties = folder / "format.properties"
     properties.write_text(SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=folder / "data"))
     java = find_java()

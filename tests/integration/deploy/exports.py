@@ -1,4 +1,4 @@
-"""Exports as a customer does them, over REST alone: asked of the local stack, and of containers where there are any."""
+"""Exports as a customer does them, through REST only: from the local stack, or from containers."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tests.unit.stream.officers import make_officer
 
 
 def do_exports(url: str, api_key: str, folder: Path) -> dict[str, int]:
-    """Run one export of each type and an hourly one; fetch and decrypt all files.
+    """Run one export of each type and an hourly one; download and decrypt all files.
 
     Returns how many records each kind of file held (`Interaction`, `Interaction-Attachment`, `Contact`).
     """
@@ -41,16 +41,16 @@ def do_exports(url: str, api_key: str, folder: Path) -> dict[str, int]:
             opened = folder / file.stem
             opened.mkdir()
             (jsonl,) = decrypt_file(file, officer.recipient_key, opened)
-            records[kind_of(artifact["name"])] = jsonl.read_bytes().count(b"\n")
+            records[parse_kind(artifact["name"])] = jsonl.read_bytes().count(b"\n")
     return records
 
 
 def send(client: httpx.Client, path: str, body: dict[str, Any]) -> None:
-    """Create something, and fail with the answer's words when it is refused."""
+    """Create a resource; fail with the text of the response when it is rejected."""
     answer = client.post(path, json=body, headers={"Idempotency-Key": f"{path}{body.get('title')}"})
     assert answer.is_success, answer.text
 
 
-def kind_of(name: str) -> str:
-    """Return the type that an artifact's name begins with."""
+def parse_kind(name: str) -> str:
+    """Return the kind of records in an artifact, which its name begins with."""
     return "Interaction-Attachment" if name.startswith("Interaction-Attachment") else name.partition("-")[0]

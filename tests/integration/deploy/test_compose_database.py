@@ -1,4 +1,4 @@
-"""What compose's PostgreSQL runs at its first start: the views are there, and Sluice's role reads them and no more."""
+"""The first start of compose's PostgreSQL: it creates the views, and Sluice's role can only read them."""
 
 import asyncio
 import subprocess
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 VIEWS = ("interaction", "contact", "attachment")
 
 
-async def test_the_first_start_makes_a_contact_history_that_sluice_can_only_read(
+async def test_the_first_start_creates_a_contact_history_that_sluice_can_only_read(
     make_postgres: MakePostgres, tmp_path: Path
 ) -> None:
     server = make_postgres()
@@ -46,7 +46,7 @@ async def test_the_first_start_makes_a_contact_history_that_sluice_can_only_read
             assert await connection.fetchval(f"SELECT count(*) FROM contact_history.{view}") == 0
         with pytest.raises(asyncpg.PostgresError):
             await connection.execute("CREATE TABLE contact_history.mine ()")
-        # What the test with containers loads, which runs in few places.
+        # Also loads the sample of the test with containers, which rarely runs.
         owner = await asyncpg.connect(urlunsplit(admin._replace(path="/contact_history")))
         await owner.execute(Path(__file__).with_name("container_sample.sql").read_text(encoding="utf-8"))
         await owner.close()

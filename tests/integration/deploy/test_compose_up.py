@@ -1,4 +1,4 @@
-"""The whole product in containers, where a Docker engine answers: built, closed, and exporting."""
+"""The whole product in containers, where a Docker engine answers: built, restricted, and exporting."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def compose() -> Iterator[DockerCompose]:
-    """Build the images and bring everything up, under a project name and on ports of its own; take it down after."""
+    """Build the images and start everything, with a project name and ports of its own; stop it afterwards."""
     make_secrets(FOLDER)
     with pytest.MonkeyPatch.context() as environment:
         for name, port in PORTS.items():
@@ -43,7 +43,7 @@ def address(name: str) -> str:
     return f"http://{LOOPBACK}:{PORTS[name]}"
 
 
-def test_an_export_goes_from_order_to_decrypted_records(compose: DockerCompose, tmp_path: Path) -> None:
+def test_an_export_goes_from_a_new_job_to_decrypted_records(compose: DockerCompose, tmp_path: Path) -> None:
     sample = Path(__file__).with_name("container_sample.sql").read_text(encoding="utf-8")
     argv = ["psql", "-U", "postgres", "-d", "contact_history", "-v", "ON_ERROR_STOP=1", "-c", sample]
     _, complaint, status = compose.exec_in_container(argv, "postgres")
@@ -66,7 +66,7 @@ def test_an_export_goes_from_order_to_decrypted_records(compose: DockerCompose, 
     assert records == {"Interaction": 500, "Interaction-Attachment": 1, "Contact": 1}
 
 
-def test_containers_run_as_closed_as_the_file_says(compose: DockerCompose) -> None:
+def test_containers_have_the_restrictions_of_the_file(compose: DockerCompose) -> None:
     ours = containers()
     assert len(ours) == 8, "job-api, two schedulers, two exporters, three of history"
     for each in ours:
@@ -80,7 +80,7 @@ def test_containers_run_as_closed_as_the_file_says(compose: DockerCompose) -> No
 
 
 def containers() -> list[Any]:
-    """Return the running containers of the product's own processes."""
+    """Return the running containers of the product's processes."""
     project = {"label": f"com.docker.compose.project={PROJECT}"}
     found = DockerClient().client.containers.list(filters=project)
     return [each for each in found if each.attrs["Config"]["Image"].startswith("sluice/")]
@@ -97,7 +97,7 @@ def test_prometheus_scrapes_every_process_and_grafana_has_the_dashboards(compose
     assert {each["uid"] for each in found} == {f"sluice-{each.name}" for each in DASHBOARDS}
 
 
-def test_a_process_ends_well_when_it_is_told_to(compose: DockerCompose) -> None:
+def test_a_process_stops_cleanly(compose: DockerCompose) -> None:
     for each in containers():
         each.stop(timeout=40)
         each.reload()

@@ -1,4 +1,4 @@
-"""Every process of the product at once, Kafka over TLS with a login, HTTPS served: all become ready, and stop well."""
+"""Every process of the product, with Kafka over TLS with a login, and HTTPS: all become ready and stop cleanly."""
 
 import ssl
 import sys
@@ -24,7 +24,7 @@ PASSWORD = "test-password"
 SERVICES = ("job_api", "scheduler", "exporter", "history")
 
 
-def common(kafka: SecureKafka, folder: Path) -> dict[str, str]:
+def common_settings(kafka: SecureKafka, folder: Path) -> dict[str, str]:
     (folder / "kafka-password").write_text(kafka.password)
     return {
         "SLUICE_KAFKA_BOOTSTRAP": kafka.login,
@@ -37,7 +37,7 @@ def common(kafka: SecureKafka, folder: Path) -> dict[str, str]:
     }
 
 
-def own(
+def own_settings(
     process: ServiceProcess, databases: Databases, database: str, authority: Authority, folder: Path
 ) -> dict[str, str]:
     certificate, key = authority.sign(f"process-{process.name}", LOOPBACK)
@@ -76,17 +76,17 @@ async def test_every_process_works_with_tls_and_a_login(
     admin = await postgres.fresh()
     database = admin.rpartition("/")[2]
     await provision(ProvisionSettings(admin_dsn=admin, **{f"{each}_password": PASSWORD for each in SERVICES}))
-    shared = common(secure_kafka, tmp_path)
+    shared = common_settings(secure_kafka, tmp_path)
     await create_topics(load(KafkaSettings, "KAFKA", shared))
     for service in SERVICES:
         await migrate(postgres.dsn(database, role=service, password=PASSWORD), service)
     running: dict[str, ChildProcess] = {}
     addresses: dict[str, str] = {}
-    for process in reversed(SERVICE_PROCESSES):  # job-api last: it has to know where history-api is
+    for process in reversed(SERVICE_PROCESSES):  # job-api last, since it needs the address of history-api
         if process.package == "job_api":
             shared["SLUICE_JOB_API_HISTORY_URL"] = f"https://{LOOPBACK}:{addresses['history-api']}"
             shared["SLUICE_JOB_API_HISTORY_CA_FILE"] = str(secure_kafka.authority.ca)
-        environment = shared | own(process, postgres, database, secure_kafka.authority, tmp_path)
+        environment = shared | own_settings(process, postgres, database, secure_kafka.authority, tmp_path)
         addresses[process.name] = environment[f"SLUICE_{process.package.upper()}_HTTP_PORT"]
         running[process.name] = start(process, environment, tmp_path, reaper, sys.executable)
     trusting = ssl.create_default_context(cafile=str(secure_kafka.authority.ca))
@@ -104,7 +104,7 @@ async def test_every_process_works_with_tls_and_a_login(
             return True
 
         await eventually(ready, timeout=120)
-        # History's own answer, passed on by job-api: had it not trusted the certificate, it would have said 503.
+        # History's response, passed on by job-api, which would answer 503 if it did not trust the certificate.
         answer = await client.get(f"https://{LOOPBACK}:{addresses['job-api']}/api/v1/runs")
         assert answer.status_code == 401
     for child in running.values():

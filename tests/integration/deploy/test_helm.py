@@ -1,4 +1,4 @@
-"""The chart, render_set by helm: what Kubernetes gets is closed, complete, and told only settings that exist."""
+"""The chart as Helm renders it: the resources are restricted and complete, and set only existing variables."""
 
 import json
 from pathlib import Path
@@ -35,11 +35,11 @@ def environment(values: str, pod: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_helm_finds_nothing_to_mend(values: str) -> None:
+def test_helm_lints_the_chart_without_findings(values: str) -> None:
     assert lint(load_values(values)) == []
 
 
-def test_helm_would_find_what_is_wrong(tmp_path: Path) -> None:
+def test_helm_reports_a_broken_chart(tmp_path: Path) -> None:
     chart = tmp_path / "sluice"
     (chart / "templates").mkdir(parents=True)
     for name in ("Chart.yaml", "values.yaml"):
@@ -85,7 +85,7 @@ def test_pods_are_restricted(values: str) -> None:
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_every_process_is_there_with_what_belongs_to_it(values: str) -> None:
+def test_every_process_has_its_resources(values: str) -> None:
     deployments = {each["metadata"]["name"]: each for each in of_kind(values, "Deployment")}
     run = {tuple(each["spec"]["template"]["spec"]["containers"][0]["args"]) for each in deployments.values()}
     assert run == {(part.package, part.command) for part in SERVICE_PROCESSES}
@@ -107,7 +107,7 @@ def test_every_process_is_there_with_what_belongs_to_it(values: str) -> None:
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_topics_and_tables_are_made_before_an_upgrade_s_processes(values: str) -> None:
+def test_topics_and_tables_are_created_before_the_processes_of_an_upgrade(values: str) -> None:
     jobs = of_kind(values, "Job")
     hooks = {each["metadata"]["annotations"]["helm.sh/hook"] for each in jobs}
     assert hooks == ({"post-install,pre-upgrade"} if values == "operators" else {"pre-install,pre-upgrade"})
@@ -125,7 +125,7 @@ def test_R7_an_exporter_has_time_to_hand_its_work_back(values: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_the_ingress_splits_paths_as_the_job_api_passes_them_on(values: str) -> None:
+def test_the_ingress_routes_paths_as_job_api_passes_them_on(values: str) -> None:
     from job_api.api.proxy import PATHS
 
     (ingress,) = of_kind(values, "Ingress")
@@ -134,7 +134,7 @@ def test_the_ingress_splits_paths_as_the_job_api_passes_them_on(values: str) -> 
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_U4_the_apis_alone_believe_the_ingress_controller(values: str) -> None:
+def test_U4_only_the_apis_trust_the_ingress_controller(values: str) -> None:
     believing = {
         name: environment(values, pod)[variable]
         for name, pod in pods(values)
@@ -146,7 +146,7 @@ def test_U4_the_apis_alone_believe_the_ingress_controller(values: str) -> None:
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_networks_are_closed_by_default(values: str) -> None:
+def test_network_access_is_denied_by_default(values: str) -> None:
     policies = {each["metadata"]["name"]: each["spec"] for each in of_kind(values, "NetworkPolicy")}
     deny = policies["sluice-deny"]
     assert set(deny) == {"podSelector", "policyTypes"}
@@ -158,7 +158,7 @@ def test_networks_are_closed_by_default(values: str) -> None:
     )
 
 
-def test_exporters_are_scaled_by_work_and_not_by_lag() -> None:
+def test_exporters_are_scaled_by_work_not_by_lag() -> None:
     (scaled,) = of_kind("full", "ScaledObject")
     trigger = scaled["spec"]["triggers"][0]
     assert trigger["type"] == "prometheus"
@@ -172,7 +172,7 @@ def test_exporters_are_scaled_by_work_and_not_by_lag() -> None:
     assert deployments["sluice-scheduler"]["replicas"] == 2
 
 
-def test_alerts_come_with_links_to_the_operators_own_runbooks() -> None:
+def test_alerts_link_to_the_operators_runbooks() -> None:
     rules = [
         rule
         for each in of_kind("full", "PrometheusRule")
@@ -198,7 +198,7 @@ def test_strimzi_gets_every_topic() -> None:
     assert len(of_kind("operators", "Cluster")) == 1
 
 
-def test_values_that_make_no_sense_are_refused() -> None:
+def test_nonsensical_values_are_rejected() -> None:
     with pytest.raises(RenderingFailed, match="/store/url"):
         render({"store": {"url": "ftp://x"}})
 
@@ -210,12 +210,12 @@ def test_kubernetes_and_the_operators_schemas_accept_every_resource(values: str)
         if kind in SOURCES:
             schema = operator_schema(each["kind"])
             jsonschema.validate(each, schema)
-            assert unheld(each, schema, each["kind"]) == [], "run: python -m deploy.helm.crds"
+            assert find_unchecked(each, schema, each["kind"]) == [], "run: python -m deploy.helm.crds"
         else:
             kubernetes_validate.validate(each, KUBERNETES.rpartition(".")[0], strict=True)
 
 
-def test_every_schema_of_an_operator_is_used_and_refuses_what_it_does_not_know() -> None:
+def test_every_schema_of_an_operator_is_used_and_rejects_unknown_names() -> None:
     every = {(each["apiVersion"], each["kind"]): each for name in SETS for each in render_set(name)}
     assert set(SOURCES) <= set(every)
     assert {path.stem for path in SCHEMAS.glob("*.json")} == {kind for _, kind in SOURCES}
@@ -235,19 +235,21 @@ def operator_schema(kind: str) -> dict[str, Any]:
     return schema
 
 
-def unheld(value: Any, schema: Any, path: str) -> list[str]:
-    """Return the places that hold something of which the cut-down schema kept the name alone."""
+def find_unchecked(value: Any, schema: Any, path: str) -> list[str]:
+    """Return the paths of values for which the reduced schema has only the name."""
     if schema is True:
         return [path]
     if isinstance(value, list):
-        return [found for each in value for found in unheld(each, schema.get("items", {}), f"{path}[]")]
+        return [found for each in value for found in find_unchecked(each, schema.get("items", {}), f"{path}[]")]
     if not isinstance(value, dict):
         return []
     parts = schema.get("properties", {})
-    return [found for name, each in value.items() for found in unheld(each, parts.get(name, {}), f"{path}.{name}")]
+    return [
+        found for name, each in value.items() for found in find_unchecked(each, parts.get(name, {}), f"{path}.{name}")
+    ]
 
 
-def test_an_identity_provider_is_told_of_to_the_apis_alone() -> None:
+def test_only_the_apis_get_the_identity_provider() -> None:
     told = {name: environment("full", pod).get("SLUICE_OIDC_ISSUER") for name, pod in pods("full")}
     apis = {"sluice-job-api", "sluice-history-api", "sluice-migrate-job-api", "sluice-migrate-history"}
     assert {name for name, issuer in told.items() if issuer == "https://id.example.com"} == apis
@@ -257,7 +259,7 @@ def test_an_identity_provider_is_told_of_to_the_apis_alone() -> None:
     assert [{"port": 443, "protocol": "TCP"}] in ways_out
 
 
-def test_pods_go_where_the_images_run() -> None:
+def test_pods_run_only_on_supported_processors() -> None:
     for values in SETS:
         selectors = {name: pod["nodeSelector"] for name, pod in pods(values)}
         assert {each["kubernetes.io/arch"] for each in selectors.values()} == {"amd64"}

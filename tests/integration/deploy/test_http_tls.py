@@ -1,4 +1,4 @@
-"""A process serves HTTPS with the certificate that its settings name, and HTTP no more."""
+"""A process serves HTTPS, and no HTTP, with the certificate of its settings."""
 
 import asyncio
 import signal
@@ -40,14 +40,14 @@ def environment(authority: Authority, port: int) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-async def signals_as_before() -> AsyncIterator[None]:
-    """Take back what a process does about signals: this one goes on, and would never be interrupted again."""
+async def restored_signals() -> AsyncIterator[None]:
+    """Restore the signal handlers that a process installs, or this one could never be interrupted again."""
     yield
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
-async def test_https_is_served_with_a_certificate_that_can_be_checked(authority: Authority, tmp_path: Path) -> None:
+async def test_https_is_served_with_a_verifiable_certificate(authority: Authority, tmp_path: Path) -> None:
     port = free_port()
     given = environment(authority, port)
     health = Health()
@@ -71,7 +71,7 @@ async def test_https_is_served_with_a_certificate_that_can_be_checked(authority:
         async with httpx.AsyncClient() as client:
             with pytest.raises(httpx.TransportError):
                 await client.get(f"http://{LOOPBACK}:{port}/readyz")
-        # What the images' health check does.
+        # As the images' health check does.
         assert await asyncio.to_thread(is_alive, find_address(given))
         assert not await asyncio.to_thread(is_alive, find_address({"SLUICE_SCHEDULER_HTTP_PORT": str(port)}))
     finally:
@@ -79,14 +79,14 @@ async def test_https_is_served_with_a_certificate_that_can_be_checked(authority:
         await process
 
 
-def test_a_certificate_without_its_key_is_refused(authority: Authority) -> None:
+def test_a_certificate_without_its_key_is_rejected(authority: Authority) -> None:
     given = environment(authority, 0)
     del given["SLUICE_SCHEDULER_HTTP_TLS_KEY_FILE"]
     with pytest.raises(InvalidSettings, match="HTTP_TLS_KEY_FILE"):
         Settings.load(given)
 
 
-async def test_a_port_that_is_taken_and_a_file_that_is_no_certificate_are_told_with_their_settings(
+async def test_a_used_port_and_an_invalid_certificate_file_are_reported_with_their_settings(
     authority: Authority, tmp_path: Path
 ) -> None:
     health = Health()
@@ -109,10 +109,10 @@ async def test_a_port_that_is_taken_and_a_file_that_is_no_certificate_are_told_w
         ("10.0.0.0/8", {"scheme": "http", "from": LOOPBACK}),
     ],
 )
-async def test_U4_a_trusted_proxy_and_nobody_else_says_who_asks_and_that_it_was_over_tls(
+async def test_U4_only_a_trusted_proxy_can_set_the_clients_address_and_scheme(
     trusted: str | None, seen: dict[str, str]
 ) -> None:
-    async def told(request: Request) -> Response:
+    async def show(request: Request) -> Response:
         return JSONResponse({"scheme": request.url.scheme, "from": request.client.host if request.client else ""})
 
     port, health = free_port(), Health()
@@ -120,9 +120,9 @@ async def test_U4_a_trusted_proxy_and_nobody_else_says_who_asks_and_that_it_was_
     given["SLUICE_SCHEDULER_HTTP_PORT"] = str(port)
     if trusted is not None:
         given["SLUICE_SCHEDULER_HTTP_TRUSTED_PROXIES"] = trusted
-    app = Starlette(routes=[Route("/", told)])
+    app = Starlette(routes=[Route("/", show)])
     process = asyncio.create_task(run({}, app=app, health=health, settings=Settings.load(given)))
-    # The client's own claim stands first; the proxy adds the address that it sees.
+    # The address that the client claims comes first; the proxy appends the address that it sees.
     forwarded = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7", "X-Forwarded-Proto": "https"}
     try:
         async with httpx.AsyncClient(headers=forwarded) as client:

@@ -1,4 +1,4 @@
-"""The images: what the Dockerfile puts in, put together here; and, where a Docker engine answers, built and started."""
+"""The images: their content, assembled here; and, where a Docker engine answers, built and started."""
 
 import importlib.metadata
 import json
@@ -18,8 +18,8 @@ RESTRICTIONS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_runs_with_nothing_but_its_part_of_the_lock(service: str, tmp_path: Path) -> None:
-    """`-S` leaves out all that is installed here; what the lock's part names comes from a folder of its own."""
+def test_a_service_runs_with_only_its_subset_of_the_lock(service: str, tmp_path: Path) -> None:
+    """`-S` ignores all installed packages; those of the lock's subset come from a folder of their own."""
     package = service.replace("-", "_")
     site, code = tmp_path / "site", tmp_path / "code"
     for name in split_lock(runtime_lock(service)):
@@ -51,7 +51,7 @@ def test_a_service_runs_with_nothing_but_its_part_of_the_lock(service: str, tmp_
 
 
 def link_distribution(name: str, site: Path) -> None:
-    """Make what one installed package consists of visible in a folder; packages for other systems are passed over."""
+    """Link the files of an installed package into a folder; packages for other systems are ignored."""
     try:
         files = importlib.metadata.files(name)
     except importlib.metadata.PackageNotFoundError:
@@ -69,17 +69,17 @@ def link_distribution(name: str, site: Path) -> None:
             target.symlink_to(Path(str(file.locate())))
 
 
-def docker(*words: str) -> str:
+def docker(*argv: str) -> str:
     program = shutil.which("docker")
     assert program is not None
-    done = subprocess.run([program, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([program, *argv], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 
 
 @pytest.fixture(scope="module", params=SERVICES)
 def image(request: pytest.FixtureRequest) -> str:
-    """Build one service's image."""
+    """Build the image of one service."""
     if not docker_answers():
         pytest.skip("no Docker engine answers")
     service: str = request.param
@@ -90,7 +90,7 @@ def image(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.docker
-def test_an_image_starts_under_its_restrictions_and_holds_no_compiler(image: str) -> None:
+def test_an_image_starts_with_its_restrictions_and_has_no_compiler(image: str) -> None:
     package = image.partition("/")[2].replace("-", "_")
     assert "migrate" in docker("run", "--rm", *RESTRICTIONS, image, package, "--help")
     whoami = ["--entrypoint", "id", image, "-u"]

@@ -1,4 +1,4 @@
-"""Kafka over TLS, with a login or a client's certificate: what fits goes through, what does not is refused."""
+"""Kafka over TLS, with a login or a client certificate: the right ones are accepted, wrong ones rejected."""
 
 import asyncio
 from dataclasses import replace
@@ -39,7 +39,7 @@ def environment(kafka: SecureKafka, mechanism: Mechanism, folder: Path) -> dict[
     }
 
 
-async def test_everything_we_do_with_kafka_works_over_tls_with_a_login(
+async def test_every_use_of_kafka_works_over_tls_with_a_login(
     secure_kafka: SecureKafka, mechanism: Mechanism, tmp_path: Path
 ) -> None:
     topic = TOPICS[0] if mechanism == "PLAIN" else TOPICS[1]
@@ -56,16 +56,16 @@ async def test_everything_we_do_with_kafka_works_over_tls_with_a_login(
             kafka=settings.kafka, group=f"test-{mechanism}", topics=[topic], handle=handle, producer=producer
         )
         running = asyncio.create_task(consumer.run(stopping))
-        # What cannot be read goes to the dead letters: then the consumer has read, and its producer has written.
+        # An unreadable message goes to the dead letters: so the consumer has read, and its producer has written.
         await producer.send([codec.Record(topic.name, b"x", b"not an event", ())])
-        await first_record(settings.kafka, topic.dead_letter_topic)
-        # Refused again at once, and not put back a second time.
+        await read_first(settings.kafka, topic.dead_letter_topic)
+        # Rejected again at once, and not replayed a second time.
         assert await replay_dead_letters(settings.kafka, topic, quiet=timedelta(seconds=1)) == 1
         stopping.set()
         await running
 
 
-async def first_record(access: KafkaAccess, topic: str) -> None:
+async def read_first(access: KafkaAccess, topic: str) -> None:
     consumer = AIOKafkaConsumer(topic, **access.client_options(), auto_offset_reset="earliest")
     await consumer.start()
     try:
@@ -74,7 +74,7 @@ async def first_record(access: KafkaAccess, topic: str) -> None:
         await consumer.stop()
 
 
-async def test_a_client_s_certificate_is_shown_where_kafka_wants_one(secure_kafka: SecureKafka) -> None:
+async def test_a_client_certificate_is_presented_where_kafka_requires_one(secure_kafka: SecureKafka) -> None:
     certificate, key = secure_kafka.authority.sign("client")
     access = KafkaAccess(
         bootstrap=secure_kafka.mutual,
@@ -90,9 +90,7 @@ async def test_a_client_s_certificate_is_shown_where_kafka_wants_one(secure_kafk
             pass
 
 
-async def test_a_wrong_password_and_a_server_that_is_not_trusted_are_refused(
-    secure_kafka: SecureKafka, tmp_path: Path
-) -> None:
+async def test_a_wrong_password_and_an_untrusted_server_are_rejected(secure_kafka: SecureKafka, tmp_path: Path) -> None:
     good = KafkaAccess(
         bootstrap=secure_kafka.login,
         protocol="SASL_SSL",
@@ -109,7 +107,7 @@ async def test_a_wrong_password_and_a_server_that_is_not_trusted_are_refused(
                 pass
 
 
-async def test_a_certificate_file_that_is_none_is_told_by_name(secure_kafka: SecureKafka, tmp_path: Path) -> None:
+async def test_an_invalid_certificate_file_is_reported_by_name(secure_kafka: SecureKafka, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     access = KafkaAccess(bootstrap=secure_kafka.mutual, protocol="SSL", ca_file=str(tmp_path / "ca.pem"))
     with pytest.raises(InvalidSettings, match=r"SLUICE_KAFKA_CA_FILE.*ca\.pem"):

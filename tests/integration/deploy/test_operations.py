@@ -1,4 +1,4 @@
-"""The operations guide's commands, run as they stand there: install, back up, restore, erase a tenant, replay."""
+"""The commands of the operations guide, run verbatim: install, back up, restore, erase a tenant, replay."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ PASSWORD = "test-password"
 
 
 def commands(heading: str) -> str:
-    """Return the commands under a heading that a test runs, as one script."""
+    """Return the tested commands under a heading as one script."""
     section = re.split(r"^## ", GUIDE, flags=re.MULTILINE)
     (text,) = [each for each in section if each.startswith(heading + "\n")]
     blocks = re.findall(r"<!-- run by: tests.*?-->\n```sh\n(.*?)```", text, re.DOTALL)
@@ -35,7 +35,7 @@ def commands(heading: str) -> str:
 
 
 def run(script: str, environment: Mapping[str, str]) -> str:
-    """Run the guide's commands with our Python and PostgreSQL's own programs."""
+    """Run commands of the guide with our Python and PostgreSQL's programs; return their output."""
     programs = find_installation(Account()) / "bin"
     path = f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run(
@@ -65,14 +65,14 @@ def environment(databases: Databases, admin: str, kafka: str, folder: Path) -> d
 async def installed(
     postgres: Databases, own_kafka: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, str], str]:
-    """Install as the guide says; give the environment and the first tenant's id."""
+    """Install according to the guide; return the environment and the first tenant's id."""
     given = environment(postgres, await postgres.fresh(), own_kafka, tmp_path_factory.mktemp("store"))
     script = commands("Install").replace("NUMBER", "101").replace("NAME", "acme")
-    told = await asyncio.to_thread(run, script, given)
-    return given, json.loads(told.splitlines()[-1])["tenant_id"]
+    output = await asyncio.to_thread(run, script, given)
+    return given, json.loads(output.splitlines()[-1])["tenant_id"]
 
 
-async def test_a_dump_restored_into_an_empty_database_is_the_system_as_it_was(
+async def test_a_dump_restored_into_an_empty_database_gives_the_same_system(
     installed: tuple[dict[str, str], str], postgres: Databases, own_kafka: str, tmp_path: Path
 ) -> None:
     before, tenant = installed
@@ -82,15 +82,15 @@ async def test_a_dump_restored_into_an_empty_database_is_the_system_as_it_was(
     await asyncio.to_thread(run, save, before)
     after = environment(postgres, await postgres.fresh(), own_kafka, tmp_path)
     await asyncio.to_thread(run, "pg_restore" + restore, after)
-    assert await contents(after["ADMIN_DSN"]) == await contents(before["ADMIN_DSN"])
+    assert await summarise(after["ADMIN_DSN"]) == await summarise(before["ADMIN_DSN"])
     again = "python -m job_api bootstrap --tenant acme --source-tenant 101 --user acme"
     assert json.loads(await asyncio.to_thread(run, again, after)) == {"tenant_id": tenant, "exists": True}
     migrations = "".join(f"python -m {each} migrate\n" for each in SERVICES)
     await asyncio.to_thread(run, migrations, after)
 
 
-async def contents(dsn: str) -> dict[str, tuple[int, str]]:
-    """Return how many rows each table of the four schemas has, and a checksum of them."""
+async def summarise(dsn: str) -> dict[str, tuple[int, str]]:
+    """Return the number of rows of each table of the four schemas, and their checksum."""
     connection = await asyncpg.connect(dsn)
     try:
         tables = await connection.fetch(
@@ -123,7 +123,7 @@ async def test_an_erased_tenant_leaves_nothing_in_any_schema(installed: tuple[di
         await connection.close()
 
 
-async def test_the_erasure_knows_every_table_that_names_a_tenant_or_a_run(
+async def test_the_erasure_covers_every_table_that_refers_to_a_tenant_or_a_run(
     installed: tuple[dict[str, str], str],
 ) -> None:
     given, _ = installed
@@ -154,12 +154,12 @@ async def test_a_role_s_password_is_changed(installed: tuple[dict[str, str], str
         assert after.startswith("SCRAM-SHA-256$")
         assert after != before
     finally:
-        # Roles belong to the whole server, which other tests use too.
+        # Roles belong to the whole server, which other tests share.
         await asyncio.to_thread(run, commands("Rotate keys and certificates"), given)
         await connection.close()
 
 
-async def test_dead_letters_are_put_back(own_kafka: str, installed: tuple[dict[str, str], str]) -> None:
+async def test_dead_letters_are_replayed(own_kafka: str, installed: tuple[dict[str, str], str]) -> None:
     given, _ = installed
     async with Producer.open(own_kafka, name="test") as producer:
         await producer.send([codec.Record(COMMANDS.dead_letter_topic, b"x", b"{}", (("dead_reason", b"test"),))])
@@ -167,8 +167,9 @@ async def test_dead_letters_are_put_back(own_kafka: str, installed: tuple[dict[s
     assert told == f"dead letters republished on {COMMANDS.name}: 1\n"
 
 
-async def test_everything_is_told_anew_to_a_kafka_that_was_lost(installed: tuple[dict[str, str], str]) -> None:
+async def test_everything_is_republished_to_a_new_kafka(installed: tuple[dict[str, str], str]) -> None:
     given, _ = installed
-    told = json.loads((await asyncio.to_thread(run, commands("Recover from a loss of Kafka"), given)).splitlines()[-1])
-    assert set(told) == {"certificates", "identities", "subjects", "jobs", "deleted_jobs"}
-    assert told["identities"] >= 1, "the first administrator's key"
+    output = await asyncio.to_thread(run, commands("Recover from a loss of Kafka"), given)
+    published = json.loads(output.splitlines()[-1])
+    assert set(published) == {"certificates", "identities", "subjects", "jobs", "deleted_jobs"}
+    assert published["identities"] >= 1, "the first administrator's key"

@@ -1,4 +1,4 @@
-"""PostgreSQL over TLS, by what stands in the DSN: a Debian server, for the one in a wheel was built without TLS."""
+"""PostgreSQL over TLS, as the DSN says: with a Debian server, since the one in the wheel was built without TLS."""
 
 import signal
 import subprocess
@@ -26,13 +26,13 @@ PASSWORD = "test-password"
 
 @pytest.fixture(scope="module")
 def server(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterator[str]:
-    """Give the address (host:port) of a server that lets nobody in without TLS."""
+    """Run a server that requires TLS; return its address (host:port)."""
     folder = servers_folder / "postgres-tls"
     folder.mkdir()
     account = choose_account(folder)
     account.own(folder)
     port = free_port()
-    make_cluster(folder, account, authority)
+    create_cluster(folder, account, authority)
     running = ChildProcess(
         Command(
             name="PostgreSQL with TLS",
@@ -52,7 +52,7 @@ def server(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterat
     running.stop()
 
 
-def make_cluster(folder: Path, account: Account, authority: Authority) -> None:
+def create_cluster(folder: Path, account: Account, authority: Authority) -> None:
     (folder / "password").write_text(PASSWORD)
     account.own(folder / "password")
     argv = [str(PROGRAMS[-1].with_name("initdb")), "-D", str(folder / "data"), "-U", "postgres", "--no-sync"]
@@ -83,7 +83,7 @@ def dsn(server: str, authority: Authority, *, role: str = "postgres", database: 
     return f"postgresql://{role}:{PASSWORD}@{server}/{database}?sslmode=verify-full&sslrootcert={authority.ca}"
 
 
-async def test_roles_tables_and_pools_work_over_a_connection_that_is_checked(server: str, authority: Authority) -> None:
+async def test_roles_tables_and_pools_work_over_a_verified_connection(server: str, authority: Authority) -> None:
     admin = dsn(server, authority)
     passwords = {f"{each}_password": PASSWORD for each in SERVICES}
     await provision(ProvisionSettings(admin_dsn=admin, **passwords))
@@ -95,7 +95,7 @@ async def test_roles_tables_and_pools_work_over_a_connection_that_is_checked(ser
         assert await pool.fetchval("SELECT count(*) FROM slot") == 0
 
 
-async def test_a_server_that_is_not_trusted_and_a_connection_without_tls_are_refused(
+async def test_an_untrusted_server_and_a_connection_without_tls_are_rejected(
     server: str, authority: Authority, tmp_path: Path
 ) -> None:
     stranger = Authority(tmp_path, "another authority")

@@ -1,4 +1,4 @@
-"""Prometheus' own tool reads the rules, and says of each alert whether it fires when it should."""
+"""Prometheus' promtool reads the rules, and tests that each alert fires when it should."""
 
 import shutil
 import subprocess
@@ -13,24 +13,24 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def promtool(*words: str) -> str:
+def promtool(*argv: str) -> str:
     assert PROMTOOL is not None
-    done = subprocess.run([PROMTOOL, *words], cwd=FOLDER, capture_output=True, text=True, check=False)
+    done = subprocess.run([PROMTOOL, *argv], cwd=FOLDER, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_prometheus_reads_its_settings_and_rules() -> None:
+def test_the_settings_and_rules_are_valid() -> None:
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml")
     assert "SUCCESS" in promtool("check", "rules", "--lint=all", "--lint-fatal", *map(str, FOLDER.glob("rules/*.yml")))
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("tests/*.yml")), ids=lambda file: file.stem)
-def test_alerts_fire_when_they_should_and_only_then(file: Path) -> None:
+def test_alerts_fire_exactly_when_they_should(file: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", str(file))
 
 
-def test_a_wrong_expectation_would_be_noticed(tmp_path: Path) -> None:
+def test_a_wrong_expectation_is_detected(tmp_path: Path) -> None:
     text = (FOLDER / "tests/events.yml").read_text(encoding="utf-8").replace("../rules", str(FOLDER / "rules"))
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(text.replace("service: scheduler}", "service: exporter}"), encoding="utf-8")

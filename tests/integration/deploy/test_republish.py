@@ -1,4 +1,4 @@
-"""Kafka lost its topics: they are made anew, and everybody learns again what only job-api knows."""
+"""After a loss of Kafka's topics, they are created again and job-api publishes its state to all services."""
 
 import asyncio
 import json
@@ -29,11 +29,11 @@ JOB = {"title": "kept", "source": "contact_history", "type": "contact", "schedul
 TOLD = {"certificates": 1, "identities": 1, "subjects": 0, "jobs": 1, "deleted_jobs": 1}
 
 
-async def job_api(system: System, *words: str) -> dict[str, Any]:
-    """Run a command of job-api, and return what it prints."""
+async def job_api(system: System, *argv: str) -> dict[str, Any]:
+    """Run a command of job-api and return its output."""
     environment = {"SLUICE_KAFKA_BOOTSTRAP": system.kafka, "SLUICE_JOB_API_POSTGRES": system.dsn("job_api")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "job_api", *words),
+        *(sys.executable, "-m", "job_api", *argv),
         env=plain_environment(environment),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
@@ -44,13 +44,13 @@ async def job_api(system: System, *words: str) -> dict[str, Any]:
     return printed
 
 
-async def published(system: System) -> None:
-    """Wait until everything that job-api has to tell is in Kafka."""
+async def wait_until_published(system: System) -> None:
+    """Wait until all events of job-api are in Kafka."""
 
-    async def nothing_waits() -> bool:
+    async def is_outbox_empty() -> bool:
         return not (await system.fetch("job_api", "SELECT count(*) FROM outbox"))[0][0]
 
-    await eventually(nothing_waits, timeout=60)
+    await eventually(is_outbox_empty, timeout=60)
 
 
 async def scheduled(system: System) -> dict[UUID, int]:
@@ -66,16 +66,16 @@ async def lose_topics(system: System) -> None:
     ours = [topic.name for topic in TOPICS]
     await admin.delete_topics(ours)
 
-    async def gone() -> bool:
+    async def are_topics_gone() -> bool:
         return not set(ours) & set(await admin.list_topics())
 
-    await eventually(gone, timeout=60)
+    await eventually(are_topics_gone, timeout=60)
     await admin.close()
 
 
 @pytest.fixture(scope="module")
-async def known(system: System) -> tuple[str, str, str]:
-    """Make a certificate, a job that is kept and one that is deleted; give the ids of the first two and the API key.
+async def prepare(system: System) -> tuple[str, str, str]:
+    """Create a certificate, a job, and a deleted job; return the ids of the first two and the API key.
 
     The scheduler hears of both jobs but not of the deletion, nor of a change to the other; exporter and history hear of
     nothing: that is when Kafka is lost.
@@ -99,14 +99,14 @@ async def known(system: System) -> tuple[str, str, str]:
         anything = {"If-Match": "*"}
         (await client.post(f"/api/v1/jobs/{kept}/suspend", headers=anything)).raise_for_status()
         (await client.delete(f"/api/v1/jobs/{gone}", headers=anything)).raise_for_status()
-    await published(system)
+    await wait_until_published(system)
     api.process.stop()
     await lose_topics(system)
     await create_topics(KafkaSettings(kafka_bootstrap=system.kafka, kafka_partitions=4))
     return certificate, kept, key
 
 
-async def test_after_topics_were_lost_everybody_learns_everything_again(
+async def test_after_a_loss_of_topics_all_services_learn_everything_again(
     system: System, known: tuple[str, str, str], tmp_path: Path
 ) -> None:
     certificate, kept, _ = known
@@ -121,7 +121,7 @@ async def test_after_topics_were_lost_everybody_learns_everything_again(
     await asyncio.gather(*(each.ready() for each in processes))
     assert await job_api(system, "republish") == TOLD
 
-    async def everybody_knows() -> None:
+    async def wait_until_all_know() -> None:
         assert await scheduled(system) == {UUID(kept): 2}, "the change is known, and so is the deletion"
         rows = await system.fetch("exporter", "SELECT certificate_id FROM certificate WHERE active")
         assert [row["certificate_id"] for row in rows] == [UUID(certificate)]
@@ -129,13 +129,13 @@ async def test_after_topics_were_lost_everybody_learns_everything_again(
         assert [row["revoked"] for row in rows] == [False]
         assert [row["job_id"] for row in await system.fetch("history", "SELECT job_id FROM job")] == [UUID(kept)]
 
-    async def known_by_all() -> bool:
-        await everybody_knows()
+    async def is_known_by_all() -> bool:
+        await wait_until_all_know()
         return True
 
-    await eventually(known_by_all, timeout=60)
-    # Again, and in the smallest batches: nobody is disturbed.
+    await eventually(is_known_by_all, timeout=60)
+    # Again, in the smallest batches: nothing changes.
     async with open_pool(system.dsn("job_api"), size=2, name="test") as pool:
         assert await republish_all(Database(pool), SystemClock(), batch=1) == TOLD
-    await published(system)
-    await everybody_knows()
+    await wait_until_published(system)
+    await wait_until_all_know()

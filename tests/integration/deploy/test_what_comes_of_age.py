@@ -1,4 +1,4 @@
-"""What the alerts about customers' certificates and files rest on, counted in real databases."""
+"""The counts behind the alerts about customers' certificates and files, in real databases."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -18,7 +18,7 @@ PASSWORD = "test-password"
 NOW = datetime.now(UTC)
 
 
-async def prepared(postgres: Databases, service: str) -> tuple[str, str]:
+async def prepare(postgres: Databases, service: str) -> tuple[str, str]:
     admin = await postgres.fresh()
     roles = ("job_api", "scheduler", "exporter", "history")
     await provision(ProvisionSettings(admin_dsn=admin, **{f"{each}_password": PASSWORD for each in roles}))
@@ -28,7 +28,7 @@ async def prepared(postgres: Databases, service: str) -> tuple[str, str]:
 
 
 async def test_C2_certificates_are_counted_before_they_expire(postgres: Databases) -> None:
-    admin, dsn = await prepared(postgres, "job_api")
+    admin, dsn = await prepare(postgres, "job_api")
     connection = await asyncpg.connect(admin)
     tenant = uuid4()
     try:
@@ -62,8 +62,8 @@ async def test_C2_certificates_are_counted_before_they_expire(postgres: Database
         assert f'sluice_certificates_expiring{{days="{within}"}} {count}.0' in told
 
 
-async def test_A2_files_that_ought_to_be_gone_are_counted(postgres: Databases) -> None:
-    admin, dsn = await prepared(postgres, "history")
+async def test_A2_overdue_files_are_counted(postgres: Databases) -> None:
+    admin, dsn = await prepare(postgres, "history")
     connection = await asyncpg.connect(admin)
     short = uuid4()
     try:

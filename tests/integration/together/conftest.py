@@ -1,4 +1,4 @@
-"""Job API, scheduler and exporter as real processes over one Kafka and one database: what none of them proves alone."""
+"""Job API, scheduler and exporter as real processes with one Kafka and one database, for rules that span them."""
 
 import asyncio
 import secrets
@@ -26,12 +26,12 @@ from tests.support.system import Service, System
 from tests.support.wait import eventually
 
 HOURLY = {"kind": "hourly", "start": "2090-01-01T00:00:00Z"}
-"""A schedule that has no slot while the tests run."""
+"""A schedule without a slot while the tests run."""
 
 
 @dataclass
 class Together:
-    """The running services, and somebody who uses them."""
+    """The running services, and a client of the job API."""
 
     system: System
     history: GatedHistory
@@ -42,7 +42,7 @@ class Together:
     certificate: str = ""
 
     async def start(self, *packages: str) -> None:
-        """Start services, or start them again, and wait until they are ready."""
+        """Start or restart services, and wait until they are ready."""
         for package in packages:
             if package == "exporter":
                 settings = {"SOURCE": self.history.reader, "STORE": self.store.as_uri(), "LEASE": "PT3S"}
@@ -58,42 +58,42 @@ class Together:
             return await client.request(method, f"/api/v1{path}", json=body, headers=headers)
 
     async def upload(self) -> None:
-        """Give the tenant a certificate, and wait until the exporter has it."""
+        """Upload a certificate for the tenant, and wait until the exporter has it."""
         body = {"name": f"officer {secrets.token_hex(3)}", "pem": pem(make_certificate(now=datetime.now(UTC)))}
         answer = await self.call("POST", "/certificates", body=body)
         assert answer.status_code == 201, answer.text
         self.certificate = answer.json()["id"]
-        await self.certificate_is(active=True)
+        await self.wait_for_certificate(active=True)
 
-    async def certificate_is(self, *, active: bool) -> None:
-        """Wait until the exporter knows the certificate in this state."""
+    async def wait_for_certificate(self, *, active: bool) -> None:
+        """Wait until the exporter has the certificate in a state."""
         known = "SELECT true FROM certificate WHERE certificate_id = $1 AND active = $2"
         await eventually(lambda: self.system.fetch("exporter", known, UUID(self.certificate), active))
 
-    async def job(self, **schedule: object) -> dict[str, Any]:
-        """Make a job; hourly from far in the future unless told."""
+    async def create_job(self, **schedule: object) -> dict[str, Any]:
+        """Create a job; by default hourly from far in the future."""
         answer = await self.call("POST", "/jobs", body=draft(title="Together", schedule=schedule or HOURLY))
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
 
-    async def shown(self, job: dict[str, Any]) -> dict[str, Any]:
+    async def get(self, job: dict[str, Any]) -> dict[str, Any]:
         """Return a job as the API shows it now."""
         found: dict[str, Any] = (await self.call("GET", f"/jobs/{job['id']}")).json()
         return found
 
     async def delete(self, job: dict[str, Any]) -> httpx.Response:
-        """Ask for a job's deletion."""
+        """Request the deletion of a job."""
         return await self.call("DELETE", f"/jobs/{job['id']}", **{"If-Match": "*"})
 
     async def run_now(self, job: dict[str, Any], key: str = "") -> UUID | None:
-        """Ask for a run at once; return its id, None when the job is gone."""
+        """Request a run at once; return its id, None when the job is deleted."""
         answer = await self.call("POST", f"/jobs/{job['id']}/run", **{"Idempotency-Key": key or secrets.token_hex(8)})
         assert answer.status_code in {202, 404}, answer.text
         return UUID(answer.json()["run_id"]) if answer.status_code == 202 else None
 
     async def cancel(self, job: dict[str, Any], run_id: UUID) -> None:
-        """Cancel a run, as the API of the run log does."""
+        """Cancel a run as history's API does."""
         await self.system.publish(
             events.CancelRun(
                 job_id=UUID(job["id"]),
@@ -105,43 +105,43 @@ class Together:
             )
         )
 
-    async def fate(self, run_id: UUID) -> str:
-        """Wait for the ledger's answer to a request, and return it."""
+    async def wait_for_fate(self, run_id: UUID) -> str:
+        """Wait for the scheduler's decision about a request, and return it."""
         query = "SELECT fate FROM slot WHERE run_id = $1"
         (row,) = await eventually(lambda: self.system.fetch("scheduler", query, run_id))
         fate: str = row["fate"]
         return fate
 
-    async def ended(self, run_id: UUID) -> tuple[str, str | None]:
-        """Wait for a run's end at the exporter; return state and reason of a cancellation."""
+    async def wait_for_end(self, run_id: UUID) -> tuple[str, str | None]:
+        """Wait for the end of a run at the exporter; return its state and the reason of a cancellation."""
         query = "SELECT state, cancel_reason FROM run WHERE run_id = $1 AND ended_at IS NOT NULL"
         (row,) = await eventually(lambda: self.system.fetch("exporter", query, run_id))
         return row["state"], row["cancel_reason"]
 
     async def slots(self, job: dict[str, Any]) -> list[tuple[UUID, str]]:
-        """Return what the ledger holds of a job: runs and reasons, in the order of the slots."""
+        """Return the slots of a job in the ledger: runs and reasons, in order."""
         query = "SELECT run_id, reason FROM slot WHERE job_id = $1 ORDER BY at"
         return [tuple(row) for row in await self.system.fetch("scheduler", query, UUID(job["id"]))]
 
     async def runs(self, job: dict[str, Any]) -> list[str]:
-        """Return the states of a job's runs at the exporter."""
+        """Return the states of the runs of a job at the exporter."""
         query = "SELECT state FROM run WHERE job_id = $1 ORDER BY queued_at"
         return [row["state"] for row in await self.system.fetch("exporter", query, UUID(job["id"]))]
 
-    async def gone(self, jobs: Sequence[dict[str, Any]]) -> None:
-        """Wait until the exporter knows that these jobs are deleted."""
+    async def wait_until_deleted(self, jobs: Sequence[dict[str, Any]]) -> None:
+        """Wait until the exporter knows that jobs are deleted."""
         ids = [UUID(job["id"]) for job in jobs]
 
-        async def known() -> bool:
+        async def are_deletions_known() -> bool:
             query = "SELECT count(*) FROM job WHERE deleted AND job_id = ANY ($1::uuid[])"
             (row,) = await self.system.fetch("exporter", query, ids)
             return bool(row[0] == len(ids))
 
-        await eventually(known)
+        await eventually(are_deletions_known)
 
     @asynccontextmanager
-    async def nothing_told(self) -> AsyncIterator[None]:
-        """Keep what the scheduler decides from being published, by holding the locks of all its relays."""
+    async def hold_relays(self) -> AsyncIterator[None]:
+        """Keep the scheduler's decisions from being published, by holding the locks of all its relays."""
         holder = await asyncpg.connect(self.system.dsn("scheduler"))
         try:
             for shard in range(SHARDS):

@@ -1,4 +1,4 @@
-"""Rules that hold only when job API, scheduler and exporter each do their part: J7, J9, S10 and R8 from end to end."""
+"""Rules that span job API, scheduler and exporter, from end to end: J7, J9, S10 and R8."""
 
 import asyncio
 import secrets
@@ -18,103 +18,103 @@ CROSSINGS = 12
 """In each of three orders."""
 
 
-async def test_J9_a_trigger_that_is_told_after_the_deletion_ends_cancelled(together: Together) -> None:
-    jobs = [await together.job() for _ in range(CROSSINGS)]
-    async with together.nothing_told():
+async def test_J9_a_trigger_published_after_the_deletion_ends_cancelled(together: Together) -> None:
+    jobs = [await together.create_job() for _ in range(CROSSINGS)]
+    async with together.hold_relays():
         runs = [await together.run_now(job) for job in jobs]
-        fates = [await together.fate(run) for run in runs if run is not None]
+        fates = [await together.wait_for_fate(run) for run in runs if run is not None]
         assert fates == ["triggered"] * CROSSINGS, "decided, and nobody knows"
         assert {(await together.delete(job)).status_code for job in jobs} == {204}
-        await together.gone(jobs)
+        await together.wait_until_deleted(jobs)
     for job, run in zip(jobs, runs, strict=True):
         assert run is not None
-        assert await together.ended(run) == ("cancelled", "job-deleted")
+        assert await together.wait_for_end(run) == ("cancelled", "job-deleted")
         assert await together.runs(job) == ["cancelled"]
         assert (await together.call("GET", f"/jobs/{job['id']}")).status_code == 404
 
 
-async def test_J9_a_job_whose_trigger_has_come_is_not_deleted_until_its_run_has_ended(together: Together) -> None:
-    jobs = [await together.job() for _ in range(CROSSINGS)]
-    async with together.history.closed_at("interaction", 1):
+async def test_J9_a_triggered_job_cannot_be_deleted_until_its_run_has_ended(together: Together) -> None:
+    jobs = [await together.create_job() for _ in range(CROSSINGS)]
+    async with together.history.close_gate_at("interaction", 1):
         runs = [await together.run_now(job) for job in jobs]
         for job, run in zip(jobs, runs, strict=True):
             assert run is not None
-            await seen(together, job, run)
+            await wait_until_seen(together, job, run)
             answer = await together.delete(job)
             assert (answer.status_code, answer.json()["run"]) == (409, str(run))
             assert answer.json()["cancel"] == f"/api/v1/runs/{run}/cancel"
             await together.cancel(job, run)
-            assert await together.ended(run) == ("cancelled", "requested")
-    await asyncio.gather(*(deleted_at_last(together, job) for job in jobs))
-    await together.gone(jobs)
+            assert await together.wait_for_end(run) == ("cancelled", "requested")
+    await asyncio.gather(*(delete_eventually(together, job) for job in jobs))
+    await together.wait_until_deleted(jobs)
 
 
-async def test_J9_a_deletion_and_a_trigger_in_flight_end_in_one_of_the_two_ways(together: Together) -> None:
-    jobs = [await together.job() for _ in range(CROSSINGS)]
+async def test_J9_a_deletion_and_a_trigger_in_flight_have_one_of_two_results(together: Together) -> None:
+    jobs = [await together.create_job() for _ in range(CROSSINGS)]
     outcomes: list[tuple[dict[str, Any], httpx.Response, UUID | None]] = []
-    # No run gets past its first row, so none can end before all that crosses has arrived.
-    async with together.history.closed_at("interaction", 1):
+    # No run gets past its first row, so none can end before everything in flight has arrived.
+    async with together.history.close_gate_at("interaction", 1):
         for number, job in enumerate(jobs):
             asking = asyncio.create_task(together.run_now(job))
-            # Something between at once and the time that a trigger takes to come round to the job API.
+            # Between zero and the time that a trigger takes to reach the job API.
             if number % 3:
                 run = await asking
                 if number % 3 == 1 and run is not None:
-                    await together.fate(run)
+                    await together.wait_for_fate(run)
             answer = await together.delete(job)
             outcomes.append((job, answer, await asking))
         for job, answer, run in outcomes:
             if answer.status_code == 204:
-                await together.gone([job])
-                if run is not None and await together.fate(run) == "triggered":
-                    assert await together.ended(run) == ("cancelled", "job-deleted")
+                await together.wait_until_deleted([job])
+                if run is not None and await together.wait_for_fate(run) == "triggered":
+                    assert await together.wait_for_end(run) == ("cancelled", "job-deleted")
                 assert set(await together.runs(job)) <= {"cancelled"}, "nothing is left behind"
             else:
                 assert (answer.status_code, answer.json()["run"]) == (409, str(run))
                 assert run is not None
                 await together.cancel(job, run)
-                assert await together.ended(run) == ("cancelled", "requested")
+                assert await together.wait_for_end(run) == ("cancelled", "requested")
     refused = [job for job, answer, _ in outcomes if answer.status_code == 409]
-    await asyncio.gather(*(deleted_at_last(together, job) for job in refused))
+    await asyncio.gather(*(delete_eventually(together, job) for job in refused))
     for job in jobs:
         assert set(await together.runs(job)) <= {"cancelled"}
 
 
-async def test_S10_run_now_asked_twice_is_one_run_and_the_schedule_is_left_alone(together: Together) -> None:
-    job = await together.job()
-    before = await together.shown(job)
+async def test_S10_run_now_requested_twice_is_one_run_and_leaves_the_schedule_unchanged(together: Together) -> None:
+    job = await together.create_job()
+    before = await together.get(job)
     key = secrets.token_hex(8)
     first, second = await asyncio.gather(together.run_now(job, key), together.run_now(job, key))
     assert first is not None
     assert first == second
-    assert await together.ended(first) == ("succeeded", None)
+    assert await together.wait_for_end(first) == ("succeeded", None)
     assert (await together.call("POST", f"/jobs/{job['id']}/suspend")).status_code == 200
     third = await together.run_now(job)
     assert third is not None
-    assert await together.ended(third) == ("succeeded", None), "suspended, and run all the same"
+    assert await together.wait_for_end(third) == ("succeeded", None), "suspended, and run all the same"
     assert await together.slots(job) == [(first, "run-now"), (third, "run-now")]
     assert await together.runs(job) == ["succeeded"] * 2
-    after = await together.shown(job)
+    after = await together.get(job)
     assert after["state"] == "suspended"
     assert (await together.call("POST", f"/jobs/{job['id']}/resume")).json()["next_run_at"] == before["next_run_at"]
 
 
-async def test_S10_a_one_time_job_is_never_run_now(together: Together) -> None:
-    job = await together.job(kind="once", start="2090-01-01T00:00:00Z")
+async def test_S10_a_one_time_job_cannot_be_run_now(together: Together) -> None:
+    job = await together.create_job(kind="once", start="2090-01-01T00:00:00Z")
     answer = await together.call("POST", f"/jobs/{job['id']}/run", **{"Idempotency-Key": "once"})
     assert answer.status_code == 409
-    later = await together.job()
+    later = await together.create_job()
     run = await together.run_now(later)
     assert run is not None
-    await together.ended(run)
+    await together.wait_for_end(run)
     assert await together.slots(job) == [], "what was asked later has been answered, and of this nothing is known"
 
 
-async def test_J7_a_start_is_one_run_and_a_suspension_whoever_is_killed_at_that_moment(together: Together) -> None:
+async def test_J7_a_start_is_one_run_and_a_suspension_whichever_service_is_killed(together: Together) -> None:
     soon = truncate_to_second(SystemClock().now()) + timedelta(seconds=3)
-    decided = [await together.job(kind="once", start=soon.isoformat()) for _ in range(3)]
-    late = await together.job(kind="once", start=(soon + timedelta(seconds=4)).isoformat())
-    async with together.nothing_told():
+    decided = [await together.create_job(kind="once", start=soon.isoformat()) for _ in range(3)]
+    late = await together.create_job(kind="once", start=(soon + timedelta(seconds=4)).isoformat())
+    async with together.hold_relays():
         for job in decided:
             await eventually(partial(together.slots, job))
         together.parts["scheduler"].process.kill()
@@ -123,8 +123,8 @@ async def test_J7_a_start_is_one_run_and_a_suspension_whoever_is_killed_at_that_
     await together.start("scheduler", "job_api")
     for job, start in [*((job, soon) for job in decided), (late, soon + timedelta(seconds=4))]:
         run = derive_run_id(UUID(job["id"]), start)
-        assert await together.ended(run) == ("succeeded", None)
-        found = await suspended(together, job)
+        assert await together.wait_for_end(run) == ("succeeded", None)
+        found = await wait_until_suspended(together, job)
         assert (found["state_reason"], found["next_run_at"]) == ("one-time", None)
         assert await together.slots(job) == [(run, "schedule")]
         answer = await together.call("POST", f"/jobs/{job['id']}/resume")
@@ -132,17 +132,17 @@ async def test_J7_a_start_is_one_run_and_a_suspension_whoever_is_killed_at_that_
 
 
 async def test_R8_five_failed_runs_in_a_row_suspend_the_job_and_its_slots(together: Together) -> None:
-    job = await together.job()
+    job = await together.create_job()
     await together.call("POST", f"/certificates/{together.certificate}/retire")
-    await together.certificate_is(active=False)
+    await together.wait_for_certificate(active=False)
     try:
         for number in range(5):
-            assert (await together.shown(job))["state"] == "active", f"after {number} failures"
+            assert (await together.get(job))["state"] == "active", f"after {number} failures"
             run = await together.run_now(job)
             assert run is not None
-            assert await together.ended(run) == ("failed", None)
+            assert await together.wait_for_end(run) == ("failed", None)
             await eventually(partial(is_latest, together, job, run, "failed"))
-        found = await suspended(together, job)
+        found = await wait_until_suspended(together, job)
         assert found["state_reason"] == "failures"
         assert "certificate" in found["latest_run"]["message"]
         known = "SELECT true FROM schedule WHERE job_id = $1 AND state = 'suspended'"
@@ -151,28 +151,28 @@ async def test_R8_five_failed_runs_in_a_row_suspend_the_job_and_its_slots(togeth
         await together.upload()
 
 
-async def seen(together: Together, job: dict[str, Any], run: UUID) -> None:
+async def wait_until_seen(together: Together, job: dict[str, Any], run: UUID) -> None:
     await eventually(lambda: is_latest(together, job, run, "queued", "running"))
 
 
 async def is_latest(together: Together, job: dict[str, Any], run: UUID, *states: str) -> bool:
-    latest = (await together.shown(job))["latest_run"]
+    latest = (await together.get(job))["latest_run"]
     return bool(latest and latest["id"] == str(run) and latest["state"] in states)
 
 
-async def suspended(together: Together, job: dict[str, Any]) -> dict[str, Any]:
-    """Wait until the API shows the job suspended, and return it as it does."""
+async def wait_until_suspended(together: Together, job: dict[str, Any]) -> dict[str, Any]:
+    """Wait until the API shows the job as suspended, and return it."""
 
     async def shown() -> dict[str, Any]:
-        found = await together.shown(job)
+        found = await together.get(job)
         assert found["state"] == "suspended"
         return found
 
     return await eventually(shown)
 
 
-async def deleted_at_last(together: Together, job: dict[str, Any]) -> None:
-    """Delete a job whose run has just ended: the job API hears of the end a moment later."""
+async def delete_eventually(together: Together, job: dict[str, Any]) -> None:
+    """Delete a job whose run has just ended, which the job API learns a moment later."""
 
     async def done() -> bool:
         return (await together.delete(job)).status_code == 204

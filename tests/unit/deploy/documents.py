@@ -10,7 +10,7 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 
 
 class _Strict(yaml.SafeLoader):
-    """Refuses a key that stands twice: YAML's own answer is to forget the first."""
+    """Rejects duplicate keys, of which YAML would use the last."""
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -28,7 +28,7 @@ _Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def load(path: Path) -> Any:
-    """Return the one document of a YAML file."""
+    """Return the only document of a YAML file."""
     return yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
 
 

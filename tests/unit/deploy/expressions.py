@@ -1,4 +1,4 @@
-"""Which metrics an expression of PromQL asks for, and which there are."""
+"""The metrics that PromQL expressions query, and those that exist."""
 
 import re
 from functools import cache
@@ -17,14 +17,14 @@ _STRINGS_AND_RANGES = re.compile(r'"[^"]*"|\[[^\]]*\]')
 _NAMES = re.compile(r"\b(sluice[_:][a-z0-9_:]+|up|process_[a-z_]+)\b")
 
 
-def asked(expression: str) -> set[str]:
+def find_metrics(expression: str) -> set[str]:
     """Return the names of metrics and recorded series in an expression."""
     return set(_NAMES.findall(_STRINGS_AND_RANGES.sub(" ", expression)))
 
 
 @cache
-def known() -> set[str]:
-    """Return all names that a rule or panel may ask for: what processes expose and what rules record."""
+def known_metrics() -> set[str]:
+    """Return all names that a rule or panel may query: those that processes expose and those that rules record."""
     names = set(PROCESS)
     for name, (kind, _, _) in collect_metrics().items():
         names |= {name + suffix for suffix in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}

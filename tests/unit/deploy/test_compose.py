@@ -1,4 +1,4 @@
-"""compose.yaml: every process of the product, with settings it accepts, closed as far as it can be."""
+"""compose.yaml: every process of the product, with settings that it accepts, and restricted containers."""
 
 import json
 import re
@@ -22,7 +22,7 @@ SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("compose-spec.json"
 STEPS = {name for name, each in SERVICES.items() if each["restart"] == "no"}
 
 
-def test_it_is_what_the_compose_specification_allows() -> None:
+def test_it_conforms_to_the_compose_specification() -> None:
     jsonschema.validate(COMPOSE, SCHEMA)
     for wrong in ({"read_onyl": True}, {"tmpfs": 1}, {"depends_on": {"kafka": {"condition": "service_ready"}}}):
         with pytest.raises(jsonschema.ValidationError):
@@ -37,7 +37,7 @@ def test_every_process_accepts_its_settings(name: str, tmp_path: Path) -> None:
         assert settings.model_dump()["http_port"] == 8080
 
 
-def test_every_process_of_the_product_runs_and_is_prepared() -> None:
+def test_every_process_of_the_product_runs_after_its_migration() -> None:
     run = {tuple(each["command"]) for name, each in OURS.items() if name not in STEPS}
     assert run == {(part.package, part.command) for part in SERVICE_PROCESSES}
     steps = {tuple(OURS[name]["command"]) for name in STEPS}
@@ -51,14 +51,14 @@ def test_every_process_of_the_product_runs_and_is_prepared() -> None:
             assert each["command"][0] == args["PACKAGE"], name
 
 
-def test_each_image_of_ours_is_built_by_one_service_and_never_pulled() -> None:
+def test_each_of_our_images_is_built_by_one_service_and_never_pulled() -> None:
     assert {each["image"] for each in OURS.values()} == set(BUILT)
     assert len([each for each in OURS.values() if "build" in each]) == len(BUILT)
     assert {each["pull_policy"] for each in OURS.values()} == {"never"}
     assert {each["platform"] for each in OURS.values()} == {"linux/amd64"}, "a package has no wheel for Linux on ARM"
 
 
-def test_nothing_starts_before_what_it_needs_and_every_step_has_somebody_who_waits_for_it() -> None:
+def test_everything_starts_after_its_dependencies_and_every_step_has_a_dependent() -> None:
     waited_for: set[str] = set()
     for name, each in OURS.items():
         needs = each["depends_on"]
@@ -81,7 +81,7 @@ def test_images_are_pinned() -> None:
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
 
 
-def test_containers_are_closed() -> None:
+def test_containers_are_restricted() -> None:
     for name, each in SERVICES.items():
         assert each["security_opt"] == ["no-new-privileges:true"], name
         assert each.get("read_only") or name == "kafka", name
@@ -93,7 +93,7 @@ def test_containers_are_closed() -> None:
         assert "healthcheck" in each or name in OURS, "the product's images bring their own"
 
 
-def test_secrets_come_from_files_and_only_to_those_who_need_them(tmp_path: Path) -> None:
+def test_secrets_are_files_given_only_to_the_services_that_need_them(tmp_path: Path) -> None:
     made = set(make_secrets(tmp_path / "secrets"))
     assert made == set(COMPOSE["secrets"])
     assert all(each["file"] == f"compose/secrets/{name}" for name, each in COMPOSE["secrets"].items())
@@ -110,7 +110,7 @@ def test_secrets_come_from_files_and_only_to_those_who_need_them(tmp_path: Path)
             assert "://" not in str(value) or "@" not in str(value), f"{name}: {variable}"
 
 
-def test_secrets_are_made_once_and_the_addresses_carry_the_passwords(tmp_path: Path) -> None:
+def test_secrets_are_created_once_and_addresses_contain_the_passwords(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     make_secrets(folder)
     before = {path.name: path.read_text() for path in folder.iterdir()}
@@ -121,16 +121,16 @@ def test_secrets_are_made_once_and_the_addresses_carry_the_passwords(tmp_path: P
     assert len({text for name, text in before.items() if name.endswith("password")}) == 7
 
 
-def test_volumes_and_files_that_are_mounted_exist() -> None:
+def test_mounted_volumes_and_files_exist() -> None:
     for name, each in SERVICES.items():
         for volume in each.get("volumes", []):
             source = volume.partition(":")[0]
             assert source in COMPOSE["volumes"] if source[0] != "." else (DEPLOY / source).exists(), f"{name}: {volume}"
 
 
-def test_an_exporter_that_is_stopped_has_time_to_hand_its_work_back() -> None:
+def test_a_stopping_exporter_has_time_to_hand_its_work_back() -> None:
     from exporter.settings import Settings
 
     drain = Settings.model_fields["drain"].default
-    # The process itself takes up to 8 s after the drain for its loops, and 8 s for its server.
+    # After the drain, the process takes up to 8 s for its loops and 8 s for its server.
     assert int(SERVICES["exporter"]["stop_grace_period"].removesuffix("s")) >= drain.total_seconds() + 16

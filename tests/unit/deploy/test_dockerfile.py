@@ -1,4 +1,4 @@
-"""The images: only what a service needs at work, as locked; and the Dockerfile's rules that matter at run time."""
+"""The images: only what a service needs at run time, as locked; and the settings of the Dockerfile."""
 
 import ast
 import json
@@ -39,17 +39,17 @@ def instructions(text: str) -> list[tuple[str, str]]:
 
 
 INSTRUCTIONS = instructions(DOCKERFILE.read_text(encoding="utf-8"))
-LAST_STAGE = INSTRUCTIONS[max(i for i, (word, _) in enumerate(INSTRUCTIONS) if word == "FROM") :]
+LAST_STAGE = INSTRUCTIONS[max(i for i, (name, _) in enumerate(INSTRUCTIONS) if name == "FROM") :]
 
 
-def argument(word: str) -> str:
-    found = [rest for each, rest in LAST_STAGE if each == word]
-    assert len(found) == 1, word
+def argument(name: str) -> str:
+    found = [rest for each, rest in LAST_STAGE if each == name]
+    assert len(found) == 1, name
     return found[0]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_gets_a_part_of_the_lock_word_for_word(service: str) -> None:
+def test_a_service_gets_a_verbatim_subset_of_the_lock(service: str) -> None:
     whole = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     part = runtime_lock(service)
     assert len(part) > 1000
@@ -62,10 +62,10 @@ def test_a_service_gets_everything_that_it_imports(service: str) -> None:
     package = ROOT / "services" / service / service.replace("-", "_")
     sources = [*(ROOT / "shared").rglob("*.py"), *package.rglob("*.py")]
     own = {"shared", *(each.replace("-", "_") for each in SERVICES)}
-    roots = {name for path in sources for name in imported(ast.parse(path.read_text(encoding="utf-8")))}
+    roots = {name for path in sources for name in find_imports(ast.parse(path.read_text(encoding="utf-8")))}
     found = distributions()
     packages = {found[root][0].lower().replace("_", "-") for root in roots - own - sys.stdlib_module_names}
-    assert packages - set(split_lock(runtime_lock(service))) == set(), "name it in the part's pyproject.toml"
+    assert packages - set(split_lock(runtime_lock(service))) == set(), "declare it in the pyproject.toml"
 
 
 @cache
@@ -73,7 +73,7 @@ def distributions() -> Mapping[str, list[str]]:
     return packages_distributions()
 
 
-def imported(tree: ast.Module) -> set[str]:
+def find_imports(tree: ast.Module) -> set[str]:
     names = set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -83,7 +83,7 @@ def imported(tree: ast.Module) -> set[str]:
     return names
 
 
-def test_what_came_with_a_package_is_told_from_the_lock() -> None:
+def test_dependencies_of_a_package_are_found_in_the_lock() -> None:
     via = {
         "a": "-r requirements.in",
         "b-c": "a",
@@ -95,9 +95,9 @@ def test_what_came_with_a_package_is_told_from_the_lock() -> None:
     assert close_over({"e"}, locked) == {"e"}
 
 
-def test_the_image_runs_without_root_and_gets_its_signals() -> None:
+def test_the_image_runs_without_root_and_receives_signals() -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", argument("USER")), (
-        "a number, so that Kubernetes can see that it is not root"
+        "a number, so that Kubernetes can verify that it is not root"
     )
     assert json.loads(argument("ENTRYPOINT")) == ["python", "-m"]
     assert argument("STOPSIGNAL") == "SIGTERM"
@@ -108,24 +108,24 @@ def test_the_image_runs_without_root_and_gets_its_signals() -> None:
         assert f"org.opencontainers.image.{name}=" in labels
 
 
-def test_bases_are_pinned_and_nothing_is_built_or_fetched_unchecked() -> None:
-    bases = [rest for word, rest in INSTRUCTIONS if word == "FROM"]
+def test_bases_are_pinned_and_downloads_are_verified() -> None:
+    bases = [rest for name, rest in INSTRUCTIONS if name == "FROM"]
     assert bases == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
-    default = next(rest for word, rest in INSTRUCTIONS if word == "ARG").partition("=")[2]
+    default = next(rest for name, rest in INSTRUCTIONS if name == "ARG").partition("=")[2]
     assert re.fullmatch(r"python:3\.1[123]-slim-bookworm", default)
-    runs = " ".join(rest for word, rest in INSTRUCTIONS if word == "RUN")
+    runs = " ".join(rest for name, rest in INSTRUCTIONS if name == "RUN")
     assert runs.count("--require-hashes") == runs.count("--only-binary :all:") == 2
     assert not re.search(r"\b(curl|wget|git|ADD)\b", runs)
-    assert runs.count("apt-get install") == 1, "the compiler of the exporter's native part, which stays behind"
-    assert [word for word, _ in LAST_STAGE if word in {"RUN", "ADD"}] == [], "the last stage only copies"
+    assert runs.count("apt-get install") == 1, "only the compiler of the exporter's native part, in the first stage"
+    assert [name for name, _ in LAST_STAGE if name in {"RUN", "ADD"}] == [], "the last stage only copies"
 
 
-def test_builds_see_only_what_they_are_meant_to() -> None:
+def test_builds_see_only_the_listed_files() -> None:
     lines = DOCKERFILE.with_suffix(".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in lines
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
-    sources = [rest.split()[:-1] for word, rest in INSTRUCTIONS if word == "COPY" and not rest.startswith("--from")]
-    for source in (each for words in sources for each in words):
+    sources = [rest.split()[:-1] for name, rest in INSTRUCTIONS if name == "COPY" and not rest.startswith("--from")]
+    for source in (each for paths in sources for each in paths):
         assert any(source == path or source.startswith(f"{path}/") for path in allowed), source
         assert (ROOT / source.replace("${SERVICE}", "exporter").replace("${PACKAGE}", "exporter")).exists()
 
@@ -136,17 +136,17 @@ def test_every_service_can_be_named() -> None:
         assert tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())["project"]["dependencies"]
 
 
-def test_the_health_check_asks_where_the_process_serves() -> None:
+def test_the_health_check_requests_the_address_of_the_process() -> None:
     assert find_address({"SLUICE_EXPORTER_HTTP_PORT": "9000"}) == "http://127.0.0.1:9000/livez"
     secure = {"SLUICE_EXPORTER_HTTP_PORT": "9000", "SLUICE_EXPORTER_HTTP_TLS_CERT_FILE": "/tls/tls.crt"}
     assert find_address(secure) == "https://127.0.0.1:9000/livez"
     assert find_address({}) == "http://127.0.0.1:8080/livez"
 
 
-def test_hadolint_has_nothing_to_say(tmp_path: Path) -> None:
+def test_hadolint_reports_nothing(tmp_path: Path) -> None:
     done = subprocess.run([HADOLINT, DOCKERFILE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     worse = tmp_path / "Dockerfile"
     worse.write_text(DOCKERFILE.read_text(encoding="utf-8") + "RUN cd /tmp && apt-get install curl\n", encoding="utf-8")
-    told = subprocess.run([HADOLINT, worse], capture_output=True, text=True, check=False)
-    assert "DL3008" in told.stdout, "it does look"
+    report = subprocess.run([HADOLINT, worse], capture_output=True, text=True, check=False)
+    assert "DL3008" in report.stdout, "hadolint works"

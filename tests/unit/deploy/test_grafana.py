@@ -1,4 +1,4 @@
-"""The dashboards are what their source says, and ask for metrics that exist."""
+"""The dashboards are up to date and query only metrics that exist."""
 
 import json
 
@@ -7,12 +7,12 @@ import pytest
 from deploy.grafana.dashboards import DASHBOARDS
 from deploy.grafana.panels import SOURCE, Dashboard, render
 from tests.unit.deploy.documents import DEPLOY, load
-from tests.unit.deploy.expressions import asked, known
+from tests.unit.deploy.expressions import find_metrics, known_metrics
 
 FOLDER = DEPLOY / "grafana/provisioned"
 
 
-def test_there_is_a_file_for_each_dashboard_and_no_other() -> None:
+def test_every_dashboard_has_a_file_and_every_file_a_dashboard() -> None:
     assert {path.stem for path in FOLDER.glob("*")} == {each.name for each in DASHBOARDS}
 
 
@@ -24,14 +24,16 @@ def test_dashboards_are_up_to_date(dashboard: Dashboard) -> None:
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: each.name)
-def test_every_expression_asks_for_metrics_that_exist(dashboard: Dashboard) -> None:
+def test_every_expression_queries_metrics_that_exist(dashboard: Dashboard) -> None:
     expressions = [query.expr for row in dashboard.rows for panel in row.panels for query in panel.queries]
-    assert {each: asked(each) - known() for each in expressions if asked(each) - known()} == {}
-    assert [each for each in expressions if not asked(each)] == []
+    assert {
+        each: find_metrics(each) - known_metrics() for each in expressions if find_metrics(each) - known_metrics()
+    } == {}
+    assert [each for each in expressions if not find_metrics(each)] == []
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: each.name)
-def test_panels_have_places_of_their_own(dashboard: Dashboard) -> None:
+def test_panels_do_not_overlap(dashboard: Dashboard) -> None:
     panels = json.loads(render(dashboard))["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -44,6 +46,6 @@ def test_panels_have_places_of_their_own(dashboard: Dashboard) -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
-def test_dashboards_are_provisioned_with_the_source_that_they_name() -> None:
+def test_the_data_source_of_the_dashboards_is_provisioned() -> None:
     sources = load(DEPLOY / "grafana/provisioning/datasources/sluice.yml")["datasources"]
     assert [(each["type"], each["uid"]) for each in sources] == [(SOURCE.type_val, SOURCE.uid)]

@@ -1,4 +1,4 @@
-"""What can be said of the chart without helm: its values, its schema, the files it takes from elsewhere."""
+"""Checks of the chart that need no Helm: its values, its schema, and the files that it copies."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
-def test_the_sets_of_values_fit_the_schema(path: Path) -> None:
+def test_the_sets_of_values_conform_to_the_schema(path: Path) -> None:
     jsonschema.validate(merged(VALUES, load(path)), SCHEMA)
 
 
@@ -44,7 +44,7 @@ def test_the_sets_of_values_fit_the_schema(path: Path) -> None:
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
-def test_values_that_make_no_sense_do_not(wrong: dict[str, Any]) -> None:
+def test_nonsensical_values_do_not_conform_to_the_schema(wrong: dict[str, Any]) -> None:
     good = merged(VALUES, load(CHART / "ci/minimal.yaml"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(merged(good, wrong), SCHEMA)
@@ -64,11 +64,11 @@ def test_every_value_is_in_the_schema() -> None:
     assert missing(VALUES, SCHEMA) == []
 
 
-def test_the_topics_for_strimzi_are_those_of_the_table() -> None:
+def test_the_topics_for_strimzi_are_those_of_the_product() -> None:
     assert FILE.read_text(encoding="utf-8") == render_topics(), "run: python -m deploy.helm.topics"
 
 
-def test_the_chart_s_rules_are_prometheus_own() -> None:
+def test_the_rules_of_the_chart_are_those_of_prometheus() -> None:
     rules = {path.name: path.read_bytes() for path in (DEPLOY / "prometheus/rules").glob("*.yml")}
     assert {path.name: path.read_bytes() for path in (CHART / "files/rules").glob("*.yml")} == rules
 
@@ -80,5 +80,5 @@ def test_templates_name_only_settings_that_exist() -> None:
         name for name in re.findall(r"SLUICE_[A-Z_]+[A-Z]", text) if name + "_" not in text.replace(name + "_FILE", "")
     }
     assert {name for name in named if name not in known and name.removesuffix("_FILE") not in known} == set()
-    # Those under `$prefix` are checked where the chart is rendered; here at least the image's.
+    # Settings under `$prefix` are checked where the chart is rendered; here at least those of the image.
     assert set(image_environment()) <= known

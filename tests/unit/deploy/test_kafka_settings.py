@@ -1,4 +1,4 @@
-"""How Kafka is reached, by settings: what belongs together is asked for together."""
+"""The settings of the connection to Kafka, and which of them require each other."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_an_address_alone_means_no_tls_and_no_login() -> None:
     assert options == {"bootstrap_servers": "a:1", "security_protocol": "PLAINTEXT", "ssl_context": None}
 
 
-def test_a_login_is_told_to_kafka_and_to_nobody_else() -> None:
+def test_a_login_is_passed_to_kafka_and_shown_nowhere() -> None:
     given = access(SECURITY_PROTOCOL="SASL_SSL", SASL_USERNAME="sluice", SASL_PASSWORD="hidden")
     options = given.client_options()
     assert options["sasl_mechanism"] == "SCRAM-SHA-512"
@@ -44,13 +44,13 @@ def test_a_login_is_told_to_kafka_and_to_nobody_else() -> None:
     ],
     ids=str,
 )
-def test_settings_that_do_not_fit_together_are_refused_without_their_values(wrong: dict[str, str]) -> None:
+def test_inconsistent_settings_are_rejected_without_their_values(wrong: dict[str, str]) -> None:
     with pytest.raises(InvalidSettings, match="SLUICE_KAFKA_") as refused:
         access(**wrong)
     assert "hidden" not in str(refused.value)
 
 
-def test_an_environment_that_serves_all_is_no_fault_where_kafka_is_not_needed() -> None:
+def test_settings_of_kafka_are_accepted_where_kafka_is_not_used() -> None:
     from shared.provision import ProvisionSettings
 
     passwords = {

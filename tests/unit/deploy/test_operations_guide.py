@@ -1,4 +1,4 @@
-"""The operations guide: a test runs each command, or the guide says why none does; its tables and links hold."""
+"""The operations guide: a test runs each command, or the guide says why not; its tables and links are correct."""
 
 import importlib.util
 import re
@@ -21,30 +21,30 @@ BLOCKS = [
 
 
 def commands(script: str) -> list[str]:
-    """Return the commands of a block, without comments and line by line."""
-    return [" ".join(words) for line in script.splitlines() if (words := shlex.split(line, comments=True))]
+    """Return the commands of a block line by line, without comments."""
+    return [" ".join(argv) for line in script.splitlines() if (argv := shlex.split(line, comments=True))]
 
 
-def test_every_block_of_commands_says_what_runs_it() -> None:
-    assert GUIDE.count("```") == 2 * len(BLOCKS), "a block is ```sh under a line that says what runs it"
+def test_every_block_of_commands_names_its_test() -> None:
+    assert GUIDE.count("```") == 2 * len(BLOCKS), "a block is ```sh under a line that names its test"
     assert len(BLOCKS) > 5
     for heading, marker, _ in BLOCKS:
         assert marker.startswith(("tests/", "nothing, ", "nothing where ")), f"{heading}: {marker}"
 
 
 @pytest.mark.parametrize(("heading", "marker", "script"), BLOCKS, ids=[block[0] for block in BLOCKS])
-def test_the_test_that_a_block_names_runs_its_commands(heading: str, marker: str, script: str) -> None:
+def test_the_test_of_a_block_runs_its_commands(heading: str, marker: str, script: str) -> None:
     if marker.startswith("nothing"):
         return
     code = (ROOT / marker.partition(",")[0]).read_text(encoding="utf-8")
     if f'commands("{heading}")' in code:
-        return  # taken from here as they stand
+        return  # read from the guide
     for command in commands(script):
-        words = command.removeprefix("python -m ").split()
-        assert all(f'"{word}"' in code for word in words), f"{marker} does not run: {command}"
+        argv = command.removeprefix("python -m ").split()
+        assert all(f'"{each}"' in code for each in argv), f"{marker} does not run: {command}"
 
 
-def test_programs_of_ours_that_it_names_exist() -> None:
+def test_our_programs_that_it_names_exist() -> None:
     named = set(re.findall(r"python3? -m ([\w.]+)", GUIDE)) | set(re.findall(r"\bmake ([a-z-]+)`", GUIDE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert [name for name in named - targets if importlib.util.find_spec(name) is None] == []
@@ -67,7 +67,7 @@ def test_the_tests_that_it_names_exist() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_its_own_links_lead_somewhere() -> None:
+def test_its_links_have_targets() -> None:
     headings = re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([\w-]+)\)", GUIDE)) <= anchors
