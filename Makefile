@@ -45,6 +45,7 @@ lock: environment ## Resolve requirements.in into requirements.lock, with the ne
 schemas: environment ## Rewrite the JSON Schemas of events and records; a breaking change is rejected
 	$(PYTHON) -m shared.contract
 	$(PYTHON) -m exporter.source.record_schema
+	$(PYTHON) -m history.openapi
 
 format: environment ## Format the code and fix what the linter can fix
 	$(PYTHON) -m ruff format $(FOLDERS)

@@ -51,6 +51,8 @@ _PROBLEM_HEADERS = {
     "429": ("Retry-After",),
     "503": ("Retry-After",),
 }
+FILE_MEDIA_TYPE = "application/octet-stream"
+"""The media type of every file: the only one that all client generators keep as bytes."""
 _BINARY = {"type": "string", "format": "binary"}
 Responses = dict[int | str, dict[str, Any]]
 
@@ -68,9 +70,9 @@ def json_response(
     return {status: ({"content": {_JSON: content}} if content else {}) | response_headers(*headers)}
 
 
-def file_response(media_type: str, *, status: int = 200, headers: tuple[str, ...] = ()) -> Responses:
+def file_response(*, status: int = 200, headers: tuple[str, ...] = ()) -> Responses:
     """Return the `responses` entry of a file, which generated clients keep as bytes."""
-    return {status: {"content": {media_type: {"schema": _BINARY}}} | response_headers(*headers)}
+    return {status: {"content": {FILE_MEDIA_TYPE: {"schema": _BINARY}}} | response_headers(*headers)}
 
 
 def empty_response(status: int, description: str, *headers: str) -> Responses:

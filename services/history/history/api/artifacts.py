@@ -18,7 +18,7 @@ from history.api.files import GET_FILE, HEAD_FILE, respond_with_file
 from history.api.queries import ArtifactFilters, ArtifactQuery
 from history.views.artifacts import Artifact, ArtifactCounts, ArtifactPage
 from shared.http.documents import to_response
-from shared.http.openapi import empty_response, file_response, json_response
+from shared.http.openapi import FILE_MEDIA_TYPE, empty_response, file_response, json_response
 from shared.http.parameters import parse_query, query_parameters
 from shared.http.problems import ProblemType, error_responses
 
@@ -65,7 +65,7 @@ async def count_artifacts(identity: Reader, request: Request, artifacts: Artifac
     "/archive",
     operation_id="downloadArchive",
     summary="Download several files as one zip",
-    responses=file_response("application/zip", headers=("Content-Disposition",)) | _ARCHIVE_ERRORS,
+    responses=file_response(headers=("Content-Disposition",)) | _ARCHIVE_ERRORS,
     response_class=StreamingResponse,
 )
 async def download_archive(
@@ -74,10 +74,10 @@ async def download_archive(
     """Return up to 100 files in one zip, packed while it is sent; each file stays encrypted."""
     files = await downloads.open_all(identity, artifact_ids)
     if request.method == "HEAD":
-        return Response(headers=_ARCHIVE_HEADERS, media_type="application/zip")
+        return Response(headers=_ARCHIVE_HEADERS, media_type=FILE_MEDIA_TYPE)
     async with units.begin(identity) as work:
         await downloads.record_archive(work, files)
-    return StreamingResponse(downloads.pack(files), headers=_ARCHIVE_HEADERS, media_type="application/zip")
+    return StreamingResponse(downloads.pack(files), headers=_ARCHIVE_HEADERS, media_type=FILE_MEDIA_TYPE)
 
 
 @router.delete(

@@ -12,10 +12,9 @@ from history.service.downloads import DownloadService, StoredFile
 from history.store.unit_of_work import UnitOfWorkFactory
 from shared.auth import Identity
 from shared.http.conditional import is_unchanged, to_etag
-from shared.http.openapi import Responses, empty_response, file_response
+from shared.http.openapi import FILE_MEDIA_TYPE, Responses, empty_response, file_response
 from shared.http.problems import Problem, ProblemType, error_responses
 
-MEDIA_TYPE = "application/pkcs7-mime"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _HEADERS = ("ETag", "Accept-Ranges", "Content-Length", "Content-Disposition", "Repr-Digest")
 _ERRORS = (
@@ -26,8 +25,8 @@ _ERRORS = (
     ProblemType.FILE_DAMAGED,
 )
 GET_FILE: Responses = {
-    **file_response(MEDIA_TYPE, headers=_HEADERS),
-    **file_response(MEDIA_TYPE, status=206, headers=(*_HEADERS, "Content-Range")),
+    **file_response(headers=_HEADERS),
+    **file_response(status=206, headers=(*_HEADERS, "Content-Range")),
     **empty_response(304, "The file is unchanged", "ETag"),
     **error_responses(*_ERRORS, ProblemType.RANGE_OUTSIDE),
 }
@@ -64,7 +63,7 @@ def file_headers(file: StoredFile) -> dict[str, str]:
     return {
         "ETag": to_etag(file.sha256),
         "Accept-Ranges": "bytes",
-        "Content-Type": MEDIA_TYPE,
+        "Content-Type": FILE_MEDIA_TYPE,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}",
         "Cache-Control": "no-store, no-transform",
         **digest_headers(file.sha256),
