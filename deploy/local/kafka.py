@@ -11,7 +11,7 @@ from deploy.local.jars import KAFKA_VERSION, fetch_kafka_jars
 from deploy.local.java import find_java
 from deploy.local.kafka_protocol import is_broker_ready
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import KAFKA_RANK, Command, plain_environment
+from deploy.local.processes import KAFKA_RANK, ProcessSpec, plain_environment
 from deploy.local.reaper import Reaper
 from deploy.local.server import LocalServer
 
@@ -81,12 +81,12 @@ class Kafka(LocalServer):
         self._start_process(limit=90)
         return self.bootstrap
 
-    def _command(self) -> Command:
+    def _spec(self) -> ProcessSpec:
         settings = {"host": LOOPBACK, "port": self.port, "controller": free_port(), "data": self._data}
         self._properties.write_text(self._settings.format(**settings))
         self._format()
         java = find_java()
-        return Command(
+        return ProcessSpec(
             name="Kafka",
             argv=[*java.command(_class_path()), *LOG_OPTIONS, "kafka.Kafka", str(self._properties)],
             environment=plain_environment(),

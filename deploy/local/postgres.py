@@ -12,7 +12,7 @@ from deploy.local.errors import LocalError
 from deploy.local.folders import create_folder
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres_account import Account, choose_account, find_installation
-from deploy.local.processes import POSTGRES_RANK, Command, plain_environment
+from deploy.local.processes import POSTGRES_RANK, ProcessSpec, plain_environment
 from deploy.local.reaper import Reaper
 from deploy.local.server import LocalServer
 
@@ -158,12 +158,12 @@ class Postgres(LocalServer):
                 hint="remove it with: make clean-local",
             )
 
-    def _command(self) -> Command:
+    def _spec(self) -> ProcessSpec:
         settings = self._settings | {"listen_addresses": LOOPBACK, "port": str(self.port)}
         settings["unix_socket_directories"] = str(self.socket_folder or "")
         argv = [str(find_installation(self._account) / "bin" / "postgres"), "-D", str(self._data)]
         argv += [f"--{name}={value}" for name, value in settings.items()]
-        return Command(
+        return ProcessSpec(
             name="PostgreSQL",
             argv=argv,
             environment=plain_environment(),

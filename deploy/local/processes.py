@@ -17,7 +17,7 @@ SERVICE_RANK, KAFKA_RANK, POSTGRES_RANK = 2, 1, 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class ProcessSpec:
     """What to start: arguments, the whole environment, the log, and how it is stopped (grace in seconds)."""
 
     name: str
@@ -35,30 +35,30 @@ class Command:
 class ChildProcess:
     """One started process."""
 
-    def __init__(self, command: Command, reaper: Reaper) -> None:
+    def __init__(self, spec: ProcessSpec, reaper: Reaper) -> None:
         """Start it; raises LocalError when the program cannot be started."""
-        self.command = command
+        self.spec = spec
         self._reaper = reaper
-        command.log.parent.mkdir(parents=True, exist_ok=True)
-        with command.log.open("ab") as log, defer_signals():
+        spec.log.parent.mkdir(parents=True, exist_ok=True)
+        with spec.log.open("ab") as log, defer_signals():
             try:
                 self._process = subprocess.Popen(
-                    command.argv,
-                    env=dict(command.environment),
-                    cwd=command.folder,
+                    spec.argv,
+                    env=dict(spec.environment),
+                    cwd=spec.folder,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    user=command.user,
-                    group=command.group,
-                    extra_groups=None if command.user is None else [],
+                    user=spec.user,
+                    group=spec.group,
+                    extra_groups=None if spec.user is None else [],
                     umask=0o077,
                     pass_fds=reaper.inherited,
                 )
             except OSError as error:
-                raise LocalError(f"{command.name} cannot be started: {error}") from error
-            reaper.watch(self.pid, rank=command.rank, stop_signal=command.stop_signal, grace=command.grace)
+                raise LocalError(f"{spec.name} cannot be started: {error}") from error
+            reaper.watch(self.pid, rank=spec.rank, stop_signal=spec.stop_signal, grace=spec.grace)
 
     @property
     def pid(self) -> int:
@@ -72,13 +72,13 @@ class ChildProcess:
     def request_stop(self) -> None:
         """Send the stop signal without waiting."""
         if self._process.poll() is None:
-            self._process.send_signal(self.command.stop_signal)
+            self._process.send_signal(self.spec.stop_signal)
 
     def stop(self, *, grace: float | None = None) -> int:
         """Stop it, kill it after its grace (seconds), and return its exit code; safe to call twice."""
         self.request_stop()
         try:
-            self._process.wait(self.command.grace if grace is None else grace)
+            self._process.wait(self.spec.grace if grace is None else grace)
         except subprocess.TimeoutExpired:
             return self.kill()
         return self._reap()
@@ -107,12 +107,12 @@ def wait_until(ready: Callable[[], bool], process: ChildProcess, *, limit: float
     """
     until = time.monotonic() + limit
     while not ready():
-        code, command = process.exit_code(), process.command
+        code, spec = process.exit_code(), process.spec
         if code is not None:
-            raise LocalError(f"{command.name} has ended during its start ({describe_exit(code)})", log=command.log)
+            raise LocalError(f"{spec.name} has ended during its start ({describe_exit(code)})", log=spec.log)
         if time.monotonic() > until:
             process.stop(grace=5)
-            raise LocalError(f"{command.name} was not ready after {limit:.0f} s", log=command.log)
+            raise LocalError(f"{spec.name} was not ready after {limit:.0f} s", log=spec.log)
         time.sleep(PAUSE)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy.local.errors import LocalError
 from deploy.local.ports import free_port
-from deploy.local.processes import ChildProcess, Command, wait_until
+from deploy.local.processes import ChildProcess, ProcessSpec, wait_until
 from deploy.local.reaper import Reaper
 
 PORT_ATTEMPTS = 3
@@ -42,8 +42,8 @@ class LocalServer(ABC):
             self.process.kill()
 
     @abstractmethod
-    def _command(self) -> Command:
-        """Return the command that starts the server on its port."""
+    def _spec(self) -> ProcessSpec:
+        """Return the specification of the process, which listens on the port."""
 
     @abstractmethod
     def _is_ready(self) -> bool:
@@ -53,9 +53,9 @@ class LocalServer(ABC):
         """Start the server, on another port when its port was taken meanwhile; limit in seconds."""
         for attempt in range(1, PORT_ATTEMPTS + 1):
             self._port = free_port(preferred=self._port)
-            command = self._command()
+            spec = self._spec()
             earlier = self.log.stat().st_size if self.log.exists() else 0
-            self.process = ChildProcess(command, self._reaper)
+            self.process = ChildProcess(spec, self._reaper)
             try:
                 wait_until(self._is_ready, self.process, limit=limit)
             except LocalError:

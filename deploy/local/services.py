@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.folders import CHECKOUT
-from deploy.local.processes import Command, plain_environment
+from deploy.local.processes import ProcessSpec, plain_environment
 
 SERVICES = ("job_api", "scheduler", "exporter", "history")
 SOURCE_TENANT = 101  # the sample's larger tenant
@@ -61,10 +61,10 @@ def service_environment(package: str, addresses: Addresses, extra: dict[str, str
     return plain_environment(variables | {f"{prefix}{name}": value for name, value in (extra or {}).items()})
 
 
-def service_command(process: ServiceProcess, addresses: Addresses, port: int) -> Command:
+def service_spec(process: ServiceProcess, addresses: Addresses, port: int) -> ProcessSpec:
     """Return the command that runs a process with its HTTP server on a port."""
     extra = {"HTTP_PORT": str(port)} | ({"NAME": process.name} if process.package == "exporter" else {})
-    return Command(
+    return ProcessSpec(
         name=process.name,
         argv=[sys.executable, "-m", process.package, process.command],
         environment=service_environment(process.package, addresses, extra),
@@ -73,9 +73,9 @@ def service_command(process: ServiceProcess, addresses: Addresses, port: int) ->
     )
 
 
-def setup_command(name: str, *argv: str, environment: dict[str, str], logs: Path) -> Command:
+def setup_spec(name: str, *argv: str, environment: dict[str, str], logs: Path) -> ProcessSpec:
     """Return a command (`python -m ARGV`) that sets something up and ends."""
-    return Command(
+    return ProcessSpec(
         name=name,
         argv=[sys.executable, "-m", *argv],
         environment=environment,

@@ -23,9 +23,9 @@ from deploy.local.services import (
     SERVICES,
     SOURCE_TENANT,
     Addresses,
-    service_command,
     service_environment,
-    setup_command,
+    service_spec,
+    setup_spec,
 )
 from deploy.local.signals import ignore_signals, raise_interrupt_on_termination
 from deploy.local.state import State
@@ -45,7 +45,7 @@ def print_progress(text: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Login:
+class FirstUser:
     """The first user, as `job_api bootstrap` printed it once."""
 
     tenant: str
@@ -59,7 +59,7 @@ class Stack:
     """A running system: where everything is. `login` is None when an earlier start has created the first user."""
 
     api_url: str
-    login: Login | None
+    login: FirstUser | None
     kafka_bootstrap: str
     source_admin_dsn: str
     logs: Path
@@ -180,7 +180,7 @@ class _Setup:
         address, password = self._postgres.admin_login(SOURCE_DATABASE)
         argv = ("deploy.sample", "load", "--dsn", address, "--interactions", str(self._interactions))
         environment = plain_environment({"PGPASSWORD": password})
-        return self.supervisor.begin(setup_command("sample", *argv, environment=environment, logs=self._state.logs))
+        return self.supervisor.begin(setup_spec("sample", *argv, environment=environment, logs=self._state.logs))
 
     def _addresses(self, history_port: int) -> Addresses:
         databases = {role: self._postgres.dsn(role, self._state.secret(role), DATABASE) for role in SERVICES}
@@ -200,13 +200,13 @@ class _Setup:
         passwords = {f"SLUICE_PROVISION_{role.upper()}_PASSWORD": self._state.secret(role) for role in SERVICES}
         admin = plain_environment(passwords | {"SLUICE_PROVISION_ADMIN_DSN": self._postgres.admin_dsn_of(DATABASE)})
         self.supervisor.run(
-            setup_command("topics", "shared.kafka_admin", "create-topics", environment=kafka, logs=logs),
-            setup_command("provision", "shared.provision", environment=admin, logs=logs),
+            setup_spec("topics", "shared.kafka_admin", "create-topics", environment=kafka, logs=logs),
+            setup_spec("provision", "shared.provision", environment=admin, logs=logs),
         )
         environments = {package: service_environment(package, addresses) for package in SERVICES}
         self.supervisor.run(
             *(
-                setup_command(f"migrate-{package}", package, "migrate", environment=environment, logs=logs)
+                setup_spec(f"migrate-{package}", package, "migrate", environment=environment, logs=logs)
                 for package, environment in environments.items()
             )
         )
@@ -217,10 +217,10 @@ class _Setup:
         ports["job-api"] = port
         ports["history-api"] = int(addresses.history_url.rpartition(":")[2])
         for process in SERVICE_PROCESSES:
-            self.supervisor.start(service_command(process, addresses, ports[process.name]))
+            self.supervisor.start(service_spec(process, addresses, ports[process.name]))
         self.supervisor.wait_until_ready(ports)
 
-    def _create_first_user(self, addresses: Addresses) -> Login | None:
+    def _create_first_user(self, addresses: Addresses) -> FirstUser | None:
         argv = [sys.executable, "-m", "job_api", "bootstrap", "--tenant", TENANT, "--user", USER]
         argv += ["--source-tenant", str(SOURCE_TENANT)]
         environment = service_environment("job_api", addresses)
@@ -234,7 +234,7 @@ class _Setup:
         answer = json.loads(done.stdout)
         if answer.get("exists"):
             return None
-        return Login(tenant=TENANT, user=answer["user"], password=answer["password"], api_key=answer["api_key"])
+        return FirstUser(tenant=TENANT, user=answer["user"], password=answer["password"], api_key=answer["api_key"])
 
 
 def choose_sample_size(requested: int | None, loaded: int | None) -> int:

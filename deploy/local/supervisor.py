@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from deploy.local.errors import LocalError
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import ChildProcess, Command, describe_exit
+from deploy.local.processes import ChildProcess, ProcessSpec, describe_exit
 from deploy.local.reaper import Reaper
 
 PAUSE = 0.1
@@ -19,9 +19,9 @@ class Supervisor:
         self._reaper = reaper
         self._processes: list[ChildProcess] = []
 
-    def start(self, command: Command) -> ChildProcess:
+    def start(self, spec: ProcessSpec) -> ChildProcess:
         """Start a process that is to run as long as the stack; raises LocalError when it cannot be started."""
-        return self.adopt(ChildProcess(command, self._reaper))
+        return self.adopt(ChildProcess(spec, self._reaper))
 
     def adopt(self, process: ChildProcess) -> ChildProcess:
         """Supervise a process that was started elsewhere."""
@@ -31,13 +31,13 @@ class Supervisor:
     def check(self) -> None:
         """Raise LocalError, with the last lines of its log, when a process has ended."""
         for process in self._processes:
-            code, command = process.exit_code(), process.command
+            code, spec = process.exit_code(), process.spec
             if code is not None:
-                raise LocalError(f"{command.name} has ended ({describe_exit(code)})", log=command.log)
+                raise LocalError(f"{spec.name} has ended ({describe_exit(code)})", log=spec.log)
 
-    def begin(self, command: Command) -> ChildProcess:
+    def begin(self, spec: ProcessSpec) -> ChildProcess:
         """Start a command that ends by itself; `finish` waits for it. Raises LocalError when it cannot be started."""
-        return ChildProcess(command, self._reaper)
+        return ChildProcess(spec, self._reaper)
 
     def finish(self, *steps: ChildProcess, limit: float = 600) -> None:
         """Wait until commands have ended; limit in seconds.
@@ -50,15 +50,15 @@ class Supervisor:
                 self.check()
                 if time.monotonic() > until:
                     slow = next(step for step in steps if step.exit_code() is None)
-                    raise LocalError(f"{slow.command.name} took longer than {limit:.0f} s", log=slow.command.log)
+                    raise LocalError(f"{slow.spec.name} took longer than {limit:.0f} s", log=slow.spec.log)
                 time.sleep(PAUSE)
         finally:
             for step in steps:
                 step.stop(grace=2)
 
-    def run(self, *commands: Command, limit: float = 600) -> None:
+    def run(self, *specs: ProcessSpec, limit: float = 600) -> None:
         """Run commands together until all have ended; raises LocalError as `finish` does."""
-        self.finish(*[self.begin(command) for command in commands], limit=limit)
+        self.finish(*[self.begin(spec) for spec in specs], limit=limit)
 
     def wait_until_ready(self, ports: Mapping[str, int], *, limit: float = 90) -> None:
         """Wait until each process answers `/readyz` on its port with 200; limit in seconds.
@@ -74,7 +74,7 @@ class Supervisor:
                 if status == 200:
                     del waiting[name]
                 elif time.monotonic() > until:
-                    log = next(each.command.log for each in self._processes if each.command.name == name)
+                    log = next(each.spec.log for each in self._processes if each.spec.name == name)
                     raise LocalError(f"{name} was not ready after {limit:.0f} s ({text})", log=log)
             time.sleep(PAUSE)
 
@@ -82,7 +82,7 @@ class Supervisor:
 def _is_unfinished(step: ChildProcess) -> bool:
     code = step.exit_code()
     if code:
-        raise LocalError(f"{step.command.name} failed ({describe_exit(code)})", log=step.command.log)
+        raise LocalError(f"{step.spec.name} failed ({describe_exit(code)})", log=step.spec.log)
     return code is None
 
 

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
@@ -28,14 +28,15 @@ TABLES = (CONVERSATION, CUSTOMER, FILE)
 async def iterate_batches(*, seed: int, interactions: int, tenants: int, workers: int) -> AsyncGenerator[Encoded, None]:
     """Yield all batches in order; the bytes do not depend on the number of worker processes."""
     loop = asyncio.get_running_loop()
-    batches = Sample(seed=seed, interactions=interactions, tenants=tenants).batches
+    sample = {"seed": seed, "interactions": interactions, "tenants": tenants}
+    batches = Sample(**sample).batches
     executor = _executor(min(workers, batches))
     # Two per worker: one being generated, one waiting to be copied. The bound limits memory when the database is slow.
     ahead = 2 * min(workers, batches)
     pending: deque[asyncio.Future[Encoded]] = deque()
     try:
         for number in range(batches):
-            pending.append(loop.run_in_executor(executor, encode_batch, seed, interactions, tenants, number))
+            pending.append(loop.run_in_executor(executor, partial(encode_batch, number, **sample)))
             if len(pending) > ahead:
                 yield await pending.popleft()
         while pending:
@@ -44,7 +45,7 @@ async def iterate_batches(*, seed: int, interactions: int, tenants: int, workers
         executor.shutdown(cancel_futures=True)
 
 
-def encode_batch(seed: int, interactions: int, tenants: int, number: int) -> Encoded:
+def encode_batch(number: int, *, seed: int, interactions: int, tenants: int) -> Encoded:
     """Return one batch of the sample; runs in a worker process."""
     rows = _sample(seed, interactions, tenants).batch(number)
     return Encoded(

@@ -59,7 +59,7 @@ def _stock(seed: int) -> tuple[bytes, bytes]:
     return rng.randbytes(_NOISE), text * (_NOISE // len(text) + 1)
 
 
-def file_bytes(rng: Random, seed: int, kind: Kind, size: int) -> bytes:
+def file_bytes(rng: Random, kind: Kind, *, seed: int, size: int) -> bytes:
     """Return `size` bytes that begin like files of the kind."""
     noise, text = _stock(seed)
     stock = text if kind.is_text else noise

@@ -191,7 +191,7 @@ class Sample:
             return
         for place in range(1 + int(rng.random() * 2)):
             kind = pick(rng, KINDS)
-            content = file_bytes(rng, self._seed, kind, HUGE if is_huge and place == 0 else file_size(rng))
+            content = file_bytes(rng, kind, seed=self._seed, size=HUGE if is_huge and place == 0 else file_size(rng))
             is_gone = rng.random() < 0.01
             yield Attachment(
                 id=self._file_keys.derive(index * 4 + place),

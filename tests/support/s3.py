@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from deploy.local.ports import LOOPBACK, free_port, is_free
-from deploy.local.processes import SERVICE_RANK, ChildProcess, Command, plain_environment, wait_until
+from deploy.local.processes import SERVICE_RANK, ChildProcess, ProcessSpec, plain_environment, wait_until
 from deploy.local.reaper import Reaper
 
 REGION = "us-east-1"
@@ -58,7 +58,7 @@ class S3:
         argv += [f"-{name}.port.grpc={self._ports[name] + 1}" for name in ("master", "volume", "filer", "s3")]
         argv += [f"-filer.localSocket={self.folder}/filer.sock", f"-s3.localSocket={self.folder}/s3.sock"]
         argv += [f"-s3.config={self._keys}"]
-        command = Command(
+        command = ProcessSpec(
             name="S3",
             argv=argv,
             environment=plain_environment(self._surroundings),

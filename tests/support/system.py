@@ -11,7 +11,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.ports import free_port
-from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.processes import ChildProcess, ProcessSpec, plain_environment
 from deploy.local.reaper import Reaper
 from shared import codec, events
 from shared.clock import SystemClock
@@ -71,7 +71,7 @@ class System:
         }
         name = f"{package}-{command}-{secrets.token_hex(3)}"
         process = ChildProcess(
-            Command(
+            ProcessSpec(
                 name=name,
                 argv=[sys.executable, "-m", package, command],
                 environment=plain_environment(environment),
@@ -149,7 +149,7 @@ class Service:
         async def check() -> bool:
             code = self.process.exit_code()
             if code is not None:
-                raise RuntimeError(f"{self.process.command.name} ended with {code}:\n{self.log()[-4000:]}")
+                raise RuntimeError(f"{self.process.spec.name} ended with {code}:\n{self.log()[-4000:]}")
             async with httpx.AsyncClient() as client:
                 try:
                     return (await client.get(f"{self.url}/readyz", timeout=10)).status_code == 200
@@ -160,7 +160,7 @@ class Service:
 
     def log(self) -> str:
         """Return what it has logged so far."""
-        return self.process.command.log.read_text(errors="replace")
+        return self.process.spec.log.read_text(errors="replace")
 
     async def metric(self, name: str, **labels: str) -> float:
         """Return one sample of its metrics; 0.0 where there is none."""

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.grafana.dashboards import DASHBOARDS
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.processes import ChildProcess, ProcessSpec, plain_environment
 from deploy.local.reaper import Reaper
 from deploy.local.services import SERVICE_PROCESSES
 from deploy.local.stack import Stack, run_stack
@@ -79,7 +79,7 @@ def prometheus(stack: Stack, reaper: Reaper, tmp_path_factory: pytest.TempPathFa
 @contextmanager
 def run_process(argv: list[str], folder: Path, reaper: Reaper) -> Iterator[None]:
     log = folder / "prometheus.log"
-    command = Command(name="Prometheus", argv=argv, environment=plain_environment(), log=log, folder=folder)
+    command = ProcessSpec(name="Prometheus", argv=argv, environment=plain_environment(), log=log, folder=folder)
     running = ChildProcess(command, reaper)
     try:
         yield

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.processes import ChildProcess, ProcessSpec, plain_environment
 from deploy.local.reaper import Reaper
 from deploy.local.services import SERVICE_PROCESSES, ServiceProcess
 from shared.kafka.admin import create_topics
@@ -58,7 +58,7 @@ def start(
     process: ServiceProcess, environment: Mapping[str, str], folder: Path, reaper: Reaper, python: str
 ) -> ChildProcess:
     return ChildProcess(
-        Command(
+        ProcessSpec(
             name=process.name,
             argv=[python, "-m", process.package, process.command],
             environment=plain_environment(dict(environment)),
@@ -110,5 +110,5 @@ async def test_every_process_works_with_tls_and_a_login(
     for child in running.values():
         child.stop()
     assert {name: child.exit_code() for name, child in running.items()} == dict.fromkeys(running, 0)
-    logs = [child.command.log.read_bytes() for child in running.values()]
+    logs = [child.spec.log.read_bytes() for child in running.values()]
     assert secure_kafka.password.encode() not in b"".join(logs)

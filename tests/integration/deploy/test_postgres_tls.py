@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres_account import Account, choose_account
-from deploy.local.processes import POSTGRES_RANK, ChildProcess, Command, plain_environment
+from deploy.local.processes import POSTGRES_RANK, ChildProcess, ProcessSpec, plain_environment
 from deploy.local.reaper import Reaper
 from shared.errors import SluiceError
 from shared.postgres import migrate, open_pool
@@ -34,7 +34,7 @@ def server(authority: Authority, reaper: Reaper, servers_folder: Path) -> Iterat
     port = free_port()
     create_cluster(folder, account, authority)
     running = ChildProcess(
-        Command(
+        ProcessSpec(
             name="PostgreSQL with TLS",
             argv=[str(PROGRAMS[-1]), "-D", str(folder / "data"), f"--port={port}", "--fsync=off"],
             environment=plain_environment(),

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from deploy.local.processes import Command, plain_environment
+from deploy.local.processes import ProcessSpec, plain_environment
 
 SERVER = """
 import http.server, pathlib, signal, sys, time
@@ -43,7 +43,7 @@ import sys, time
 from pathlib import Path
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.processes import ChildProcess, Command, plain_environment
+from deploy.local.processes import ChildProcess, ProcessSpec, plain_environment
 from deploy.local.reaper import Reaper
 what, folder = sys.argv[1], Path(sys.argv[2])
 reaper = Reaper()
@@ -51,7 +51,7 @@ if what == "program":
     (folder / "temporary").write_text(str(reaper.temporary_folder("sluice-test-")))
     argv = [sys.executable, "-c", "import time; time.sleep(3600)"]
     log = folder / "program.log"
-    command = Command(name="program", argv=argv, environment=plain_environment(), log=log, folder=folder)
+    command = ProcessSpec(name="program", argv=argv, environment=plain_environment(), log=log, folder=folder)
     child = ChildProcess(command, reaper)
 else:
     server = Kafka(folder, reaper) if what == "kafka" else Postgres(folder, reaper, durable=False)
@@ -62,9 +62,9 @@ time.sleep(3600)
 """
 
 
-def server(name: str, port: int, folder: Path, *, rank: int = 2) -> Command:
+def server(name: str, port: int, folder: Path, *, rank: int = 2) -> ProcessSpec:
     """Return a program that serves `/readyz` (200 once the folder contains `<name>.ready`) and `/crash`."""
-    return Command(
+    return ProcessSpec(
         name=name,
         argv=[sys.executable, "-c", SERVER, str(port), str(folder), name],
         environment=plain_environment(),
@@ -75,9 +75,9 @@ def server(name: str, port: int, folder: Path, *, rank: int = 2) -> Command:
     )
 
 
-def script(name: str, text: str, folder: Path, *, grace: float = 10) -> Command:
+def script(name: str, text: str, folder: Path, *, grace: float = 10) -> ProcessSpec:
     """Return a program of a few lines."""
-    return Command(
+    return ProcessSpec(
         name=name,
         argv=[sys.executable, "-c", text],
         environment=plain_environment(),

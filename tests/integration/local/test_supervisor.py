@@ -83,7 +83,7 @@ def test_services_are_stopped_before_the_servers_they_use(
 
 def test_a_process_that_does_not_stop_is_killed_after_its_grace(reaper: Reaper, tmp_path: Path) -> None:
     process = ChildProcess(script("stubborn", STUBBORN, tmp_path, grace=0.3), reaper)
-    eventually_now(lambda: "up" in process.command.log.read_text())
+    eventually_now(lambda: "up" in process.spec.log.read_text())
     assert process.stop() == -signal.SIGKILL
 
 

@@ -46,7 +46,7 @@ async def test_the_bytes_of_a_seed_do_not_depend_on_the_number_of_workers() -> N
 
 def test_a_seed_gives_the_same_rows_on_every_machine_and_python() -> None:
     # When this digest has to change, increment deploy.sample.load.GENERATOR: databases contain samples of the old one.
-    streams = encode_batch(1, 200_000, 2, 3).streams
+    streams = encode_batch(3, seed=1, interactions=200_000, tenants=2).streams
     assert sha256(b"".join(streams)).hexdigest() == "e6dc6e2796e2ef60d3d30afbc4594e208390b9ac7bba281441bd5a7dd552d38a"
 
 
