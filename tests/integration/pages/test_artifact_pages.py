@@ -173,6 +173,6 @@ async def test_U2_who_may_not_download_or_delete_is_told_why(open_page: Door, te
                 await expect(button).not_to_have_attribute("aria-disabled", "true")
         assert await audited(page) == []
     assert await page.get_by_role("link", name="Download").count() == 0
-    single = (await tenant.client.get("/api/v1/artifacts", params={"q": "One file"})).json()["items"][0]["id"]
+    single = (await tenant.client.get("/api/v1/artifacts", params={"search": "One file"})).json()["items"][0]["id"]
     await page.goto(f"/artifacts/{single}")
     await expect(page.get_by_role("heading", name="Access denied")).to_be_visible()
