@@ -37,7 +37,7 @@ ORDER BY 1, 2
 
 
 async def provisioned(postgres: Databases, package: str) -> str:
-    admin = await postgres.fresh()
+    admin = await postgres.create()
     await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": "test-password" for role in ROLES}))
     return postgres.dsn(admin.rpartition("/")[2], role=package, password="test-password")
 
@@ -107,7 +107,7 @@ async def test_a_schema_that_lacks_a_migration_is_told_with_what_mends_it(postgr
 
 
 async def test_a_rejected_login_and_an_unprepared_database_are_errors_that_say_what_to_do(postgres: Databases) -> None:
-    admin = await postgres.fresh()
+    admin = await postgres.create()
     name = admin.rpartition("/")[2]
     with pytest.raises(PostgresMisconfigured, match=r"password .*python -m shared.provision"):
         await migrate(postgres.dsn(name, role="nobody_of_this_name", password="geheim"), "history")
@@ -121,7 +121,7 @@ async def test_a_rejected_login_and_an_unprepared_database_are_errors_that_say_w
         await require_schema("postgresql://history:geheim@[/sluice", "history")
     assert "geheim" not in str(caught.value)
     dsn = await provisioned(postgres, "history")
-    other = await postgres.fresh()
+    other = await postgres.create()
     with pytest.raises(PostgresMisconfigured, match=r"Prepare the database first: python -m shared\.provision"):
         await migrate(postgres.dsn(other.rpartition("/")[2], role="history", password="test-password"), "history")
     passwords = {f"{role}_password": "test-password" for role in ROLES}

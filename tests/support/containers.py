@@ -10,19 +10,19 @@ from deploy.local.ports import free_port
 from tests.support.wait import eventually_now
 
 
-def docker_answers() -> bool:
-    """Tell whether there is a Docker engine that talks to us."""
+def is_docker_available() -> bool:
+    """Return whether a Docker engine is available."""
     from testcontainers.core.docker_client import DockerClient
 
     try:
         return bool(DockerClient(timeout=3).client.ping())
-    except Exception:  # no engine, no right, no context: each has an error of its own, and each means no
+    except Exception:  # no engine, no rights, no context: each raises an error of its own
         return False
 
 
 @contextmanager
 def kafka_container() -> Iterator[str]:
-    """Run Apache's own image while the body runs, and give its address; the settings are those of the local process."""
+    """Run Apache's image while the body runs, and yield its address; the settings are those of the local process."""
     from testcontainers.core.container import DockerContainer
 
     port = free_port()
@@ -51,7 +51,7 @@ def kafka_container() -> Iterator[str]:
 
 @contextmanager
 def postgres_container() -> Iterator[str]:
-    """Run PostgreSQL's own image while the body runs, and give the administrator's address."""
+    """Run PostgreSQL's image while the body runs, and yield the administrator's DSN."""
     from testcontainers.postgres import PostgresContainer
 
     password = secrets.token_urlsafe(16)

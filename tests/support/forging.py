@@ -1,4 +1,4 @@
-"""Tokens that an issuer never gave, as somebody would make them who wants to get in."""
+"""Forged tokens, as an attacker would create them."""
 
 import base64
 import hashlib
@@ -25,72 +25,72 @@ def _claims(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> dict[s
     return {"iss": issuer.url, "aud": AUDIENCE, "sub": "u-4711", "iat": at, "exp": at + 300} | claims
 
 
-def saying(**changes: Any) -> Forge:
-    """Return a token of the issuer's own that says something else; instants are seconds from now, None leaves out."""
+def with_claims(**changes: Any) -> Forge:
+    """Return a token signed by the issuer with other claims; durations are relative to now, None omits a claim."""
 
     def forge(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
-        told = {
+        resolved = {
             name: int((now + value).timestamp()) if isinstance(value, timedelta) else value
             for name, value in changes.items()
         }
-        return issuer.token(now, **(claims | told))
+        return issuer.token(now, **(claims | resolved))
 
     return forge
 
 
-def unsigned(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
-    """Return a token that says it needs no signature."""
+def leave_unsigned(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
+    """Return a token whose algorithm is `none`."""
     header = {"alg": "none", "kid": issuer.kid, "typ": "JWT"}
     return f"{_encoded(header)}.{_encoded(_claims(issuer, now, claims))}."
 
 
-def by_public_key(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
+def sign_with_public_key(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
     """Return a token signed with the public key as if it were a shared secret."""
     header = {"alg": "HS256", "kid": issuer.kid}
     text = f"{_encoded(header)}.{_encoded(_claims(issuer, now, claims))}"
-    made = hmac.new(issuer.public_pem(), text.encode(), hashlib.sha256).digest()
-    return f"{text}.{base64.urlsafe_b64encode(made).decode().rstrip('=')}"
+    digest = hmac.new(issuer.public_pem(), text.encode(), hashlib.sha256).digest()
+    return f"{text}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
-def by_another_key(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
+def sign_with_another_key(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
     """Return a token that names the issuer's key but is signed with another."""
     header = {"alg": "RS256", "kid": issuer.kid}
     return jwt.encode(header, _claims(issuer, now, claims), RSAKey.generate_key(2048))
 
 
-def with_its_own_key(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
-    """Return a token that brings the key to check it with."""
+def embed_own_key(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
+    """Return a token with its own key in the header."""
     key = RSAKey.generate_key(2048)
     header = {"alg": "RS256", "jwk": key.as_dict(private=False), "kid": "mine"}
     return jwt.encode(header, _claims(issuer, now, claims), key)
 
 
-def changed_afterwards(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
-    """Return a good token whose claims were changed after it was signed."""
+def change_after_signing(issuer: TestIssuer, now: datetime, claims: dict[str, Any]) -> str:
+    """Return a valid token whose claims were changed after it was signed."""
     header, _, signature = issuer.token(now, **claims).split(".")
-    return f"{header}.{_encoded(_claims(issuer, now, claims | {'sub': 'somebody-else'}))}.{signature}"
+    return f"{header}.{_encoded(_claims(issuer, now, claims | {'sub': 'another-user'}))}.{signature}"
 
 
-REFUSED: dict[str, Forge] = {
-    "wrong audience": saying(aud="another"),
-    "several wrong audiences": saying(aud=["another", "third"]),
-    "no audience": saying(aud=None),
-    "wrong issuer": saying(iss="https://evil.test"),
-    "no issuer": saying(iss=None),
-    "expired": saying(exp=timedelta(seconds=-90)),
-    "no end": saying(exp=None),
-    "an end that is no number": saying(exp="tomorrow"),
-    "not yet": saying(nbf=timedelta(seconds=90)),
-    "issued in the future": saying(iat=timedelta(seconds=90)),
-    "nobody": saying(sub=None),
-    "a subject that is no word": saying(sub=4711),
-    "a subject that cannot be a name": saying(sub="a\x00b"),
-    "unsigned": unsigned,
-    "signed with the public key": by_public_key,
-    "signed with another key": by_another_key,
-    "brings its own key": with_its_own_key,
-    "changed afterwards": changed_afterwards,
-    "no token at all": lambda issuer, now, claims: "a.b.c",
-    "two parts": lambda issuer, now, claims: issuer.token(now, **claims).rpartition(".")[0],
+FORGED_TOKENS: dict[str, Forge] = {
+    "wrong audience": with_claims(aud="another"),
+    "several wrong audiences": with_claims(aud=["another", "third"]),
+    "no audience": with_claims(aud=None),
+    "wrong issuer": with_claims(iss="https://evil.test"),
+    "no issuer": with_claims(iss=None),
+    "expired": with_claims(exp=timedelta(seconds=-90)),
+    "no expiry": with_claims(exp=None),
+    "expiry that is not a number": with_claims(exp="tomorrow"),
+    "not valid yet": with_claims(nbf=timedelta(seconds=90)),
+    "issued in the future": with_claims(iat=timedelta(seconds=90)),
+    "no subject": with_claims(sub=None),
+    "subject that is not text": with_claims(sub=4711),
+    "subject with NUL": with_claims(sub="a\x00b"),
+    "unsigned": leave_unsigned,
+    "signed with the public key": sign_with_public_key,
+    "signed with another key": sign_with_another_key,
+    "own key in the header": embed_own_key,
+    "changed after signing": change_after_signing,
+    "not a token": lambda issuer, now, claims: "a.b.c",
+    "only two parts": lambda issuer, now, claims: issuer.token(now, **claims).rpartition(".")[0],
 }
-"""What must get 401 at every door."""
+"""Tokens that every API must answer with 401."""

@@ -21,8 +21,8 @@ CLIENT, SECRET = "sluice-pages", "client-secret"
 
 
 @dataclass
-class Asked:
-    """One authorization that a browser brought: what must be proven to redeem its code."""
+class AuthorizationRequest:
+    """An authorization request, and what has to be proven to redeem its code."""
 
     challenge: str
     nonce: str
@@ -31,7 +31,7 @@ class Asked:
 
 @dataclass
 class TestIssuer:
-    """An issuer: which keys it publishes, whom it lets in, and whether it answers at all."""
+    """An issuer: its published keys, the user who logs in, and whether it is available."""
 
     __test__ = False
 
@@ -39,35 +39,35 @@ class TestIssuer:
     answering: bool = True
     key_requests: int = 0
     person: dict[str, Any] = field(default_factory=dict)
-    """The claims of whoever sits before the browser; without any, the issuer lets nobody in."""
+    """The claims of the user at the browser; without any, the issuer denies access."""
     keys: dict[str, RSAKey | ECKey] = field(default_factory=dict)
     private: RSAKey | ECKey = field(default_factory=lambda: RSAKey.generate_key(2048))
     kid: str = "first"
-    codes: dict[str, Asked] = field(default_factory=dict)
+    codes: dict[str, AuthorizationRequest] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Publish the first key."""
         self.keys = {self.kid: self.private}
 
     def rotate(self) -> None:
-        """Sign with a new key, and publish it alone."""
+        """Sign with a new key, and publish only that."""
         self.kid = secrets.token_hex(4)
         self.private = ECKey.generate_key("P-256")
         self.keys = {self.kid: self.private}
 
     def token(self, now: datetime, **changes: Any) -> str:
-        """Return a signed token, good for five minutes; None takes a claim out."""
+        """Return a signed token, valid for five minutes; None omits a claim."""
         at = int(now.timestamp())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": "u-4711", "iat": at, "nbf": at, "exp": at + 300} | changes
-        return self.signed({name: value for name, value in claims.items() if value is not None})
+        return self.sign({name: value for name, value in claims.items() if value is not None})
 
-    def signed(self, claims: dict[str, Any], **header: Any) -> str:
-        """Return a token with these claims."""
+    def sign(self, claims: dict[str, Any], **header: Any) -> str:
+        """Return a signed token with the claims."""
         algorithm = "RS256" if isinstance(self.private, RSAKey) else "ES256"
         return jwt.encode({"alg": algorithm, "kid": self.kid} | header, claims, self.private)
 
     def public_pem(self) -> bytes:
-        """Return the public key as anybody can have it."""
+        """Return the public key in PEM."""
         return self.private.as_pem(private=False)
 
     def get(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
@@ -93,29 +93,29 @@ class TestIssuer:
         back = {"state": query["state"], "iss": self.url}
         if self.person:
             code = secrets.token_urlsafe()
-            self.codes[code] = Asked(query["code_challenge"], query["nonce"], query["redirect_uri"])
+            self.codes[code] = AuthorizationRequest(query["code_challenge"], query["nonce"], query["redirect_uri"])
             back["code"] = code
         else:
             back["error"] = "access_denied"
         return 302, {"Location": f"{query['redirect_uri']}?{urlencode(back)}"}, b""
 
     def redeem(self, form: dict[str, str], authorization: str, now: datetime) -> tuple[int, dict[str, str], bytes]:
-        """Answer a code with an ID token, once, to the client that asked and can prove it."""
-        asked = self.codes.pop(form.get("code", ""), None)
+        """Exchange a code for an ID token, once, for the client that can prove its request."""
+        request = self.codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         login = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if authorization != f"Basic {login}":
             return 401, {}, b"{}"
-        if asked is None or asked.challenge != challenge or asked.redirect_uri != form.get("redirect_uri"):
+        if request is None or request.challenge != challenge or request.redirect_uri != form.get("redirect_uri"):
             return 400, {}, b'{"error": "invalid_grant"}'
-        token = self.token(now, **({"aud": CLIENT, "nonce": asked.nonce} | self.person))
+        token = self.token(now, **({"aud": CLIENT, "nonce": request.nonce} | self.person))
         return 200, {}, json.dumps({"id_token": token, "access_token": "x", "token_type": "Bearer"}).encode()
 
 
 @contextmanager
-def running_issuer(now: Callable[[], datetime]) -> Iterator[TestIssuer]:
-    """Serve an issuer on a free port of this machine."""
+def run_issuer(now: Callable[[], datetime]) -> Iterator[TestIssuer]:
+    """Run an issuer on a free port of this machine."""
     issuer = TestIssuer()
 
     class Handler(BaseHTTPRequestHandler):

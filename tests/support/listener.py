@@ -1,4 +1,4 @@
-"""Reading a topic in a test: from its end as it was when the test began to listen."""
+"""Reads a topic in a test, from its end at the time when the listener was opened."""
 
 import asyncio
 import secrets
@@ -15,7 +15,7 @@ LIMIT = 60.0
 
 
 class Listener:
-    """Hears everything that is sent to a topic while it is open."""
+    """Receives all messages that are sent to a topic while it is open."""
 
     def __init__(self, bootstrap: str, topic: str, *, from_beginning: bool = False) -> None:
         self._topic = topic
@@ -29,7 +29,7 @@ class Listener:
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
-        # `latest` is settled only when it is asked for; what is sent before would be missed.
+        # `latest` is resolved only when the position is read; earlier messages would be missed.
         for partition in self._consumer.assignment():
             await self._consumer.position(partition)
         return self
@@ -45,7 +45,7 @@ class Listener:
         return Received(found.topic, found.partition, found.offset, found.key, found.value, tuple(found.headers))
 
     async def find(self, wanted: Callable[[events.Event], bool]) -> events.Event:
-        """Return the next event that is wanted."""
+        """Return the next event for which `wanted` is true."""
         while not wanted(event := decode(await self.record()).event):
             continue
         return event

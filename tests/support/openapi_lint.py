@@ -1,4 +1,4 @@
-"""What an OpenAPI document of ours must have beside being one: enough to read, and to make a client of it (I1)."""
+"""What our OpenAPI documents must have besides being valid: enough for readers and client generators (I1)."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 METHODS = ("get", "put", "post", "delete", "patch")
 ALWAYS = {"401", "403", "422", "429", "503"}
-"""Refusals that any operation may give."""
+"""Errors that any operation may return."""
 _PATH = re.compile(r"(/([a-z0-9]+(-[a-z0-9]+)*|\{[a-z_]+\}))+")
 _OPERATION_ID = re.compile(r"[a-z]+([A-Z][a-z]*)*")
 _UNBOUNDED_FORMATS = {"uuid", "date-time", "binary"}
@@ -15,17 +15,19 @@ _UNBOUNDED_FORMATS = {"uuid", "date-time", "binary"}
 Document = Mapping[str, Any]
 
 
-def faults(document: Document) -> list[str]:
-    """Return everything that is wrong with a document; an empty list for a good one."""
-    found = [fault for name, operation in operations(document) for fault in _operation(document, name, operation)]
+def find_faults(document: Document) -> list[str]:
+    """Return all faults of a document; an empty list for a correct one."""
+    found = [
+        fault for name, operation in iterate_operations(document) for fault in _operation(document, name, operation)
+    ]
     found += [f"{path}: not lower-case words with hyphens" for path in document["paths"] if not _PATH.fullmatch(path)]
-    ids = Counter(operation.get("operationId") for _, operation in operations(document))
+    ids = Counter(operation.get("operationId") for _, operation in operations)
     found += [f"operationId {each} is used {count} times" for each, count in ids.items() if count > 1]
     return found + [f"component {name} is not used" for name in _unused(document)]
 
 
-def operations(document: Document) -> Iterator[tuple[str, Document]]:
-    """Return each operation with its name, as in `GET /api/v1/jobs`."""
+def iterate_operations(document: Document) -> Iterator[tuple[str, Document]]:
+    """Yield each operation with its name, such as `GET /api/v1/jobs`."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
@@ -35,9 +37,9 @@ def operations(document: Document) -> Iterator[tuple[str, Document]]:
 def _operation(document: Document, name: str, operation: Document) -> Iterator[str]:
     if not _OPERATION_ID.fullmatch(operation.get("operationId", "")):
         yield f"{name}: no operationId in camelCase"
-    for word in ("summary", "description", "tags"):
-        if not operation.get(word):
-            yield f"{name}: no {word}"
+    for member in ("summary", "description", "tags"):
+        if not operation.get(member):
+            yield f"{name}: no {member}"
     for parameter in operation.get("parameters", []):
         where = f"{name}: parameter {parameter['name']}"
         if not parameter.get("description"):
@@ -53,46 +55,46 @@ def _operation(document: Document, name: str, operation: Document) -> Iterator[s
 def _responses(document: Document, name: str, responses: Document) -> Iterator[str]:
     good = [status for status in responses if status.startswith("2")]
     if not good:
-        yield f"{name}: no answer of success"
+        yield f"{name}: no success response"
     for status in good:
         for media, content in responses[status].get("content", {}).items():
             if media != "text/event-stream" and not has_example(document, content):
-                yield f"{name}: no example of an answer {status} as {media}"
+                yield f"{name}: no example of a response {status} as {media}"
     for status, response in responses.items():
         if not response.get("description"):
             yield f"{name}: {status} is not described"
         if status.startswith(("4", "5")) and set(response.get("content", {})) != {"application/problem+json"}:
-            yield f"{name}: {status} is not problem+json alone"
+            yield f"{name}: {status} is not only problem+json"
     if missing := ALWAYS - set(responses):
         yield f"{name}: does not list {', '.join(sorted(missing))}"
 
 
 def has_example(document: Document, content: Document) -> bool:
-    """Return whether a body or an answer has an example of its own, or its schema has one."""
+    """Return whether a body or a response, or its schema, has an example."""
     if "example" in content or content.get("examples"):
         return True
-    schema = resolved(document, content.get("schema", {}))
+    schema = resolve(document, content.get("schema", {}))
     if schema.get("examples") or schema.get("format") == "binary":
         return True
-    # A list of things of which each has an example is shown by theirs.
+    # A list is illustrated by the examples of its items.
     properties = schema.get("properties", {})
-    shown = [resolved(document, each.get("items", {})) for each in properties.values() if each.get("type") == "array"]
+    shown = [resolve(document, each.get("items", {})) for each in properties.values() if each.get("type") == "array"]
     return bool(shown) and all(each.get("examples") for each in shown)
 
 
-def resolved(document: Document, schema: Document) -> Document:
-    """Return what a schema's reference points to, or the schema itself."""
+def resolve(document: Document, schema: Document) -> Document:
+    """Return the schema that a reference points to, or the schema itself."""
     while "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return schema
 
 
 def _limits(document: Document, where: str, schema: Document, seen: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Whatever somebody may send has an end: text, lists and numbers."""
+    """Yield the texts, lists and numbers of a schema that have no limit."""
     if (reference := schema.get("$ref")) in seen:
         return
     seen = seen | {reference} if reference else seen
-    schema = resolved(document, schema)
+    schema = resolve(document, schema)
     for each in [*schema.get("anyOf", []), *schema.get("oneOf", []), *schema.get("allOf", [])]:
         yield from _limits(document, where, each, seen)
     for name, each in schema.get("properties", {}).items():

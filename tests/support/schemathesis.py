@@ -1,19 +1,19 @@
-"""Schemathesis over a running API: all its checks, all its phases, from the API's own document."""
+"""Runs schemathesis against an API: all checks and phases, from the API's own document."""
 
 import asyncio
 import sys
 from pathlib import Path
 
 
-async def try_everything(url: str, token: str, *, config: Path, but: str, folder: Path) -> None:
-    """Ask a running API everything that its document allows, and some that it does not, in a process of its own.
+async def run_schemathesis(url: str, token: str, *, config: Path, excluded: str, folder: Path) -> None:
+    """Send a running API everything that its document allows, and some requests that it does not, in a new process.
 
-    `config` is a schemathesis.toml, `but` the path that is left out, `folder` where it may keep notes. Raises
-    AssertionError with what was found.
+    `config` is a schemathesis.toml, `excluded` the path that is left out, `folder` the working folder. Raises
+    AssertionError with the findings.
     """
     argv = ["--config-file", str(config), "run", f"{url}/api/v1/openapi.json"]
     argv += ["-H", f"Authorization: Bearer {token}", "--checks", "all", "--max-examples", "12"]
-    argv += ["--generation-deterministic", "--no-color", "--continue-on-failure", "--exclude-path", but]
+    argv += ["--generation-deterministic", "--no-color", "--continue-on-failure", "--exclude-path", excluded]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -23,5 +23,5 @@ async def try_everything(url: str, token: str, *, config: Path, but: str, folder
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode(errors="replace")[-20_000:]
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode(errors="replace")[-20_000:]

@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL for tests: named in the environment, else in Docker, else local processes."""
+"""Kafka and PostgreSQL for tests: those of the environment, else containers, else local processes."""
 
 import secrets
 import warnings
@@ -15,7 +15,7 @@ import pytest
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
-from tests.support.containers import docker_answers, kafka_container, postgres_container
+from tests.support.containers import is_docker_available, kafka_container, postgres_container
 
 MakeKafka = Callable[[], Kafka]
 MakePostgres = Callable[[], Postgres]
@@ -23,30 +23,30 @@ MakePostgres = Callable[[], Postgres]
 
 @dataclass
 class Databases:
-    """The tests' PostgreSQL server: its administrator's address, and fresh databases in it."""
+    """The tests' PostgreSQL server: its administrator's DSN, and new databases in it."""
 
     admin_dsn: str
-    _made: list[str] = field(default_factory=list)
+    _created: list[str] = field(default_factory=list)
 
-    async def fresh(self, *, template: str | None = None) -> str:
-        """Make an empty database, or a copy of a template database, and return the administrator's address of it."""
+    async def create(self, *, template: str | None = None) -> str:
+        """Create an empty database, or a copy of a template database; return the administrator's DSN of it."""
         name = f"test_{secrets.token_hex(6)}"
-        # FILE_COPY is quicker than the write-ahead log for the small databases of tests.
+        # FILE_COPY is faster than the write-ahead log for the small databases of tests.
         await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}" STRATEGY FILE_COPY')
-        self._made.append(name)
+        self._created.append(name)
         return self.dsn(name)
 
     def dsn(self, database: str, *, role: str | None = None, password: str | None = None) -> str:
-        """Return the address of a database of this server, for the administrator or another role."""
+        """Return the DSN of a database of this server, for the administrator or another role."""
         address = urlsplit(self.admin_dsn)
         login = address.netloc.rpartition("@")[0] if role is None else f"{role}:{password}"
         netloc = f"{login}@{address.netloc.rpartition('@')[2]}"
         return urlunsplit(address._replace(netloc=netloc, path=f"/{database}"))
 
     async def drop_all(self) -> None:
-        """Remove every database that `fresh` made."""
-        while self._made:
-            await self._execute(f'DROP DATABASE IF EXISTS "{self._made.pop()}" WITH (FORCE)')
+        """Drop every database that `create` has created."""
+        while self._created:
+            await self._execute(f'DROP DATABASE IF EXISTS "{self._created.pop()}" WITH (FORCE)')
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.admin_dsn)
@@ -58,24 +58,24 @@ class Databases:
 
 @pytest.fixture(scope="session")
 def reaper() -> Iterator[Reaper]:
-    """Stops every server that the tests started, even when the test run is killed."""
+    """Stops every server that the tests start, even when the test run is killed."""
     with Reaper() as reaper:
         yield reaper
 
 
 @pytest.fixture(scope="session")
 def servers_folder(reaper: Reaper) -> Path:
-    """Return a folder for servers' data that, unlike `tmp_path`, PostgreSQL can enter when root runs the tests."""
+    """Return a folder for servers' data that, unlike `tmp_path`, PostgreSQL can enter when tests run as root."""
     return reaper.temporary_folder("sluice-test-")
 
 
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the address (host:port) of a Kafka that all tests share: use topics and groups of your own in it."""
+    """Return the address (host:port) of a Kafka that all tests share: use topics and groups of your own."""
     with ExitStack() as stack:
-        given = environ.get("SLUICE_TEST_KAFKA") or contained(stack, kafka_container)
+        given = environ.get("SLUICE_TEST_KAFKA") or start_container(stack, kafka_container)
         if given is None:
-            server = Kafka(*_place(request, "kafka"))
+            server = Kafka(*_folder_and_reaper(request, "kafka"))
             stack.callback(server.stop)
             given = server.start()
         yield given
@@ -83,11 +83,11 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def postgres(request: pytest.FixtureRequest) -> AsyncIterator[Databases]:
-    """Return a PostgreSQL server that all tests share: make a fresh database in it for each test."""
+    """Return a PostgreSQL server that all tests share: create a database in it for each test."""
     with ExitStack() as stack:
-        given = environ.get("SLUICE_TEST_POSTGRES") or contained(stack, postgres_container)
+        given = environ.get("SLUICE_TEST_POSTGRES") or start_container(stack, postgres_container)
         if given is None:
-            server = Postgres(*_place(request, "postgres"), durable=False)
+            server = Postgres(*_folder_and_reaper(request, "postgres"), durable=False)
             stack.callback(server.stop)
             given = server.start()
         databases = Databases(given)
@@ -95,52 +95,52 @@ async def postgres(request: pytest.FixtureRequest) -> AsyncIterator[Databases]:
         await databases.drop_all()
 
 
-def contained(stack: ExitStack, container: Callable[[], AbstractContextManager[str]]) -> str | None:
-    """Start a container and return the server's address; None when no Docker engine answers, or it cannot do it."""
-    if not docker_answers():
+def start_container(stack: ExitStack, container: Callable[[], AbstractContextManager[str]]) -> str | None:
+    """Start a container and return the server's address; None without a Docker engine that can start it."""
+    if not is_docker_available():
         return None
     try:
         return stack.enter_context(container())
-    except Exception as error:  # the engine may lack the image, the room or the right, each with an error of its own
-        warnings.warn(f"Docker answers but gives no server, a local process is used: {error}", stacklevel=1)
+    except Exception as error:  # missing image, space or rights each raise an error of their own
+        warnings.warn(f"Docker cannot start the server, a local process is used: {error}", stacklevel=1)
         return None
 
 
-def _place(request: pytest.FixtureRequest, name: str) -> tuple[Path, Reaper]:
-    # Asked for by name only here, so that nothing is started when the server was given.
+def _folder_and_reaper(request: pytest.FixtureRequest, name: str) -> tuple[Path, Reaper]:
+    # Requested by name, so that nothing is started when the server is given.
     folder: Path = request.getfixturevalue("servers_folder")
     return folder / name, request.getfixturevalue("reaper")
 
 
 @pytest.fixture
 async def database(postgres: Databases) -> str:
-    """Return the administrator's address of an empty database for one test."""
-    return await postgres.fresh()
+    """Return the administrator's DSN of an empty database for one test."""
+    return await postgres.create()
 
 
 @pytest.fixture
 def make_kafka(reaper: Reaper, servers_folder: Path) -> Iterator[MakeKafka]:
-    """Return a function that gives the test a Kafka of its own, to start, stop, kill and start again."""
-    made: list[Kafka] = []
+    """Return a function that creates a Kafka for this test, to start, stop, kill and start again."""
+    created: list[Kafka] = []
 
     def make() -> Kafka:
-        made.append(Kafka(servers_folder / f"kafka-{secrets.token_hex(4)}", reaper))
-        return made[-1]
+        created.append(Kafka(servers_folder / f"kafka-{secrets.token_hex(4)}", reaper))
+        return created[-1]
 
     yield make
-    for server in made:
+    for server in created:
         server.stop()
 
 
 @pytest.fixture
 def make_postgres(reaper: Reaper, servers_folder: Path) -> Iterator[MakePostgres]:
-    """Return a function that gives the test a PostgreSQL of its own, to start, stop, kill and start again."""
-    made: list[Postgres] = []
+    """Return a function that creates a PostgreSQL for this test, to start, stop, kill and start again."""
+    created: list[Postgres] = []
 
     def make() -> Postgres:
-        made.append(Postgres(servers_folder / f"postgres-{secrets.token_hex(4)}", reaper, durable=False))
-        return made[-1]
+        created.append(Postgres(servers_folder / f"postgres-{secrets.token_hex(4)}", reaper, durable=False))
+        return created[-1]
 
     yield make
-    for server in made:
+    for server in created:
         server.stop()

@@ -1,4 +1,4 @@
-"""A part of the product, or all of it, on a database and a Kafka of its own: real processes that a test may kill."""
+"""The product, or some of its services, with a database and a Kafka of their own: real processes to start and kill."""
 
 import secrets
 import sys
@@ -31,7 +31,7 @@ PARTITIONS = 4
 
 @dataclass
 class System:
-    """Addresses of one system under test, and what was started of it."""
+    """The addresses of one system under test, and its started processes."""
 
     folder: Path
     kafka: str
@@ -44,8 +44,8 @@ class System:
     async def prepare(
         cls, folder: Path, kafka: str, databases: Databases, reaper: Reaper, services: Sequence[str] = ROLES
     ) -> "System":
-        """Make a database with roles, schemas and tables, and the topics."""
-        admin = await databases.fresh()
+        """Create a database with roles, schemas and tables, and the topics."""
+        admin = await databases.create()
         passwords = {f"{role}_password": PASSWORD for role in ROLES}
         await provision(ProvisionSettings(admin_dsn=admin, **passwords))
         await create_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_partitions=PARTITIONS))
@@ -55,11 +55,11 @@ class System:
         return system
 
     def dsn(self, role: str) -> str:
-        """Return the address of the database for one service's role."""
+        """Return the DSN of the database for the role of a service."""
         return self.databases.dsn(self.database, role=role, password=PASSWORD)
 
     def start(self, package: str, command: str, extra: Mapping[str, str] | None = None) -> "Service":
-        """Start a process of a service; what else its settings need is in `extra`: the service's without its prefix."""
+        """Start a process of a service; `extra` are more variables, those of the service without its prefix."""
         port = free_port()
         prefix = f"SLUICE_{package.upper()}_"
         environment = {
@@ -84,40 +84,40 @@ class System:
         self._running.append(service)
         return service
 
-    async def publish(self, *told: events.Event) -> None:
-        """Put events on their topics, as another service would."""
+    async def publish(self, *published: events.Event) -> None:
+        """Publish events to their topics, as another service does."""
         async with Producer.open(self.kafka, name="test") as producer:
-            await producer.send(codec.encode(event, source="test", at=SystemClock().now()) for event in told)
+            await producer.send(codec.encode(event, source="test", at=SystemClock().now()) for event in published)
 
     async def publish_raw(self, topic: str, value: bytes, headers: Mapping[str, bytes]) -> None:
-        """Put something on a topic that no service would send."""
+        """Publish a message that no service would publish."""
         async with Producer.open(self.kafka, name="test") as producer:
             await producer.send([codec.Record(topic, b"x", value, tuple(headers.items()))])
 
-    async def all_taken(self, group: str, *topics: Topic) -> bool:
-        """Return whether a group of consumers has taken in all that is on some topics."""
-        # It looks at the group's offsets without becoming one of its members.
-        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=group, enable_auto_commit=False) as looking:
-            places = [TopicPartition(topic.name, number) for topic in topics for number in range(PARTITIONS)]
-            looking.assign(places)
-            ends = await looking.end_offsets(places)
-            taken = {place: await looking.committed(place) or 0 for place in places}
-        return all(taken[place] >= end for place, end in ends.items())
+    async def has_consumed_all(self, group: str, *topics: Topic) -> bool:
+        """Return whether a consumer group has committed all messages of some topics."""
+        # Reads the group's offsets without joining it.
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=group, enable_auto_commit=False) as observer:
+            partitions = [TopicPartition(topic.name, number) for topic in topics for number in range(PARTITIONS)]
+            observer.assign(partitions)
+            ends = await observer.end_offsets(partitions)
+            committed = {each: await observer.committed(each) or 0 for each in partitions}
+        return all(committed[each] >= end for each, end in ends.items())
 
     async def fetch(self, role: str, query: str, *values: object) -> list[asyncpg.Record]:
-        """Ask the database in one service's role."""
+        """Query the database with the role of a service."""
         connection = await asyncpg.connect(self.dsn(role))
         try:
             return list(await connection.fetch(query, *values))
         finally:
             await connection.close()
 
-    async def shut_database(self) -> None:
-        """Let nobody into this system's database, and throw out who is in it, as if it were away."""
+    async def close_database(self) -> None:
+        """Reject and end all connections to this system's database, as if it were unavailable."""
         await self._allow(0)
 
-    async def open_database(self) -> None:
-        """Let everybody in again."""
+    async def reopen_database(self) -> None:
+        """Accept connections again."""
         await self._allow(-1)
 
     async def _allow(self, connections: int) -> None:
@@ -131,7 +131,7 @@ class System:
             await connection.close()
 
     def stop(self) -> None:
-        """Stop what still runs."""
+        """Stop all processes."""
         for service in self._running:
             service.process.stop()
 
@@ -144,7 +144,7 @@ class Service:
     url: str
 
     async def ready(self) -> None:
-        """Wait until it answers that it is ready; an end by itself fails at once, with the end of its log."""
+        """Wait until it is ready; raises RuntimeError with the end of its log when it ends."""
 
         async def check() -> bool:
             code = self.process.exit_code()
@@ -159,11 +159,11 @@ class Service:
         await eventually(check, timeout=120)
 
     def log(self) -> str:
-        """Return what it has logged so far."""
+        """Return its log so far."""
         return self.process.spec.log.read_text(errors="replace")
 
     async def metric(self, name: str, **labels: str) -> float:
-        """Return one sample of its metrics; 0.0 where there is none."""
+        """Return one sample of its metrics; 0.0 without one."""
         async with httpx.AsyncClient() as client:
             text = (await client.get(f"{self.url}/metrics")).text
         wanted = "{" + ",".join(f'{key}="{value}"' for key, value in sorted(labels.items())) + "}" if labels else ""

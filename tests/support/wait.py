@@ -1,4 +1,4 @@
-"""Waiting for facts: the only place in the tests that sleeps."""
+"""Waits until something is true: the only module of the tests that sleeps."""
 
 import asyncio
 import inspect
@@ -16,9 +16,9 @@ def eventually(check: Callable[[], Awaitable[Found]], timeout: float = 60) -> Aw
 @overload
 def eventually(check: Callable[[], Found], timeout: float = 60) -> Awaitable[Found]: ...
 def eventually(check: Callable[[], Awaitable[Found] | Found], timeout: float = 60) -> Awaitable[Found]:
-    """Call `check` (plain or async) until it returns something true, and return that.
+    """Call `check` (sync or async) until it returns something true, and return that.
 
-    An AssertionError inside `check` means "not yet". Raises AssertionError with the last answer after the timeout (s).
+    An AssertionError in `check` means "not yet". Raises AssertionError with the last result after the timeout (s).
     """
     return _poll(check, timeout)
 
@@ -26,27 +26,27 @@ def eventually(check: Callable[[], Awaitable[Found] | Found], timeout: float = 6
 async def _poll(check: Callable[[], Awaitable[Found] | Found], limit: float) -> Found:
     until = time.monotonic() + limit
     while True:
-        refusal: AssertionError | None = None
-        answer: object = None
+        failure: AssertionError | None = None
+        result: object = None
         try:
-            asked = check()
-            found = await asked if inspect.isawaitable(asked) else asked
+            called = check()
+            found = await called if inspect.isawaitable(called) else called
             if found:
                 return found
-            answer = found
+            result = found
         except AssertionError as error:
-            refusal = error
+            failure = error
         if time.monotonic() > until:
-            raise AssertionError(f"not so within {limit:g} s; last answer: {refusal or answer!r}") from refusal
+            raise AssertionError(f"not true within {limit:g} s; last result: {failure or result!r}") from failure
         await asyncio.sleep(PAUSE)
 
 
 def eventually_now(check: Callable[[], Found], timeout: float = 60) -> Found:
-    """Do as `eventually` does in a test that has no event loop."""
+    """Do what `eventually` does, in a test without an event loop."""
     until = time.monotonic() + timeout
     while True:
         found = check()
         if found:
             return found
-        assert time.monotonic() <= until, f"not so within {timeout:g} s; last answer: {found!r}"
+        assert time.monotonic() <= until, f"not true within {timeout:g} s; last result: {found!r}"
         time.sleep(PAUSE)

@@ -55,7 +55,7 @@ async def prepared(databases: Databases, jobs: int, tenants: int, largest: int =
 
     The last tenant has `largest` of the jobs, where that is more than an equal share; the others share the rest.
     """
-    admin = await databases.fresh()
+    admin = await databases.create()
     passwords = {f"{role}_password": PASSWORD for role in ("job_api", "scheduler", "exporter", "history")}
     await provision(ProvisionSettings(admin_dsn=admin, **passwords))
     dsn = databases.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)

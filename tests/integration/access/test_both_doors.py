@@ -13,8 +13,8 @@ import pytest
 
 from shared.postgres import migrate
 from tests.integration.job_api.test_process import bootstrap
-from tests.support.forging import REFUSED
-from tests.support.issuer import AUDIENCE, TestIssuer, running_issuer
+from tests.support.forging import FORGED_TOKENS
+from tests.support.issuer import AUDIENCE, TestIssuer, run_issuer
 from tests.support.system import Service, System
 from tests.support.wait import eventually
 
@@ -60,7 +60,7 @@ class Doors:
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[TestIssuer]:
-    with running_issuer(lambda: datetime.now(UTC)) as issuer:
+    with run_issuer(lambda: datetime.now(UTC)) as issuer:
         yield issuer
 
 
@@ -108,7 +108,7 @@ async def test_U1_a_token_of_the_issuer_opens_both_doors(doors: Doors) -> None:
 
 async def test_U1_what_the_issuer_did_not_say_of_now_and_us_is_refused_at_both_doors(doors: Doors) -> None:
     claims = {"tenant": doors.tenant["tenant_id"], "roles": ["operator"]}
-    for name, forge in REFUSED.items():
+    for name, forge in FORGED_TOKENS.items():
         token = forge(doors.issuer, datetime.now(UTC), claims)
         assert await doors.asked(Authorization=f"Bearer {token}") == [401, 401], name
 

@@ -14,7 +14,7 @@ from deploy.compose.make_secrets import FOLDER, make_secrets
 from deploy.grafana.dashboards import DASHBOARDS
 from deploy.local.ports import LOOPBACK, free_port
 from tests.integration.deploy.exports import do_exports
-from tests.support.containers import docker_answers
+from tests.support.containers import is_docker_available
 from tests.support.wait import eventually_now
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ PROJECT = f"sluice-test-{PORTS['SLUICE_PORT']}"
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(not docker_answers(), reason="no Docker engine answers"),
+    pytest.mark.skipif(not is_docker_available(), reason="no Docker engine answers"),
 ]
 
 

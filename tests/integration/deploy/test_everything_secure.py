@@ -73,7 +73,7 @@ async def test_every_process_works_with_tls_and_a_login(
     secure_kafka: SecureKafka, postgres: Databases, reaper: Reaper, tmp_path: Path
 ) -> None:
 
-    admin = await postgres.fresh()
+    admin = await postgres.create()
     database = admin.rpartition("/")[2]
     await provision(ProvisionSettings(admin_dsn=admin, **{f"{each}_password": PASSWORD for each in SERVICES}))
     shared = common_settings(secure_kafka, tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.docker.runtime_lock import SERVICES, runtime_lock, split_lock
 from deploy.local.processes import plain_environment
-from tests.support.containers import docker_answers
+from tests.support.containers import is_docker_available
 
 ROOT = Path(__file__).parents[3]
 RESTRICTIONS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges:true"]
@@ -80,7 +80,7 @@ def docker(*argv: str) -> str:
 @pytest.fixture(scope="module", params=SERVICES)
 def image(request: pytest.FixtureRequest) -> str:
     """Build the image of one service."""
-    if not docker_answers():
+    if not is_docker_available():
         pytest.skip("no Docker engine answers")
     service: str = request.param
     arguments = ["--build-arg", f"SERVICE={service}", "--build-arg", f"PACKAGE={service.replace('-', '_')}"]

@@ -66,7 +66,7 @@ async def installed(
     postgres: Databases, own_kafka: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, str], str]:
     """Install according to the guide; return the environment and the first tenant's id."""
-    given = environment(postgres, await postgres.fresh(), own_kafka, tmp_path_factory.mktemp("store"))
+    given = environment(postgres, await postgres.create(), own_kafka, tmp_path_factory.mktemp("store"))
     script = commands("Install").replace("NUMBER", "101").replace("NAME", "acme")
     output = await asyncio.to_thread(run, script, given)
     return given, json.loads(output.splitlines()[-1])["tenant_id"]
@@ -80,7 +80,7 @@ async def test_a_dump_restored_into_an_empty_database_gives_the_same_system(
     script = commands("Back up and restore").replace("sluice.dump", dump)
     save, restore = script.split("pg_restore", 1)
     await asyncio.to_thread(run, save, before)
-    after = environment(postgres, await postgres.fresh(), own_kafka, tmp_path)
+    after = environment(postgres, await postgres.create(), own_kafka, tmp_path)
     await asyncio.to_thread(run, "pg_restore" + restore, after)
     assert await summarise(after["ADMIN_DSN"]) == await summarise(before["ADMIN_DSN"])
     again = "python -m job_api bootstrap --tenant acme --source-tenant 101 --user acme"

@@ -19,7 +19,7 @@ NOW = datetime.now(UTC)
 
 
 async def prepare(postgres: Databases, service: str) -> tuple[str, str]:
-    admin = await postgres.fresh()
+    admin = await postgres.create()
     roles = ("job_api", "scheduler", "exporter", "history")
     await provision(ProvisionSettings(admin_dsn=admin, **{f"{each}_password": PASSWORD for each in roles}))
     dsn = postgres.dsn(admin.rpartition("/")[2], role=service, password=PASSWORD)

@@ -155,6 +155,6 @@ class ExportSystem:
 @pytest.fixture(scope="module")
 async def exports(system: System, tmp_path_factory: pytest.TempPathFactory) -> ExportSystem:
     await migrate(system.dsn("exporter"), "exporter")
-    history = await system.databases.fresh()
+    history = await system.databases.create()
     await load(history, interactions=INTERACTIONS, reader_password=READER_PASSWORD)
     return ExportSystem(system, history.rpartition("/")[2], tmp_path_factory.mktemp("store"))

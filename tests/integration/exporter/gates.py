@@ -81,7 +81,7 @@ class GatedHistory:
     @classmethod
     async def create(cls, databases: Databases, *, rows: int = ROWS, attachments: int = ATTACHMENTS) -> "GatedHistory":
         """Create the database and fill it."""
-        admin = await databases.fresh()
+        admin = await databases.create()
         return await cls.fill(
             admin,
             databases.dsn(admin.rpartition("/")[2], role="gated_reader", password=PASSWORD),

@@ -169,7 +169,7 @@ async def test_R5_a_permanent_error_fails_at_once_with_the_reason(
             "refuses access",
         )
     else:
-        source, code, message = await exports.system.databases.fresh(), "source-bad-mapping", "lacks a view"
+        source, code, message = await exports.system.databases.create(), "source-bad-mapping", "lacks a view"
     exporter = exports.start_exporter("exporter", SOURCE=source)
     trigger = exports.make_trigger()
     async with follow_run(exports, trigger.run_id) as story:

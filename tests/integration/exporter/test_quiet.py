@@ -12,7 +12,7 @@ from tests.support.servers import Databases
 
 
 async def test_checking_for_work_in_vain_sends_no_notification(postgres: Databases) -> None:
-    admin = await postgres.fresh()
+    admin = await postgres.create()
     await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": "test-password" for role in ROLES}))
     dsn = postgres.dsn(admin.rpartition("/")[2], role="exporter", password="test-password")
     await migrate(dsn, "exporter")

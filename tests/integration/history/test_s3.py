@@ -52,7 +52,7 @@ class OverS3:
 
 @pytest.fixture(scope="module")
 async def over_s3(history: History, operator: httpx.AsyncClient, s3: S3) -> AsyncIterator[OverS3]:
-    url = f"s3://{s3.make_bucket()}/files"
+    url = f"s3://{s3.create_bucket()}/files"
     settings = {"STORE": url, "STORE_OPTIONS": json.dumps(s3.options()), "RETENTION_EVERY": "PT1H"}
     api = history.system.start("history", "api", settings)
     await api.ready()

@@ -18,7 +18,7 @@ PASSWORD = "test-password"
 @pytest.fixture(scope="session")
 async def job_api_template(postgres: Databases) -> str:
     """Return the name of a database with the job API's schema, to copy."""
-    admin = await postgres.fresh()
+    admin = await postgres.create()
     passwords = {f"{role}_password": PASSWORD for role in ("job_api", "scheduler", "exporter", "history")}
     await provision(ProvisionSettings(admin_dsn=admin, **passwords))
     name = admin.rpartition("/")[2]
@@ -29,7 +29,7 @@ async def job_api_template(postgres: Databases) -> str:
 @pytest.fixture
 async def dsn(postgres: Databases, job_api_template: str) -> str:
     """Return the address of a fresh database for the job API's own role."""
-    admin = await postgres.fresh(template=job_api_template)
+    admin = await postgres.create(template=job_api_template)
     name = admin.rpartition("/")[2]
     connection = await asyncpg.connect(admin)
     # A copied database keeps its roles' rights, but not their settings, which are kept per database.

@@ -16,7 +16,7 @@ from shared.lifecycle import Health
 from shared.oidc_issuer import OidcIssuer
 from tests.integration.job_api.test_oidc_tokens import access
 from tests.integration.job_api.world import Tenant, World
-from tests.support.issuer import CLIENT, SECRET, TestIssuer, running_issuer
+from tests.support.issuer import CLIENT, SECRET, TestIssuer, run_issuer
 
 PAGES = "http://sluice.test"
 
@@ -55,7 +55,7 @@ class Browser:
 
 @pytest.fixture
 def issuer(world: World) -> Iterator[TestIssuer]:
-    with running_issuer(lambda: world.clock.at) as issuer:
+    with run_issuer(lambda: world.clock.at) as issuer:
         yield issuer
 
 

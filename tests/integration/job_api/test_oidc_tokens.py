@@ -17,8 +17,8 @@ from shared.lifecycle import Health
 from shared.oidc_access import OidcAccess
 from shared.oidc_issuer import EXPIRE_AFTER, MIN_INTERVAL, REFRESH_AFTER, OidcIssuer
 from tests.integration.job_api.world import NOW, Tenant, World, draft
-from tests.support.forging import REFUSED, saying
-from tests.support.issuer import AUDIENCE, TestIssuer, running_issuer
+from tests.support.forging import FORGED_TOKENS, with_claims
+from tests.support.issuer import AUDIENCE, TestIssuer, run_issuer
 from tests.support.wait import eventually
 
 ROLES: dict[str, Role] = {"sluice-admins": "admin", "sluice-operators": "operator", "sluice-readers": "viewer"}
@@ -63,7 +63,7 @@ class Door:
 
 @pytest.fixture
 def issuer(world: World) -> Iterator[TestIssuer]:
-    with running_issuer(lambda: world.clock.at) as issuer:
+    with run_issuer(lambda: world.clock.at) as issuer:
         yield issuer
 
 
@@ -85,7 +85,7 @@ async def test_U1_a_good_token_is_somebody_with_the_roles_and_tenant_of_its_clai
 
 
 async def test_U1_what_the_issuer_did_not_say_of_now_and_us_is_refused(door: Door) -> None:
-    for name, forge in REFUSED.items():
+    for name, forge in FORGED_TOKENS.items():
         token = forge(door.issuer, door.world.clock.at, door.claims)
         async with door.client(token) as client:
             answer = await client.get("/api/v1/me")
@@ -98,7 +98,7 @@ async def test_U1_what_the_issuer_did_not_say_of_now_and_us_is_refused(door: Doo
 async def test_U1_clocks_may_differ_by_the_leeway(door: Door) -> None:
     late, early = timedelta(seconds=-59), timedelta(seconds=59)
     for told in ({"exp": late}, {"nbf": early}, {"iat": early}, {"iat": None, "nbf": None}):
-        async with door.client(saying(**told)(door.issuer, door.world.clock.at, door.claims)) as client:
+        async with door.client(with_claims(**told)(door.issuer, door.world.clock.at, door.claims)) as client:
             assert (await client.get("/api/v1/me")).status_code == 200, told
 
 
@@ -213,12 +213,12 @@ async def test_U1_new_keys_are_read_when_a_token_names_one_but_not_at_every_stra
     async with door.client(old) as client:
         assert (await client.get("/api/v1/me")).status_code == 401, "a key that was taken back"
     for number in range(20):
-        async with door.client(door.issuer.signed({}, kid=f"made up {number}")) as client:
+        async with door.client(door.issuer.sign({}, kid=f"made up {number}")) as client:
             assert (await client.get("/api/v1/me")).status_code == 401
     assert door.issuer.key_requests == 2
     await door.world.clock.sleep(MIN_INTERVAL.total_seconds())
     for number in range(20):
-        async with door.client(door.issuer.signed({}, kid=f"made up {number}")) as client:
+        async with door.client(door.issuer.sign({}, kid=f"made up {number}")) as client:
             await client.get("/api/v1/me")
     assert door.issuer.key_requests == 3
 

@@ -74,7 +74,7 @@ async def asked(world: World, tenant: Tenant, source: str, **changes: Any) -> di
 async def test_J12_the_estimate_comes_from_the_sources_statistics(
     world: World, tenant: Tenant, postgres: Databases
 ) -> None:
-    source = await postgres.fresh()
+    source = await postgres.create()
     database = await asyncpg.connect(source)
     await database.execute(
         """

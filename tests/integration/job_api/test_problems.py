@@ -19,7 +19,7 @@ from tests.integration.job_api.stories import Story
 from tests.integration.job_api.test_oidc_tokens import access
 from tests.integration.job_api.test_run_events import take
 from tests.integration.job_api.world import HOURLY, NOW, ONCE_LATER, ONCE_NOW, Tenant, World, draft
-from tests.support.issuer import running_issuer
+from tests.support.issuer import run_issuer
 
 PAGE = Path(__file__).parents[3] / "services" / "job-api" / "PROBLEMS.md"
 # What comes behind is history's, and its own test's.
@@ -30,7 +30,7 @@ ANY = {"If-Match": "*"}
 
 
 async def unknown_tenant(world: World, tenant: Tenant) -> httpx.Response:
-    with running_issuer(lambda: world.clock.at) as provider:
+    with run_issuer(lambda: world.clock.at) as provider:
         async with OidcIssuer.open(access(provider), world.clock) as issuer:
             app = web(world.pool, clock=world.clock, health=Health(), issuer=issuer)
             bearer = {"Authorization": f"Bearer {provider.token(world.clock.at)}"}

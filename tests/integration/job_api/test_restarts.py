@@ -88,7 +88,7 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
     await service.ready()
 
     async def after_all_is_taken() -> dict[str, dict[str, Any]]:
-        await eventually(lambda: system.all_taken("sluice.job-api", TRIGGERS, RUNS, ESTIMATES), timeout=120)
+        await eventually(lambda: system.has_consumed_all("sluice.job-api", TRIGGERS, RUNS, ESTIMATES), timeout=120)
         return await jobs_of(service, bearer)
 
     found = await after_all_is_taken()

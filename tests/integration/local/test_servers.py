@@ -1,4 +1,4 @@
-"""The tests' own servers: they start, are empty, and come back after a crash with what they held."""
+"""The servers of the tests: they start empty, and recover after a crash with their data."""
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,12 +18,12 @@ async def topics(bootstrap: str, *, create: str | None = None) -> list[str]:
         await admin.close()
 
 
-async def test_the_shared_kafka_lists_topics_and_makes_none_by_accident(kafka: str) -> None:
+async def test_the_shared_kafka_lists_topics_and_creates_none_automatically(kafka: str) -> None:
     assert "never-made" not in await topics(kafka)
 
 
-async def test_each_fresh_database_is_empty_and_another(postgres: Databases) -> None:
-    first, second = await postgres.fresh(), await postgres.fresh()
+async def test_each_new_database_is_empty_and_separate(postgres: Databases) -> None:
+    first, second = await postgres.create(), await postgres.create()
     assert first != second
     connection = await asyncpg.connect(first)
     try:
@@ -37,7 +37,7 @@ async def test_each_fresh_database_is_empty_and_another(postgres: Databases) -> 
         await connection.close()
 
 
-async def test_kafka_comes_back_after_a_crash_with_its_topics_at_its_address(make_kafka: MakeKafka) -> None:
+async def test_kafka_restarts_after_a_crash_with_its_topics_and_address(make_kafka: MakeKafka) -> None:
     server = make_kafka()
     address = server.start()
     await topics(address, create="kept")
@@ -46,7 +46,7 @@ async def test_kafka_comes_back_after_a_crash_with_its_topics_at_its_address(mak
     assert "kept" in await topics(address)
 
 
-async def test_postgres_comes_back_after_a_crash_with_its_rows_at_its_address(make_postgres: MakePostgres) -> None:
+async def test_postgres_restarts_after_a_crash_with_its_rows_and_address(make_postgres: MakePostgres) -> None:
     server = make_postgres()
     address = server.start()
     connection = await asyncpg.connect(address)

@@ -217,7 +217,7 @@ async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back
     tenant = await site.tenant()
     page = await open_page(tenant)
     await page.goto("/jobs")
-    await site.system.shut_database()
+    await site.system.close_database()
     try:
         answer = await page.goto("/jobs")
         assert answer is not None
@@ -227,6 +227,6 @@ async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back
         await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
         assert await audited(page) == []
     finally:
-        await site.system.open_database()
+        await site.system.reopen_database()
     await page.goto("/jobs")
     await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()

@@ -30,7 +30,7 @@ def expected() -> Batch:
 @pytest.fixture(scope="module")
 async def loaded(postgres: Databases) -> str:
     """Return the administrator's address of a database with the sample; tests only read it."""
-    dsn = await postgres.fresh()
+    dsn = await postgres.create()
     await load(dsn, interactions=INTERACTIONS)
     return dsn
 

@@ -18,7 +18,7 @@ from tests.support.servers import Databases
 
 @pytest.fixture(scope="module")
 async def sample(postgres: Databases) -> str:
-    dsn = await postgres.fresh()
+    dsn = await postgres.create()
     await load(dsn, interactions=2_500)
     return dsn
 

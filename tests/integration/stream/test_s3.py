@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def bucket(s3: S3) -> str:
-    return s3.make_bucket()
+    return s3.create_bucket()
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ async def test_P6_a_streamed_object_appears_when_it_is_finished(
     for start in range(0, size, 300_001):
         await writer.write(data[start : start + 300_001])
     if size > 16 * MIB:
-        assert s3.uploads(bucket) == ["some/prefix/runs/1/file"], "a large object is uploaded in pieces"
+        assert s3.list_uploads(bucket) == ["some/prefix/runs/1/file"], "a large object is uploaded in pieces"
     assert await list_keys(store) == []
     written = await writer.finish()
     assert (written.size, written.sha256) == (size, hashlib.sha256(data).hexdigest())
     assert await read_object(store, "runs/1/file") == data
-    assert s3.uploads(bucket) == []
+    assert s3.list_uploads(bucket) == []
 
 
 async def test_P6_objects_are_put_listed_and_deleted(s3: S3, bucket: str) -> None:
@@ -69,10 +69,10 @@ async def test_P6_an_aborted_upload_leaves_nothing(s3: S3, bucket: str, store: O
     writer = store.open_writer("runs/1/file")
     for _ in range(30):
         await writer.write(bytes(MIB))
-    assert s3.uploads(bucket) == ["some/prefix/runs/1/file"]
+    assert s3.list_uploads(bucket) == ["some/prefix/runs/1/file"]
     await writer.abort()
     await writer.abort()
-    await eventually(lambda: s3.uploads(bucket) == [])
+    await eventually(lambda: s3.list_uploads(bucket) == [])
     assert await list_keys(store) == []
 
 
@@ -157,7 +157,7 @@ async def test_R5_a_full_store_is_a_transient_error_until_it_has_room(s3: S3, bu
 async def test_R5_a_server_outage_is_a_transient_error(make_s3: MakeS3) -> None:
     server = make_s3()
     server.start()
-    bucket = server.make_bucket()
+    bucket = server.create_bucket()
     store = open_store(f"s3://{bucket}", server.options(), patience=SHORT)
     await store.put("runs/1/before", b"x")
     writer = store.open_writer("runs/1/file")
@@ -179,7 +179,7 @@ async def test_R5_a_server_outage_is_a_transient_error(make_s3: MakeS3) -> None:
 async def test_R5_a_short_outage_is_waited_out(make_s3: MakeS3) -> None:
     server = make_s3()
     server.start()
-    store = open_store(f"s3://{server.make_bucket()}", server.options(), patience=timedelta(minutes=1))
+    store = open_store(f"s3://{server.create_bucket()}", server.options(), patience=timedelta(minutes=1))
     writer = store.open_writer("runs/1/file")
     await writer.write(bytes(20 * MIB))
     server.kill()

@@ -2,7 +2,7 @@
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.support.openapi_lint import faults
+from tests.support.openapi_lint import find_faults
 from tests.unit.history.test_document import document
 
 
@@ -11,4 +11,4 @@ def test_I1_the_document_is_valid_openapi_31() -> None:
 
 
 def test_I1_every_operation_can_be_used_by_who_reads_the_document_alone() -> None:
-    assert faults(document()) == []
+    assert find_faults(document()) == []

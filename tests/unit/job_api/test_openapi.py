@@ -11,7 +11,7 @@ from job_api.app import web
 from shared.clock import SystemClock
 from shared.lifecycle import Health
 from shared.postgres import Pool
-from tests.support.openapi_lint import faults
+from tests.support.openapi_lint import find_faults
 
 Spoil = Callable[[dict[str, Any]], object]
 
@@ -28,7 +28,7 @@ def test_I1_the_document_is_valid_openapi_31(document: dict[str, Any]) -> None:
 
 
 def test_I1_every_operation_can_be_used_by_who_reads_the_document_alone(document: dict[str, Any]) -> None:
-    assert faults(document) == []
+    assert find_faults(document) == []
 
 
 def test_U1_every_operation_but_the_login_says_how_to_say_who_asks(document: dict[str, Any]) -> None:
@@ -87,4 +87,4 @@ def test_I1_a_document_that_lacks_something_is_found_out(document: dict[str, Any
     spoilt = copy.deepcopy(document)
     spoil, said = SPOILT[name]
     spoil(spoilt)
-    assert any(said in fault for fault in faults(spoilt)), faults(spoilt)
+    assert any(said in fault for fault in find_faults(spoilt)), find_faults(spoilt)
