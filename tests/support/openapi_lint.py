@@ -17,9 +17,8 @@ Document = Mapping[str, Any]
 
 def find_faults(document: Document) -> list[str]:
     """Return all faults of a document; an empty list for a correct one."""
-    found = [
-        fault for name, operation in iterate_operations(document) for fault in _operation(document, name, operation)
-    ]
+    operations = list(iterate_operations(document))
+    found = [fault for name, operation in operations for fault in _operation(document, name, operation)]
     found += [f"{path}: not lower-case words with hyphens" for path in document["paths"] if not _PATH.fullmatch(path)]
     ids = Counter(operation.get("operationId") for _, operation in operations)
     found += [f"operationId {each} is used {count} times" for each, count in ids.items() if count > 1]
