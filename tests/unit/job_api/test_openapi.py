@@ -61,7 +61,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     ),
     "no example of an answer": (
         lambda it: it["components"]["schemas"]["JobOut"].pop("examples"),
-        "no example of an answer 200",
+        "no example of a response 200",
     ),
     "no example of a body": (
         lambda it: it["components"]["schemas"]["JobDraft"].pop("examples"),
