@@ -57,7 +57,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "a refusal that is not listed": (lambda it: job(it)["responses"].pop("401"), "does not list 401"),
     "a refusal of another kind": (
         lambda it: job(it)["responses"]["404"].update(content={"application/json": {}}),
-        "404 is not problem+json",
+        "404 is not only problem+json",
     ),
     "no example of an answer": (
         lambda it: it["components"]["schemas"]["JobOut"].pop("examples"),
