@@ -55,7 +55,7 @@ class PostgresMisconfigured(SluiceError):
 
 @contextmanager
 def wrap_transient_errors() -> Iterator[None]:
-    """Turn the driver's transient errors into PostgresUnavailable; others propagate unchanged."""
+    """Run the block. Raises PostgresUnavailable for the driver's transient errors; others propagate unchanged."""
     try:
         yield
     except _TRANSIENT as error:
@@ -68,7 +68,7 @@ def wrap_transient_errors() -> Iterator[None]:
 
 @contextmanager
 def wrap_connection_errors(dsn: str) -> Iterator[None]:
-    """Turn the errors of opening a connection into PostgresUnavailable or PostgresMisconfigured."""
+    """Run a block that opens a connection. Raises PostgresUnavailable or PostgresMisconfigured for its errors."""
     try:
         with wrap_transient_errors():
             yield

@@ -26,7 +26,7 @@ _PAUSE_FACTOR = 250
 
 
 def find_differences(
-    version: JobVersion, ledger: Sequence[RecordedSlot], slots_from: datetime, slots_to: datetime
+    version: JobVersion, ledger: Sequence[RecordedSlot], *, slots_from: datetime, slots_to: datetime
 ) -> Iterator[tuple[datetime, Difference]]:
     """Yield the slots in [slots_from, slots_to) for which the ledger differs from a version's schedule."""
     begin, end = max(slots_from, version.since), min(slots_to, version.until or slots_to)
@@ -60,7 +60,7 @@ def audit(batch: AuditBatch) -> Iterator[tuple[JobVersion, datetime, Difference]
     """Yield the differences of a batch: the version, its slot, and how ledger and schedule differ."""
     for version in (*batch.current, *batch.superseded):
         ledger = batch.ledger.get(version.job_id, ())
-        for slot, difference in find_differences(version, ledger, batch.slots_from, batch.slots_to):
+        for slot, difference in find_differences(version, ledger, slots_from=batch.slots_from, slots_to=batch.slots_to):
             yield version, slot, difference
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from shared.timetable import find_next_slot, iterate_slots
-from tests.unit.shared.timescan import DAY, FIRST, LAST, MINUTE, scanned, some_schedule
+from tests.unit.shared.timescan import DAY, FIRST, LAST, MINUTE, scan, some_schedule
 
 ZONES = ("America/New_York", "Europe/Berlin", "Pacific/Chatham", "UTC")
 SCHEDULES = 10_000
@@ -39,7 +39,7 @@ def disagreements(seed: int, count: int) -> list[str]:
             begin = FIRST + dice.randrange(3553) * DAY
             end = begin + 100 * DAY
         slots = list(iterate_slots(schedule, begin - MINUTE, end))
-        if slots != scanned(schedule, begin, end):
+        if slots != scan(schedule, begin, end):
             found.append(repr(schedule))
         if not all(find_next_slot(schedule, before) == after for before, after in pairs(dice, slots)):
             found.append(f"single slot: {schedule!r}")

@@ -1,4 +1,4 @@
-"""The consumer runtime on a real Kafka: effect before commit, retries, poison, rebalances, and its limit."""
+"""The consumer on a real Kafka: commit after effect, retries, dead letters and their limit, rebalances."""
 
 import asyncio
 import secrets
@@ -26,21 +26,21 @@ FAILED = next(event for event in samples() if isinstance(event, events.RunFailed
 
 
 @dataclass
-class Handler:
-    """An effect that can be told to fail."""
+class FailingHandler:
+    """Keeps the messages that it handles; fails `outages` times, and always for the numbers in `rejected`."""
 
-    seen: list[tuple[UUID, int]] = field(default_factory=list)
-    away: int = 0
-    poison: set[int] = field(default_factory=set)
+    handled: list[tuple[UUID, int]] = field(default_factory=list)
+    outages: int = 0
+    rejected: set[int] = field(default_factory=set)
 
     async def __call__(self, messages: Sequence[Message]) -> None:
-        if self.away:
-            self.away -= 1
-            raise TransientError("the database is away")
+        if self.outages:
+            self.outages -= 1
+            raise TransientError("the database is unavailable")
         found = [message.event for message in messages if isinstance(message.event, events.RunFailed)]
-        if any(event.seq in self.poison for event in found):
+        if any(event.seq in self.rejected for event in found):
             raise MessageRejected("this one can never be handled")
-        self.seen += [(event.job_id, event.seq) for event in found]
+        self.handled += [(event.job_id, event.seq) for event in found]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ async def producer(kafka_address: str) -> AsyncIterator[Producer]:
 async def consuming(
     address: str,
     producer: Producer,
-    handler: Handler,
+    handler: FailingHandler,
     *,
     group: str,
     limit: DeadLetterLimit | None = None,
@@ -77,90 +77,94 @@ async def consuming(
         await asyncio.gather(running, return_exceptions=True)
 
 
-def some(job: UUID, numbers: Sequence[int]) -> list[codec.Record]:
+def records_of(job: UUID, numbers: Sequence[int]) -> list[codec.Record]:
     return [codec.encode(replace(FAILED, job_id=job, seq=number), source="test", at=AT) for number in numbers]
 
 
-def of(handler: Handler, job: UUID) -> list[int]:
-    return [seq for each, seq in handler.seen if each == job]
+def numbers_of(handler: FailingHandler, job: UUID) -> list[int]:
+    return [seq for each, seq in handler.handled if each == job]
 
 
-async def test_an_effect_that_fails_for_now_is_tried_again_in_order(kafka_address: str, producer: Producer) -> None:
-    handler, job = Handler(away=3), uuid4()
-    await producer.send(some(job, range(100)))
+async def test_a_transient_error_is_retried_in_order(kafka_address: str, producer: Producer) -> None:
+    handler, job = FailingHandler(outages=3), uuid4()
+    await producer.send(records_of(job, range(100)))
     async with consuming(kafka_address, producer, handler, group=f"g-{job}", batch=30) as (consumer, _):
-        await eventually(lambda: of(handler, job) == list(range(100)))
+        await eventually(lambda: numbers_of(handler, job) == list(range(100)))
         assert consumer.find_fault() is None
-    again = Handler()
+    again = FailingHandler()
     async with consuming(kafka_address, producer, again, group=f"g-{job}"):
-        await producer.send(some(job, [100]))
-        await eventually(lambda: of(again, job))
-    assert of(again, job) == [100], "what was committed is not handled again"
+        await producer.send(records_of(job, [100]))
+        await eventually(lambda: numbers_of(again, job))
+    assert numbers_of(again, job) == [100], "committed messages are not handled again"
 
 
-async def test_poison_goes_to_the_dead_letters_and_the_rest_is_handled(kafka_address: str, producer: Producer) -> None:
-    handler, job = Handler(poison={7}), uuid4()
+async def test_a_rejected_message_becomes_a_dead_letter_and_the_others_are_handled(
+    kafka_address: str, producer: Producer
+) -> None:
+    handler, job = FailingHandler(rejected={7}), uuid4()
     async with Listener(kafka_address, RUNS.dead_letter_topic) as dead:
-        await producer.send(some(job, range(20)))
+        await producer.send(records_of(job, range(20)))
         async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
-            await eventually(lambda: of(handler, job) == [number for number in range(20) if number != 7])
+            await eventually(lambda: numbers_of(handler, job) == [number for number in range(20) if number != 7])
             record = await dead.record()
     notes = dict(record.headers)
     assert notes["dead_group"].decode() == f"g-{job}"
     assert notes["dead_reason"] == b"MessageRejected: this one can never be handled"
 
 
-async def test_dead_letters_can_be_put_back_once(kafka_address: str, producer: Producer) -> None:
-    handler, job = Handler(poison={3}), uuid4()
-    await producer.send(some(job, range(5)))
+async def test_dead_letters_are_republished_once(kafka_address: str, producer: Producer) -> None:
+    handler, job = FailingHandler(rejected={3}), uuid4()
+    await producer.send(records_of(job, range(5)))
     async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
-        await eventually(lambda: of(handler, job) == [0, 1, 2, 4])
-        handler.poison.clear()
+        await eventually(lambda: numbers_of(handler, job) == [0, 1, 2, 4])
+        handler.rejected.clear()
         assert await replay_dead_letters(kafka_address, RUNS, quiet=timedelta(seconds=5)) >= 1
-        await eventually(lambda: of(handler, job) == [0, 1, 2, 4, 3])
+        await eventually(lambda: numbers_of(handler, job) == [0, 1, 2, 4, 3])
     assert await replay_dead_letters(kafka_address, RUNS, quiet=timedelta(seconds=5)) == 0
 
 
-async def test_too_many_dead_letters_stop_the_consumer_with_its_offset_unmoved(
+async def test_too_many_dead_letters_end_the_consumer_with_its_offset_unmoved(
     kafka_address: str, producer: Producer
 ) -> None:
     job = uuid4()
-    handler = Handler(poison=set(range(10)))
-    await producer.send(some(job, range(10)))
+    handler = FailingHandler(rejected=set(range(10)))
+    await producer.send(records_of(job, range(10)))
     limit = DeadLetterLimit(maximum=3)
     async with consuming(kafka_address, producer, handler, group=f"g-{job}", limit=limit) as (_, running):
         with pytest.raises(TooManyDeadLetters):
             await asyncio.wait_for(running, 60)
-    mended = Handler()
-    async with consuming(kafka_address, producer, mended, group=f"g-{job}"):
-        await eventually(lambda: of(mended, job) == list(range(10)))
+    repaired = FailingHandler()
+    async with consuming(kafka_address, producer, repaired, group=f"g-{job}"):
+        await eventually(lambda: numbers_of(repaired, job) == list(range(10)))
 
 
-async def test_members_that_come_and_go_lose_nothing(kafka_address: str, producer: Producer) -> None:
+async def test_joining_and_leaving_members_lose_no_message(kafka_address: str, producer: Producer) -> None:
     group, jobs = f"g-{secrets.token_hex(4)}", [uuid4() for _ in range(40)]
-    first, second, third = Handler(), Handler(), Handler()
+    first, second, third = FailingHandler(), FailingHandler(), FailingHandler()
     async with consuming(kafka_address, producer, first, group=group, batch=20) as (_, one):
-        await producer.send([record for job in jobs for record in some(job, range(50))])
+        await producer.send([record for job in jobs for record in records_of(job, range(50))])
         async with consuming(kafka_address, producer, second, group=group, batch=20) as (member, _):
             await eventually(lambda: member.find_fault() is None)
-            await producer.send([record for job in jobs for record in some(job, range(50, 100))])
-            await eventually(lambda: bool(second.seen))
+            await producer.send([record for job in jobs for record in records_of(job, range(50, 100))])
+            await eventually(lambda: bool(second.handled))
         async with consuming(kafka_address, producer, third, group=group, batch=20):
-            await producer.send([record for job in jobs for record in some(job, range(100, 150))])
+            await producer.send([record for job in jobs for record in records_of(job, range(100, 150))])
             everything = {(job, number) for job in jobs for number in range(150)}
-            await eventually(lambda: everything <= {*first.seen, *second.seen, *third.seen})
+            await eventually(lambda: everything <= {*first.handled, *second.handled, *third.handled})
         assert not one.done()
 
 
-async def test_the_end_of_a_run_with_ten_thousand_files_goes_through(kafka_address: str, producer: Producer) -> None:
-    handler, job = Handler(), uuid4()
+async def test_a_message_as_large_as_the_end_of_ten_thousand_files_is_handled(
+    kafka_address: str, producer: Producer
+) -> None:
+    handler, job = FailingHandler(), uuid4()
     large = replace(FAILED, job_id=job, seq=1, message="".join(secrets.token_hex(1024) for _ in range(2500)))
     async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
         await producer.send([codec.encode(large, source="test", at=AT)])
-        await eventually(lambda: of(handler, job) == [1])
+        await eventually(lambda: numbers_of(handler, job) == [1])
 
 
-async def test_topics_are_made_as_the_table_says_and_again_without_harm(kafka_address: str) -> None:
+async def test_topics_are_created_as_declared_and_again_without_effect(kafka_address: str) -> None:
     assert await create_topics(KafkaSettings(kafka_bootstrap=kafka_address)) == []
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType

@@ -26,7 +26,7 @@ LEDGER = [recorded(NOON + number * HOUR) for number in range(3)]
 
 
 def found(version: JobVersion, ledger: list[RecordedSlot]) -> list[tuple[str, str]]:
-    differences = find_differences(version, ledger, NOON - HOUR, NOON + 9 * HOUR)
+    differences = find_differences(version, ledger, slots_from=NOON - HOUR, slots_to=NOON + 9 * HOUR)
     return [(f"{slot:%H:%M}", kind) for slot, kind in differences]
 
 

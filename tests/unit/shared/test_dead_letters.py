@@ -10,12 +10,12 @@ ORIGIN = Received("sluice.runs", 3, 7, b"key", b"value", (("ce_type", b"x"),))
 
 
 def test_a_dead_letter_is_restored_unchanged() -> None:
-    dead = to_dead_letter(ORIGIN, group="g", reason="grün", at=NOW)
-    assert dead.topic == "sluice.runs.dead"
-    notes = dict(dead.headers)
+    letter = to_dead_letter(ORIGIN, group="g", reason="grün", at=NOW)
+    assert letter.topic == "sluice.runs.dead"
+    notes = dict(letter.headers)
     assert (notes["dead_topic"], notes["dead_partition"], notes["dead_offset"]) == (b"sluice.runs", b"3", b"7")
     assert notes["dead_reason"] == b"gr\\xfcn"
-    back = restore_record(Received(dead.topic, 0, 0, dead.key, dead.value, dead.headers))
+    back = restore_record(Received(letter.topic, 0, 0, letter.key, letter.value, letter.headers))
     assert (back.topic, back.key, back.value, back.headers) == ("sluice.runs", b"key", b"value", ORIGIN.headers)
 
 

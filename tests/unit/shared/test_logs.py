@@ -1,4 +1,4 @@
-"""Logs never show what was in hand when something went wrong."""
+"""Logged tracebacks contain no local variables."""
 
 import logging
 import secrets
@@ -12,7 +12,7 @@ from shared.observe import configure_logging, get_logger
 
 
 @pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

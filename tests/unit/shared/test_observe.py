@@ -1,4 +1,4 @@
-"""Many observations at once are the same as one by one."""
+"""Observing many values at once equals observing them one by one."""
 
 from hypothesis import given
 from hypothesis import strategies as some
@@ -8,8 +8,8 @@ from shared.observe import observe_many
 
 
 @given(some.lists(some.integers(0, 80).map(lambda quarter: quarter / 4)))
-def test_many_at_once_are_many(values: list[float]) -> None:
-    told = []
+def test_observing_many_at_once_equals_single_observations(values: list[float]) -> None:
+    rendered = []
     for at_once in (True, False):
         registry = CollectorRegistry()
         histogram = Histogram("h", "h", ["l"], buckets=(1, 2.5, 10), registry=registry).labels("x")
@@ -18,5 +18,5 @@ def test_many_at_once_are_many(values: list[float]) -> None:
         else:
             for value in values:
                 histogram.observe(value)
-        told.append([line for line in generate_latest(registry).splitlines() if b"created" not in line])
-    assert told[0] == told[1]
+        rendered.append([line for line in generate_latest(registry).splitlines() if b"created" not in line])
+    assert rendered[0] == rendered[1]

@@ -1,4 +1,4 @@
-"""U1: what is set of an identity provider fits together, or the process does not start and says which is wrong."""
+"""Rule U1: the settings of an identity provider are consistent, or the process does not start and names the wrong one."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ def test_without_an_issuer_there_is_none() -> None:
     assert Settings.load(BASE).oidc is None
 
 
-def test_claims_are_translated_as_the_settings_say() -> None:
+def test_the_settings_map_claims_to_roles_and_tenants() -> None:
     more = {
         "SLUICE_OIDC_ROLES": "cn=admins=admin, ops=operator",
         "SLUICE_OIDC_TENANTS": f"acme={TENANT}",
@@ -40,7 +40,7 @@ def test_one_environment_serves_both_services() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "named"),
     [
         ({"SLUICE_OIDC_ISSUER": "https://id.test"}, "SLUICE_OIDC_AUDIENCE"),
         ({"SLUICE_OIDC_AUDIENCE": "a"}, "SLUICE_OIDC_ISSUER"),
@@ -60,8 +60,8 @@ def test_one_environment_serves_both_services() -> None:
         (OIDC | LOGIN | {"SLUICE_JOB_API_OIDC_SCOPES": "profile"}, "openid"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(wrong: dict[str, str], said: str) -> None:
+def test_inconsistent_settings_are_rejected_by_name(wrong: dict[str, str], named: str) -> None:
     with pytest.raises(InvalidSettings) as refused:
         Settings.load(BASE | wrong)
-    assert said in str(refused.value)
+    assert named in str(refused.value)
     assert "hush" not in str(refused.value)

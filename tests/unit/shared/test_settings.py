@@ -1,4 +1,4 @@
-"""Settings: what is unknown or bad is refused at start, with its name and never its value."""
+"""Settings: unknown and invalid variables are rejected at start, with their names and never their values."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -18,13 +18,13 @@ class Settings(ServiceSettings):
 GOOD = {"SLUICE_KAFKA_BOOTSTRAP": "127.0.0.1:9092", "SLUICE_SCHEDULER_POSTGRES": "postgresql://a:b@/sluice"}
 
 
-def test_reads_what_is_given_and_leaves_other_services_alone() -> None:
+def test_own_variables_are_read_and_those_of_other_services_ignored() -> None:
     settings = Settings.load({**GOOD, "SLUICE_SCHEDULER_BATCH": "7", "SLUICE_HISTORY_STORE": "file:///x", "PATH": "/"})
     assert (settings.batch, settings.http_host) == (7, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
-    ("extra", "words"),
+    ("extra", "message"),
     [
         ({"SLUICE_SCHEDULER_BATHC": "7"}, r"SLUICE_SCHEDULER_BATHC is not a setting \(did you mean .*_BATCH\?\)"),
         ({"SLUICE_ODD": "7"}, "SLUICE_ODD is not a setting"),
@@ -36,31 +36,31 @@ def test_reads_what_is_given_and_leaves_other_services_alone() -> None:
         ({"SLUICE_SCHEDULER_BATCH": "1", "SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "BATCH is set twice"),
     ],
 )
-def test_refuses_with_the_variable_s_name(extra: dict[str, str], words: str) -> None:
-    with pytest.raises(InvalidSettings, match=words):
+def test_an_invalid_variable_is_rejected_by_name(extra: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidSettings, match=message):
         Settings.load({**GOOD, **extra})
 
 
-def test_names_every_fault_at_once() -> None:
+def test_all_invalid_variables_are_named_at_once() -> None:
     with pytest.raises(InvalidSettings) as caught:
         Settings.load({"SLUICE_SCHEDULER_BATCH": "x", "SLUICE_SCHEDULER_ODD": "1"})
     for name in ("_KAFKA_BOOTSTRAP is required", "_SCHEDULER_POSTGRES is required", "_BATCH: ", "_ODD is not"):
         assert name in str(caught.value)
 
 
-def test_what_is_required_is_named_with_its_meaning() -> None:
+def test_a_missing_variable_is_named_with_its_meaning() -> None:
     with pytest.raises(
         InvalidSettings, match=r"SLUICE_SCHEDULER_POSTGRES is required \(DSN of PostgreSQL, with the service's role"
     ):
         Settings.load({"SLUICE_KAFKA_BOOTSTRAP": "k:1"})
 
 
-def test_what_the_command_line_reads_may_stand_in_the_same_shell() -> None:
+def test_variables_of_the_command_line_client_are_ignored() -> None:
     client = {"SLUICE_URL": "https://sluice.example", "SLUICE_TOKEN_FILE": "/key", "SLUICE_TOKEN": "slc_x"}
     assert Settings.load({**GOOD, **client}) == Settings.load(GOOD)
 
 
-def test_a_secret_comes_from_a_file_and_never_into_an_error(tmp_path: Path) -> None:
+def test_a_secret_is_read_from_a_file_and_never_shown_in_an_error(tmp_path: Path) -> None:
     secret = tmp_path / "dsn"
     secret.write_text("postgresql://a:geheim@/sluice\n")
     environ = {"SLUICE_KAFKA_BOOTSTRAP": "k:1", "SLUICE_SCHEDULER_POSTGRES_FILE": str(secret)}
@@ -74,4 +74,4 @@ def test_a_secret_comes_from_a_file_and_never_into_an_error(tmp_path: Path) -> N
 def test_settings_cannot_be_changed() -> None:
     settings = Settings.load(GOOD)
     with pytest.raises(ValueError, match="frozen"):
-        settings.batch = 3  # type: ignore[misc]  # which is the point
+        settings.batch = 3  # type: ignore[misc]  # the assignment under test

@@ -1,7 +1,7 @@
-"""The schedule rules as a definition, evaluated for every minute of ten years: it knows nothing of the code it checks.
+"""The schedule rules as an independent definition, evaluated for every minute of ten years.
 
-Whether a minute is a slot depends on its day and on its place in the day, so every day and every minute of a day is
-looked at once, and the slots are all pairs of both.
+Whether a minute is a slot depends on its day and on its time of day, so each day and each minute of a day is evaluated
+once, and the slots are all pairs of both.
 """
 
 import random
@@ -27,11 +27,11 @@ def some_schedule(dice: random.Random) -> Schedule:
     return Schedule(kind=kind, start=start, every=every, immediately=dice.random() < 0.3)
 
 
-def scanned(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime]:
+def scan(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime]:
     """Return every slot in [begin, end], minute by minute and day by day."""
     start = schedule.start
-    minutes = [minute for minute in range(1440) if _minute_fires(schedule, minute)]
-    days = [day for day in DAYS if begin.date() <= day <= end.date() and _day_fires(schedule, day)]
+    minutes = [minute for minute in range(1440) if _is_due_minute(schedule, minute)]
+    days = [day for day in DAYS if begin.date() <= day <= end.date() and _is_due_day(schedule, day)]
     found = {
         datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=UTC)
         for day in days
@@ -42,13 +42,13 @@ def scanned(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime
     return sorted(slot for slot in found if begin <= slot <= end and slot >= start)
 
 
-def _minute_fires(schedule: Schedule, minute: int) -> bool:
+def _is_due_minute(schedule: Schedule, minute: int) -> bool:
     if schedule.kind == "hourly":
         return minute % 60 == 0 and (minute // 60) % schedule.every == 0
     return minute == schedule.start.hour * 60 + schedule.start.minute
 
 
-def _day_fires(schedule: Schedule, day: date) -> bool:
+def _is_due_day(schedule: Schedule, day: date) -> bool:
     first = schedule.start.date()
     if schedule.kind == "hourly":
         return True

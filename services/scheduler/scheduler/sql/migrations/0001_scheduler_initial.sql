@@ -2,11 +2,11 @@
 -- depends: 
 
 -- migrate: apply
--- The only clock of the scheduler. A function of our own, so that a test can step it.
+-- The scheduler's only clock: a function, so that tests can step it.
 CREATE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS 'SELECT clock_timestamp()';
 
--- Each job as job-api last told it: the version that rules since `since`, and its first slot that has no fate yet
--- (NULL: there is none). A deleted job stays, so that nothing older brings it back.
+-- The current version of each job, in force since `since`, and its first slot without a fate (NULL: none). Deleted jobs
+-- stay, so that no older event restores them.
 CREATE TABLE schedule (
     job_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE schedule (
 );
 CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL;
 
--- Versions that rule no longer and still have slots without a fate, all before `until`. Empty but for moments.
+-- Superseded versions that still have open slots, all before `until`. Nearly always empty.
 CREATE TABLE unsettled (
     job_id uuid NOT NULL,
     tenant_id uuid NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE unsettled (
 );
 CREATE INDEX unsettled_next_slot ON unsettled (next_slot);
 
--- The slot ledger: every slot of every job, once, with its one fate, and the version of the job that it fell under.
+-- The slot ledger: every slot of every job once, with its one fate and the version of the job that decided it.
 CREATE TABLE slot (
     job_id uuid NOT NULL,
     at timestamptz NOT NULL,
@@ -62,10 +62,10 @@ CREATE TABLE slot (
     decided_at timestamptz NOT NULL,
     PRIMARY KEY (job_id, at)
 );
--- Rows come in the order of this column, and only retention asks by it: an index of ranges costs next to nothing.
+-- Rows are inserted in the order of this column, and only retention selects by it: a BRIN index costs next to nothing.
 CREATE INDEX slot_decided_at ON slot USING brin (decided_at) WITH (pages_per_range = 32);
 
--- Where the auditor stands in its round over all jobs, for whichever scheduler does the next piece of it.
+-- The auditor's position in its round over all jobs, from which any scheduler continues.
 CREATE TABLE audit (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     after_job uuid,
@@ -74,7 +74,7 @@ CREATE TABLE audit (
     due_at timestamptz NOT NULL
 );
 
--- Events written with the change that they tell, until a relay has published them.
+-- Events, written in the transaction of the change that they report, until a relay has published them.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,

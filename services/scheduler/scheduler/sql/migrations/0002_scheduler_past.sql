@@ -1,9 +1,9 @@
--- All past versions are kept for a day, not only those with open slots; one index of the outbox; room for new rows.
+-- All superseded versions are kept for a day; one index less on the outbox; free space for updates.
 -- depends: 0001_scheduler_initial
 
 -- migrate: apply
--- Versions that rule no longer. Those with slots without a fate, all before `until`, have a `next_slot`; the others are
--- kept for a day, as what was in force then is asked for: by the auditor, and where an older one catches up.
+-- Superseded versions. Those with open slots, all before `until`, have a `next_slot`. The others are kept for a day: the
+-- auditor needs them, and so does an earlier version that catches up.
 CREATE TABLE past (
     job_id uuid NOT NULL,
     tenant_id uuid NOT NULL,
@@ -28,14 +28,14 @@ CREATE INDEX past_until ON past (until);
 INSERT INTO past SELECT * FROM unsettled;
 DROP TABLE unsettled;
 
--- For rows and pages to come.
+-- For new rows and pages.
 ALTER TABLE schedule SET (fillfactor = 50);
 ALTER INDEX schedule_pkey SET (fillfactor = 60);
 
 ALTER TABLE outbox DROP CONSTRAINT outbox_pkey;
 DROP INDEX outbox_shard;
 ALTER TABLE outbox ADD PRIMARY KEY (shard, id);
--- What is published is deleted: the index must not fill with the traces of it.
+-- Published rows are deleted: vacuum often, so that dead entries do not fill the index.
 ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 
 -- migrate: rollback
