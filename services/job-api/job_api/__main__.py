@@ -14,47 +14,51 @@ from shared.postgres import open_pool, require_schema
 
 
 async def serve(settings: Settings) -> None:
-    """Serve the API and the pages, and follow what happens to runs, until told to stop."""
-    from job_api.app import running  # migrating needs none of this
+    """Serve the API and the pages, and follow triggers and runs, until asked to stop."""
+    from job_api.app import open_process  # migrating needs none of this
 
-    async with running(settings) as process:
+    async with open_process(settings) as process:
         await run(process.loops, app=process.app, health=process.health, settings=settings)
 
 
 def bootstrap(arguments: list[str]) -> None:
-    """Make the first tenant and its administrator, and print what its owner must know, once, as JSON."""
+    """Create the first tenant and its administrator, and print the secrets for its owner, once, as JSON."""
     parser = argparse.ArgumentParser(prog="python -m job_api bootstrap", description=bootstrap.__doc__)
     parser.add_argument("--tenant", required=True, help="name of the tenant")
     parser.add_argument("--source-tenant", required=True, type=int, help="the number that its rows bear in the source")
     parser.add_argument("--user", required=True, help="name of its first administrator")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        made = asyncio.run(_bootstrap(Settings.load(), chosen.tenant, chosen.source_tenant, chosen.user))
+        result = asyncio.run(_bootstrap(Settings.load(), options))
     except SluiceError as error:
         sys.exit(f"{parser.prog}: {error}")
-    sys.stdout.write(json.dumps(made) + "\n")
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
-async def _bootstrap(settings: Settings, tenant: str, source_tenant: int, user: str) -> dict[str, object]:
-    from job_api.passwords import Passwords
-    from job_api.service import Access
+async def _bootstrap(settings: Settings, options: argparse.Namespace) -> dict[str, object]:
+    from job_api.service.bootstrap import bootstrap_tenant
     from job_api.store import Database
 
     await require_schema(settings.postgres, "job_api")
     async with open_pool(settings.postgres, size=2, name="job-api bootstrap") as pool:
-        access = Access(Database(pool), SystemClock(), Passwords())
-        return await access.bootstrap(tenant=tenant, source_tenant=source_tenant, user=user)
+        return await bootstrap_tenant(
+            Database(pool),
+            SystemClock(),
+            tenant=options.tenant,
+            source_tenant=options.source_tenant,
+            user=options.user,
+        )
 
 
 def republish(arguments: list[str]) -> None:
-    """Tell the other services everything that they must know, anew, and print how much that was, as JSON."""
+    """Publish everything anew that the other services need, and print the number of events by kind, as JSON."""
     parser = argparse.ArgumentParser(prog="python -m job_api republish", description=republish.__doc__)
     parser.parse_args(arguments)
     try:
-        told = asyncio.run(_republish(Settings.load()))
+        counts = asyncio.run(_republish(Settings.load()))
     except SluiceError as error:
         sys.exit(f"{parser.prog}: {error}")
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(counts) + "\n")
 
 
 async def _republish(settings: Settings) -> dict[str, int]:
@@ -66,10 +70,11 @@ async def _republish(settings: Settings) -> dict[str, int]:
         return await republish_all(Database(pool), SystemClock())
 
 
-BY_HAND = {"bootstrap": bootstrap, "republish": republish}
+COMMANDS = {"bootstrap": bootstrap, "republish": republish}
+"""The commands that an operator runs once; the others run as services."""
 
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in BY_HAND:
-        BY_HAND[sys.argv[1]](sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        COMMANDS[sys.argv[1]](sys.argv[2:])
     else:
         run_command("job_api", description=__doc__, settings_class=Settings, processes={"api": serve})

@@ -8,32 +8,48 @@ from dataclasses import dataclass
 import httpx
 from fastapi import FastAPI
 
-from job_api.api.access import access_routes, key_routes
-from job_api.api.audit import audit_routes
-from job_api.api.certificates import certificate_routes
-from job_api.api.clones import clone_routes
-from job_api.api.jobs import job_routes
-from job_api.api.planning import planning_routes
-from job_api.api.problems import ERRORS, problem_of
-from job_api.api.proxy import LIMITS, PATHS, proxy_routes
-from job_api.api.record_schemas import record_schema_routes
-from job_api.api.single_sign_on import single_sign_on_routes
-from job_api.api.sources import source_routes
-from job_api.api.switches import switch_routes
-from job_api.api.tenants import tenant_routes
-from job_api.api.users import user_routes
-from job_api.consumer import run_changes
+from job_api.api import (
+    access,
+    audit,
+    certificates,
+    job_actions,
+    jobs,
+    keys,
+    planning,
+    record_schemas,
+    sources,
+    tenants,
+    users,
+)
+from job_api.api.job_responses import JobResponder
+from job_api.api.proxy import LIMITS, PATHS, HistoryProxy
+from job_api.api.runs import RunRoutes
+from job_api.consumer import create_handler
 from job_api.history_client import HistoryClient
 from job_api.housekeeping import Housekeeping
+from job_api.pages.account.single_sign_on import SingleSignOn
 from job_api.pages.app import PagesMount, create_pages_app
 from job_api.pages.kit.services import PageServices
-from job_api.passwords import Passwords
-from job_api.service import Access, Certificates, Door, Estimates, Jobs, Recognition, Runs, Tenants, Trail, Users
+from job_api.passwords import PasswordService
+from job_api.problems import ERRORS, to_problem
+from job_api.service import (
+    AccessService,
+    AuditService,
+    CertificateService,
+    JobService,
+    LoginService,
+    RequestedRunService,
+    RunEventHandler,
+    SizeEstimator,
+    TenantService,
+    TokenAuthenticator,
+    UserService,
+)
 from job_api.settings import Settings
-from job_api.sign_in import Client, SignIn
-from job_api.source import Source
-from job_api.store import Database
-from job_api.store.database import SOURCE
+from job_api.sign_in import OidcClient, SignInFlow
+from job_api.source import SourceStatistics
+from job_api.store import Database, WorkFactory
+from job_api.store.database import SERVICE
 from shared.clock import Clock, SystemClock
 from shared.http.app import create_app, handle_errors
 from shared.http.limits import RateLimiter, limit_rate
@@ -45,56 +61,91 @@ from shared.outbox import Relay
 from shared.postgres import Pool, check_connection, open_pool
 from shared.topics import ESTIMATES, RUNS, TRIGGERS
 
-REQUESTS_PER_SECOND, REQUESTS_AT_ONCE = 200.0, 1000
-"""What one token may ask of one process of this service."""
+REQUESTS_PER_SECOND, REQUEST_BURST = 200.0, 1000
+"""The rate limit of each identity, per process of this service."""
+TAGS = {
+    "jobs": "What to export, and when.",
+    "certificates": "The recipients' certificates to which exports are encrypted.",
+    "records": "The JSON Schemas of exported records.",
+    "access": "Sessions, API keys, users, the tenant and the audit trail.",
+}
+ROUTERS = (
+    jobs.router,
+    job_actions.router,
+    planning.router,
+    certificates.router,
+    sources.router,
+    tenants.router,
+    record_schemas.router,
+    access.router,
+    keys.router,
+    users.router,
+    audit.router,
+)
 
 
 @dataclass(frozen=True)
 class Process:
-    """What the process runs and serves, and what its readiness rests on."""
+    """The process's application, its background loops, and the checks of its readiness."""
 
     app: FastAPI
     loops: Mapping[str, Loop]
     health: Health
 
 
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The services that the API and the pages share."""
+
+    works: WorkFactory
+    authenticator: TokenAuthenticator
+    access: AccessService
+    login: LoginService
+    jobs: JobService
+    requested_runs: RequestedRunService
+    certificates: CertificateService
+    users: UserService
+    tenants: TenantService
+    audit: AuditService
+    estimator: SizeEstimator
+
+
 @asynccontextmanager
-async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Process]:
-    """Open what the job API needs and put it together. Raises PostgresUnavailable or KafkaUnavailable."""
+async def open_process(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Process]:
+    """Open what the job API needs and assemble it. Raises PostgresUnavailable or KafkaUnavailable."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SOURCE))
-        producer = await stack.enter_async_context(Producer.open(settings.kafka, name=SOURCE))
-        history = await stack.enter_async_context(history_client(settings.history_url, settings.history_ca_file))
+        pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SERVICE))
+        producer = await stack.enter_async_context(Producer.open(settings.kafka, name=SERVICE))
+        history = await stack.enter_async_context(open_history_client(settings.history_url, settings.history_ca_file))
+        issuer = await stack.enter_async_context(OidcIssuer.open(settings.oidc, clock)) if settings.oidc else None
         database, health = Database(pool), Health()
         consumer = Consumer(
             kafka=settings.kafka,
             group="sluice.job-api",
             topics=[TRIGGERS, RUNS, ESTIMATES],
-            handle=run_changes(Runs(database, clock)),
+            handle=create_handler(RunEventHandler(database, clock)),
             producer=producer,
         )
-        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
+        relay = Relay(pool, producer, dsn=settings.postgres, service=SERVICE)
         health.add_check("postgres", lambda: check_connection(pool))
         health.add_check("runs", consumer.find_fault)
         loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
-        source = Source(settings.source) if settings.source else None
-        issuer = await stack.enter_async_context(OidcIssuer.open(settings.oidc, clock)) if settings.oidc else None
-        api = web(
+        app = create_web_app(
             pool,
             clock=clock,
             health=health,
             history=history,
-            source=source,
+            source=SourceStatistics(settings.source) if settings.source else None,
             issuer=issuer,
-            client=client_of(settings),
+            client=get_oidc_client(settings),
         )
-        yield Process(api, loops, health)
+        yield Process(app, loops, health)
 
 
 @asynccontextmanager
-async def history_client(url: str | None, ca_file: str | None = None) -> AsyncIterator[httpx.AsyncClient | None]:
-    """Give a client of the history API, or None where none is configured."""
+async def open_history_client(url: str | None, ca_file: str | None = None) -> AsyncIterator[httpx.AsyncClient | None]:
+    """Provide a client of the history API, or None if no URL is configured."""
     if url is None:
         yield None
         return
@@ -105,73 +156,79 @@ async def history_client(url: str | None, ca_file: str | None = None) -> AsyncIt
         yield client
 
 
-def web(
+def create_web_app(
     pool: Pool,
     *,
     clock: Clock,
     health: Health,
     history: httpx.AsyncClient | None = None,
-    source: Source | None = None,
+    source: SourceStatistics | None = None,
     issuer: OidcIssuer | None = None,
-    client: Client | None = None,
+    client: OidcClient | None = None,
     requests_per_second: float = REQUESTS_PER_SECOND,
 ) -> FastAPI:
-    """Return the API and the pages over a database; tokens of an issuer are taken beside our own where there is one."""
-    database, passwords = Database(pool), Passwords()
-    recognition = Recognition(database, clock)
-    access, door = Access(database, clock, passwords, recognition), Door(database, clock, passwords)
-    jobs, certificates = Jobs(database, clock), Certificates(database, clock)
-    users, estimates = Users(database, clock, passwords, recognition), Estimates(source)
-    verifier = TokenVerifier(issuer, clock) if issuer is not None else None
-    recognise = make_oidc_authenticator(verifier, recognition.identity_of_subject) if verifier is not None else None
-    limiter = RateLimiter(per_second=requests_per_second, burst=REQUESTS_AT_ONCE)
+    """Return the application of the API and the pages; with an `issuer`, its tokens are accepted too."""
+    services = _create_services(pool, clock, source)
+    limiter = RateLimiter(per_second=requests_per_second, burst=REQUEST_BURST)
+    proxy, verifier = HistoryProxy(history), TokenVerifier(issuer, clock) if issuer is not None else None
+    external = verifier and make_oidc_authenticator(verifier, services.authenticator.authenticate_subject)
     app = create_app(
         title="Sluice",
-        service=SOURCE,
+        service=SERVICE,
         health=health,
-        authenticate=limit_rate(access.identity_of, limiter, clock),
-        authenticate_external=limit_rate(recognise, limiter, clock) if recognise is not None else None,
+        authenticate=limit_rate(services.authenticator.authenticate, limiter, clock),
+        authenticate_external=limit_rate(external, limiter, clock) if external else None,
+        services=(*vars(services).values(), JobResponder(services.jobs), proxy),
+        tags=TAGS,
         streamed=PATHS,
     )
-    handle_errors(app, problem_of, *ERRORS)
-    for routes in (
-        job_routes(jobs, clock),
-        switch_routes(jobs, clock),
-        clone_routes(jobs, history),
-        planning_routes(jobs, estimates),
-        certificate_routes(certificates),
-        source_routes(jobs),
-        tenant_routes(Tenants(database, clock)),
-        record_schema_routes(),
-        access_routes(access, door),
-        key_routes(access),
-        user_routes(users),
-        audit_routes(Trail(database)),
-    ):
-        app.include_router(routes)
-    app.router.routes.extend(proxy_routes(history))
-    sign_in = SignIn(issuer, verifier, client) if issuer and verifier and client else None
-    app.router.routes.extend(single_sign_on_routes(sign_in, door))
-    services = PageServices(
-        access=access,
-        login=door,
-        jobs=jobs,
-        certificates=certificates,
-        users=users,
-        estimates=estimates,
+    handle_errors(app, to_problem, *ERRORS)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.routes.extend(RunRoutes(proxy, services.requested_runs, services.works).to_routes())
+    if issuer and verifier and client:
+        flow = SignInFlow(issuer, verifier, client)
+        app.router.routes.extend(SingleSignOn(flow, services.login).to_routes())
+    page_services = PageServices(
+        works=services.works,
+        access=services.access,
+        login=services.login,
+        jobs=services.jobs,
+        certificates=services.certificates,
+        users=services.users,
+        tenants=services.tenants,
+        estimator=services.estimator,
         history=HistoryClient(history, clock),
         clock=clock,
         sign_in_title=client.title if client is not None else None,
     )
-    app.router.routes.append(PagesMount("/", create_pages_app(services)))
+    app.router.routes.append(PagesMount("/", create_pages_app(page_services)))
     return app
 
 
-def client_of(settings: Settings) -> Client | None:
-    """Return this service as the issuer knows it, where people log in there."""
+def _create_services(pool: Pool, clock: Clock, source: SourceStatistics | None) -> Services:
+    database, passwords = Database(pool), PasswordService()
+    authenticator = TokenAuthenticator(database, clock)
+    return Services(
+        works=WorkFactory(database, clock),
+        authenticator=authenticator,
+        access=AccessService(database, clock, authenticator),
+        login=LoginService(database, clock, passwords),
+        jobs=JobService(database, clock),
+        requested_runs=RequestedRunService(database),
+        certificates=CertificateService(database, clock),
+        users=UserService(database, passwords, authenticator),
+        tenants=TenantService(database),
+        audit=AuditService(database),
+        estimator=SizeEstimator(source),
+    )
+
+
+def get_oidc_client(settings: Settings) -> OidcClient | None:
+    """Return this service's registration with the identity provider, if users can sign in through it."""
     if settings.oidc_client_id is None or settings.oidc_public_url is None:
         return None
-    return Client(
+    return OidcClient(
         client_id=settings.oidc_client_id,
         secret=settings.oidc_client_secret,
         public_url=settings.oidc_public_url,

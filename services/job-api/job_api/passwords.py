@@ -1,4 +1,4 @@
-"""Passwords: argon2, and the same time spent whether a user exists or not."""
+"""Passwords: argon2, taking the same time whether or not the user exists."""
 
 import asyncio
 import secrets
@@ -7,30 +7,30 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash(secrets.token_urlsafe())
-# Each verification takes 64 MiB and a core for tens of milliseconds: a crowd at the door waits.
-_AT_ONCE = 2
+_UNKNOWN_USER = _hasher.hash(secrets.token_urlsafe())
+# Each verification takes 64 MiB and a core for tens of milliseconds, so others wait their turn.
+_MAX_CONCURRENT = 2
 
 
-class Passwords:
-    """Hashes and verifies off the event loop, a few at a time."""
+class PasswordService:
+    """Hashes and verifies passwords off the event loop, a few at a time."""
 
     def __init__(self) -> None:
-        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._gate = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def hashed(self, password: str) -> str:
-        """Return what may be stored of a password."""
+    async def hash(self, password: str) -> str:
+        """Return the hash of a password, for storage."""
         async with self._gate:
             return await asyncio.to_thread(_hasher.hash, password)
 
-    async def fits(self, password: str, stored: str | None) -> bool:
-        """Return whether a password is the one stored; None stands for a user who does not exist."""
+    async def verify(self, password: str, stored: str | None) -> bool:
+        """Return whether a password has the stored hash; None stands for a user who does not exist."""
         async with self._gate:
-            return await asyncio.to_thread(_fits, password, stored)
+            return await asyncio.to_thread(_verify, password, stored)
 
 
-def _fits(password: str, stored: str | None) -> bool:
+def _verify(password: str, stored: str | None) -> bool:
     try:
-        return _hasher.verify(stored or _NOBODY, password) and stored is not None
+        return _hasher.verify(stored or _UNKNOWN_USER, password) and stored is not None
     except (VerificationError, InvalidHashError):
         return False

@@ -1,6 +1,6 @@
-"""Who may do what (U2): the roles of operations, in one place."""
+"""The roles that operations require (rule U2), in one place."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from shared.auth import Identity
 from shared.events.values import Role
@@ -10,12 +10,15 @@ READERS: tuple[Role, ...] = ("operator", "viewer")
 WRITERS: tuple[Role, ...] = ("operator",)
 ANYBODY: tuple[Role, ...] = ("operator", "downloader", "viewer")
 ADMINS: tuple[Role, ...] = ("admin",)
+ROLES: tuple[Role, ...] = ("admin", "operator", "downloader", "viewer")
+RoleFilter = Role | Literal["none"]
+"""What lists are filtered by: a role, or having none."""
 
 Reader = Annotated[Identity, require_roles(*READERS)]
-"""Sees jobs and certificates. Who may only fetch files (`downloader`) works with history and artifacts alone."""
+"""May see jobs and certificates. A `downloader`, who only fetches files, uses history and artifacts alone."""
 Anybody = Annotated[Identity, require_roles(*ANYBODY)]
-"""Has a role, whichever."""
+"""Has any role."""
 Writer = Annotated[Identity, require_roles(*WRITERS)]
-"""Makes and changes jobs and certificates."""
+"""May create and change jobs and certificates."""
 Admin = Annotated[Identity, require_roles(*ADMINS)]
-"""Manages users and keys."""
+"""May manage users, keys and the tenant."""

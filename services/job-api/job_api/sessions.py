@@ -5,30 +5,37 @@ from datetime import timedelta
 from fastapi import Request
 from starlette.responses import Response
 
-from job_api.service import Door, Login
-from job_api.service.issuing import Issued
-from job_api.service.login import REMEMBERED
+from job_api.service import LoginAttempt, LoginService
+from job_api.service.credentials import IssuedCredential
+from job_api.service.login import REMEMBERED_LIFETIME
 from shared.http.identity import SESSION_COOKIE, is_same_origin
 from shared.http.problems import Problem, ProblemType
 
 
-async def logged_in(door: Door, login: Login, request: Request, response: Response) -> Issued:
-    """Begin a session and set its cookie. Raises LoginFailed, and Problem 403 for a form of another site."""
-    told = "origin" in request.headers or "sec-fetch-site" in request.headers
-    if told and not is_same_origin(request):
+async def start_session(
+    login: LoginService, attempt: LoginAttempt, *, request: Request, response: Response
+) -> IssuedCredential:
+    """Log in and set the session's cookie.
+
+    Raises LoginFailed, TooManyAttempts, and Problem 403 for a form of another site.
+    """
+    declared = "origin" in request.headers or "sec-fetch-site" in request.headers
+    if declared and not is_same_origin(request):
         raise Problem(ProblemType.CROSS_SITE, "Log in from Sluice's own page.")
-    issued = await door.log_in(login)
-    lasting = REMEMBERED if login.remember else None
-    set_session(response, issued, secure=request.url.scheme == "https", lasting=lasting)
+    issued = await login.log_in(attempt)
+    lifetime = REMEMBERED_LIFETIME if attempt.remember else None
+    set_session_cookie(response, issued, secure=request.url.scheme == "https", lifetime=lifetime)
     return issued
 
 
-def set_session(response: Response, issued: Issued, *, secure: bool, lasting: timedelta | None) -> None:
-    """Give the browser its session: for so long, or until it is closed."""
+def set_session_cookie(
+    response: Response, issued: IssuedCredential, *, secure: bool, lifetime: timedelta | None
+) -> None:
+    """Set the session's cookie; a `lifetime` of None means until the browser is closed."""
     response.set_cookie(
         SESSION_COOKIE,
         str(issued.token),
-        max_age=int(lasting.total_seconds()) if lasting is not None else None,
+        max_age=int(lifetime.total_seconds()) if lifetime is not None else None,
         secure=secure,
         httponly=True,
         samesite="lax",
@@ -36,11 +43,11 @@ def set_session(response: Response, issued: Issued, *, secure: bool, lasting: ti
     )
 
 
-def address_of(request: Request) -> str:
-    """Return where a request comes from."""
+def get_client_address(request: Request) -> str:
+    """Return the network address from which a request comes."""
     return request.client.host if request.client else "unknown"
 
 
-def end_session(response: Response) -> None:
-    """Take the cookie back."""
+def clear_session_cookie(response: Response) -> None:
+    """Remove the session's cookie."""
     response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")

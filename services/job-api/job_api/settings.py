@@ -17,21 +17,23 @@ class Settings(OidcSettings, ServiceSettings):
         None, pattern=r"^postgres(ql)?://", description="DSN of the source, to estimate exports from its statistics"
     )
     history_url: str | None = Field(
-        None, description="base URL of the history API, to which runs, artifacts and events are passed on"
+        None, description="base URL of the history API, to which requests for runs, artifacts and events are forwarded"
     )
     history_ca_file: str | None = Field(
-        None, description="PEM file of whom to trust for an https history URL; default: public authorities"
+        None, description="PEM file of the authorities to trust for an https history URL; default: public authorities"
     )
-    oidc_client_id: str | None = Field(None, description="this service's name at the issuer, for login from the page")
-    oidc_client_secret: str | None = Field(None, repr=False, description="and its secret, where it was given one")
-    oidc_public_url: str | None = Field(None, description="base address under which browsers reach the pages")
-    oidc_scopes: str = Field("openid profile", description="what login asks the issuer for")
-    oidc_title: str = Field("single sign-on", description="the login page says: Sign in with ...")
+    oidc_client_id: str | None = Field(None, description="client id at the issuer, for signing in on the login page")
+    oidc_client_secret: str | None = Field(
+        None, repr=False, description="client secret at the issuer, if it issued one"
+    )
+    oidc_public_url: str | None = Field(None, description="base URL at which browsers reach the pages")
+    oidc_scopes: str = Field("openid profile", description="scopes that signing in requests from the issuer")
+    oidc_title: str = Field("single sign-on", description="the issuer's title on the login page: Sign in with ...")
 
     @model_validator(mode="after")
-    def _login_settings_agree(self) -> Self:
+    def _check_login_settings(self) -> Self:
         if bool(self.oidc_client_id) != bool(self.oidc_public_url):
-            raise ValueError("OIDC_CLIENT_ID and OIDC_PUBLIC_URL belong together")
+            raise ValueError("OIDC_CLIENT_ID and OIDC_PUBLIC_URL must be set together")
         if self.oidc_client_id and self.oidc is None:
             raise ValueError("OIDC_CLIENT_ID needs SLUICE_OIDC_ISSUER and SLUICE_OIDC_AUDIENCE")
         if self.oidc_client_secret and not self.oidc_client_id:
@@ -39,5 +41,5 @@ class Settings(OidcSettings, ServiceSettings):
         if self.oidc_public_url and not is_safe_url(self.oidc_public_url):
             raise ValueError("OIDC_PUBLIC_URL must be an https address (http on this machine only)")
         if "openid" not in self.oidc_scopes.split():
-            raise ValueError("OIDC_SCOPES must have the word openid among them")
+            raise ValueError("OIDC_SCOPES must include openid")
         return self

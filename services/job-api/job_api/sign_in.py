@@ -1,4 +1,4 @@
-"""Login by an identity provider: OpenID Connect's authorization code flow with PKCE, state and nonce."""
+"""Signing in through an identity provider: OpenID Connect's authorization code flow with PKCE, state and nonce."""
 
 import base64
 import binascii
@@ -18,12 +18,12 @@ CALLBACK = "/login/oidc/callback"
 
 
 class SignInFailed(SluiceError):
-    """The way back from the identity provider does not fit the way there, or it says no; with the reason, in words."""
+    """The response of the identity provider does not match the request, or denies access; carries the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """This service as the identity provider knows it."""
+class OidcClient:
+    """This service as registered with the identity provider."""
 
     client_id: str
     secret: str | None
@@ -33,13 +33,13 @@ class Client:
 
     @property
     def callback(self) -> str:
-        """Return where the identity provider sends browsers back to."""
+        """The address to which the identity provider redirects browsers."""
         return self.public_url.rstrip("/") + CALLBACK
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """What one browser must bring back: kept in a cookie of its own, for a few minutes."""
+class SignInAttempt:
+    """What a browser must bring back from the identity provider; kept in a cookie of its own for some minutes."""
 
     state: str
     nonce: str
@@ -47,34 +47,34 @@ class Attempt:
     next: str
 
     def to_cookie(self) -> str:
-        """Return it as the value of a cookie."""
+        """Return the attempt as the value of a cookie."""
         return base64.urlsafe_b64encode(json.dumps(astuple(self)).encode()).decode()
 
     @classmethod
-    def from_cookie(cls, value: str) -> "Attempt | None":
-        """Read it; None for what is none."""
+    def from_cookie(cls, value: str) -> "SignInAttempt | None":
+        """Return the attempt in a cookie's value, or None if there is none."""
         try:
             found = json.loads(base64.urlsafe_b64decode(value))
         except (ValueError, binascii.Error):
             return None
-        good = isinstance(found, list) and len(found) == 4 and all(isinstance(each, str) and each for each in found)
-        return cls(*found) if good else None
+        valid = isinstance(found, list) and len(found) == 4 and all(isinstance(each, str) and each for each in found)
+        return cls(*found) if valid else None
 
 
-class SignIn:
-    """Leads browsers to the identity provider, and says who comes back."""
+class SignInFlow:
+    """Sends browsers to the identity provider, and identifies the user who comes back."""
 
-    def __init__(self, issuer: OidcIssuer, verifier: TokenVerifier, client: Client) -> None:
+    def __init__(self, issuer: OidcIssuer, verifier: TokenVerifier, client: OidcClient) -> None:
         self._issuer = issuer
         self._verifier = verifier
         self.client = client
 
-    async def begin(self, next_page: str) -> tuple[str, Attempt]:
-        """Return where to send a browser, and what it must bring back. Raises IssuerUnavailable."""
+    async def begin(self, next_page: str) -> tuple[str, SignInAttempt]:
+        """Return the address to redirect a browser to, and what it must bring back. Raises IssuerUnavailable."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         digest = hashlib.sha256(verifier.encode()).digest()
         address = await self._issuer.find_endpoint("authorization_endpoint")
-        asked = {
+        parameters = {
             "response_type": "code",
             "client_id": self.client.client_id,
             "redirect_uri": self.client.callback,
@@ -84,20 +84,24 @@ class SignIn:
             "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
             "code_challenge_method": "S256",
         }
-        return address + ("&" if "?" in address else "?") + urlencode(asked), Attempt(state, nonce, verifier, next_page)
+        attempt = SignInAttempt(state, nonce, verifier, next_page)
+        return address + ("&" if "?" in address else "?") + urlencode(parameters), attempt
 
-    async def finish(self, attempt: Attempt | None, brought: Mapping[str, str]) -> Subject:
-        """Return who comes back. Raises SignInFailed, UnknownTenant or IssuerUnavailable."""
+    async def finish(self, attempt: SignInAttempt | None, parameters: Mapping[str, str]) -> Subject:
+        """Return the user who comes back with these query parameters.
+
+        Raises SignInFailed, UnknownTenant or IssuerUnavailable.
+        """
         access = self._issuer.access
-        if attempt is None or not hmac.compare_digest(attempt.state.encode(), brought.get("state", "").encode()):
-            raise SignInFailed("This sign-in was not begun in this browser, or too long ago: begin again.")
-        if brought.get("iss", access.issuer) != access.issuer:
-            raise SignInFailed("The answer comes from another identity provider: begin again.")
-        if "code" not in brought:
-            raise SignInFailed("The identity provider did not let you in: ask whoever runs it.")
+        if attempt is None or not hmac.compare_digest(attempt.state.encode(), parameters.get("state", "").encode()):
+            raise SignInFailed("This sign-in was not started in this browser, or too long ago: start again.")
+        if parameters.get("iss", access.issuer) != access.issuer:
+            raise SignInFailed("The response comes from another identity provider: start again.")
+        if "code" not in parameters:
+            raise SignInFailed("The identity provider denied access: ask its administrator.")
         form = {
             "grant_type": "authorization_code",
-            "code": brought["code"],
+            "code": parameters["code"],
             "redirect_uri": self.client.callback,
             "client_id": self.client.client_id,
             "code_verifier": attempt.verifier,
@@ -108,7 +112,7 @@ class SignIn:
             claims = await self._verifier.verify_claims(str(answer.get("id_token", "")), (self.client.client_id,))
             subject = to_subject(claims, access)
         except InvalidToken as error:
-            raise SignInFailed("The identity provider's answer is not good: begin again.") from error
+            raise SignInFailed("The identity provider's response is not valid: start again.") from error
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), attempt.nonce.encode()):
-            raise SignInFailed("The identity provider's answer is of another sign-in: begin again.")
+            raise SignInFailed("The identity provider's response belongs to another sign-in: start again.")
         return subject

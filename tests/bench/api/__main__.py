@@ -15,8 +15,7 @@ import uvloop
 
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
-from job_api.passwords import Passwords
-from job_api.service import Access
+from job_api.service.bootstrap import bootstrap_tenant
 from job_api.store import Database
 from shared.clock import SystemClock
 from shared.postgres import migrate, open_pool
@@ -63,10 +62,12 @@ async def prepared(databases: Databases, jobs: int, tenants: int, largest: int =
     made: dict[str, str] = {}
     connection = await asyncpg.connect(admin)
     async with open_pool(dsn, size=2, name="bench") as pool:
-        access = Access(Database(pool), SystemClock(), Passwords())
+        database = Database(pool)
         share = jobs // tenants if largest * tenants <= jobs else (jobs - largest) // (tenants - 1)
         for number in range(tenants):
-            made = await access.bootstrap(tenant=f"tenant {number}", source_tenant=number, user="ana")
+            made = await bootstrap_tenant(
+                database, SystemClock(), tenant=f"tenant {number}", source_tenant=number, user="ana"
+            )
             last = number == tenants - 1
             await filled(connection, made["tenant_id"], max(share, largest) if last else share)
     await connection.execute("VACUUM ANALYZE job_api.job")

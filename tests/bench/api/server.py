@@ -8,7 +8,7 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from job_api.app import web
+from job_api.app import create_web_app
 from shared.clock import SystemClock
 from shared.lifecycle import Health
 from shared.postgres import Pool, connection, open_pool
@@ -36,7 +36,7 @@ async def serve(app: ASGIApp, port: int) -> None:
 async def main(dsn: str, api_port: int, bare_port: int) -> None:
     """Serve both."""
     async with open_pool(dsn, size=CONNECTIONS, name="bench") as pool:
-        api = web(pool, clock=SystemClock(), health=Health(), requests_per_second=1e9)
+        api = create_web_app(pool, clock=SystemClock(), health=Health(), requests_per_second=1e9)
         await asyncio.gather(serve(api, api_port), serve(bare(pool), bare_port))
 
 

@@ -56,7 +56,7 @@ async def test_C2_certificates_are_counted_before_they_expire(postgres: Database
     finally:
         await connection.close()
     async with open_pool(dsn, size=2, name="test") as pool:
-        await Housekeeping(Database(pool), SystemClock()).turn()
+        await Housekeeping(Database(pool), SystemClock()).clean_up()
     told = render_metrics()[0].decode()
     for within, count in (("0", 1), ("1", 2), ("7", 3), ("30", 4)):
         assert f'sluice_certificates_expiring{{days="{within}"}} {count}.0' in told

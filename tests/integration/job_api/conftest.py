@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from job_api.app import web
+from job_api.app import create_web_app
 from shared.lifecycle import Health
 from shared.postgres import migrate, open_pool
 from shared.provision import ProvisionSettings, provision
@@ -44,7 +44,7 @@ async def world(dsn: str, postgres: Databases) -> AsyncIterator[World]:
     clock = StillClock()
     admin = await asyncpg.connect(postgres.dsn(dsn.rpartition("/")[2]))
     async with open_pool(dsn, size=5, name="test") as pool:
-        world = World(dsn, pool, admin, clock, web(pool, clock=clock, health=Health(), history=None))
+        world = World(dsn, pool, admin, clock, create_web_app(pool, clock=clock, health=Health(), history=None))
         yield world
         await world.aclose()
     await admin.close()

@@ -5,8 +5,7 @@ import json
 import httpx
 import pytest
 
-from job_api.passwords import Passwords
-from job_api.service import Access
+from job_api.service.bootstrap import bootstrap_tenant
 from shared.events import IdentitySaved
 from tests.integration.job_api.world import Tenant, World, draft
 
@@ -20,10 +19,9 @@ async def log_in(world: World, tenant: Tenant, **changes: object) -> tuple[httpx
 
 
 async def test_U1_the_first_administrator_is_made_once(world: World) -> None:
-    access = Access(world.database, world.clock, Passwords())
-    first = await access.bootstrap(tenant="Acme", source_tenant=101, user="ana")
+    first = await bootstrap_tenant(world.database, world.clock, tenant="Acme", source_tenant=101, user="ana")
     assert set(first) == {"tenant_id", "user", "password", "api_key"}
-    again = await access.bootstrap(tenant="acme", source_tenant=101, user="bob")
+    again = await bootstrap_tenant(world.database, world.clock, tenant="acme", source_tenant=101, user="bob")
     assert again == {"tenant_id": first["tenant_id"], "exists": True}
     me = (await world.client(first["api_key"]).get("/api/v1/me")).json()
     assert (me["name"], me["roles"], me["tenant_id"]) == ("ana's first key", ["admin"], first["tenant_id"])
@@ -68,9 +66,8 @@ async def test_U1_a_wrong_login_says_not_what_was_wrong(world: World, tenant: Te
 
 
 async def test_U1_one_name_in_two_tenants_needs_the_tenant(world: World) -> None:
-    access = Access(world.database, world.clock, Passwords())
-    await access.bootstrap(tenant="First", source_tenant=1, user="ana")
-    second = await access.bootstrap(tenant="Second", source_tenant=2, user="ana")
+    await bootstrap_tenant(world.database, world.clock, tenant="First", source_tenant=1, user="ana")
+    second = await bootstrap_tenant(world.database, world.clock, tenant="Second", source_tenant=2, user="ana")
     client = world.client()
     body = {"user": "ANA", "password": second["password"]}
     assert (await client.post("/api/v1/session", json=body)).json()["tenant_id"] == second["tenant_id"]

@@ -17,7 +17,7 @@ OPERATIONS = {
     "listJobs": {"operator", "viewer"},
     "getJob": {"operator", "viewer"},
     "replaceJob": {"operator"},
-    "patchJob": {"operator"},
+    "updateJob": {"operator"},
     "deleteJob": {"operator"},
     "suspendJob": {"operator"},
     "resumeJob": {"operator"},
@@ -34,14 +34,14 @@ OPERATIONS = {
     "listRecordSchemas": {"operator", "viewer", "downloader"},
     "getRecordSchema": {"operator", "viewer", "downloader"},
     "getTenant": {"operator", "viewer", "downloader"},
-    "patchTenant": set(),
+    "updateTenant": set(),
     "createKey": set(),
     "listKeys": set(),
     "revokeKey": set(),
     "createUser": set(),
     "listUsers": set(),
     "getUser": set(),
-    "patchUser": set(),
+    "updateUser": set(),
     "listAudit": set(),
     "changePassword": {"operator", "downloader", "viewer"},
     "getMe": {"operator", "downloader", "viewer"},
@@ -185,7 +185,7 @@ async def test_U3_the_database_shows_a_forgotten_where_nothing_of_others(world: 
     await other.job()
     await tenant.job()
     tables = ("tenant", "app_user", "identity", "certificate", "job", "audit")
-    async with world.database.looking(tenant.tenant_id) as database:
+    async with world.database.read(tenant.tenant_id) as database:
         for table in tables:
             found = {row["tenant_id"] for row in await database.fetch(f"SELECT tenant_id FROM {table}")}
             assert found == {tenant.tenant_id}, table

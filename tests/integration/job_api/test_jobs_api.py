@@ -219,7 +219,9 @@ async def test_J9_a_deleted_job_is_gone_and_told_as_a_tombstone(world: World, te
     assert (await world.audit(tenant))[-1] == "job.delete"
 
 
-@pytest.mark.parametrize("sort", ["title", "-title", "created_at", "-created_at", "-last_run", "next_run", "state"])
+@pytest.mark.parametrize(
+    "sort", ["title", "-title", "created_at", "-created_at", "-last_run_at", "next_run_at", "state"]
+)
 async def test_I4_pages_hold_every_job_once_while_jobs_are_added(world: World, tenant: Tenant, sort: str) -> None:
     made = {(await tenant.job(title=f"Job {number % 4}"))["id"] for number in range(11)}
     seen: list[str] = []

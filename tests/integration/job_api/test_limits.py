@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from job_api.app import REQUESTS_AT_ONCE, REQUESTS_PER_SECOND
+from job_api.app import REQUEST_BURST, REQUESTS_PER_SECOND
 from job_api.service.login import PER_ACCOUNT, PER_ADDRESS
 from shared.http.limits import BODY_MAX
 from tests.integration.job_api.world import Tenant, World
@@ -31,7 +31,7 @@ async def test_C1_ten_megabytes_of_garbage_as_a_certificate_are_refused(tenant: 
 
 async def test_a_token_that_asks_too_often_is_told_when_to_come_back(world: World, tenant: Tenant) -> None:
     client = world.client(await tenant.key("viewer"))
-    for _ in range(REQUESTS_AT_ONCE):
+    for _ in range(REQUEST_BURST):
         assert (await client.get("/api/v1/me")).status_code == 200
     answer = await client.get("/api/v1/me")
     assert answer.status_code == 429
@@ -55,7 +55,7 @@ async def test_U4_guessing_at_an_account_is_slowed_down(world: World, tenant: Te
     answer = await knock(client, tenant, tenant.password)
     assert answer.status_code == 429
     assert answer.json()["type"].endswith("/too-many-attempts")
-    assert answer.headers["retry-after"] == str(int(PER_ACCOUNT.another_each.total_seconds()))
+    assert answer.headers["retry-after"] == str(int(PER_ACCOUNT.refill_interval.total_seconds()))
     await world.clock.sleep(int(answer.headers["retry-after"]))
     assert (await knock(client, tenant, tenant.password)).status_code == 201
     stored = await world.admin.fetchval("SELECT string_agg(each::text, '') FROM job_api.throttle AS each")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from job_api.app import web
+from job_api.app import create_web_app
 from shared.events import IdentitySaved
 from shared.events.values import Role
 from shared.lifecycle import Health
@@ -70,7 +70,7 @@ def issuer(world: World) -> Iterator[TestIssuer]:
 @pytest.fixture
 async def door(world: World, tenant: Tenant, issuer: TestIssuer) -> AsyncIterator[Door]:
     async with OidcIssuer.open(access(issuer), world.clock) as opened:
-        app = web(world.pool, clock=world.clock, health=Health(), issuer=opened)
+        app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened)
         claims = {"https://acme.test/tenant": str(tenant.tenant_id), "realm": {"roles": ["sluice-operators", "x"]}}
         yield Door(world, tenant, issuer, app, claims)
 
@@ -135,7 +135,7 @@ async def test_U3_a_token_of_another_tenant_sees_that_tenants_things_only(door: 
 async def test_U1_claim_values_can_be_translated_to_tenants(world: World, tenant: Tenant, issuer: TestIssuer) -> None:
     meant = access(issuer, tenant_claim="org", tenants={"acme": tenant.tenant_id}, roles_claim="roles", roles={})
     async with OidcIssuer.open(meant, world.clock) as opened:
-        app = web(world.pool, clock=world.clock, health=Health(), issuer=opened)
+        app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened)
         door = Door(world, tenant, issuer, app, {"org": "acme", "roles": ["viewer"]})
         assert (await door.get()).status_code == 200
         assert (await door.get(org=str(tenant.tenant_id))).status_code == 403, "only what is in the table"
@@ -255,7 +255,7 @@ async def test_U1_an_issuer_that_calls_itself_otherwise_is_not_believed(
     world: World, tenant: Tenant, issuer: TestIssuer
 ) -> None:
     async with OidcIssuer.open(access(issuer, issuer=f"{issuer.url}/"), world.clock) as opened:
-        app = web(world.pool, clock=world.clock, health=Health(), issuer=opened)
+        app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened)
         door = Door(world, tenant, issuer, app, {})
         assert (await door.get()).status_code == 503
         assert issuer.key_requests == 0

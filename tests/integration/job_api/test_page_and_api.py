@@ -31,7 +31,7 @@ OPERATIONS = {
     ("GET", "/users"): {"listUsers"},
     ("POST", "/users"): {"createUser"},
     ("GET", "/users/{user_id:uuid}"): {"getUser"},
-    ("POST", "/users/{user_id:uuid}"): {"patchUser"},
+    ("POST", "/users/{user_id:uuid}"): {"updateUser"},
     ("GET", "/runs"): {"listRuns", "countRuns", "followRuns"},
     ("POST", "/runs/selected"): {"cancelRun", "removeRun"},
     ("GET", "/runs/{run_id:uuid}"): {"getRun"},

@@ -165,7 +165,7 @@ async def test_J2_the_info_mart_is_refused_with_its_reason_and_not_offered(world
     form = {"title": "x", "source": "info_mart", "begin": "now", "kind": "once", "all_media": "yes", "action": "save"}
     answer = await client.post("/jobs/new", data=form | await token_of(client))
     assert answer.status_code == 422
-    assert "Info Mart is not a source of exports" in answer.text
+    assert "Info Mart is not supported as a source" in answer.text
 
 
 async def test_J4_the_same_form_sent_twice_makes_one_job_and_a_changed_one_another(

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from job_api.app import web
-from job_api.source import Source
+from job_api.app import create_web_app
+from job_api.source import SourceStatistics
 from shared.events import JobSaved, RunNow
 from shared.lifecycle import Health
 from shared.timetable import derive_request_run_id
@@ -62,7 +62,7 @@ async def test_J12_without_a_source_there_is_a_reason_and_no_error(tenant: Tenan
 
 
 async def asked(world: World, tenant: Tenant, source: str, **changes: Any) -> dict[str, Any]:
-    app = web(world.pool, clock=world.clock, health=Health(), source=Source(source))
+    app = create_web_app(world.pool, clock=world.clock, health=Health(), source=SourceStatistics(source))
     bearer = {"Authorization": f"Bearer {tenant.token}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", headers=bearer) as client:
         answer = await client.post(f"{JOBS}/estimate", json=draft(**changes))
@@ -104,7 +104,7 @@ async def test_J12_the_estimate_comes_from_the_sources_statistics(
 
 async def test_J12_a_source_that_is_away_is_a_reason(world: World, tenant: Tenant) -> None:
     found = await asked(world, tenant, "postgresql://nobody:x@127.0.0.1:9/none")
-    assert found["reason"] == "The source is away just now."
+    assert found["reason"] == "The source is temporarily unavailable."
 
 
 async def test_J4_a_clone_takes_all_settings_over_but_what_is_changed(world: World, tenant: Tenant) -> None:
@@ -157,7 +157,7 @@ async def test_J4_a_runs_frozen_settings_make_a_job(world: World, tenant: Tenant
 
     elsewhere = httpx.ASGITransport(Starlette(routes=[Route("/api/v1/runs/{run_id}", run)]))
     async with httpx.AsyncClient(transport=elsewhere, base_url="http://history") as history:
-        app = web(world.pool, clock=world.clock, health=Health(), history=history)
+        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
         bearer = {"Authorization": f"Bearer {tenant.token}"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", headers=bearer) as client:
             answer = await client.post(f"{JOBS}/from-run/{mine}", json={"title": "Again"})

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from job_api.app import history_client, web
+from job_api.app import create_web_app, open_history_client
 from shared.lifecycle import Health
 from tests.integration.job_api.world import World
 from tests.support.wait import eventually
@@ -69,8 +69,8 @@ async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncC
         Route("/api/v1/{path:path}", upstream.echo, methods=methods),
     ]
     upper, upper_task, url = await serving(Starlette(routes=routes))
-    async with history_client(url) as history:
-        app = web(world.pool, clock=world.clock, health=Health(), history=history)
+    async with open_history_client(url) as history:
+        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
         lower, lower_task, base = await serving(app)
         async with httpx.AsyncClient(base_url=base) as client:
             yield upstream, client
@@ -129,8 +129,8 @@ async def test_H6_live_updates_that_break_off_end_in_order_and_a_download_does_n
 
 
 async def test_history_away_is_said_in_words(world: World) -> None:
-    async with history_client("http://127.0.0.1:9") as history:
-        app = web(world.pool, clock=world.clock, health=Health(), history=history)
+    async with open_history_client("http://127.0.0.1:9") as history:
+        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
             for path in ("/api/v1/runs", "/api/v1/runs/1/cancel", "/api/v1/events"):
                 answer = await client.get(path)

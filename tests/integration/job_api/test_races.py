@@ -47,7 +47,7 @@ async def test_I3_of_two_edits_of_one_version_one_is_lost_and_told_so(world: Wor
 
 
 async def test_I3_one_request_sent_many_times_at_once_is_done_once(tenant: Tenant) -> None:
-    headers = {"Idempotency-Key": "all at once"}
+    headers = {"Idempotency-Key": "all-at-once"}
     answers = await asyncio.gather(
         *(tenant.client.post("/api/v1/jobs", json=draft(), headers=headers) for _ in range(5))
     )

@@ -7,15 +7,15 @@ from uuid import uuid4
 
 import pytest
 
-from job_api.service import Runs
-from job_api.service.runs import ShownEvent
+from job_api.service import RunEventHandler
+from job_api.service.run_events import AppliedEvent
 from shared.events import JobSaved
 from tests.integration.job_api.stories import SLOT, Story
 from tests.integration.job_api.world import HOURLY, NOW, ONCE_LATER, ONCE_NOW, Tenant, World
 
 
-async def take(world: World, *events: ShownEvent) -> None:
-    await Runs(world.database, world.clock).take(events)
+async def take(world: World, *events: AppliedEvent) -> None:
+    await RunEventHandler(world.database, world.clock).apply(events)
 
 
 async def shown(tenant: Tenant, job: dict[str, Any]) -> dict[str, Any]:
@@ -33,14 +33,15 @@ async def test_J3_a_running_job_shows_progress_and_the_time_left(world: World, t
     await take(world, story.started(), story.estimated(0.25))
     found = await shown(tenant, job)
     run = found["latest_run"]
-    assert (run["state"], run["progress"], run["eta_seconds"], run["eta_low"]) == ("running", 0.25, 60.0, 40.0)
+    assert (run["state"], run["progress"]) == ("running", 0.25)
+    assert (run["estimate"]["seconds"], run["estimate"]["low"], run["estimate"]["high"]) == (60.0, 40.0, 90.0)
     assert found["last_run_at"] == run["started_at"]
     assert "in progress" in found["refusals"]["delete"]
     page = (await tenant.client.get("/api/v1/jobs", params={"status": "running"})).json()["items"]
     assert [each["id"] for each in page] == [job["id"]]
     await take(world, story.succeeded())
     run = (await shown(tenant, job))["latest_run"]
-    assert (run["state"], run["progress"], run["eta_seconds"]) == ("succeeded", 1.0, None)
+    assert (run["state"], run["progress"], run["estimate"]) == ("succeeded", 1.0, None)
     assert run["ended_at"] is not None
 
 
@@ -139,7 +140,7 @@ async def test_R1_an_ended_run_never_changes_again(world: World, tenant: Tenant)
 async def test_H8_replays_and_doubles_in_any_batches_end_in_the_same_list(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
     story = Story(job, tenant.tenant_id)
-    history: list[ShownEvent] = [
+    history: list[AppliedEvent] = [
         story.triggered(),
         story.queued(),
         story.started(1),

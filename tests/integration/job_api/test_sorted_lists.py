@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from job_api.store.listing import Listing
 from job_api.store.lists import AUDIT, CERTIFICATES, KEYS, USERS
+from shared.http.lists import KeysetList
 from tests.integration.job_api.world import NOW, Tenant, World
 
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ class Case:
 
     path: str
     table: str
-    listing: Listing
+    rows: KeysetList
     fill: str
     order: Mapping[str, Callable[[Row], Any]]
     filters: tuple[tuple[dict[str, str], Callable[[Row], bool]], ...]
@@ -52,7 +52,7 @@ CASES = {
     "users": Case(
         path="/api/v1/users",
         table="app_user",
-        listing=USERS,
+        rows=USERS,
         fill=f"""
             INSERT INTO job_api.app_user
                 (user_id, tenant_id, name, password_hash, roles, disabled, created_at, issuer)
@@ -82,7 +82,7 @@ CASES = {
     "keys": Case(
         path="/api/v1/keys",
         table="identity",
-        listing=KEYS,
+        rows=KEYS,
         fill=f"""
             INSERT INTO job_api.identity
                 (identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at)
@@ -119,7 +119,7 @@ CASES = {
     "certificates": Case(
         path="/api/v1/certificates",
         table="certificate",
-        listing=CERTIFICATES,
+        rows=CERTIFICATES,
         fill=f"""
             INSERT INTO job_api.certificate
                 (certificate_id, tenant_id, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
@@ -162,7 +162,7 @@ CASES = {
     "audit": Case(
         path="/api/v1/audit",
         table="audit",
-        listing=AUDIT,
+        rows=AUDIT,
         fill=f"""
             INSERT INTO job_api.audit
                 (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
@@ -175,23 +175,23 @@ CASES = {
             FROM {ROWS}
         """,
         order={
-            "at": at("at"),
+            "created_at": at("created_at"),
             "actor": lambda row: row["actor"].lower(),
             "action": lambda row: row["action"],
-            "kind": lambda row: row["object_kind"],
+            "object_kind": lambda row: row["object_kind"],
             "object_id": lambda row: row["object_id"],
         },
         filters=(
             ({"action": "job.edit"}, lambda row: row["action"] == "job.edit"),
-            ({"kind": "user"}, lambda row: row["object_kind"] == "user"),
+            ({"object_kind": "user"}, lambda row: row["object_kind"] == "user"),
             ({"object_id": SOMETHING}, lambda row: row["object_id"] == SOMETHING),
             ({"actor_id": SOMEBODY}, lambda row: row["actor_id"] == SOMEBODY),
             ({"actor": "A"}, lambda row: "a" in row["actor"].lower()),
             ({"search": "über ALL"}, lambda row: "Über alles" in str(row["before"])),
             ({"search": "nightly"}, lambda row: "Nightly" in str(row["after"])),
-            ({"at_from": day(2)}, after("at", 2)),
-            ({"at_until": day(2)}, lambda row: not after("at", 2)(row)),
-            ({"kind": "job", "sort": "actor"}, lambda row: row["object_kind"] == "job"),
+            ({"created_from": day(2)}, after("created_at", 2)),
+            ({"created_until": day(2)}, lambda row: not after("created_at", 2)(row)),
+            ({"object_kind": "job", "sort": "actor"}, lambda row: row["object_kind"] == "job"),
         ),
     ),
 }
@@ -223,11 +223,11 @@ async def pages(tenant: Tenant, case: Case, size: int = 200, **wanted: str) -> l
 async def test_J11_each_column_sorts_both_ways_across_pages(world: World, tenant: Tenant, case: Case) -> None:
     everything = await pages(tenant, case)
     others = await world.admin.fetch(
-        f"SELECT {case.listing.key} AS id FROM job_api.{case.table} WHERE tenant_id <> $1", tenant.tenant_id
+        f"SELECT {case.rows.key} AS id FROM job_api.{case.table} WHERE tenant_id <> $1", tenant.tenant_id
     )
     assert len(everything) >= 25
     assert not {str(row["id"]) for row in everything} & {str(row["id"]) for row in others}
-    assert set(case.order) == set(case.listing.sorts)
+    assert set(case.order) == set(case.rows.sorts)
     for sort, key in case.order.items():
         expected = [row["id"] for row in sorted(everything, key=lambda row: (key(row), row["id"]))]
         for name, wanted in ((sort, expected), (f"-{sort}", expected[::-1])):
@@ -236,7 +236,7 @@ async def test_J11_each_column_sorts_both_ways_across_pages(world: World, tenant
 
 async def test_J11_each_filter_leaves_what_fits_and_nothing_else(tenant: Tenant, case: Case) -> None:
     everything = await pages(tenant, case)
-    assert {name for wanted, _ in case.filters for name in wanted} - {"sort"} == set(case.listing.filters)
+    assert {name for wanted, _ in case.filters for name in wanted} - {"sort"} == set(case.rows.filters)
     for wanted, fits in case.filters:
         expected = {row["id"] for row in everything if fits(row)}
         assert 0 < len(expected) < len(everything), wanted

@@ -162,7 +162,7 @@ async def test_U5_the_trail_is_filtered_and_paged_newest_first(tenant: Tenant) -
             break
     made = ["tenant.create", "user.create", "api-key.create", "certificate.upload", *["job.create"] * 3]
     assert actions == made[::-1]
-    filtered = (await tenant.client.get("/api/v1/audit", params={"kind": "user"})).json()["items"]
+    filtered = (await tenant.client.get("/api/v1/audit", params={"object_kind": "user"})).json()["items"]
     assert [entry["action"] for entry in filtered] == ["user.create"]
 
 

@@ -9,8 +9,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from job_api.passwords import Passwords
-from job_api.service import Access
+from job_api.service.bootstrap import bootstrap_tenant
 from job_api.store import Database
 from shared.codec import Received, decode
 from shared.events import Event
@@ -64,8 +63,8 @@ class World:
     async def tenant(self, name: str | None = None) -> "Tenant":
         """Make a tenant with an administrator and an active certificate."""
         name = name or f"tenant {secrets.token_hex(4)}"
-        access = Access(self.database, self.clock, Passwords())
-        made = await access.bootstrap(tenant=name, source_tenant=7, user=f"ana-{secrets.token_hex(3)}")
+        user = f"ana-{secrets.token_hex(3)}"
+        made = await bootstrap_tenant(self.database, self.clock, tenant=name, source_tenant=7, user=user)
         client = self.client(made["api_key"])
         body = {"name": "officer", "pem": pem(make_certificate(now=self.clock.at))}
         answer = await client.post("/api/v1/certificates", json=body)

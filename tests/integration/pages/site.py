@@ -10,8 +10,7 @@ import axe_playwright_python
 import httpx
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-from job_api.passwords import Passwords
-from job_api.service import Access
+from job_api.service.bootstrap import bootstrap_tenant
 from job_api.store import Database
 from shared.clock import SystemClock
 from shared.events.values import Role
@@ -56,8 +55,7 @@ class Site:
         """Make a tenant with an administrator, and an active certificate unless told otherwise."""
         name, user = f"tenant {secrets.token_hex(4)}", f"ana-{secrets.token_hex(3)}"
         async with open_pool(self.system.dsn("job_api"), size=2, name="test") as pool:
-            access = Access(Database(pool), SystemClock(), Passwords())
-            made = await access.bootstrap(tenant=name, source_tenant=101, user=user)
+            made = await bootstrap_tenant(Database(pool), SystemClock(), tenant=name, source_tenant=101, user=user)
         client, known = self.client(made["api_key"]), ""
         if certificate:
             body = {"name": "Data protection officer", "pem": pem(make_certificate(now=SystemClock().now()))}

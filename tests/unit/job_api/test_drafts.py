@@ -7,39 +7,42 @@ from uuid import UUID
 
 import pytest
 
-from job_api.domain import Context, Draft, Recipient, ScheduleDraft, settled
-from job_api.domain.schedules import in_words
-from job_api.errors import Invalid, Refused
+from job_api.domain import Draft, DraftContext, ScheduleDraft, TenantCertificate, validate_draft
+from job_api.domain.schedules import describe_schedule
+from job_api.errors import InvalidInput, OperationRefused
 from shared.events import Schedule, Timeframe
+from shared.http.problems import ProblemType
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)
 GOOD, RETIRED, EXPIRED, EARLY = (UUID(int=number) for number in range(1, 5))
 
 
-def recipient(name: str, *, active: bool = True, begins: timedelta = -DAY, ends: timedelta = DAY) -> Recipient:
-    return Recipient(name=name, active=active, not_before=NOW + begins, not_after=NOW + ends)
+def certificate(
+    name: str, *, active: bool = True, begins: timedelta = -DAY, ends: timedelta = DAY
+) -> TenantCertificate:
+    return TenantCertificate(name=name, active=active, not_before=NOW + begins, not_after=NOW + ends)
 
 
-CONTEXT = Context(
+CONTEXT = DraftContext(
     now=NOW,
     source_tenant=7,
     media_types=("email", "chat"),
-    recipients={
-        GOOD: recipient("good"),
-        RETIRED: recipient("retired", active=False),
-        EXPIRED: recipient("expired", ends=timedelta(microseconds=-1)),
-        EARLY: recipient("early", begins=timedelta(seconds=1)),
+    certificates={
+        GOOD: certificate("good"),
+        RETIRED: certificate("retired", active=False),
+        EXPIRED: certificate("expired", ends=timedelta(microseconds=-1)),
+        EARLY: certificate("early", begins=timedelta(seconds=1)),
     },
 )
 DAILY = ScheduleDraft(kind="daily", start=NOW + DAY)
 DRAFT = Draft(title="Nightly", source="contact_history", type="interaction", schedule=DAILY)
 
 
-def faults(draft: Draft, context: Context = CONTEXT) -> set[str]:
+def faults(draft: Draft, context: DraftContext = CONTEXT) -> set[str]:
     try:
-        settled(draft, context)
-    except Invalid as error:
+        validate_draft(draft, context)
+    except InvalidInput as error:
         return {fault.field for fault in error.faults}
     return set()
 
@@ -76,21 +79,22 @@ def test_J1_fields(changes: dict[str, Any], at_fault: set[str]) -> None:
     assert faults(replace(DRAFT, **changes)) == at_fault
 
 
-def test_J1_what_is_kept_is_trimmed() -> None:
-    made = settled(replace(DRAFT, title="  Nightly ", description=" for us\n"), CONTEXT)
-    assert (made.settings.title, made.description, made.settings.source_tenant) == ("Nightly", "for us", 7)
+def test_J1_title_and_description_are_trimmed() -> None:
+    valid = validate_draft(replace(DRAFT, title="  Nightly ", description=" for us\n"), CONTEXT)
+    assert (valid.settings.title, valid.description, valid.settings.source_tenant) == ("Nightly", "for us", 7)
 
 
-def test_J2_info_mart_is_refused_by_a_type_of_its_own() -> None:
-    with pytest.raises(Refused) as refused:
-        settled(replace(DRAFT, source="info_mart"), CONTEXT)
-    assert (refused.value.kind, refused.value.status) == ("source-not-offered", 422)
+def test_J2_info_mart_is_refused_with_its_own_problem_type() -> None:
+    with pytest.raises(OperationRefused) as refused:
+        validate_draft(replace(DRAFT, source="info_mart"), CONTEXT)
+    kind = refused.value.kind
+    assert (kind, ProblemType.from_name(kind).status) == ("source-not-offered", 422)
 
 
 @pytest.mark.parametrize(
     ("size", "good"), [(None, True), (1 << 20, True), ((1 << 20) - 1, False), (0, False), (-1, False), (1 << 51, False)]
 )
-def test_P1_a_part_has_a_mebibyte_or_more(size: int | None, *, good: bool) -> None:
+def test_P1_a_file_has_a_mebibyte_or_more(size: int | None, *, good: bool) -> None:
     assert faults(replace(DRAFT, split_size=size)) == (set() if good else {"split_size"})
 
 
@@ -116,15 +120,15 @@ def test_S1_schedules(schedule: dict[str, Any], at_fault: set[str]) -> None:
     assert faults(replace(DRAFT, schedule=ScheduleDraft(**schedule))) == at_fault
 
 
-def test_S4_starting_at_once_is_anchored_at_the_second_of_saving() -> None:
-    made = settled(replace(DRAFT, schedule=ScheduleDraft(kind="weekly", immediately=True, every=2)), CONTEXT)
-    assert made.schedule == Schedule(kind="weekly", start=NOW.replace(microsecond=0), immediately=True, every=2)
+def test_S4_an_immediate_start_is_anchored_at_the_second_of_saving() -> None:
+    valid = validate_draft(replace(DRAFT, schedule=ScheduleDraft(kind="weekly", immediately=True, every=2)), CONTEXT)
+    assert valid.schedule == Schedule(kind="weekly", start=NOW.replace(microsecond=0), immediately=True, every=2)
 
 
 @pytest.mark.parametrize("kind", ["hourly", "daily", "weekly", "monthly"])
 def test_S5_a_start_in_the_past_is_the_anchor_of_a_repeated_job(kind: Any) -> None:
-    made = settled(replace(DRAFT, schedule=ScheduleDraft(kind=kind, start=NOW - DAY)), CONTEXT)
-    assert made.schedule.start == (NOW - DAY).replace(microsecond=0)
+    valid = validate_draft(replace(DRAFT, schedule=ScheduleDraft(kind=kind, start=NOW - DAY)), CONTEXT)
+    assert valid.schedule.start == (NOW - DAY).replace(microsecond=0)
 
 
 @pytest.mark.parametrize("start", [NOW, NOW - DAY])
@@ -174,22 +178,22 @@ def test_T1_T2_timeframes(timeframe: dict[str, Any], at_fault: set[str]) -> None
         ((UUID(int=9),), {"certificates.0"}),
     ],
 )
-def test_P3_recipients_are_refused_at_saving_where_it_can_be_known(
+def test_P3_unusable_certificates_are_refused_at_saving(
     certificates: tuple[UUID, ...] | None, at_fault: set[str]
 ) -> None:
     assert faults(replace(DRAFT, certificates=certificates)) == at_fault
 
 
-def test_P3_without_any_recipient_only_what_starts_at_once_is_refused() -> None:
-    nobody = replace(CONTEXT, recipients={EXPIRED: recipient("expired", ends=timedelta(microseconds=-1))})
-    assert faults(replace(DRAFT, schedule=ScheduleDraft(kind="once", immediately=True)), nobody) == {"certificates"}
-    assert faults(DRAFT, nobody) == set()
+def test_P3_without_a_usable_certificate_only_an_immediate_start_is_refused() -> None:
+    unusable = replace(CONTEXT, certificates={EXPIRED: certificate("expired", ends=timedelta(microseconds=-1))})
+    assert faults(replace(DRAFT, schedule=ScheduleDraft(kind="once", immediately=True)), unusable) == {"certificates"}
+    assert faults(DRAFT, unusable) == set()
 
 
 @pytest.mark.parametrize(
     ("schedule", "words"),
     [
-        ({"kind": "once", "immediately": True}, "once, at once"),
+        ({"kind": "once", "immediately": True}, "once, immediately"),
         ({"kind": "once"}, "once, 2027-01-31 at 06:05 UTC"),
         ({"kind": "hourly", "every": 4}, "every 4 hours from 00:00 UTC"),
         ({"kind": "hourly"}, "every hour on the hour, UTC"),
@@ -201,4 +205,4 @@ def test_P3_without_any_recipient_only_what_starts_at_once_is_refused() -> None:
     ],
 )
 def test_J3_schedules_in_words(schedule: dict[str, Any], words: str) -> None:
-    assert in_words(Schedule(**schedule, start=datetime(2027, 1, 31, 6, 5, tzinfo=UTC))) == words
+    assert describe_schedule(Schedule(**schedule, start=datetime(2027, 1, 31, 6, 5, tzinfo=UTC))) == words

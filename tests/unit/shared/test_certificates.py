@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from exporter.errors import CertificateRefused
 from exporter.package.recipients import accept_recipients
-from job_api.domain import Recipient
+from job_api.domain import TenantCertificate
 from shared.certificates import MAX_BYTES, CertificateRejected, accept_certificate
 from tests.unit.stream.officers import Officer, make_officer, officer
 
@@ -37,19 +37,19 @@ def valid_for_a_year() -> Officer:
 )
 def test_C1_P3_upload_job_and_run_agree_at_the_edges_of_validity(at: datetime, code: str | None) -> None:
     pem = valid_for_a_year().pem
-    draft = Recipient(name="year", active=True, not_before=NOT_BEFORE, not_after=NOT_AFTER)
+    draft = TenantCertificate(name="year", active=True, not_before=NOT_BEFORE, not_after=NOT_AFTER)
     if code is None:
         accepted = accept_certificate(pem, at=at)
         assert accept_recipients([pem], at) == [accepted]
         assert (accepted.not_before, accepted.not_after) == (NOT_BEFORE, NOT_AFTER)
-        assert draft.fault(at) is None
+        assert draft.find_fault(at) is None
         return
     with pytest.raises(CertificateRejected) as upload:
         accept_certificate(pem, at=at)
     with pytest.raises(CertificateRefused) as run:
         accept_recipients([pem], at)
     assert (upload.value.code, run.value.code) == (code, code)
-    assert draft.fault(at) == f"the certificate 'year' {upload.value}"
+    assert draft.find_fault(at) == f"the certificate 'year' {upload.value}"
 
 
 def der() -> bytes:

@@ -1,1 +1,1 @@
-"""The REST API, `/api/v1`: each route reads the request, calls one method of a service, and answers."""
+"""The REST API: routes that parse a request, call one service and render the result."""

@@ -1,42 +1,27 @@
-"""`/api/v1/certificates`."""
+"""`/api/v1/certificates`: recipients' certificates (rules C1 and C2)."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
-from job_api.api.problems import refused
-from job_api.api.requests import answered, once
-from job_api.api.views import UtcInstant
-from job_api.list_query import SORT_WORDS, ListQuery, Text, When
+from job_api.api.services import Certificates, Works
+from job_api.bodies.certificates import CertificateBody
+from job_api.commands import respond_once
+from job_api.queries import CertificateQuery
 from job_api.roles import Reader, Writer
-from job_api.service import Certificates
-from job_api.store import Once
-from job_api.store.certificates import Certificate, State
-from job_api.store.change import Answer
-from job_api.store.lists import CERTIFICATES
-from job_api.uploads import CertificateBody, upload
+from job_api.store import UnitOfWork
+from job_api.store.certificates import Certificate, CertificateState
+from job_api.uploads import read_upload
+from shared.http.idempotency import Idempotent, RenderedResponse
+from shared.http.openapi import json_response
+from shared.http.problems import ProblemType, error_responses
 
 WARNING_DAYS = (30, 7, 1)
-Creating = Annotated[Once, Depends(once("upload-certificate"))]
-Sort = Literal[
-    "name", "state", "subject", "fingerprint", "key_bits", "not_before", "not_after", "created_at", "retired_at"
-]
-Descending = Literal[
-    "-name",
-    "-state",
-    "-subject",
-    "-fingerprint",
-    "-key_bits",
-    "-not_before",
-    "-not_after",
-    "-created_at",
-    "-retired_at",
-]
-_EXAMPLE: dict[str, Any] = {
+_CERTIFICATE: dict[str, Any] = {
     "id": "0d6f4f0c-6c2e-4a55-9d43-4f1b5d6b7a11",
     "version": 1,
     "name": "Data protection officer 2027",
@@ -71,134 +56,135 @@ _BODIES: dict[str, Any] = {
         },
     }
 }
+router = APIRouter(prefix="/api/v1/certificates", tags=["certificates"])
 
 
-class CertificateOut(BaseModel):
-    """A recipient's certificate; `fingerprint` is the SHA-256 of its DER form."""
+class CertificateDocument(BaseModel):
+    """A recipient's certificate."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE]})
 
     id: UUID
     version: int
     name: str
-    state: State
+    state: CertificateState
     subject: str
-    fingerprint: str
+    fingerprint: str = Field(description="SHA-256 of the certificate's DER form, in hex")
     key_bits: int
-    not_before: UtcInstant
-    not_after: UtcInstant
+    not_before: datetime
+    not_after: datetime
     days_left: int = Field(description="whole days until it expires; negative afterwards")
-    warning: str | None = Field(description="in words, from 30 days before it expires")
+    warning: str | None = Field(description="set from 30 days before an active certificate expires")
     pem: str
-    created_at: UtcInstant
-    retired_at: UtcInstant | None
+    created_at: datetime
+    retired_at: datetime | None
 
     @classmethod
-    def of(cls, found: Certificate, now: datetime) -> "CertificateOut":
-        """Return a certificate as it is answered."""
-        days = (found.not_after - now).days
+    def from_certificate(cls, certificate: Certificate, now: datetime) -> "CertificateDocument":
+        """Return a certificate as the API shows it at an instant."""
+        days = (certificate.not_after - now).days
         return cls(
-            id=found.certificate_id,
-            version=found.version,
-            name=found.name,
-            state=found.state,
-            subject=found.subject,
-            fingerprint=found.fingerprint,
-            key_bits=found.key_bits,
-            not_before=found.not_before,
-            not_after=found.not_after,
+            id=certificate.certificate_id,
+            version=certificate.version,
+            name=certificate.name,
+            state=certificate.state,
+            subject=certificate.subject,
+            fingerprint=certificate.fingerprint,
+            key_bits=certificate.key_bits,
+            not_before=certificate.not_before,
+            not_after=certificate.not_after,
             days_left=days,
-            warning=_warning(days) if found.state == "active" else None,
-            pem=found.pem,
-            created_at=found.created_at,
-            retired_at=found.retired_at,
+            warning=_find_warning(days) if certificate.state == "active" else None,
+            pem=certificate.pem,
+            created_at=certificate.created_at,
+            retired_at=certificate.retired_at,
         )
 
 
 class CertificatePage(BaseModel):
-    """A page of certificates; `next` is the cursor of the one after, null on the last."""
+    """A page of certificates."""
 
-    items: list[CertificateOut]
-    next: str | None
-
-
-class CertificateQuery(ListQuery):
-    """Which certificates to list, and how; those that have expired are the active ones with `not_after_until` now."""
-
-    listing: ClassVar = CERTIFICATES
-
-    sort: Sort | Descending = Field("-created_at", description=SORT_WORDS)
-    search: Text | None = Field(None, description="in name and subject")
-    state: State | None = Field(None, description="only those that are active, or retired")
-    fingerprint: str | None = Field(
-        None, max_length=95, pattern=r"^[0-9A-Fa-f:]+$", description="part of it, in hex, with colons or without"
-    )
-    key_bits: int | None = Field(None, ge=1, le=100_000, description="the length of the RSA key")
-    not_before_from: When | None = Field(None, description="valid from this instant or later")
-    not_before_until: When | None = Field(None, description="valid from before this instant")
-    not_after_from: When | None = Field(None, description="expires at this instant or later")
-    not_after_until: When | None = Field(None, description="expires before this instant")
-    created_from: When | None = Field(None, description="uploaded at this instant or later")
-    created_until: When | None = Field(None, description="uploaded before this instant")
-    retired_from: When | None = Field(None, description="retired at this instant or later")
-    retired_until: When | None = Field(None, description="retired before this instant")
+    items: list[CertificateDocument]
+    next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
-def _warning(days: int) -> str | None:
+def _find_warning(days: int) -> str | None:
     if days < 0:
-        return "This certificate has expired: nothing can be encrypted for it."
+        return "This certificate has expired: nothing can be encrypted to it."
     if days >= WARNING_DAYS[0]:
         return None
-    return f"This certificate expires in {days} days." if days > 1 else "This certificate expires within a day or two."
+    return f"This certificate expires in {days} days." if days > 1 else "This certificate expires within two days."
 
 
-def certificate_routes(certificates: Certificates) -> APIRouter:
-    """Return the routes of certificates."""
-    routes = APIRouter(prefix="/api/v1/certificates", tags=["certificates"])
+@router.post(
+    "",
+    operation_id="uploadCertificate",
+    summary="Upload a certificate",
+    status_code=201,
+    response_model=CertificateDocument,
+    responses=json_response(status=201, headers=("Location",))
+    | error_responses(
+        ProblemType.CERTIFICATE_EXISTS,
+        ProblemType.IDEMPOTENCY_CONFLICT,
+        ProblemType.TOO_LARGE,
+        ProblemType.UNSUPPORTED_MEDIA_TYPE,
+    ),
+    openapi_extra=_BODIES,
+)
+async def upload_certificate(
+    identity: Writer, http_request: Request, request: Idempotent, works: Works, certificates: Certificates
+) -> Response:
+    """Upload a recipient's X.509 certificate, as PEM in JSON, or as PEM or DER in a form.
 
-    def made(found: Certificate) -> Answer:
-        body = CertificateOut.of(found, certificates.now()).model_dump(mode="json")
-        headers = {"Location": f"/api/v1/certificates/{found.certificate_id}"}
-        return {"status": 201, "headers": headers, "body": body}
+    A private key is refused and not stored.
+    """
+    name, content = await read_upload(http_request)
 
-    @routes.post(
-        "",
-        operation_id="uploadCertificate",
-        summary="Upload a recipient's certificate, PEM in JSON, or PEM or DER as a file",
-        status_code=201,
-        response_model=CertificateOut,
-        responses=refused(409, 413, 415),
-        openapi_extra=_BODIES,
-    )
-    async def create(who: Writer, request: Request, once: Creating) -> JSONResponse:
-        """Keep a recipient's X.509 certificate, PEM or DER; a private key is refused and not kept."""
-        name, content = await upload(request)
-        return answered(await certificates.upload(who, name, content, once, made))
+    async def upload(work: UnitOfWork) -> RenderedResponse:
+        return _render_certificate(await certificates.upload(work, name, content))
 
-    @routes.get("", operation_id="listCertificates", summary="List certificates, a page at a time", responses=refused())
-    async def index(who: Reader, query: Annotated[CertificateQuery, Query()]) -> CertificatePage:
-        """Return a page of certificates, each with its days to expiry, filtered and sorted here."""
-        page, now = await certificates.page(who, query.to_wish()), certificates.now()
-        return CertificatePage(items=[CertificateOut.of(each, now) for each in page.items], next=query.next_of(page))
+    return await respond_once(works, identity, request, command=upload)
 
-    @routes.get(
-        "/{certificate_id:uuid}",
-        operation_id="getCertificate",
-        summary="Read a certificate",
-        responses=refused(404),
-    )
-    async def read(who: Reader, certificate_id: UUID) -> CertificateOut:
-        """Return a certificate with its days to expiry, and a warning from 30 days before it."""
-        return CertificateOut.of(await certificates.get(who, certificate_id), certificates.now())
 
-    @routes.post(
-        "/{certificate_id:uuid}/retire",
-        operation_id="retireCertificate",
-        summary="Use a certificate for no further export; files made for it stay readable by its owner",
-        responses=refused(404),
-    )
-    async def retire(who: Writer, certificate_id: UUID) -> CertificateOut:
-        """Retire a certificate; again changes nothing. Files that were made for it stay readable by its owner."""
-        return CertificateOut.of(await certificates.retire(who, certificate_id), certificates.now())
+@router.get("", operation_id="listCertificates", summary="List certificates", responses=error_responses())
+async def list_certificates(
+    identity: Reader, query: Annotated[CertificateQuery, Query()], certificates: Certificates
+) -> CertificatePage:
+    """Return a page of certificates, each with the days until it expires, filtered and sorted."""
+    page, now = await certificates.list_page(identity, query.to_page_request()), certificates.now()
+    items = [CertificateDocument.from_certificate(each, now) for each in page.items]
+    return CertificatePage(items=items, next=query.next_cursor(page))
 
-    return routes
+
+@router.get(
+    "/{certificate_id:uuid}",
+    operation_id="getCertificate",
+    summary="Get a certificate",
+    responses=error_responses(ProblemType.NOT_FOUND),
+)
+async def get_certificate(identity: Reader, certificate_id: UUID, certificates: Certificates) -> CertificateDocument:
+    """Return a certificate with the days until it expires, and a warning from 30 days before."""
+    found = await certificates.get(identity, certificate_id)
+    return CertificateDocument.from_certificate(found, certificates.now())
+
+
+@router.post(
+    "/{certificate_id:uuid}/retire",
+    operation_id="retireCertificate",
+    summary="Retire a certificate",
+    responses=error_responses(ProblemType.NOT_FOUND),
+)
+async def retire_certificate(
+    identity: Writer, certificate_id: UUID, works: Works, certificates: Certificates
+) -> CertificateDocument:
+    """Use a certificate for no further export; its owner can still read files encrypted to it.
+
+    Repeating it changes nothing.
+    """
+    async with works.begin(identity) as work:
+        return CertificateDocument.from_certificate(await certificates.retire(work, certificate_id), work.at)
+
+
+def _render_certificate(certificate: Certificate) -> RenderedResponse:
+    body = CertificateDocument.from_certificate(certificate, certificate.created_at).model_dump(mode="json")
+    return RenderedResponse(body, headers={"Location": f"/api/v1/certificates/{certificate.certificate_id}"})

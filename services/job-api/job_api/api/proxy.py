@@ -1,22 +1,25 @@
-"""Runs, artifacts and live updates are history's: requests for them are passed on, so that clients know one address.
+"""Forwarding requests for runs, artifacts and live updates to history, so that clients need one address only.
 
-In production the ingress does it. Everything streams, both ways; the answer is not looked into.
+Requests and responses are streamed both ways, unread.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
+from uuid import UUID
 
 import httpx
+from fastapi import Request
 from starlette.background import BackgroundTask
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
-from shared.http.problems import Problem, ProblemType
+from shared.http.app import service_of
+from shared.http.problems import Problem, ProblemType, not_found
 from shared.observe import get_logger
 
-PATHS = ("/api/v1/runs", "/api/v1/artifacts", "/api/v1/events")
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-# RFC 9110, 7.6.1: these are about one connection, not about the message.
+RUNS_PATH = "/api/v1/runs"
+PATHS = (RUNS_PATH, "/api/v1/artifacts", "/api/v1/events")
+"""The paths below which history answers."""
+# RFC 9110, 7.6.1: these headers are about one connection, not about the message.
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -30,62 +33,88 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# An answer may take as long as it likes once begun: downloads and live updates are long.
+# Once begun, a response may take any time: downloads and live updates are long.
 TIMEOUT = httpx.Timeout(connect=3.0, read=None, write=60.0, pool=5.0)
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
+_CREDENTIALS = ("authorization", "cookie")
+_SETTINGS_SECONDS = 5.0
 log = get_logger(__name__)
 
 
-def proxy_routes(client: httpx.AsyncClient | None) -> list[Route]:
-    """Return the routes that pass on to history; with no client they say that history is away."""
+class HistoryProxy:
+    """Sends callers' requests to history, with their own credentials; without a client, history is unavailable."""
 
-    async def passed_on(request: Request) -> Response:
-        return await pass_on(client, request)
+    def __init__(self, client: httpx.AsyncClient | None) -> None:
+        self._client = client
 
-    return [Route(path + tail, passed_on, methods=METHODS) for path in PATHS for tail in ("", "/{rest:path}")]
+    async def forward(self, request: Request) -> Response:
+        """Return history's response to a request. Raises Problem 503 if history is unavailable."""
+        client = self._require_client()
+        target = client.base_url.copy_with(raw_path=_get_target(request))
+        outgoing = client.build_request(
+            request.method,
+            target,
+            headers=_drop_hop_by_hop(request.headers.raw),
+            content=_get_body(request),
+            timeout=TIMEOUT,
+        )
+        try:
+            answer = await client.send(outgoing, stream=True)
+        except httpx.HTTPError as error:
+            log.warning("history unavailable", error=type(error).__name__)
+            raise _history_unavailable("it does not respond") from error
+        response = StreamingResponse(_stream(answer), answer.status_code, background=BackgroundTask(answer.aclose))
+        response.raw_headers = [(name.lower(), value) for name, value in _drop_hop_by_hop(answer.headers.raw)]
+        return response
+
+    async def fetch_run_settings(self, run_id: UUID, request: Request) -> Mapping[str, Any]:
+        """Return the frozen settings of a run, with the caller's credentials. Raises Problem 404 or 503."""
+        headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
+        try:
+            answer = await self._require_client().get(
+                f"{RUNS_PATH}/{run_id}", headers=headers, timeout=_SETTINGS_SECONDS
+            )
+        except httpx.HTTPError as error:
+            raise _history_unavailable("it does not respond") from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise not_found("run")
+        settings = answer.json().get("settings") if answer.is_success else None
+        if not isinstance(settings, dict):
+            raise _history_unavailable(f"it responded with status {answer.status_code}")
+        return settings
+
+    def _require_client(self) -> httpx.AsyncClient:
+        if self._client is None:
+            raise _history_unavailable("no history service is configured")
+        return self._client
 
 
-async def pass_on(client: httpx.AsyncClient | None, request: Request) -> Response:
-    """Pass a request to history and its answer back. Raises Problem 503 when history is away."""
-    if client is None:
-        raise _away("no history service is configured")
-    target = client.base_url.copy_with(raw_path=_target(request))
-    outgoing = client.build_request(
-        request.method, target, headers=_kept(request.headers.raw), content=_body(request), timeout=TIMEOUT
-    )
-    try:
-        answer = await client.send(outgoing, stream=True)
-    except httpx.HTTPError as error:
-        log.warning("history does not answer", error=type(error).__name__)
-        raise _away("it does not answer") from error
-    response = StreamingResponse(_passed(answer), answer.status_code, background=BackgroundTask(answer.aclose))
-    response.raw_headers = [(name.lower(), value) for name, value in _kept(answer.headers.raw)]
-    return response
+History = Annotated[HistoryProxy, service_of(HistoryProxy)]
 
 
-async def _passed(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the answer's bytes; live updates that break off end in order, as whoever follows them comes again."""
+async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the response's body. Live updates that are cut off end cleanly, as their clients reconnect."""
     try:
         async for chunk in answer.aiter_raw():
             yield chunk
     except httpx.HTTPError as error:
-        log.warning("history broke off", error=type(error).__name__)
+        log.warning("history response cut off", error=type(error).__name__)
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise
 
 
-def _target(request: Request) -> bytes:
+def _get_target(request: Request) -> bytes:
     path: bytes = request.scope.get("raw_path") or request.url.path.encode()
     query: bytes = request.scope["query_string"]
     return path.partition(b"?")[0] + (b"?" + query if query else b"")
 
 
-def _body(request: Request) -> AsyncIterator[bytes] | None:
-    sent = "content-length" in request.headers or "transfer-encoding" in request.headers
-    return request.stream() if sent else None
+def _get_body(request: Request) -> AsyncIterator[bytes] | None:
+    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+    return request.stream() if has_body else None
 
 
-def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _drop_hop_by_hop(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     named = {
         name.strip().lower()
         for header, value in headers
@@ -95,6 +124,6 @@ def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, value in headers if name.decode("latin-1").lower() not in _HOP_BY_HOP | named]
 
 
-def _away(why: str) -> Problem:
-    detail = f"The history of runs is away just now ({why}); jobs work. Try again shortly."
+def _history_unavailable(reason: str) -> Problem:
+    detail = f"Run history is temporarily unavailable ({reason}); jobs still work. Retry shortly."
     return Problem(ProblemType.HISTORY_UNAVAILABLE, detail, headers={"Retry-After": "5"})

@@ -1,4 +1,4 @@
-"""`/api/v1/record-schemas`: what one line of an exported file holds (E4)."""
+"""`/api/v1/record-schemas`: the JSON Schemas of exported records (rule E4), which are the same for all tenants."""
 
 from typing import Annotated, Any
 
@@ -6,15 +6,18 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from job_api.api.problems import refused
 from job_api.roles import Anybody
-from shared.http.problems import not_found
+from shared.http.problems import ProblemType, error_responses, not_found
 from shared.record_schemas import LATEST, RECORD_TYPES, RecordType, read_record_schema
 
 MEDIA_TYPE = "application/schema+json"
-Type = Annotated[
+RecordTypeName = Annotated[
     str,
-    Path(description="as `GET /api/v1/record-schemas` lists them", json_schema_extra={"enum": list(RECORD_TYPES)}),
+    Path(
+        max_length=100,
+        description="as listed by `GET /api/v1/record-schemas`",
+        json_schema_extra={"enum": list(RECORD_TYPES)},
+    ),
 ]
 _SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -26,16 +29,17 @@ _SCHEMA: dict[str, Any] = {
 _LIST: dict[str, Any] = {
     "items": [{"type": each, "version": LATEST, "location": f"/api/v1/record-schemas/{each}"} for each in RECORD_TYPES]
 }
-_ANSWERS: dict[int | str, dict[str, Any]] = {
+_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "a JSON Schema, draft 2020-12; every line of a file of this type is an instance of it",
+        "description": "A JSON Schema (draft 2020-12), of which every line of a file of this type is an instance",
         "content": {MEDIA_TYPE: {"schema": {"type": "object"}, "example": _SCHEMA}},
     }
 }
+router = APIRouter(prefix="/api/v1/record-schemas", tags=["records"])
 
 
-class RecordSchemaOut(BaseModel):
-    """Where a record type's newest schema is; a run's manifest says as `schema_version` which its files have."""
+class RecordSchemaDocument(BaseModel):
+    """Where a record type's newest schema is; a run's manifest has the version of its files as `schema_version`."""
 
     type: RecordType
     version: int = Field(description="rises with each change of the records' form")
@@ -43,36 +47,29 @@ class RecordSchemaOut(BaseModel):
 
 
 class RecordSchemaList(BaseModel):
-    """The record types, each with its schema's place."""
+    """The record types and their schemas."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LIST]})
 
-    items: list[RecordSchemaOut]
+    items: list[RecordSchemaDocument]
 
 
-def record_schema_routes() -> APIRouter:
-    """Return the routes of record schemas, which are the same for all tenants."""
-    routes = APIRouter(prefix="/api/v1/record-schemas", tags=["records"])
+@router.get("", operation_id="listRecordSchemas", summary="List record schemas", responses=error_responses())
+async def list_record_schemas(identity: Anybody) -> RecordSchemaList:
+    """Return the record types, each with the newest version and the location of its schema."""
+    return RecordSchemaList.model_validate(_LIST)
 
-    @routes.get(
-        "", operation_id="listRecordSchemas", summary="List record types and their schemas", responses=refused()
-    )
-    async def index(who: Anybody) -> RecordSchemaList:
-        """Return the record types, each with the newest version of its schema and where that is."""
-        return RecordSchemaList.model_validate(_LIST)
 
-    @routes.get(
-        "/{record_type}",
-        operation_id="getRecordSchema",
-        summary="Read the JSON Schema of a record type",
-        response_class=Response,
-        responses=_ANSWERS | refused(404),
-    )
-    async def read(who: Anybody, record_type: Type) -> Response:
-        """Return the JSON Schema (draft 2020-12) that every line of a file of this type follows."""
-        known = next((each for each in RECORD_TYPES if each == record_type), None)
-        if known is None:
-            raise not_found("record type")
-        return Response(read_record_schema(known), media_type=MEDIA_TYPE)
-
-    return routes
+@router.get(
+    "/{record_type}",
+    operation_id="getRecordSchema",
+    summary="Get the JSON Schema of a record type",
+    response_class=Response,
+    responses=_RESPONSE | error_responses(ProblemType.NOT_FOUND),
+)
+async def get_record_schema(identity: Anybody, record_type: RecordTypeName) -> Response:
+    """Return the JSON Schema (draft 2020-12) of every line of a file of this type."""
+    known = next((each for each in RECORD_TYPES if each == record_type), None)
+    if known is None:
+        raise not_found("record type")
+    return Response(read_record_schema(known), media_type=MEDIA_TYPE)

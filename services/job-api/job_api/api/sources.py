@@ -1,73 +1,76 @@
-"""`/api/v1/sources`: what can be exported, as data."""
+"""`/api/v1/sources`: what can be exported, as data (rule J2)."""
+
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from job_api.api.problems import refused
-from job_api.domain.catalog import SOURCES, media_title
+from job_api.api.services import Tenants
+from job_api.domain.catalog import SOURCES, format_media_type
 from job_api.roles import Reader
-from job_api.service import Jobs
 from job_api.store.identities import Tenant
+from shared.http.problems import error_responses
+
+_SOURCES: dict[str, Any] = {
+    "items": [
+        {
+            "id": "contact_history",
+            "title": "Contact history",
+            "types": [
+                {
+                    "id": "interaction",
+                    "title": "Interactions",
+                    "media_types": [{"id": "email", "title": "E-mail"}],
+                },
+                {"id": "contact", "title": "Contacts", "media_types": []},
+            ],
+        }
+    ]
+}
+router = APIRouter(prefix="/api/v1/sources", tags=["jobs"])
 
 
-class Choice(BaseModel):
-    """Something to choose: the value that the API takes, and its words."""
+class MediaTypeChoice(BaseModel):
+    """A media type: the value that the API accepts, and its title."""
 
     id: str
     title: str
 
 
-class TypeOut(Choice):
-    """A record type; `media_types` is empty where the type has none, and a job then leaves them out."""
+class RecordTypeChoice(BaseModel):
+    """A record type: the value that the API accepts, its title, and its media types; empty if it has none."""
 
-    media_types: list[Choice]
+    id: str
+    title: str
+    media_types: list[MediaTypeChoice]
 
 
-class SourceOut(Choice):
-    """A place that records come from."""
+class SourceChoice(BaseModel):
+    """A source of records: the value that the API accepts, its title, and its record types."""
 
-    types: list[TypeOut]
+    id: str
+    title: str
+    types: list[RecordTypeChoice]
 
 
 class SourceList(BaseModel):
     """The sources that the tenant can export from."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "items": [
-                        {
-                            "id": "contact_history",
-                            "title": "Contact history",
-                            "types": [
-                                {
-                                    "id": "interaction",
-                                    "title": "Interactions",
-                                    "media_types": [{"id": "email", "title": "E-mail"}],
-                                },
-                                {"id": "contact", "title": "Contacts", "media_types": []},
-                            ],
-                        }
-                    ]
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_SOURCES]})
 
-    items: list[SourceOut]
+    items: list[SourceChoice]
 
     @classmethod
-    def of(cls, tenant: Tenant) -> "SourceList":
-        """Return what a tenant can choose from."""
-        media = [Choice(id=each, title=media_title(each)) for each in tenant.media_types]
+    def from_tenant(cls, tenant: Tenant) -> "SourceList":
+        """Return the choices of a tenant."""
+        media = [MediaTypeChoice(id=each, title=format_media_type(each)) for each in tenant.media_types]
         return cls(
             items=[
-                SourceOut(
+                SourceChoice(
                     id=source.source_id,
                     title=source.title,
                     types=[
-                        TypeOut(id=kind, title=title, media_types=media if kind == "interaction" else [])
+                        RecordTypeChoice(id=kind, title=title, media_types=media if kind == "interaction" else [])
                         for kind, title in source.types
                     ],
                 )
@@ -76,13 +79,7 @@ class SourceList(BaseModel):
         )
 
 
-def source_routes(jobs: Jobs) -> APIRouter:
-    """Return the routes of sources."""
-    routes = APIRouter(prefix="/api/v1/sources", tags=["jobs"])
-
-    @routes.get("", operation_id="listSources", summary="List sources, record types, media types", responses=refused())
-    async def index(who: Reader) -> SourceList:
-        """Return what can be exported: sources, their record types, and the tenant's media types."""
-        return SourceList.of(await jobs.tenant(who))
-
-    return routes
+@router.get("", operation_id="listSources", summary="List sources", responses=error_responses())
+async def list_sources(identity: Reader, tenants: Tenants) -> SourceList:
+    """Return the sources, their record types, and the tenant's media types."""
+    return SourceList.from_tenant(await tenants.get(identity))

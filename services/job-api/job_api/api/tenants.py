@@ -1,4 +1,4 @@
-"""`/api/v1/tenant`: the organisation that the caller belongs to."""
+"""`/api/v1/tenant`: the caller's organisation."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -6,47 +6,50 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from job_api.api.drafts import Body
-from job_api.api.problems import refused
+from job_api.api.services import Tenants, Works
+from job_api.bodies.fields import Body
 from job_api.roles import Admin
-from job_api.service import Tenants
-from job_api.service.tenants import MEDIA_TYPE_MOST, MEDIA_TYPES_MOST
+from job_api.service.tenants import MAX_MEDIA_TYPE_LENGTH, MAX_MEDIA_TYPES
 from job_api.store.identities import Tenant
 from shared.http.identity import CurrentIdentity
+from shared.http.problems import ProblemType, error_responses
 
-_EXAMPLE: dict[str, Any] = {
+_TENANT: dict[str, Any] = {
     "id": "0192f0c1-7b1e-7000-8000-0000000000aa",
     "name": "Example Ltd",
     "source_tenant": 101,
     "media_types": ["email", "chat", "voice"],
 }
+router = APIRouter(prefix="/api/v1/tenant", tags=["access"])
 
 
 class TenantPatch(Body):
-    """What jobs may choose from."""
+    """What to change about the tenant."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"media_types": ["email", "chat", "fax"]}]}
     )
 
-    media_types: tuple[Annotated[str, Field(max_length=MEDIA_TYPE_MOST)], ...] = Field(
-        max_length=MEDIA_TYPES_MOST, description="as the source's column media_type_id has them"
+    media_types: tuple[Annotated[str, Field(max_length=MAX_MEDIA_TYPE_LENGTH)], ...] = Field(
+        max_length=MAX_MEDIA_TYPES,
+        description="the media types that jobs may choose from, as in the source's column media_type_id",
+        json_schema_extra={"minItems": 1},
     )
 
 
-class TenantOut(BaseModel):
+class TenantDocument(BaseModel):
     """A customer organisation."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_TENANT]})
 
     id: UUID
     name: str
-    source_tenant: int = Field(description="the number that its rows bear in the source; fixed when it was made")
-    media_types: tuple[str, ...]
+    source_tenant: int = Field(description="the number that the tenant's rows bear in the source; it never changes")
+    media_types: tuple[str, ...] = Field(description="the media types that jobs may choose from")
 
     @classmethod
-    def of(cls, tenant: Tenant) -> "TenantOut":
-        """Return a tenant as it is answered."""
+    def from_tenant(cls, tenant: Tenant) -> "TenantDocument":
+        """Return a tenant as the API shows it."""
         return cls(
             id=tenant.tenant_id,
             name=tenant.name,
@@ -55,23 +58,19 @@ class TenantOut(BaseModel):
         )
 
 
-def tenant_routes(tenants: Tenants) -> APIRouter:
-    """Return the routes of the tenant."""
-    routes = APIRouter(prefix="/api/v1/tenant", tags=["access"])
+@router.get("", operation_id="getTenant", summary="Get the caller's tenant", responses=error_responses())
+async def get_tenant(identity: CurrentIdentity, tenants: Tenants) -> TenantDocument:
+    """Return the caller's tenant."""
+    return TenantDocument.from_tenant(await tenants.get(identity))
 
-    @routes.get("", operation_id="getTenant", summary="Read the tenant that one belongs to", responses=refused())
-    async def read(who: CurrentIdentity) -> TenantOut:
-        """Return the caller's tenant."""
-        return TenantOut.of(await tenants.get(who))
 
-    @routes.patch(
-        "",
-        operation_id="patchTenant",
-        summary="Change the media types that the tenant's jobs may choose from",
-        responses=refused(413),
-    )
-    async def patch(who: Admin, wanted: TenantPatch) -> TenantOut:
-        """Set the media types to choose from; saved jobs keep theirs. Name and number are given by the operator."""
-        return TenantOut.of(await tenants.choose_media_types(who, wanted.media_types))
-
-    return routes
+@router.patch(
+    "",
+    operation_id="updateTenant",
+    summary="Change the tenant's media types",
+    responses=error_responses(ProblemType.TOO_LARGE),
+)
+async def update_tenant(identity: Admin, patch: TenantPatch, works: Works, tenants: Tenants) -> TenantDocument:
+    """Set the media types that jobs may choose from; saved jobs keep theirs. The operator sets name and number."""
+    async with works.begin(identity) as work:
+        return TenantDocument.from_tenant(await tenants.update_media_types(work, patch.media_types))

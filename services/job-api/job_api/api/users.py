@@ -1,32 +1,29 @@
-"""`/api/v1/users`, for administrators, and `/api/v1/me/password` for everybody."""
+"""`/api/v1/users`, for administrators, and `/api/v1/me/password`."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
-from job_api.api.drafts import Body
-from job_api.api.problems import refused
-from job_api.api.requests import answered, once
-from job_api.api.views import UtcInstant
-from job_api.list_query import SORT_WORDS, HeldRole, ListQuery, Text, When
+from job_api.api.services import Users, Works
+from job_api.bodies.fields import Body
+from job_api.commands import respond_once
+from job_api.queries import UserQuery
 from job_api.roles import Admin
-from job_api.service import Users
-from job_api.service.users import NAME_MOST, PASSWORD_LEAST, UserChange
-from job_api.store import Once
-from job_api.store.change import Answer
+from job_api.service.users import MAX_NAME, MIN_PASSWORD, NewUser
+from job_api.store import UnitOfWork
 from job_api.store.identities import User
-from job_api.store.lists import USERS
 from shared.events.values import Role
+from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.identity import CurrentIdentity
+from shared.http.openapi import json_response
+from shared.http.problems import ProblemType, error_responses
 
-Creating = Annotated[Once, Depends(once("create-user"))]
-Sort = Literal["name", "roles", "disabled", "created_at", "issuer"]
-Descending = Literal["-name", "-roles", "-disabled", "-created_at", "-issuer"]
-Password = Annotated[str, Field(max_length=1_000, description=f"{PASSWORD_LEAST} characters or more")]
-_EXAMPLE: dict[str, Any] = {
+Password = Annotated[str, Field(max_length=1_000, description=f"at least {MIN_PASSWORD} characters")]
+_USER: dict[str, Any] = {
     "id": "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22",
     "name": "ana",
     "roles": ["operator", "downloader"],
@@ -34,22 +31,23 @@ _EXAMPLE: dict[str, Any] = {
     "created_at": "2026-11-24T10:00:00Z",
     "issuer": None,
 }
+router = APIRouter(prefix="/api/v1", tags=["access"])
 
 
 class UserBody(Body):
-    """A user as an administrator asks for one; without a password one is made up and shown once."""
+    """A user to create."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"name": "ben", "roles": ["viewer"]}]}
     )
 
-    name: str = Field(max_length=NAME_MOST * 2, description="1 to 200 characters")
-    roles: tuple[Role, ...] = Field(max_length=4, description="none: the user is told that access is denied")
-    password: Password | None = None
+    name: str = Field(max_length=MAX_NAME * 2, description=f"1 to {MAX_NAME} characters after trimming")
+    roles: tuple[Role, ...] = Field(max_length=4, description="without any, all pages and operations are denied")
+    password: Password | None = Field(None, description="null: one is generated and shown once")
 
 
 class UserPatch(Body):
-    """What is to be different about a user."""
+    """What to change about a user; what is omitted or null stays as it is."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"roles": ["operator"], "disabled": False}]}
@@ -61,7 +59,7 @@ class UserPatch(Body):
 
 
 class PasswordBody(Body):
-    """One's own password, and the one to come."""
+    """The caller's current and new password."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -73,21 +71,21 @@ class PasswordBody(Body):
     new: Password
 
 
-class UserOut(BaseModel):
-    """Somebody who may log in, unless disabled."""
+class UserDocument(BaseModel):
+    """A user, who may log in unless disabled."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_USER]})
 
     id: UUID
     name: str
     roles: tuple[Role, ...]
     disabled: bool
-    created_at: UtcInstant | None
-    issuer: str | None = Field(description="the identity provider that vouches for this user; null: a password does")
+    created_at: datetime | None
+    issuer: str | None = Field(description="the identity provider that authenticates the user; null: a password")
 
     @classmethod
-    def of(cls, user: User) -> "UserOut":
-        """Return a user as it is answered."""
+    def from_user(cls, user: User) -> "UserDocument":
+        """Return a user as the API shows it."""
         return cls(
             id=user.user_id,
             name=user.name,
@@ -98,89 +96,91 @@ class UserOut(BaseModel):
         )
 
 
-class NewUserOut(UserOut):
-    """A new user; `password` is there once, when it was made up here."""
+class NewUserDocument(UserDocument):
+    """A new user."""
 
-    password: str | None
+    model_config = ConfigDict(json_schema_extra={"examples": [_USER | {"password": "X0c8pK1v2m7Qd4Zs9LwT"}]})
+
+    password: str | None = Field(
+        description="the generated password, shown once; null if one was given or the response is repeated"
+    )
 
 
 class UserPage(BaseModel):
-    """A page of users; `next` is the cursor of the one after, null on the last."""
+    """A page of users."""
 
-    items: list[UserOut]
-    next: str | None
-
-
-class UserQuery(ListQuery):
-    """Which users to list, and how."""
-
-    listing: ClassVar = USERS
-
-    sort: Sort | Descending = Field("name", description=SORT_WORDS)
-    search: Text | None = Field(None, description="in the name")
-    role: HeldRole | None = Field(None, description="has this role; `none`: has no role at all")
-    disabled: bool | None = Field(None, description="shut out, or not")
-    issuer: Text | None = Field(None, description="in the address of the identity provider that vouches for them")
-    created_from: When | None = Field(None, description="added at this instant or later")
-    created_until: When | None = Field(None, description="added before this instant")
+    items: list[UserDocument]
+    next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
-def user_routes(users: Users) -> APIRouter:
-    """Return the routes of users."""
-    routes = APIRouter(prefix="/api/v1", tags=["access"])
+@router.post(
+    "/users",
+    operation_id="createUser",
+    summary="Create a user",
+    status_code=201,
+    response_model=NewUserDocument,
+    responses=json_response(status=201, headers=("Location",))
+    | error_responses(ProblemType.USER_EXISTS, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
+)
+async def create_user(identity: Admin, body: UserBody, request: Idempotent, works: Works, users: Users) -> Response:
+    """Create a user who logs in with a password; without one, a password is generated and shown once."""
+    new = await users.prepare_user(body.name, body.roles, body.password)
 
-    @routes.post(
-        "/users",
-        operation_id="createUser",
-        summary="Make a user",
-        status_code=201,
-        response_model=NewUserOut,
-        responses=refused(409, 413),
-    )
-    async def create(who: Admin, user: UserBody, once: Creating) -> JSONResponse:
-        """Make a user who logs in with a password; without one, one is made up and shown this once."""
-        return answered(await users.create(who, user.name, _distinct(user.roles), user.password, once, _made))
+    async def create(work: UnitOfWork) -> RenderedResponse:
+        return _render_user(await users.create(work, new), new)
 
-    @routes.get("/users", operation_id="listUsers", summary="List users, a page at a time", responses=refused())
-    async def index(who: Admin, query: Annotated[UserQuery, Query()]) -> UserPage:
-        """Return a page of the tenant's users, those of the identity provider among them, filtered and sorted here."""
-        page = await users.page(who, query.to_wish())
-        return UserPage(items=[UserOut.of(each) for each in page.items], next=query.next_of(page))
-
-    @routes.get("/users/{user_id:uuid}", operation_id="getUser", summary="Read a user", responses=refused(404))
-    async def read(who: Admin, user_id: UUID) -> UserOut:
-        """Return a user."""
-        return UserOut.of(await users.get(who, user_id))
-
-    @routes.patch(
-        "/users/{user_id:uuid}",
-        operation_id="patchUser",
-        summary="Change a user's roles or password, or shut the user out; keys and sessions follow at once",
-        responses=refused(404, 409, 413),
-    )
-    async def patch(who: Admin, user_id: UUID, wanted: UserPatch) -> UserOut:
-        """Change a user; sessions and keys follow within five seconds. An identity provider's can only be shut out."""
-        roles = None if wanted.roles is None else _distinct(wanted.roles)
-        return UserOut.of(await users.change(who, user_id, UserChange(roles, wanted.disabled, wanted.password)))
-
-    @routes.put(
-        "/me/password",
-        operation_id="changePassword",
-        summary="Change one's own password; other sessions of one's own end",
-        status_code=204,
-        responses=refused(413),
-    )
-    async def password(who: CurrentIdentity, body: PasswordBody) -> None:
-        """Change one's own password, which ends one's other sessions."""
-        await users.change_own_password(who, body.current, body.new)
-
-    return routes
+    return await respond_once(works, identity, request, command=create)
 
 
-def _distinct(roles: tuple[Role, ...]) -> tuple[Role, ...]:
-    return tuple(dict.fromkeys(roles))
+@router.get("/users", operation_id="listUsers", summary="List users", responses=error_responses())
+async def list_users(identity: Admin, query: Annotated[UserQuery, Query()], users: Users) -> UserPage:
+    """Return a page of the tenant's users, including those of the identity provider."""
+    page = (await users.list_page(identity, query.to_page_request())).map(UserDocument.from_user)
+    return UserPage(items=page.items, next=query.next_cursor(page))
 
 
-def _made(user: User, password: str | None) -> Answer:
-    body = NewUserOut(**UserOut.of(user).model_dump(), password=password).model_dump(mode="json")
-    return {"status": 201, "headers": {"Location": f"/api/v1/users/{user.user_id}"}, "body": body}
+@router.get(
+    "/users/{user_id:uuid}",
+    operation_id="getUser",
+    summary="Get a user",
+    responses=error_responses(ProblemType.NOT_FOUND),
+)
+async def get_user(identity: Admin, user_id: UUID, users: Users) -> UserDocument:
+    """Return a user."""
+    return UserDocument.from_user(await users.get(identity, user_id))
+
+
+@router.patch(
+    "/users/{user_id:uuid}",
+    operation_id="updateUser",
+    summary="Change, disable or enable a user",
+    responses=error_responses(ProblemType.NOT_FOUND, ProblemType.LAST_ADMIN, ProblemType.TOO_LARGE),
+)
+async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, works: Works, users: Users) -> UserDocument:
+    """Change a user's roles or password, or disable the user; sessions and keys follow within five seconds.
+
+    Users of an identity provider can only be disabled and enabled.
+    """
+    change = await users.prepare_change(roles=patch.roles, disabled=patch.disabled, password=patch.password)
+    async with works.begin(identity) as work:
+        return UserDocument.from_user(await users.change(work, user_id, change, caller=identity))
+
+
+@router.put(
+    "/me/password",
+    operation_id="changePassword",
+    summary="Change the caller's password",
+    status_code=204,
+    responses=error_responses(ProblemType.TOO_LARGE),
+)
+async def change_password(identity: CurrentIdentity, body: PasswordBody, works: Works, users: Users) -> None:
+    """Change the caller's password, which ends the caller's other sessions."""
+    password_hash = await users.prepare_own_password(identity, body.current, body.new)
+    async with works.begin(identity) as work:
+        await users.change_own_password(work, identity, password_hash)
+
+
+def _render_user(user: User, new: NewUser) -> RenderedResponse:
+    body = UserDocument.from_user(user).model_dump(mode="json")
+    headers = {"Location": f"/api/v1/users/{user.user_id}"}
+    return RenderedResponse(body, headers=headers, secrets={"password": new.generated})

@@ -1,24 +1,25 @@
-"""The rules of jobs: pure; time and whatever must be known of the tenant are arguments."""
+"""The rules of jobs, as pure functions: the time and all facts about the tenant are arguments."""
 
-from job_api.domain.drafts import Context, Draft, Recipient, settled
-from job_api.domain.jobs import Job, created, edited, run_failed, slot_passed
+from job_api.domain.drafts import Draft, DraftContext, TenantCertificate, ValidDraft, validate_draft
+from job_api.domain.jobs import Job, apply_run_failure, apply_slot_fate, create_job, edit_job
+from job_api.domain.lifecycle import JobAction, JobStage, apply_action, find_refusals, find_stage
 from job_api.domain.schedules import ScheduleDraft
-from job_api.domain.standing import Command, Standing, perform, refusals, standing_of
 
 __all__ = [
-    "Command",
-    "Context",
     "Draft",
+    "DraftContext",
     "Job",
-    "Recipient",
+    "JobAction",
+    "JobStage",
     "ScheduleDraft",
-    "Standing",
-    "created",
-    "edited",
-    "perform",
-    "refusals",
-    "run_failed",
-    "settled",
-    "slot_passed",
-    "standing_of",
+    "TenantCertificate",
+    "ValidDraft",
+    "apply_action",
+    "apply_run_failure",
+    "apply_slot_fate",
+    "create_job",
+    "edit_job",
+    "find_refusals",
+    "find_stage",
+    "validate_draft",
 ]

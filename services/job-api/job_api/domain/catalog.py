@@ -1,4 +1,4 @@
-"""What can be exported, as data: sources, record types and the words for media types."""
+"""What can be exported, as data: sources, their record types, and the titles of media types."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,22 @@ from shared.events.values import RecordType
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A place that records come from, and the record types it has."""
+class CatalogSource:
+    """A source of records and the record types it offers, each with its title."""
 
     source_id: str
     title: str
     types: tuple[tuple[RecordType, str], ...]
 
 
-SOURCES = (Source("contact_history", "Contact history", (("interaction", "Interactions"), ("contact", "Contacts"))),)
-NOT_OFFERED = {
-    "info_mart": "Info Mart is not a source of exports: only the contact history can be exported. "
-    "Take 'contact_history', or ask your Info Mart's administrator for an extract."
+SOURCES = (
+    CatalogSource("contact_history", "Contact history", (("interaction", "Interactions"), ("contact", "Contacts"))),
+)
+UNSUPPORTED_SOURCES = {
+    "info_mart": "Info Mart is not supported as a source: only the contact history can be exported. "
+    "Use 'contact_history', or ask your Info Mart's administrator for an extract."
 }
-"""Sources that people ask for and that there is a reason not to have (J2)."""
+"""Sources that users ask for, with the reason why each is not supported (rule J2)."""
 
 DEFAULT_MEDIA_TYPES = ("email", "chat", "voice", "callback", "sms", "whatsapp", "facebook", "workitem")
 _MEDIA_TITLES = {
@@ -34,6 +36,6 @@ _MEDIA_TITLES = {
 }
 
 
-def media_title(media_type: str) -> str:
-    """Return the words for a media type; a tenant's own ones are their own words."""
+def format_media_type(media_type: str) -> str:
+    """Return the title of a media type; a tenant's own media types are their own titles."""
     return _MEDIA_TITLES.get(media_type, media_type)

@@ -5,18 +5,18 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from job_api.domain.drafts import Context, Draft, Settled, settled
+from job_api.domain.drafts import Draft, DraftContext, ValidDraft, validate_draft
 from shared.events import JobSaved, JobSettings, Schedule
 from shared.events.values import CatchUp, JobState, Overlap
 
 StateReason = Literal["one-time", "user", "failures"]
-FAILURES_MOST = 5
-"""Failed runs in a row after which the system suspends a job (R8)."""
+MAX_FAILURES = 5
+"""The number of consecutive failed runs after which the system suspends a job (rule R8)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as it stands; `version` rises by one with each change."""
+    """One version of a job; `version` rises by one with each change."""
 
     job_id: UUID
     tenant_id: UUID
@@ -32,7 +32,7 @@ class Job:
     saved_at: datetime
 
     def to_event(self) -> JobSaved:
-        """Return what tells the other services of this version."""
+        """Return the event that publishes this version to the other services."""
         return JobSaved(
             job_id=self.job_id,
             tenant_id=self.tenant_id,
@@ -47,75 +47,73 @@ class Job:
             saved_at=self.saved_at,
         )
 
-    def suspended(self, reason: StateReason, now: datetime) -> "Job":
+    def suspend(self, reason: StateReason, now: datetime) -> "Job":
         """Return the next version, suspended."""
         return replace(self, version=self.version + 1, state="suspended", state_reason=reason, saved_at=now)
 
-    def resumed(self, now: datetime) -> "Job":
+    def resume(self, now: datetime) -> "Job":
         """Return the next version, active."""
         return replace(self, version=self.version + 1, state="active", state_reason=None, saved_at=now)
 
 
-def created(draft: Draft, context: Context, *, job_id: UUID, tenant_id: UUID) -> Job:
-    """Return the first version of a job. Raises Invalid or Refused.
+def create_job(draft: Draft, context: DraftContext, *, job_id: UUID, tenant_id: UUID) -> Job:
+    """Return the first version of a job. Raises InvalidInput or OperationRefused.
 
-    One that runs once and starts immediately is born suspended and never resumed (J6).
+    A one-time job that starts immediately is created suspended and can never be resumed (rule J6).
     """
-    made = settled(draft, context)
-    spent = made.schedule.kind == "once" and made.schedule.immediately
-    return _of(
-        made,
-        Job(
-            job_id=job_id,
-            tenant_id=tenant_id,
-            version=1,
-            state="suspended" if spent else "active",
-            state_reason="one-time" if spent else None,
-            description="",
-            settings=made.settings,
-            schedule=made.schedule,
-            catch_up="last",
-            overlap="skip",
-            created_at=context.now,
-            saved_at=context.now,
-        ),
+    valid = validate_draft(draft, context)
+    starts_now = valid.schedule.kind == "once" and valid.schedule.immediately
+    job = Job(
+        job_id=job_id,
+        tenant_id=tenant_id,
+        version=1,
+        state="suspended" if starts_now else "active",
+        state_reason="one-time" if starts_now else None,
+        description="",
+        settings=valid.settings,
+        schedule=valid.schedule,
+        catch_up="last",
+        overlap="skip",
+        created_at=context.now,
+        saved_at=context.now,
     )
+    return _merge(job, valid)
 
 
-def edited(job: Job, draft: Draft, context: Context) -> Job:
-    """Return the next version of a job that may be edited. Raises Invalid or Refused.
+def edit_job(job: Job, draft: Draft, context: DraftContext) -> Job:
+    """Return the next version of a job that may be edited. Raises InvalidInput or OperationRefused.
 
-    A repeated job that is made to run once, immediately, is spent like one born so (J6).
+    A repeated job edited to run once, immediately, is suspended like one created so (rule J6).
     """
-    made = settled(draft, replace(context, previous=job.schedule))
-    if made.schedule.kind == "once" and made.schedule.immediately:
+    valid = validate_draft(draft, replace(context, previous=job.schedule))
+    if valid.schedule.kind == "once" and valid.schedule.immediately:
         job = replace(job, state="suspended", state_reason="one-time")
-    return _of(made, replace(job, version=job.version + 1, saved_at=context.now))
+    return _merge(replace(job, version=job.version + 1, saved_at=context.now), valid)
 
 
-def slot_passed(job: Job, *, spent: bool, now: datetime) -> Job:
-    """Return the job after one of its slots got its fate; `spent` when it was triggered or missed.
+def apply_slot_fate(job: Job, *, started: bool, now: datetime) -> Job:
+    """Return the job after one of its slots got its fate; `started` if the slot was triggered or missed.
 
-    A one-time job has had its start then, and is suspended for good (J7); else it is the very same job.
+    A one-time job has then had its start and is suspended for good (rule J7); any other job is returned unchanged.
     """
-    if job.schedule.kind != "once" or not spent or job.state_reason == "one-time":
+    if job.schedule.kind != "once" or not started or job.state_reason == "one-time":
         return job
-    return job.suspended("one-time", now)
+    return job.suspend("one-time", now)
 
 
-def run_failed(job: Job, in_a_row: int, now: datetime) -> Job:
-    """Return the job after one of so many failed runs in a row: suspended after five (R8), else the same."""
-    if job.state == "suspended" or in_a_row < FAILURES_MOST:
+def apply_run_failure(job: Job, consecutive: int, now: datetime) -> Job:
+    """Return the job after its `consecutive`-th failed run in a row: suspended from five on (rule R8)."""
+    if job.state == "suspended" or consecutive < MAX_FAILURES:
         return job
-    return job.suspended("failures", now)
+    return job.suspend("failures", now)
 
 
-def _of(made: Settled, job: Job) -> Job:
+def _merge(job: Job, valid: ValidDraft) -> Job:
     return replace(
         job,
-        description=made.description,
-        settings=made.settings,
-        schedule=made.schedule,
-        catch_up=made.catch_up,
-        overlap=made.overlap,
+        description=valid.description,
+        settings=valid.settings,
+        schedule=valid.schedule,
+        catch_up=valid.catch_up,
+        overlap=valid.overlap,
     )

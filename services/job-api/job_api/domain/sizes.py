@@ -1,24 +1,27 @@
-"""How large a file may become before a recipient's tools give up (P2)."""
+"""The size from which a recipient's tools cannot open a file (rule P2)."""
 
-OPENSSL_MOST = int(1.4 * 2**30)
-"""OpenSSL's own command reads a whole file into memory and fails somewhat above this many bytes."""
-SHRINKS_TO = 1 / 3
-"""What packing leaves of records, about; attachments hardly shrink."""
+OPENSSL_MAX_BYTES = int(1.4 * 2**30)
+"""OpenSSL's command reads the whole file into memory and fails somewhat above this size."""
+PACKED_SHARE = 1 / 3
+"""The approximate size of packed records relative to unpacked ones; attachments hardly shrink."""
+
+_HINT = "OpenSSL's own command cannot decrypt such a file; 'sluice decrypt' can."
 
 
-def size_warning(split_size: int | None, expected: int | None) -> str | None:
-    """Return what to be warned of: `split_size` and the bytes that are `expected` are of uncompressed records."""
-    if split_size is not None and split_size > OPENSSL_MOST:
+def find_size_warning(split_size: int | None, expected: int | None) -> str | None:
+    """Return a warning for files that may be too large for OpenSSL's command, or None.
+
+    `split_size` is the job's file split size and `expected` the estimated size of the export, both in bytes of
+    uncompressed records; None means no split, or an unknown size.
+    """
+    if split_size is not None and split_size > OPENSSL_MAX_BYTES:
         return (
-            "Files of this size may pass 1.4 GiB where their content hardly shrinks, as attachments do. "
-            f"{_WHO_OPENS} Take 1 GiB or less to be safe."
+            "Files of this size may exceed 1.4 GiB if their content hardly compresses, as with attachments. "
+            f"{_HINT} Choose 1 GiB or less to be safe."
         )
-    if split_size is None and expected is not None and expected * SHRINKS_TO > OPENSSL_MOST:
+    if split_size is None and expected is not None and expected * PACKED_SHARE > OPENSSL_MAX_BYTES:
         return (
-            f"The single file is expected to be about {expected * SHRINKS_TO / 2**30:.1f} GiB, which is above 1.4 GiB. "
-            f"{_WHO_OPENS} A numbered set of files of 1 GiB opens everywhere."
+            f"The single file is expected to be about {expected * PACKED_SHARE / 2**30:.1f} GiB, which exceeds "
+            f"1.4 GiB. {_HINT} A numbered set of 1 GiB files opens everywhere."
         )
     return None
-
-
-_WHO_OPENS = "OpenSSL's own command cannot decrypt such a file; 'sluice decrypt' can."

@@ -13,7 +13,6 @@ from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from job_api.api.problems import problem_of
 from job_api.pages.account.routes import ACCOUNT_ROUTES
 from job_api.pages.jobs.routes import JOB_ROUTES
 from job_api.pages.kit.identity import load_identity, require_identity
@@ -21,6 +20,7 @@ from job_api.pages.kit.navigation import redirect_to_login
 from job_api.pages.kit.rendering import render_problem
 from job_api.pages.kit.services import PageServices
 from job_api.pages.runs.routes import RUN_ROUTES
+from job_api.problems import to_problem
 from job_api.roles import ANYBODY, READERS
 from shared.errors import SluiceError, TransientError
 from shared.http.problems import Problem, ProblemType
@@ -101,7 +101,7 @@ async def _handle_error(request: Request, error: Exception) -> Response:
         case HTTPException():
             is_method = error.status_code == ProblemType.METHOD_NOT_ALLOWED.status
             problem = Problem(ProblemType.METHOD_NOT_ALLOWED if is_method else ProblemType.NOT_FOUND, _NOT_FOUND)
-        case SluiceError() if (found := problem_of(error)) is not None:
+        case SluiceError() if (found := to_problem(error)) is not None:
             problem = found
         case _:
             raise error

@@ -1,26 +1,28 @@
-"""What can be asked of the job API: one method a command, one transaction each."""
+"""The job API's operations: commands take the unit of work that the edge opened and return domain objects."""
 
-from job_api.service.access import Access
-from job_api.service.authentication import Recognition
-from job_api.service.certificates import Certificates
-from job_api.service.estimates import Estimates
-from job_api.service.jobs import Jobs
-from job_api.service.login import Door, Login
-from job_api.service.runs import Runs
-from job_api.service.tenants import Tenants
-from job_api.service.trail import Trail
-from job_api.service.users import Users
+from job_api.service.access import AccessService
+from job_api.service.audit import AuditService
+from job_api.service.authentication import TokenAuthenticator
+from job_api.service.certificates import CertificateService
+from job_api.service.estimates import SizeEstimator
+from job_api.service.jobs import JobService
+from job_api.service.login import LoginAttempt, LoginService
+from job_api.service.requested_runs import RequestedRunService
+from job_api.service.run_events import RunEventHandler
+from job_api.service.tenants import TenantService
+from job_api.service.users import UserService
 
 __all__ = [
-    "Access",
-    "Certificates",
-    "Door",
-    "Estimates",
-    "Jobs",
-    "Login",
-    "Recognition",
-    "Runs",
-    "Tenants",
-    "Trail",
-    "Users",
+    "AccessService",
+    "AuditService",
+    "CertificateService",
+    "JobService",
+    "LoginAttempt",
+    "LoginService",
+    "RequestedRunService",
+    "RunEventHandler",
+    "SizeEstimator",
+    "TenantService",
+    "TokenAuthenticator",
+    "UserService",
 ]

@@ -1,122 +1,72 @@
-"""Who may come in: tokens, API keys, and the first administrator."""
+"""Access: authenticating tokens, API keys, and ending sessions."""
 
-import secrets
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from typing import get_args
+from uuid import UUID
 
-from job_api.domain.catalog import DEFAULT_MEDIA_TYPES
-from job_api.domain.drafts import TITLE_MOST
-from job_api.errors import Fault, Invalid, NotFound
-from job_api.passwords import Passwords
-from job_api.service.authentication import Recognition
-from job_api.service.issuing import Issued, issue, revoke
-from job_api.store import EVERYBODY, Actor, Change, Database, Once, identities
-from job_api.store.change import Answer
-from job_api.store.identities import Credential, Tenant, User
-from job_api.store.listing import Page, Wish
+from job_api.domain.drafts import MAX_TITLE
+from job_api.errors import FieldFault, InvalidInput, NotFound
+from job_api.service.authentication import TokenAuthenticator
+from job_api.service.credentials import IssuedCredential, issue_credential, revoke_credential
+from job_api.store import Database, UnitOfWork, identities
+from job_api.store.identities import Credential, User
 from shared.auth import Identity, Token
 from shared.clock import Clock
 from shared.events.values import Role
+from shared.http.lists import Page, PageRequest
 
-ROLES: tuple[Role, ...] = ("admin", "operator", "downloader", "viewer")
 
+class AccessService:
+    """Authenticates tokens, and manages API keys and sessions."""
 
-class Access:
-    """Tokens in, identities out."""
-
-    def __init__(
-        self, database: Database, clock: Clock, passwords: Passwords, recognition: Recognition | None = None
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, authenticator: TokenAuthenticator | None = None) -> None:
         self._database = database
         self._clock = clock
-        self._passwords = passwords
-        self._recognition = recognition or Recognition(database, clock)
+        self._authenticator = authenticator or TokenAuthenticator(database, clock)
 
-    async def identity_of(self, token: Token) -> Identity | None:
-        """Return who a token belongs to, or None when it is not good."""
-        return await self._recognition.identity_of(token)
+    async def authenticate(self, token: Token) -> Identity | None:
+        """Return the identity behind a token, or None if it is not valid. Raises PostgresUnavailable."""
+        return await self._authenticator.authenticate(token)
 
-    async def log_out(self, who: Identity) -> None:
-        """End the session that asks; of no effect on one that has ended."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            await revoke(change, who.identity_id)
-        self._recognition.forget([who.identity_id])
+    async def log_out(self, work: UnitOfWork, identity: Identity) -> None:
+        """Revoke the caller's session; repeating it changes nothing."""
+        await revoke_credential(work, identity.identity_id)
+        work.on_commit(lambda: self._authenticator.forget([identity.identity_id]))
 
-    async def make_key(
-        self,
-        who: Identity,
-        name: str,
-        roles: tuple[Role, ...],
-        lasting: timedelta | None,
-        once: Once,
-        render: Callable[[Issued, str | None], Answer],
-    ) -> Answer:
-        """Make an API key of the caller's. Raises Invalid or IdempotencyConflict.
+    async def create_key(
+        self, work: UnitOfWork, name: str, roles: tuple[Role, ...], *, lifetime: timedelta | None
+    ) -> IssuedCredential:
+        """Create an API key of the caller's; a `lifetime` of None means until it is revoked. Raises InvalidInput."""
+        name = name.strip()
+        _check_key(name, roles)
+        actor = work.actor
+        assert actor.user_id is not None
+        owner = User(actor.user_id, actor.tenant_id, actor.name, "", ())
+        return await issue_credential(work, owner, kind="api-key", name=name, roles=roles, lifetime=lifetime)
 
-        The token is in this answer only: what is kept for the same request sent again has none.
-        """
-        name = _checked_key(name.strip(), roles)
-        issued: Issued | None = None
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-
-            async def make() -> Answer:
-                nonlocal issued
-                owner = User(who.user_id, who.tenant_id, who.name, "", ())
-                issued = await issue(change, owner, kind="api-key", name=name, roles=roles, lasting=lasting)
-                return render(issued, None)
-
-            answer = await change.once(once, make)
-        return answer if issued is None else render(issued, str(issued.token))
-
-    async def keys(self, who: Identity, wish: Wish, now: datetime) -> Page[Credential]:
-        """Return a page of the tenant's API keys, whose states are judged at `now`."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await identities.keys(database, who.tenant_id, wish, now)
+    async def list_keys(self, identity: Identity, request: PageRequest, now: datetime) -> Page[Credential]:
+        """Return a page of the tenant's API keys, filtered and sorted by their states at `now`."""
+        async with self._database.read(identity.tenant_id) as database:
+            return await identities.list_keys(database, request, tenant_id=identity.tenant_id, now=now)
 
     def now(self) -> datetime:
-        """Return the instant that the states of keys are judged at."""
+        """Return the instant at which the states of keys are judged."""
         return self._clock.now()
 
-    async def revoke_key(self, who: Identity, identity_id: UUID) -> None:
-        """End an API key; again changes nothing. Raises NotFound."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            found = await identities.find(change.database, identity_id)
-            if found is None or found.kind != "api-key":
-                raise NotFound("API key")
-            await revoke(change, identity_id)
-        self._recognition.forget([identity_id])
-
-    async def bootstrap(self, *, tenant: str, source_tenant: int, user: str) -> dict[str, Any]:
-        """Make a tenant with its first administrator and key, once; return what its owner must know."""
-        password = secrets.token_urlsafe(18)
-        stored = await self._passwords.hashed(password)
-        now, tenant_id = self._clock.now(), uuid4()
-        async with self._database.changing(EVERYBODY) as database:
-            # Two at once would both find nothing; the second waits here for the first.
-            await database.execute("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE")
-            there = await identities.tenant_named(database, tenant)
-            if there is not None:
-                return {"tenant_id": str(there.tenant_id), "exists": True}
-            new = Tenant(tenant_id, tenant, source_tenant, DEFAULT_MEDIA_TYPES)
-            await identities.insert_tenant(database, new, now)
-            admin = User(uuid4(), tenant_id, user, stored, ("admin",))
-            await identities.insert_user(database, admin, now)
-            change = Change(database, Actor.system(tenant_id), now)
-            change.note("tenant.create", tenant_id, after={"name": tenant, "source_tenant": source_tenant})
-            change.note("user.create", admin.user_id, after={"name": user, "roles": ["admin"]})
-            key = await issue(change, admin, kind="api-key", name=f"{user}'s first key", roles=("admin",), lasting=None)
-            await change.settle()
-        return {"tenant_id": str(tenant_id), "user": user, "password": password, "api_key": str(key.token)}
+    async def revoke_key(self, work: UnitOfWork, identity_id: UUID) -> None:
+        """Revoke an API key; repeating it changes nothing. Raises NotFound."""
+        found = await identities.find_credential(work.connection, identity_id)
+        if found is None or found.kind != "api-key":
+            raise NotFound("API key")
+        await revoke_credential(work, identity_id)
+        work.on_commit(lambda: self._authenticator.forget([identity_id]))
 
 
-def _checked_key(name: str, roles: tuple[Role, ...]) -> str:
+def _check_key(name: str, roles: tuple[Role, ...]) -> None:
     faults = []
-    if not 1 <= len(name) <= TITLE_MOST or any(ord(each) < 32 for each in name):
-        faults.append(Fault("name", f"from 1 to {TITLE_MOST} characters, without line breaks"))
+    if not 1 <= len(name) <= MAX_TITLE or any(ord(each) < 32 for each in name):
+        faults.append(FieldFault("name", f"from 1 to {MAX_TITLE} characters, without line breaks"))
     if not roles:
-        faults.append(Fault("roles", f"name at least one of {', '.join(ROLES)}"))
+        faults.append(FieldFault("roles", f"name at least one of {', '.join(get_args(Role))}"))
     if faults:
-        raise Invalid(*faults)
-    return name
+        raise InvalidInput(*faults)

@@ -1,108 +1,102 @@
-"""Certificates: upload, list, retire."""
+"""Recipients' certificates: uploading, listing, retiring."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from job_api.domain.drafts import TITLE_MOST
-from job_api.errors import Fault, Invalid, Refused
-from job_api.store import Actor, Change, Database, Once
+from job_api.domain.drafts import MAX_TITLE
+from job_api.errors import FieldFault, InvalidInput, OperationRefused
+from job_api.store import Database, UnitOfWork
 from job_api.store import certificates as store
 from job_api.store.certificates import Certificate
-from job_api.store.change import Answer
-from job_api.store.listing import Page, Wish
 from shared.auth import Identity
 from shared.certificates import CertificateRejected, accept_certificate
 from shared.clock import Clock
+from shared.http.lists import Page, PageRequest
 
-_SUBJECT_MAX = 1000
-_ACTIVE = Wish(sort="created_at", descending=True, filters={"state": "active"}, limit=200)
+_MAX_SUBJECT = 1000
+_ACTIVE = PageRequest(sort="created_at", descending=True, filters={"state": "active"}, limit=200)
 
 
-class Certificates:
-    """Certificates of the tenant of whoever asks."""
+class CertificateService:
+    """The certificates of the caller's tenant."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    async def upload(
-        self, who: Identity, name: str, content: bytes, once: Once, render: Callable[[Certificate], Answer]
-    ) -> Answer:
-        """Keep a certificate under a name. Raises Invalid (C1), Refused where there is one like it."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            return await change.once(once, lambda: _upload(change, name, content, render))
+    async def upload(self, work: UnitOfWork, name: str, content: bytes) -> Certificate:
+        """Store a certificate, PEM or DER, under a name.
 
-    async def retire(self, who: Identity, certificate_id: UUID) -> Certificate:
-        """Take a certificate out of use for exports to come; again changes nothing. Raises NotFound."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            retired = await store.retire(change.database, who.tenant_id, certificate_id, change.at)
-            if retired is None:
-                return await store.find(change.database, who.tenant_id, certificate_id)
-            change.tell(retired.to_event())
-            change.note("certificate.retire", certificate_id, before={"state": "active"}, after=_document(retired))
-            return retired
+        Raises InvalidInput (rule C1), and OperationRefused if an active one has its name or fingerprint.
+        """
+        name = name.strip()
+        if not 1 <= len(name) <= MAX_TITLE or any(ord(each) < 32 for each in name):
+            raise InvalidInput(FieldFault("name", f"from 1 to {MAX_TITLE} characters, without line breaks"))
+        try:
+            accepted = accept_certificate(content, at=work.at)
+        except CertificateRejected as error:
+            raise InvalidInput(FieldFault("pem", str(error))) from None
+        new = Certificate(
+            certificate_id=uuid4(),
+            tenant_id=work.actor.tenant_id,
+            name=name,
+            pem=accepted.pem,
+            fingerprint=accepted.fingerprint,
+            subject=accepted.subject[:_MAX_SUBJECT],
+            key_bits=accepted.public_key.key_size,
+            not_before=accepted.not_before,
+            not_after=accepted.not_after,
+            created_at=work.at,
+        )
+        stored = await store.insert(work.connection, new)
+        if stored is None:
+            raise _refuse_duplicate(await store.find_conflicting(work.connection, new), new)
+        work.emit(stored.to_event())
+        work.audit("certificate.upload", stored.certificate_id, after=_to_document(stored))
+        return stored
 
-    async def get(self, who: Identity, certificate_id: UUID) -> Certificate:
+    async def retire(self, work: UnitOfWork, certificate_id: UUID) -> Certificate:
+        """Use a certificate for no further export; repeating it changes nothing. Raises NotFound."""
+        retired = await store.retire(work.connection, work.actor.tenant_id, certificate_id, work.at)
+        if retired is None:
+            return await store.get(work.connection, work.actor.tenant_id, certificate_id)
+        work.emit(retired.to_event())
+        work.audit("certificate.retire", certificate_id, before={"state": "active"}, after=_to_document(retired))
+        return retired
+
+    async def get(self, identity: Identity, certificate_id: UUID) -> Certificate:
         """Return a certificate. Raises NotFound."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await store.find(database, who.tenant_id, certificate_id)
+        async with self._database.read(identity.tenant_id) as database:
+            return await store.get(database, identity.tenant_id, certificate_id)
 
-    async def page(self, who: Identity, wish: Wish) -> Page[Certificate]:
+    async def list_page(self, identity: Identity, request: PageRequest) -> Page[Certificate]:
         """Return a page of certificates."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await store.page(database, who.tenant_id, wish)
+        async with self._database.read(identity.tenant_id) as database:
+            return await store.list_page(database, identity.tenant_id, request)
 
-    async def active(self, who: Identity) -> list[Certificate]:
-        """Return those that are not retired, newest first, 200 at most."""
-        return (await self.page(who, _ACTIVE)).items
+    async def list_active(self, identity: Identity) -> list[Certificate]:
+        """Return the active certificates, newest first, at most 200."""
+        return (await self.list_page(identity, _ACTIVE)).items
 
     def now(self) -> datetime:
-        """Return the instant that validity is judged at."""
+        """Return the instant at which validity is judged."""
         return self._clock.now()
 
 
-async def _upload(change: Change, name: str, content: bytes, render: Callable[[Certificate], Answer]) -> Answer:
-    name = name.strip()
-    if not 1 <= len(name) <= TITLE_MOST or any(ord(each) < 32 for each in name):
-        raise Invalid(Fault("name", f"from 1 to {TITLE_MOST} characters, without line breaks"))
-    try:
-        found = accept_certificate(content, at=change.at)
-    except CertificateRejected as error:
-        raise Invalid(Fault("pem", str(error))) from None
-    new = Certificate(
-        certificate_id=uuid4(),
-        tenant_id=change.actor.tenant_id,
-        name=name,
-        pem=found.pem,
-        fingerprint=found.fingerprint,
-        subject=found.subject[:_SUBJECT_MAX],
-        key_bits=found.public_key.key_size,
-        not_before=found.not_before,
-        not_after=found.not_after,
-        created_at=change.at,
-    )
-    kept = await store.insert(change.database, new)
-    if kept is None:
-        raise _in_the_way(await store.like(change.database, new), new)
-    change.tell(kept.to_event())
-    change.note("certificate.upload", kept.certificate_id, after=_document(kept))
-    return render(kept)
-
-
-def _in_the_way(other: Certificate | None, new: Certificate) -> Refused:
+def _refuse_duplicate(other: Certificate | None, new: Certificate) -> OperationRefused:
     same = other is not None and other.fingerprint == new.fingerprint
     what = (
-        f"This very certificate is active as '{other.name}'"
+        f"This certificate is already active as '{other.name}'"
         if other and same
-        else "There is an active one of this name"
+        else "An active certificate has this name"
     )
     extra = {"certificate": str(other.certificate_id)} if other else {}
-    return Refused("certificate-exists", f"{what}: retire that one first, or take another.", extra=extra)
+    detail = f"{what}: retire that one first, or choose another."
+    return OperationRefused("certificate-exists", detail, extra=extra)
 
 
-def _document(certificate: Certificate) -> dict[str, Any]:
+def _to_document(certificate: Certificate) -> dict[str, Any]:
     return {
         "name": certificate.name,
         "state": certificate.state,

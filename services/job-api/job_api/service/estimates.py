@@ -1,62 +1,62 @@
-"""How much an export would be, by the source's own statistics; never certain, never long, never in the way."""
+"""Estimating the size of an export from the source's statistics, within a time limit and without ever failing."""
 
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from job_api.source import Source
+from job_api.source import SourceStatistics
 from shared.errors import TransientError
 from shared.events import JobSettings
 from shared.observe import get_logger
 
-LIMIT = timedelta(seconds=2)
+TIME_LIMIT = timedelta(seconds=2)
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """About so many rows and uncompressed bytes, or the reason why nothing can be said."""
+class SizeEstimate:
+    """The approximate number of records and of uncompressed bytes, or the reason why neither is known."""
 
     rows: int | None
     bytes: int | None
     reason: str | None = None
 
 
-class Estimates:
-    """Asks the source, within a limit (J12)."""
+class SizeEstimator:
+    """Queries the source's statistics, within two seconds (rule J12)."""
 
-    def __init__(self, source: Source | None) -> None:
+    def __init__(self, source: SourceStatistics | None) -> None:
         self._source = source
-        self._given_up: set[asyncio.Task[tuple[int, int]]] = set()
+        self._abandoned: set[asyncio.Task[tuple[int, int]]] = set()
 
-    async def of(self, settings: JobSettings) -> Estimate:
-        """Return an estimate for settings; whatever goes wrong is a reason, not an error."""
+    async def estimate(self, settings: JobSettings) -> SizeEstimate:
+        """Return the estimated size of an export with these settings; any failure is a reason, not an error."""
         if self._source is None:
-            return Estimate(None, None, "The source is not connected to this service.")
-        asking = asyncio.create_task(self._source.estimate(settings))
+            return SizeEstimate(None, None, "The source is not connected to this service.")
+        query = asyncio.create_task(self._source.estimate(settings))
         try:
-            await asyncio.wait({asking}, timeout=LIMIT.total_seconds())
-            if not asking.done():
-                return Estimate(None, None, "The source did not answer in time.")
-            return Estimate(*asking.result())
+            await asyncio.wait({query}, timeout=TIME_LIMIT.total_seconds())
+            if not query.done():
+                return SizeEstimate(None, None, "The source did not answer in time.")
+            return SizeEstimate(*query.result())
         except TransientError as error:
-            log.warning("no estimate", error=str(error))
-            return Estimate(None, None, "The source is away just now.")
+            log.warning("size estimate failed", error=str(error))
+            return SizeEstimate(None, None, "The source is temporarily unavailable.")
         except Exception:
-            # The source is the customer's: whatever it answers must not keep a job from being saved.
-            log.exception("no estimate")
-            return Estimate(None, None, "The source could not answer.")
+            # The source is the customer's: whatever it answers must not prevent a job from being saved.
+            log.exception("size estimate failed")
+            return SizeEstimate(None, None, "The source could not answer.")
         finally:
-            self._give_up(asking)
+            self._abandon(query)
 
-    def _give_up(self, asking: "asyncio.Task[tuple[int, int]]") -> None:
-        """End a question without waiting for its end, which takes its time over a connection that has gone silent."""
-        if not asking.done():
-            self._given_up.add(asking)
-            asking.add_done_callback(self._ended)
-            asking.cancel()
+    def _abandon(self, query: "asyncio.Task[tuple[int, int]]") -> None:
+        """Cancel a query without waiting for its end, which takes long over a connection that has stalled."""
+        if not query.done():
+            self._abandoned.add(query)
+            query.add_done_callback(self._forget)
+            query.cancel()
 
-    def _ended(self, asking: "asyncio.Task[tuple[int, int]]") -> None:
-        self._given_up.discard(asking)
-        if not asking.cancelled():
-            asking.exception()
+    def _forget(self, query: "asyncio.Task[tuple[int, int]]") -> None:
+        self._abandoned.discard(query)
+        if not query.cancelled():
+            query.exception()

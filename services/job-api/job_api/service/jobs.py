@@ -7,163 +7,160 @@ from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 
-from job_api.domain import Command, Draft, Job, ScheduleDraft, created, edited, perform, settled
-from job_api.domain.drafts import Settled
-from job_api.domain.schedules import schedule_faults, settled_schedule
-from job_api.errors import Invalid, LostUpdate
-from job_api.store import Actor, Change, Database, JobView, Once, job_list, jobs
-from job_api.store.change import Answer
-from job_api.store.identities import Tenant, tenant
-from job_api.store.known import KnownJobs
-from job_api.store.listing import Page, Wish
+from job_api.domain import (
+    Draft,
+    Job,
+    JobAction,
+    ScheduleDraft,
+    ValidDraft,
+    apply_action,
+    create_job,
+    edit_job,
+    validate_draft,
+)
+from job_api.domain.schedules import build_schedule, check_schedule
+from job_api.errors import InvalidInput, LostUpdate
+from job_api.store import Database, JobView, UnitOfWork, jobs, runs
+from job_api.store.job_cache import JobCache
 from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
 from shared.events import JobDeleted, JobSaved, RunNow, Schedule
+from shared.http.lists import Page, PageRequest
 from shared.timetable import derive_request_run_id, truncate_to_second
 
-_SAVED = TypeAdapter(JobSaved)
+_JOB_SAVED = TypeAdapter(JobSaved)
 Redraft = Callable[[Job], Draft]
-"""What an edit makes of the job as it stands: a replacement ignores it, a patch begins with it."""
+"""Returns the draft of a job's next version: a replacement ignores the present version, a patch starts from it."""
 
 
-class Jobs:
-    """Jobs of the tenant of whoever asks."""
+class JobService:
+    """The jobs of the caller's tenant."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._known = KnownJobs()
+        self._cache = JobCache()
 
-    async def create(self, who: Identity, draft: Draft, once: Once, render: Callable[[JobView], Answer]) -> Answer:
-        """Make a job. Raises Invalid, Refused or IdempotencyConflict."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            return await change.once(once, lambda: self._create(change, draft, render))
+    async def create(self, work: UnitOfWork, draft: Draft) -> JobView:
+        """Create a job. Raises InvalidInput or OperationRefused."""
+        tenant_id = work.actor.tenant_id
+        context = await jobs.get_context(work.connection, tenant_id, work.at)
+        job = create_job(draft, context, job_id=uuid4(), tenant_id=tenant_id)
+        await jobs.insert(work.connection, job)
+        work.emit(job.to_event())
+        work.audit("job.create", job.job_id, after=_to_document(job))
+        return JobView(job, None, None, jobs.find_next_run(job, work.at))
 
-    async def _create(self, change: Change, draft: Draft, render: Callable[[JobView], Answer]) -> Answer:
-        tenant_id = change.actor.tenant_id
-        context = await jobs.context(change.database, tenant_id, change.at)
-        job = created(draft, context, job_id=uuid4(), tenant_id=tenant_id)
-        await jobs.insert(change.database, job)
-        change.tell(job.to_event())
-        change.note("job.create", job.job_id, after=_document(job))
-        return render(JobView(job, None, None, jobs.next_run(job, change.at)))
+    async def clone(self, work: UnitOfWork, job_id: UUID, redraft: Redraft) -> JobView:
+        """Create a job from another's settings. Raises NotFound, InvalidInput or OperationRefused."""
+        found = await jobs.get_view(work.connection, work.actor.tenant_id, job_id)
+        return await self.create(work, redraft(found.job))
 
-    async def clone(
-        self, who: Identity, job_id: UUID, redraft: Redraft, once: Once, render: Callable[[JobView], Answer]
-    ) -> Answer:
-        """Make a job of another's settings. Raises NotFound, Invalid, Refused or IdempotencyConflict."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
+    async def run_now(self, work: UnitOfWork, job_id: UUID) -> UUID:
+        """Request a run at once, apart from the schedule (rule S10); return its id.
 
-            async def make() -> Answer:
-                found = await jobs.view(change.database, who.tenant_id, job_id)
-                return await self._create(change, redraft(found.job), render)
-
-            return await change.once(once, make)
-
-    async def run_now(self, who: Identity, job_id: UUID, once: Once, render: Callable[[UUID], Answer]) -> Answer:
-        """Ask for a run at once, beside the schedule (S10). Raises NotFound, Refused or IdempotencyConflict."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-
-            async def ask() -> Answer:
-                job = await _locked(change, job_id, None)
-                perform(job, Command.RUN, now=change.at, busy=None)
-                asked = RunNow(
-                    job_id=job_id,
-                    tenant_id=job.tenant_id,
-                    request_id=uuid4(),
-                    job_version=job.version,
-                    settings=job.settings,
-                    overlap=job.overlap,
-                    requested_by=who.user_id,
-                    requested_at=change.at,
-                )
-                change.tell(asked)
-                change.note("job.run", job_id, after={"run": str(derive_request_run_id(asked.request_id))})
-                return render(derive_request_run_id(asked.request_id))
-
-            return await change.once(once, ask)
-
-    async def edit(self, who: Identity, job_id: UUID, *, versions: frozenset[int] | None, redraft: Redraft) -> JobView:
-        """Replace a job's settings. Raises NotFound, LostUpdate, Invalid or Refused.
-
-        `versions` are those that the caller has seen, any of which may be replaced; None stands for all.
+        Raises NotFound or OperationRefused.
         """
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            job = await _locked(change, job_id, versions)
-            perform(job, Command.EDIT, now=change.at, busy=None)
-            context = await jobs.context(change.database, job.tenant_id, change.at)
-            await _save(change, "job.edit", job, edited(job, redraft(job), context))
-            return await jobs.view(change.database, job.tenant_id, job_id)
+        job = await _lock(work, job_id, None)
+        apply_action(job, JobAction.RUN, now=work.at, run_in_progress=None)
+        command = RunNow(
+            job_id=job_id,
+            tenant_id=job.tenant_id,
+            request_id=uuid4(),
+            job_version=job.version,
+            settings=job.settings,
+            overlap=job.overlap,
+            requested_by=work.actor.user_id,
+            requested_at=work.at,
+        )
+        run_id = derive_request_run_id(command.request_id)
+        # Known at once, before the scheduler takes the request.
+        await runs.insert_requested(work.connection, run_id, job, at=work.at)
+        await runs.update_latest_run(work.connection, job.tenant_id, job_id)
+        work.emit(command)
+        work.audit("job.run", job_id, after={"run": str(run_id)})
+        return run_id
+
+    async def edit(
+        self, work: UnitOfWork, job_id: UUID, *, versions: frozenset[int] | None, redraft: Redraft
+    ) -> JobView:
+        """Replace a job's settings. Raises NotFound, LostUpdate, InvalidInput or OperationRefused.
+
+        `versions` are those that the caller may have read; None accepts any.
+        """
+        job = await _lock(work, job_id, versions)
+        apply_action(job, JobAction.EDIT, now=work.at, run_in_progress=None)
+        context = await jobs.get_context(work.connection, job.tenant_id, work.at)
+        await _save(work, "job.edit", job, after=edit_job(job, redraft(job), context))
+        return await jobs.get_view(work.connection, job.tenant_id, job_id)
 
     async def switch(
-        self, who: Identity, job_id: UUID, command: Command, *, versions: frozenset[int] | None = None
+        self, work: UnitOfWork, job_id: UUID, action: JobAction, *, versions: frozenset[int] | None = None
     ) -> JobView:
-        """Suspend or resume a job; doing it again changes nothing. Raises NotFound, LostUpdate or Refused."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            job = await _locked(change, job_id, versions)
-            after = perform(job, command, now=change.at, busy=None)
-            if after is not job:
-                await _save(change, f"job.{command.value}", job, after)
-            return await jobs.view(change.database, job.tenant_id, job_id)
+        """Suspend or resume a job; repeating it changes nothing. Raises NotFound, LostUpdate or OperationRefused."""
+        job = await _lock(work, job_id, versions)
+        after = apply_action(job, action, now=work.at, run_in_progress=None)
+        if after is not job:
+            await _save(work, f"job.{action.value}", job, after=after)
+        return await jobs.get_view(work.connection, job.tenant_id, job_id)
 
-    async def delete(self, who: Identity, job_id: UUID, *, versions: frozenset[int] | None) -> None:
-        """Delete a job that has no run in progress. Raises NotFound, LostUpdate or Refused (J9)."""
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            job = await _locked(change, job_id, versions)
-            perform(job, Command.DELETE, now=change.at, busy=await jobs.busy(change.database, job))
-            await jobs.delete(change.database, job)
-            change.tell(JobDeleted(job_id=job_id))
-            change.note("job.delete", job_id, before=_document(job))
+    async def delete(self, work: UnitOfWork, job_id: UUID, *, versions: frozenset[int] | None) -> None:
+        """Delete a job that has no run in progress. Raises NotFound, LostUpdate or OperationRefused (rule J9)."""
+        job = await _lock(work, job_id, versions)
+        run_id = await jobs.find_run_in_progress(work.connection, job)
+        apply_action(job, JobAction.DELETE, now=work.at, run_in_progress=run_id)
+        await jobs.delete(work.connection, job)
+        work.emit(JobDeleted(job_id=job_id))
+        work.audit("job.delete", job_id, before=_to_document(job))
 
-    async def get(self, who: Identity, job_id: UUID) -> JobView:
+    async def get(self, identity: Identity, job_id: UUID) -> JobView:
         """Return a job. Raises NotFound."""
-        async with self._database.blind() as database:
-            return await self._known.view(database, who.tenant_id, job_id)
+        async with self._database.read_without_scope() as database:
+            return await self._cache.get_view(database, identity.tenant_id, job_id)
 
-    async def page(self, who: Identity, wish: Wish) -> Page[JobView]:
+    async def list_page(self, identity: Identity, request: PageRequest) -> Page[JobView]:
         """Return a page of jobs."""
-        async with self._database.blind() as database:
-            return await job_list.page(database, who.tenant_id, wish, self._known)
+        async with self._database.read_without_scope() as database:
+            return await self._cache.list_views(database, identity.tenant_id, request)
 
-    async def check(self, who: Identity, draft: Draft) -> Settled:
-        """Return what a job made of the draft would hold, without making it. Raises Invalid or Refused."""
-        async with self._database.looking(who.tenant_id) as database:
-            return settled(draft, await jobs.context(database, who.tenant_id, self._clock.now()))
+    def now(self) -> datetime:
+        """Return the instant at which refusals are judged."""
+        return self._clock.now()
+
+    async def validate(self, identity: Identity, draft: Draft) -> ValidDraft:
+        """Return the parts of the job that a draft describes. Raises InvalidInput or OperationRefused."""
+        async with self._database.read(identity.tenant_id) as database:
+            return validate_draft(draft, await jobs.get_context(database, identity.tenant_id, self._clock.now()))
 
     def preview(
         self, draft: ScheduleDraft, count: int, previous: Schedule | None = None
     ) -> tuple[Schedule, list[datetime]]:
-        """Return a schedule that is not saved yet, and its next slots (J12). Raises Invalid.
+        """Return an unsaved schedule and its next `count` slots (rule J12). Raises InvalidInput.
 
-        `previous` is that of the job which is edited: what it had done at once is not done again (J10).
+        `previous` is the schedule of the job being edited: a slot that it fired immediately is not shown again (J10).
         """
         now = self._clock.now()
-        if faults := tuple(schedule_faults(draft, now=now, previous=previous)):
-            raise Invalid(*faults)
-        schedule = settled_schedule(draft, now=now, previous=previous)
+        if faults := tuple(check_schedule(draft, now=now, previous=previous)):
+            raise InvalidInput(*faults)
+        schedule = build_schedule(draft, now=now, previous=previous)
         since = schedule.start if schedule.immediately and schedule.start >= truncate_to_second(now) else now
         return schedule, timetable.preview_slots(schedule, count, since - timedelta(microseconds=1))
 
-    async def tenant(self, who: Identity) -> Tenant:
-        """Return the tenant of whoever asks."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await tenant(database, who.tenant_id)
 
-
-async def _locked(change: Change, job_id: UUID, versions: frozenset[int] | None) -> Job:
-    job = await jobs.locked(change.database, change.actor.tenant_id, job_id)
+async def _lock(work: UnitOfWork, job_id: UUID, versions: frozenset[int] | None) -> Job:
+    job = await jobs.lock(work.connection, work.actor.tenant_id, job_id)
     if versions is not None and job.version not in versions:
         raise LostUpdate(job.version)
     return job
 
 
-async def _save(change: Change, action: str, before: Job, after: Job) -> None:
-    await jobs.update(change.database, after)
-    change.tell(after.to_event())
-    change.note(action, after.job_id, before=_document(before), after=_document(after))
+async def _save(work: UnitOfWork, action: str, before: Job, *, after: Job) -> None:
+    await jobs.update(work.connection, after)
+    work.emit(after.to_event())
+    work.audit(action, after.job_id, before=_to_document(before), after=_to_document(after))
 
 
-def _document(job: Job) -> dict[str, Any]:
-    found: dict[str, Any] = _SAVED.dump_python(job.to_event(), mode="json")
-    return found
+def _to_document(job: Job) -> dict[str, Any]:
+    document: dict[str, Any] = _JOB_SAVED.dump_python(job.to_event(), mode="json")
+    return document

@@ -1,4 +1,4 @@
-"""Logging in: who knocks, how often, and with what."""
+"""Logging in with a password or through an identity provider, with limits on attempts."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from job_api.errors import LoginFailed, TooManyAttempts
-from job_api.passwords import Passwords
-from job_api.service.issuing import Issued, issue
-from job_api.service.subjects import brought_up_to_date, welcomed
-from job_api.store import EVERYBODY, Actor, Change, Database, identities, throttle
+from job_api.passwords import PasswordService
+from job_api.service.credentials import IssuedCredential, issue_credential
+from job_api.service.subjects import get_or_create_user, update_roles
+from job_api.store import ALL_TENANTS, Actor, Database, UnitOfWork, identities, throttle
 from job_api.store.identities import User
-from job_api.store.throttle import Allowance
+from job_api.store.throttle import AttemptLimit
 from shared.clock import Clock
 from shared.oidc import Subject
 
-SESSION = timedelta(hours=12)
-REMEMBERED = timedelta(days=30)
-PER_ACCOUNT = Allowance(burst=10, another_each=timedelta(seconds=60))
-PER_ADDRESS = Allowance(burst=50, another_each=timedelta(seconds=10))
+SESSION_LIFETIME = timedelta(hours=12)
+REMEMBERED_LIFETIME = timedelta(days=30)
+PER_ACCOUNT = AttemptLimit(burst=10, refill_interval=timedelta(seconds=60))
+PER_ADDRESS = AttemptLimit(burst=50, refill_interval=timedelta(seconds=10))
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """What somebody types at the door, and where from."""
+class LoginAttempt:
+    """What a user enters to log in, and the address of the request."""
 
     user: str
     password: str
@@ -33,68 +33,70 @@ class Login:
 
     def __repr__(self) -> str:
         """Keep the password out of logs and tracebacks."""
-        return f"Login({self.user!r})"
+        return f"LoginAttempt({self.user!r})"
 
 
-class Door:
-    """Passwords in, sessions out."""
+class LoginService:
+    """Starts sessions. It counts attempts in a transaction of their own, which a failed login does not roll back."""
 
-    def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
+    def __init__(self, database: Database, clock: Clock, passwords: PasswordService) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
 
-    async def log_in(self, login: Login) -> Issued:
-        """Begin a session. Raises LoginFailed, which does not say what was wrong, or TooManyAttempts."""
-        limits = _limits(login)
-        await self._count(limits)
-        user = await self._recognised(login)
-        async with Change.begun(
-            self._database, Actor(user.tenant_id, user.user_id, user.name), self._clock.now()
-        ) as change:
+    async def log_in(self, attempt: LoginAttempt) -> IssuedCredential:
+        """Start a session. Raises LoginFailed, which does not disclose what was wrong, or TooManyAttempts."""
+        limits = _get_limits(attempt)
+        await self._count_attempt(limits)
+        user = await self._authenticate(attempt)
+        actor = Actor(user.tenant_id, user.user_id, user.name)
+        async with UnitOfWork.begin(self._database, actor, self._clock.now()) as work:
             for name in limits:
-                await throttle.give_back(change.database, name)
-            lasting = REMEMBERED if login.remember else SESSION
-            return await issue(change, user, kind="session", name=user.name, roles=user.roles, lasting=lasting)
+                await throttle.return_token(work.connection, name)
+            return await _issue_session(work, user, REMEMBERED_LIFETIME if attempt.remember else SESSION_LIFETIME)
 
-    async def sign_in(self, address: str, proven: Callable[[], Awaitable[Subject]]) -> Issued:
-        """Begin a session of somebody that an identity provider vouches for.
+    async def sign_in(self, address: str, authenticate: Callable[[], Awaitable[Subject]]) -> IssuedCredential:
+        """Start a session for the user whom an identity provider authenticates.
 
-        Raises what `proven` does, LoginFailed for who is shut out here, TooManyAttempts, or UnknownTenant.
+        Raises what `authenticate` raises, LoginFailed for a user disabled here, TooManyAttempts, or UnknownTenant.
         """
-        limits = {f"address {address}": PER_ADDRESS}
-        await self._count(limits)
-        subject = await proven()
+        limit_name = f"address {address}"
+        await self._count_attempt({limit_name: PER_ADDRESS})
+        subject = await authenticate()
         actor = Actor(subject.tenant_id, subject.user_id, subject.subject)
-        async with Change.begun(self._database, actor, self._clock.now()) as change:
-            user = await welcomed(change, subject)
+        async with UnitOfWork.begin(self._database, actor, self._clock.now()) as work:
+            user = await get_or_create_user(work, subject)
             if user.disabled:
                 raise LoginFailed
-            user = await brought_up_to_date(change, user, subject)
-            await throttle.give_back(change.database, f"address {address}")
-            return await issue(change, user, kind="session", name=user.name, roles=user.roles, lasting=SESSION)
+            user = await update_roles(work, user, subject)
+            await throttle.return_token(work.connection, limit_name)
+            return await _issue_session(work, user, SESSION_LIFETIME)
 
-    async def _count(self, limits: dict[str, Allowance]) -> None:
+    async def _count_attempt(self, limits: dict[str, AttemptLimit]) -> None:
         now, waits = self._clock.now(), []
-        async with self._database.changing(EVERYBODY) as database:
-            # In one order for all, so that two logins cannot wait for each other.
-            for name, allowance in sorted(limits.items()):
-                waits.append(await throttle.take(database, name, allowance, now))
+        async with self._database.transaction(ALL_TENANTS) as database:
+            # In the same order everywhere, so that two logins cannot deadlock.
+            for name, limit in sorted(limits.items()):
+                waits.append(await throttle.take_token(database, name, limit, now))
         longest = max((wait for wait in waits if wait is not None), default=None)
         if longest is not None:
             raise TooManyAttempts(math.ceil(longest.total_seconds()))
 
-    async def _recognised(self, login: Login) -> User:
-        async with self._database.looking(EVERYBODY) as database:
-            users = await identities.users_named(database, login.user.strip(), (login.tenant or "").strip() or None)
-        fitting = [user for user in users if await self._passwords.fits(login.password, user.password_hash)]
+    async def _authenticate(self, attempt: LoginAttempt) -> User:
+        async with self._database.read(ALL_TENANTS) as database:
+            users = await identities.find_users(database, attempt.user.strip(), (attempt.tenant or "").strip() or None)
+        matching = [user for user in users if await self._passwords.verify(attempt.password, user.password_hash)]
         if not users:
-            await self._passwords.fits(login.password, None)
-        if len(fitting) != 1:
+            await self._passwords.verify(attempt.password, None)
+        if len(matching) != 1:
             raise LoginFailed
-        return fitting[0]
+        return matching[0]
 
 
-def _limits(login: Login) -> dict[str, Allowance]:
-    account = f"{(login.tenant or '').strip().lower()}/{login.user.strip().lower()}"
-    return {f"account {account}": PER_ACCOUNT, f"address {login.address}": PER_ADDRESS}
+async def _issue_session(work: UnitOfWork, user: User, lifetime: timedelta) -> IssuedCredential:
+    return await issue_credential(work, user, kind="session", name=user.name, roles=user.roles, lifetime=lifetime)
+
+
+def _get_limits(attempt: LoginAttempt) -> dict[str, AttemptLimit]:
+    account = f"{(attempt.tenant or '').strip().lower()}/{attempt.user.strip().lower()}"
+    return {f"account {account}": PER_ACCOUNT, f"address {attempt.address}": PER_ADDRESS}

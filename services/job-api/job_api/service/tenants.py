@@ -1,57 +1,54 @@
-"""The tenant itself, and the media types that its jobs may choose from."""
+"""The caller's tenant, and the media types that its jobs may choose from."""
 
 from dataclasses import replace
 from typing import Any
 
-from job_api.errors import Fault, Invalid
-from job_api.store import Actor, Change, Database, identities
+from job_api.errors import FieldFault, InvalidInput
+from job_api.store import Database, UnitOfWork, identities
 from job_api.store.identities import Tenant
 from shared.auth import Identity
-from shared.clock import Clock
 
-MEDIA_TYPES_MOST = 100
-MEDIA_TYPE_MOST = 100
+MAX_MEDIA_TYPES = 100
+MAX_MEDIA_TYPE_LENGTH = 100
 
 
-class Tenants:
-    """The tenant of whoever asks. New tenants, their names and their numbers in the source are the operator's to give:
-    a name is refused when another tenant has it, and nobody is to learn who the others are.
+class TenantService:
+    """The caller's tenant. Only the operator creates tenants, and sets their names and source numbers: a name that
+    another tenant has is refused, and no tenant may learn who the others are.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
 
-    async def get(self, who: Identity) -> Tenant:
+    async def get(self, identity: Identity) -> Tenant:
         """Return the caller's tenant."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await identities.tenant(database, who.tenant_id)
+        async with self._database.read(identity.tenant_id) as database:
+            return await identities.get_tenant(database, identity.tenant_id)
 
-    async def choose_media_types(self, who: Identity, media_types: tuple[str, ...]) -> Tenant:
-        """Set what jobs may choose from, from now on; saved jobs keep what they have. Raises Invalid."""
-        _check(media_types)
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            before = await identities.locked_tenant(change.database, who.tenant_id)
-            after = replace(before, media_types=media_types)
-            await identities.choose_media_types(change.database, after)
-            change.note("tenant.edit", who.tenant_id, before=_document(before), after=_document(after))
+    async def update_media_types(self, work: UnitOfWork, media_types: tuple[str, ...]) -> Tenant:
+        """Set the media types that jobs may choose from; saved jobs keep theirs. Raises InvalidInput."""
+        _check_media_types(media_types)
+        before = await identities.lock_tenant(work.connection, work.actor.tenant_id)
+        after = replace(before, media_types=media_types)
+        await identities.update_media_types(work.connection, after)
+        work.audit("tenant.edit", after.tenant_id, before=_to_document(before), after=_to_document(after))
         return after
 
 
-def _check(media_types: tuple[str, ...]) -> None:
+def _check_media_types(media_types: tuple[str, ...]) -> None:
     faults = []
-    if not 1 <= len(media_types) <= MEDIA_TYPES_MOST:
-        faults.append(Fault("media_types", f"from 1 to {MEDIA_TYPES_MOST} of them"))
+    if not 1 <= len(media_types) <= MAX_MEDIA_TYPES:
+        faults.append(FieldFault("media_types", f"from 1 to {MAX_MEDIA_TYPES} media types"))
     if len(set(media_types)) < len(media_types):
-        faults.append(Fault("media_types", "each of them once"))
+        faults.append(FieldFault("media_types", "each media type only once"))
     faults += [
-        Fault(f"media_types.{place}", "as the source's column media_type_id has it, without spaces around it")
+        FieldFault(f"media_types.{place}", "as in the source's column media_type_id, without surrounding spaces")
         for place, each in enumerate(media_types)
-        if not 1 <= len(each) <= MEDIA_TYPE_MOST or each.strip() != each or not each.isprintable()
+        if not 1 <= len(each) <= MAX_MEDIA_TYPE_LENGTH or each.strip() != each or not each.isprintable()
     ]
     if faults:
-        raise Invalid(*faults)
+        raise InvalidInput(*faults)
 
 
-def _document(tenant: Tenant) -> dict[str, Any]:
+def _to_document(tenant: Tenant) -> dict[str, Any]:
     return {"media_types": list(tenant.media_types)}

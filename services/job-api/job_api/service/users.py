@@ -1,170 +1,175 @@
-"""Users of a tenant: made, given roles, shut out and let in again by administrators."""
+"""Users of a tenant: created, given roles, disabled and enabled by administrators."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from job_api.errors import Fault, Invalid, NotFound, Refused
-from job_api.passwords import Passwords
-from job_api.service.authentication import Recognition
-from job_api.service.subjects import standing
-from job_api.store import Actor, Change, Database, Once, identities
-from job_api.store.change import Answer
+from job_api.errors import FieldFault, InvalidInput, NotFound, OperationRefused
+from job_api.passwords import PasswordService
+from job_api.service.authentication import TokenAuthenticator
+from job_api.service.subjects import to_identity_event
+from job_api.store import Database, UnitOfWork, identities
 from job_api.store.identities import Credential, User
-from job_api.store.listing import Page, Wish
 from shared.auth import Identity
-from shared.clock import Clock
 from shared.events.values import Role
+from shared.http.lists import Page, PageRequest
 
-PASSWORD_LEAST = 10
-NAME_MOST = 200
+MIN_PASSWORD = 10
+MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to be created, with the password's hash; `generated` is the password if it was generated here."""
+
+    name: str
+    roles: tuple[Role, ...]
+    password_hash: str
+    generated: str | None
+
+    def __repr__(self) -> str:
+        """Keep the password out of logs and tracebacks."""
+        return f"NewUser({self.name!r}, {self.roles})"
 
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What is to be different about a user; None leaves it as it is."""
+    """What to change about a user; None leaves a value as it is."""
 
     roles: tuple[Role, ...] | None = None
     disabled: bool | None = None
-    password: str | None = None
+    password_hash: str | None = None
 
     def __repr__(self) -> str:
-        """Keep the password out of logs and tracebacks."""
+        """Keep the password's hash out of logs and tracebacks."""
         return f"UserChange(roles={self.roles}, disabled={self.disabled})"
 
 
-class Users:
-    """Users of the tenant of whoever asks."""
+class UserService:
+    """The users of the caller's tenant. Hashing takes long, so passwords are prepared before a unit of work begins."""
 
-    def __init__(self, database: Database, clock: Clock, passwords: Passwords, recognition: Recognition) -> None:
+    def __init__(self, database: Database, passwords: PasswordService, authenticator: TokenAuthenticator) -> None:
         self._database = database
-        self._clock = clock
         self._passwords = passwords
-        self._recognition = recognition
+        self._authenticator = authenticator
 
-    async def create(
-        self,
-        who: Identity,
-        name: str,
-        roles: tuple[Role, ...],
-        password: str | None,
-        once: Once,
-        render: Callable[[User, str | None], Answer],
-    ) -> Answer:
-        """Make a user. Raises Invalid, Refused or IdempotencyConflict.
+    async def prepare_user(self, name: str, roles: tuple[Role, ...], password: str | None) -> NewUser:
+        """Check and hash the data of a new user; without a password, generate one. Raises InvalidInput."""
+        name = name.strip()
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            raise InvalidInput(FieldFault("name", f"from 1 to {MAX_NAME} characters, all of them printable"))
+        _check_password(password)
+        generated = secrets.token_urlsafe(15) if password is None else None
+        password_hash = await self._passwords.hash(password or generated or "")
+        return NewUser(name, tuple(dict.fromkeys(roles)), password_hash, generated)
 
-        A password that is made up here is in this answer only; what is kept for the same request has none.
+    async def prepare_change(
+        self, *, roles: tuple[Role, ...] | None, disabled: bool | None, password: str | None
+    ) -> UserChange:
+        """Check and hash the data of a change; None leaves a value as it is. Raises InvalidInput."""
+        _check_password(password)
+        password_hash = await self._passwords.hash(password) if password is not None else None
+        return UserChange(tuple(dict.fromkeys(roles)) if roles is not None else None, disabled, password_hash)
+
+    async def prepare_own_password(self, identity: Identity, current: str, new: str) -> str:
+        """Verify the caller's current password; return the hash of the new one. Raises InvalidInput or NotFound."""
+        _check_password(new)
+        user = await self.get(identity, identity.user_id)
+        if not await self._passwords.verify(current, user.password_hash):
+            raise InvalidInput(FieldFault("current", "is not your password"))
+        return await self._passwords.hash(new)
+
+    async def create(self, work: UnitOfWork, new: NewUser) -> User:
+        """Create a user. Raises OperationRefused if the name is in use."""
+        user = User(uuid4(), work.actor.tenant_id, new.name, new.password_hash, new.roles, created_at=work.at)
+        if not await identities.insert_user(work.connection, user, work.at):
+            raise OperationRefused("user-exists", f"The user name '{user.name}' is in use: choose another.")
+        work.audit("user.create", user.user_id, after=_to_document(user))
+        return user
+
+    async def change(self, work: UnitOfWork, user_id: UUID, change: UserChange, *, caller: Identity) -> User:
+        """Change a user; keys and sessions follow at once.
+
+        Raises NotFound, InvalidInput, or OperationRefused if no administrator would be left.
         """
-        name = _checked(name.strip(), password)
-        made_up = secrets.token_urlsafe(15) if password is None else None
-        stored = await self._passwords.hashed(password or made_up or "")
-        new: User | None = None
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-
-            async def make() -> Answer:
-                nonlocal new
-                new = await _insert(change, User(uuid4(), who.tenant_id, name, stored, roles, created_at=change.at))
-                return render(new, None)
-
-            answer = await change.once(once, make)
-        return answer if new is None else render(new, made_up)
-
-    async def change(self, who: Identity, user_id: UUID, wanted: UserChange) -> User:
-        """Change a user; keys and sessions follow at once. Raises NotFound, Invalid, or Refused for the last admin."""
-        _check_password(wanted.password)
-        stored = await self._passwords.hashed(wanted.password) if wanted.password is not None else None
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            everybody = {user.user_id: user for user in await identities.locked_users(change.database, who.tenant_id)}
-            before = everybody.get(user_id)
-            if before is None:
-                raise NotFound("user")
-            after = replace(
-                before,
-                roles=before.roles if wanted.roles is None else wanted.roles,
-                disabled=before.disabled if wanted.disabled is None else wanted.disabled,
-                password_hash=stored or before.password_hash,
-            )
-            _check_issuers(before, wanted)
-            _keep_an_admin([user for user in everybody.values() if user is not before] + [after])
-            saved = await identities.update_user(change.database, after)
-            followed = await _follow(
-                change, saved, shut_out=saved.disabled, new_password=stored is not None, asks=who.identity_id
-            )
-            change.note("user.edit", user_id, before=_document(before), after=_document(saved))
-        self._recognition.forget(followed)
+        before, others = await _lock_user(work, user_id)
+        after = replace(
+            before,
+            roles=before.roles if change.roles is None else change.roles,
+            disabled=before.disabled if change.disabled is None else change.disabled,
+            password_hash=change.password_hash or before.password_hash,
+        )
+        _check_issuer(before, change)
+        _require_admin([*others, after])
+        saved = await identities.update_user(work.connection, after)
+        await self._update_credentials(work, saved, new_password=change.password_hash is not None, caller=caller)
+        work.audit("user.edit", user_id, before=_to_document(before), after=_to_document(saved))
         return saved
 
-    async def change_own_password(self, who: Identity, current: str, new: str) -> None:
-        """Change the caller's password and end the caller's other sessions. Raises Invalid or NotFound."""
-        _check_password(new)
-        async with self._database.looking(who.tenant_id) as database:
-            user = await identities.user(database, who.tenant_id, who.user_id)
-        if not await self._passwords.fits(current, user.password_hash):
-            raise Invalid(Fault("current", "is not your password"))
-        stored = await self._passwords.hashed(new)
-        async with Change.begun(self._database, Actor.of(who), self._clock.now()) as change:
-            saved = await identities.update_user(change.database, replace(user, password_hash=stored))
-            followed = await _follow(change, saved, shut_out=False, new_password=True, asks=who.identity_id)
-            change.note("user.password", who.user_id)
-        self._recognition.forget(followed)
+    async def change_own_password(self, work: UnitOfWork, identity: Identity, password_hash: str) -> None:
+        """Set the caller's password and end the caller's other sessions. Raises NotFound."""
+        user, _ = await _lock_user(work, identity.user_id)
+        saved = await identities.update_user(work.connection, replace(user, password_hash=password_hash))
+        await self._update_credentials(work, saved, new_password=True, caller=identity)
+        work.audit("user.password", identity.user_id)
 
-    async def get(self, who: Identity, user_id: UUID) -> User:
+    async def get(self, identity: Identity, user_id: UUID) -> User:
         """Return a user. Raises NotFound."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await identities.user(database, who.tenant_id, user_id)
+        async with self._database.read(identity.tenant_id) as database:
+            return await identities.get_user(database, identity.tenant_id, user_id)
 
-    async def page(self, who: Identity, wish: Wish) -> Page[User]:
+    async def list_page(self, identity: Identity, request: PageRequest) -> Page[User]:
         """Return a page of users."""
-        async with self._database.looking(who.tenant_id) as database:
-            return await identities.users(database, who.tenant_id, wish)
+        async with self._database.read(identity.tenant_id) as database:
+            return await identities.list_users(database, identity.tenant_id, request)
+
+    async def _update_credentials(self, work: UnitOfWork, user: User, *, new_password: bool, caller: Identity) -> None:
+        ended: list[Credential] = []
+        if user.disabled or new_password:
+            keep = None if user.disabled else caller.identity_id
+            ended = await identities.revoke_credentials(
+                work.connection, user, work.at, include_keys=user.disabled, keep=keep
+            )
+        changed = await identities.restrict_credentials(work.connection, user)
+        work.emit(*(each.to_event() for each in [*ended, *changed]))
+        if user.issuer is not None:
+            work.emit(to_identity_event(user))
+        ids = [user.user_id, *(each.identity_id for each in [*ended, *changed])]
+        work.on_commit(lambda: self._authenticator.forget(ids))
 
 
-async def _insert(change: Change, new: User) -> User:
-    if not await identities.insert_user(change.database, new, change.at):
-        raise Refused("user-exists", f"There is a user '{new.name}' already: take another name.")
-    change.note("user.create", new.user_id, after=_document(new))
-    return new
+async def _lock_user(work: UnitOfWork, user_id: UUID) -> tuple[User, list[User]]:
+    """Lock all users of the tenant; return the one with this id, and the others. Raises NotFound."""
+    users = {user.user_id: user for user in await identities.lock_users(work.connection, work.actor.tenant_id)}
+    user = users.pop(user_id, None)
+    if user is None:
+        raise NotFound("user")
+    return user, list(users.values())
 
 
-async def _follow(change: Change, user: User, *, shut_out: bool, new_password: bool, asks: UUID) -> list[UUID]:
-    ended: list[Credential] = []
-    if shut_out or new_password:
-        but = None if shut_out else asks
-        ended = await identities.revoke_all(change.database, user, change.at, keys=shut_out, but=but)
-    changed = await identities.restrict(change.database, user)
-    change.tell(*(each.to_event() for each in [*ended, *changed]))
-    if user.issuer is not None:
-        change.tell(standing(user))
-    return [user.user_id, *(each.identity_id for each in [*ended, *changed])]
-
-
-def _keep_an_admin(users: list[User]) -> None:
-    # One with a password of ours: the identity provider may be away, or be told something else tomorrow.
+def _require_admin(users: list[User]) -> None:
+    # One with a password stored here: the identity provider may be unavailable or withdraw the role.
     if not any("admin" in user.roles and not user.disabled and user.issuer is None for user in users):
-        raise Refused("last-admin", "This is the last administrator who can log in: make another one first.")
+        raise OperationRefused("last-admin", "This is the last administrator who can log in: create another one first.")
 
 
-def _check_issuers(user: User, wanted: UserChange) -> None:
+def _check_issuer(user: User, change: UserChange) -> None:
     if user.issuer is not None:
-        told = {"roles": wanted.roles, "password": wanted.password}
-        faults = [Fault(name, "is up to the identity provider") for name, each in told.items() if each is not None]
+        given = {"roles": change.roles, "password": change.password_hash}
+        faults = [
+            FieldFault(name, "is managed by the identity provider") for name, each in given.items() if each is not None
+        ]
         if faults:
-            raise Invalid(*faults)
-
-
-def _checked(name: str, password: str | None) -> str:
-    if not 1 <= len(name) <= NAME_MOST or not name.isprintable():
-        raise Invalid(Fault("name", f"from 1 to {NAME_MOST} characters, none of them invisible"))
-    _check_password(password)
-    return name
+            raise InvalidInput(*faults)
 
 
 def _check_password(password: str | None) -> None:
-    if password is not None and len(password) < PASSWORD_LEAST:
-        raise Invalid(Fault("password", f"{PASSWORD_LEAST} characters or more; length is what makes a password good"))
+    if password is not None and len(password) < MIN_PASSWORD:
+        raise InvalidInput(
+            FieldFault("password", f"at least {MIN_PASSWORD} characters; length is what makes a password strong")
+        )
 
 
-def _document(user: User) -> dict[str, Any]:
+def _to_document(user: User) -> dict[str, Any]:
     return {"name": user.name, "roles": list(user.roles), "disabled": user.disabled}

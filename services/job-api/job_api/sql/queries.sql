@@ -1,31 +1,31 @@
--- scope: say whose rows this connection may see until it goes back to the pool
+-- set_scope: set whose rows this connection sees until it returns to the pool
 SELECT set_config('job_api.scope', $1, false);
 
--- scope_transaction: say whose rows this transaction may see
+-- set_transaction_scope: set whose rows this transaction sees
 SELECT set_config('job_api.scope', $1, true);
 
--- insert_tenant: make a tenant
+-- insert_tenant: store a new tenant
 INSERT INTO tenant (tenant_id, name, source_tenant, media_types, created_at) VALUES ($1, $2, $3, $4, $5);
 
 -- tenant: one tenant
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1;
 
--- lock_tenant: a tenant, held until the transaction ends
+-- lock_tenant: one tenant, locked until the transaction ends
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1 FOR UPDATE;
 
--- choose_media_types: change what a tenant's jobs may choose from
+-- update_media_types: set the media types that a tenant's jobs may choose from
 UPDATE tenant SET media_types = $2 WHERE tenant_id = $1;
 
--- tenant_named: the tenant of a name
+-- tenant_by_name: the tenant with a name, ignoring case
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name) = lower($1);
 
--- insert_user: make a user; returns nothing when the name is taken
+-- insert_user: store a new user; returns nothing if the name is in use
 INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at, issuer)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
--- users_named: who may be meant by a user name, in the named tenant or (NULL) in any
+-- users_by_name: the users who log in with a password and have a name, in the named tenant or (NULL) in any
 SELECT app_user.user_id, app_user.tenant_id, app_user.name, app_user.password_hash, app_user.roles
 FROM app_user JOIN tenant USING (tenant_id)
 WHERE lower(app_user.name) = lower($1) AND ($2::text IS NULL OR lower(tenant.name) = lower($2)) AND NOT disabled
@@ -33,16 +33,16 @@ WHERE lower(app_user.name) = lower($1) AND ($2::text IS NULL OR lower(tenant.nam
 ORDER BY app_user.created_at
 LIMIT 5;
 
--- insert_identity: make an API key or a session
+-- insert_identity: store a new API key or session
 INSERT INTO identity
     (identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
--- identity: what a bearer token names
+-- identity: the API key or session that a bearer token names
 SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
 FROM identity WHERE identity_id = $1;
 
--- keys: a page of a tenant's API keys, each with its state as of $2; filters and order are put in from a fixed choice
+-- keys: a page of a tenant's API keys, each with its state at $2; conditions and order come from a fixed set
 SELECT key.*, {sort}::text AS sorted_by
 FROM (
     SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version,
@@ -57,12 +57,12 @@ WHERE tenant_id = $1 {conditions}
 ORDER BY {sort} {direction}, identity_id {direction}
 LIMIT {limit};
 
--- revoke_identity: end a key or session; returns it unless it was revoked before
+-- revoke_identity: revoke a key or session; returns it unless it was already revoked
 UPDATE identity SET revoked_at = $3, version = version + 1
 WHERE tenant_id = $1 AND identity_id = $2 AND revoked_at IS NULL
 RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
 
--- insert_certificate: keep a certificate
+-- insert_certificate: store a new certificate; returns nothing if an active one has its name or fingerprint
 INSERT INTO certificate
     (certificate_id, tenant_id, name, state, pem, fingerprint, subject, key_bits, not_before, not_after, created_at)
 VALUES ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9, $10)
@@ -75,7 +75,7 @@ SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subjec
     created_at, retired_at
 FROM certificate WHERE tenant_id = $1 AND certificate_id = $2;
 
--- certificate_like: the active certificate that stands in the way of another of this name or fingerprint
+-- conflicting_certificate: the active certificate with this fingerprint or, failing that, this name
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
     created_at, retired_at
 FROM certificate
@@ -83,13 +83,13 @@ WHERE tenant_id = $1 AND state = 'active' AND (fingerprint = $2 OR lower(name) =
 ORDER BY fingerprint <> $2
 LIMIT 1;
 
--- certificates_expiring: how many active certificates have expired, or will within a day, a week, 30 days
+-- certificates_expiring: the number of active certificates that have expired, or will within 1, 7 and 30 days
 SELECT days, count(certificate_id)
 FROM unnest(ARRAY[0, 1, 7, 30]) AS days
     LEFT JOIN certificate ON state = 'active' AND not_after <= $1::timestamptz + make_interval(days => days)
 GROUP BY days;
 
--- certificates: a page of a tenant's certificates; filters and order are put in from a fixed choice
+-- certificates: a page of a tenant's certificates; conditions and order come from a fixed set
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
     created_at, retired_at, {sort}::text AS sorted_by
 FROM certificate
@@ -97,43 +97,43 @@ WHERE tenant_id = $1 {conditions}
 ORDER BY {sort} {direction}, certificate_id {direction}
 LIMIT {limit};
 
--- context: what jobs must know of a tenant, once for each of its certificates
+-- draft_context: what drafts are validated against: the tenant, once for each of its certificates
 SELECT tenant.source_tenant, tenant.media_types, certificate_id, certificate.name, state, not_before, not_after
 FROM tenant LEFT JOIN certificate USING (tenant_id)
 WHERE tenant_id = $1;
 
--- retire_certificate: take a certificate out of use; returns it unless it was retired before
+-- retire_certificate: retire a certificate; returns it unless it was already retired
 UPDATE certificate SET state = 'retired', retired_at = $3, version = version + 1
 WHERE tenant_id = $1 AND certificate_id = $2 AND state = 'active'
 RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
     created_at, retired_at;
 
--- insert_job: keep a new job
+-- insert_job: store a new job
 INSERT INTO job
     (job_id, tenant_id, version, state, state_reason, title, description, source, type, settings, schedule_kind,
     schedule_start, schedule_immediately, schedule_every, catch_up, overlap, created_at, saved_at, next_run_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
 
--- update_job: keep a job's next version
+-- update_job: store a job's next version
 UPDATE job SET
     version = $3, state = $4, state_reason = $5, title = $6, description = $7, source = $8, type = $9, settings = $10,
     schedule_kind = $11, schedule_start = $12, schedule_immediately = $13, schedule_every = $14, catch_up = $15,
     overlap = $16, saved_at = $18, next_run_at = $19,
-    -- a resumed job starts counting its failures anew
+    -- resuming a job resets its failures
     failures = CASE WHEN state = 'suspended' AND $4 = 'active' THEN 0 ELSE failures END
 WHERE job_id = $1 AND tenant_id = $2 AND created_at = $17;
 
--- delete_job: remove a job, and its read model of runs with it
+-- delete_job: delete a job, and with it its runs in the read model
 DELETE FROM job WHERE tenant_id = $1 AND job_id = $2;
 
--- lock_job: a job to be changed
+-- lock_job: one job, locked until the transaction ends
 SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
     job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
     job.created_at, job.saved_at
 FROM job WHERE tenant_id = $1 AND job_id = $2
 FOR UPDATE;
 
--- busy_run: the run of a job that is queued or running, the running one first
+-- run_in_progress: the queued or running run of a job, a running one first
 SELECT run_id FROM run_view
 WHERE tenant_id = $1 AND job_id = $2 AND state IN ('queued', 'running')
 ORDER BY state DESC, slot
@@ -148,45 +148,53 @@ SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.
 FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
 WHERE job.tenant_id = $1 AND job.job_id = $2;
 
--- job_at_once: of one job what changes without a new version, where nothing is in sight yet: the scope is said and used in one round trip
--- OFFSET 0 keeps the planner from turning it round, and nothing from being found then.
+-- job_in_scope: what changes about a job without a new version; sets the scope and uses it in one round trip
+-- OFFSET 0 keeps the planner from reordering the two sides, which would find nothing.
 SELECT found.*
-FROM (SELECT set_config('job_api.scope', $1::uuid::text, false)::uuid AS tenant_id OFFSET 0) AS said
+FROM (SELECT set_config('job_api.scope', $1::uuid::text, false)::uuid AS tenant_id OFFSET 0) AS scope
 CROSS JOIN LATERAL (
     SELECT job.job_id, job.version, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
         run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
         run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at
     FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
-    WHERE job.tenant_id = said.tenant_id AND job.job_id = $2
+    WHERE job.tenant_id = scope.tenant_id AND job.job_id = $2
     OFFSET 0
 ) AS found;
 
--- jobs: a page of a tenant's jobs, of each what changes without a new version; filters and order are put in from a fixed choice
--- The scope is said and used in one round trip, as in job_at_once; of one row on the left the order on the right stays.
+-- jobs: a page of a tenant's jobs, as job_in_scope; conditions and order come from a fixed set
+-- With a single row on the left, the order of the right side is kept.
 SELECT found.*
-FROM (SELECT set_config('job_api.scope', $1::uuid::text, false)::uuid AS tenant_id OFFSET 0) AS said
+FROM (SELECT set_config('job_api.scope', $1::uuid::text, false)::uuid AS tenant_id OFFSET 0) AS scope
 CROSS JOIN LATERAL (
     SELECT job.job_id, job.version, job.saved_at, job.latest_run, job.last_run_at, job.next_run_at,
         run.slot AS run_slot, run.state AS run_state, run.started_at, run.ended_at, run.message, run.progress,
         run.eta_seconds, run.eta_low, run.eta_high, run.estimated_at, {sort}::text AS sorted_by
     FROM job LEFT JOIN run_view AS run ON run.run_id = job.latest_run
-    WHERE job.tenant_id = said.tenant_id {conditions}
+    WHERE job.tenant_id = scope.tenant_id {conditions}
     ORDER BY {sort} {direction}, job.job_id {direction}
     LIMIT {limit}
 ) AS found;
 
--- versions: jobs of a tenant as they stand
+-- jobs_by_id: the current versions of some of a tenant's jobs
 SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
     job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
     job.created_at, job.saved_at
 FROM job WHERE tenant_id = $1 AND job_id = ANY ($2::uuid[]);
 
--- insert_run: note a run that was triggered or queued, unless it is known or its job is gone
+-- insert_run: store a triggered or queued run, unless it is known or its job has been deleted
 INSERT INTO run_view (run_id, job_id, tenant_id, slot, cause, state, token, seq)
 SELECT $1, job_id, tenant_id, $3, $4, 'queued', 0, -1 FROM job WHERE tenant_id = $5 AND job_id = $2 FOR KEY SHARE
 ON CONFLICT DO NOTHING;
 
--- move_run: take an event of a run, unless a newer one was taken or the run has ended; returns what it was before
+-- update_slot: set the slot that the scheduler gave to a requested run
+UPDATE run_view SET slot = $2 WHERE run_id = $1 AND tenant_id = $3 AND slot <> $2;
+
+-- requested_run: a run of a tenant that was requested now and has not ended, with its job
+SELECT run.run_id, run.job_id, job.title, job.source, job.type, run.state, run.slot, run.started_at
+FROM run_view AS run JOIN job USING (job_id)
+WHERE run.tenant_id = $1 AND run.run_id = $2 AND run.cause = 'run-now' AND run.ended_at IS NULL;
+
+-- apply_run_event: apply an event to its run, unless a newer one was applied or the run has ended; returns the run's id
 UPDATE run_view AS run SET
     state = $4, token = $2, seq = $3,
     started_at = CASE WHEN $4 = 'running' THEN coalesce(run.started_at, $5) ELSE run.started_at END,
@@ -199,13 +207,13 @@ UPDATE run_view AS run SET
 WHERE run.run_id = $1 AND run.tenant_id = $7 AND (run.token, run.seq) < ($2::bigint, $3::bigint) AND run.ended_at IS NULL
 RETURNING run.run_id;
 
--- estimate_run: take an estimate, unless a newer one was taken or the run has ended
+-- apply_estimate: apply an estimate to its run, unless a newer one was applied or the run has ended
 UPDATE run_view SET
     estimate_token = $2, estimate_seq = $3, estimated_at = $4, progress = $5, eta_seconds = $6, eta_low = $7,
     eta_high = $8
 WHERE run_id = $1 AND tenant_id = $9 AND (estimate_token, estimate_seq) < ($2::bigint, $3::bigint) AND ended_at IS NULL;
 
--- show_latest_run: let a job's row say what the list shows of its runs; one in progress counts before later ones
+-- update_latest_run: bring up to date what the list shows of a job's runs; a run in progress precedes later ones
 UPDATE job SET
     latest_run = latest.run_id, status = latest.state,
     last_run_at = (
@@ -218,60 +226,45 @@ FROM (
 ) AS latest
 WHERE job.tenant_id = $1 AND job.job_id = $2;
 
--- show_next_run: let a job's row say when it is due next
+-- update_next_run: set when a job is next due, unless it has changed since
 UPDATE job SET next_run_at = $3 WHERE tenant_id = $1 AND job_id = $2 AND version = $4;
 
--- count_failure: count a failed run after another; returns how many there are in a row
+-- count_failure: count a failed run; returns the number of consecutive failures
 UPDATE job SET failures = failures + 1 WHERE tenant_id = $1 AND job_id = $2 RETURNING failures;
 
--- forget_failures: a run has succeeded
+-- reset_failures: reset the number of consecutive failures after a successful run
 UPDATE job SET failures = 0 WHERE tenant_id = $1 AND job_id = $2 AND failures > 0;
 
--- forget_runs: drop the read model's runs that ended long ago and are no job's latest
+-- delete_old_runs: delete runs that ended long ago and are no job's latest
 DELETE FROM run_view WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM job WHERE job.latest_run = run_view.run_id);
 
--- settle: the end of a change: its lines of the audit trail, the answer that its key is to have, its events
-WITH noted AS (
+-- flush: the end of a unit of work: its audit entries and its events
+WITH entries AS (
     INSERT INTO audit (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
     SELECT $1, $2, $3, $4, each.*
     FROM unnest($5::text[], $6::text[], $7::uuid[], $8::jsonb[], $9::jsonb[]) AS each
-), remembered AS (
-    UPDATE idempotency SET answer = $17::jsonb
-    WHERE tenant_id = $1 AND user_id = $3 AND operation = $15 AND key = $16
 )
 INSERT INTO outbox (shard, topic, key, value, headers)
 SELECT * FROM unnest($10::smallint[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[]);
 
--- reserve_key: take an Idempotency-Key for a request; waits for another request that has just taken it
-INSERT INTO idempotency (tenant_id, user_id, operation, key, body_hash, written_at)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT DO NOTHING
-RETURNING key;
-
--- recall_key: what was answered to an Idempotency-Key
-SELECT body_hash, answer FROM idempotency WHERE tenant_id = $1 AND user_id = $2 AND operation = $3 AND key = $4;
-
--- forget_keys: drop Idempotency-Keys that are too old to be sent again
-DELETE FROM idempotency WHERE written_at < $1;
-
--- forget_identities: drop sessions and keys that ended long ago
+-- delete_old_sessions: delete sessions that ended long ago
 DELETE FROM identity WHERE kind = 'session' AND (expires_at < $1 OR revoked_at < $1);
 
--- lock_bucket: the bucket of a name, full where it is new, to be changed in this transaction
-INSERT INTO throttle AS held (key, tokens, at) VALUES ($1, $3, $2)
+-- lock_bucket: the token bucket of a name, full if it is new, locked until the transaction ends
+INSERT INTO throttle AS bucket (key, tokens, at) VALUES ($1, $3, $2)
 ON CONFLICT (key) DO UPDATE SET key = excluded.key
 RETURNING tokens, at;
 
--- save_bucket: keep what a bucket holds
+-- save_bucket: store the tokens left in a bucket
 UPDATE throttle SET tokens = $2, at = $3 WHERE key = $1;
 
--- give_token_back: an attempt was no guess
+-- return_token: return the token of a successful attempt
 UPDATE throttle SET tokens = tokens + 1 WHERE key = $1;
 
--- forget_buckets: drop buckets that have been full for long
+-- delete_full_buckets: delete buckets that have long been full
 DELETE FROM throttle WHERE at < $1;
 
--- users: a page of a tenant's users; filters and order are put in from a fixed choice
+-- users: a page of a tenant's users; conditions and order come from a fixed set
 SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer, {sort}::text AS sorted_by
 FROM app_user
 WHERE tenant_id = $1 {conditions}
@@ -282,16 +275,16 @@ LIMIT {limit};
 SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
 FROM app_user WHERE tenant_id = $1 AND user_id = $2;
 
--- lock_users: all users of a tenant, so that two changes at once cannot leave it without an administrator
+-- lock_users: all users of a tenant, locked, so that concurrent changes cannot remove the last administrator
 SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
 FROM app_user WHERE tenant_id = $1 ORDER BY user_id FOR UPDATE;
 
--- update_user: keep a user's next version
+-- update_user: store a user's next version
 UPDATE app_user SET password_hash = $3, roles = $4, disabled = $5, version = version + 1
 WHERE tenant_id = $1 AND user_id = $2
 RETURNING user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer;
 
--- restrict_identities: let a user's sessions have exactly, and keys at most, the user's roles; returns what has changed
+-- restrict_identities: give a user's sessions exactly, and keys at most, the user's roles; returns those that changed
 UPDATE identity SET
     roles = CASE kind
         WHEN 'session' THEN $3::text[]
@@ -302,41 +295,41 @@ WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL
     AND ((kind = 'session' AND roles <> $3::text[]) OR (kind = 'api-key' AND NOT roles <@ $3::text[]))
 RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
 
--- revoke_identities_of: end all of a user's sessions, and ($4) keys too, but the one that asks ($5); returns them
+-- revoke_identities_of_user: revoke a user's sessions and, if $4, the API keys, except $5; returns those that were revoked
 UPDATE identity SET revoked_at = $3, version = version + 1
 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND (kind = 'session' OR $4)
     AND identity_id IS DISTINCT FROM $5::uuid
 RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
 
--- audit: a page of a tenant's audit trail; filters and order are put in from a fixed choice
+-- audit: a page of a tenant's audit trail; conditions and order come from a fixed set
 SELECT audit_id, at, actor_id, actor_name, action, object_kind, object_id, before, after, {sort}::text AS sorted_by
 FROM audit
 WHERE tenant_id = $1 {conditions}
 ORDER BY {sort} {direction}, audit_id {direction}
 LIMIT {limit};
 
--- every_job: jobs of all tenants from an id on, kept as they are until the transaction ends
+-- every_job: jobs of all tenants after an id, unchanged until the transaction ends
 SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
     job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
     job.created_at, job.saved_at
 FROM job WHERE job_id > $1 ORDER BY job_id LIMIT $2
 FOR SHARE;
 
--- every_deleted_job: jobs of all tenants that were deleted, from an id on
+-- every_deleted_job: deleted jobs of all tenants after an id
 SELECT DISTINCT object_id FROM audit WHERE action = 'job.delete' AND object_id > $1 ORDER BY object_id LIMIT $2;
 
--- every_certificate: certificates of all tenants from an id on, kept as they are until the transaction ends
+-- every_certificate: certificates of all tenants after an id, unchanged until the transaction ends
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
     created_at, retired_at
 FROM certificate WHERE certificate_id > $1 ORDER BY certificate_id LIMIT $2
 FOR SHARE;
 
--- every_identity: keys and sessions of all tenants from an id on, kept as they are until the transaction ends
+-- every_identity: keys and sessions of all tenants after an id, unchanged until the transaction ends
 SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
 FROM identity WHERE identity_id > $1 ORDER BY identity_id LIMIT $2
 FOR SHARE;
 
--- every_subject: users of identity providers from an id on, kept as they are until the transaction ends
+-- every_subject: users of identity providers after an id, unchanged until the transaction ends
 SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
 FROM app_user WHERE issuer IS NOT NULL AND user_id > $1 ORDER BY user_id LIMIT $2
 FOR SHARE;

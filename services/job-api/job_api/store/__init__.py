@@ -1,7 +1,7 @@
-"""The job API's rows: to domain objects and back, within one tenant's sight; nothing is decided here."""
+"""The job API's tables: rows to domain objects and back, within one tenant's scope; no rule is decided here."""
 
-from job_api.store.change import Actor, Change, Once
-from job_api.store.database import EVERYBODY, Database
-from job_api.store.jobs import JobView, RunSummary
+from job_api.store.database import ALL_TENANTS, Database
+from job_api.store.jobs import JobView, RunEstimate, RunSummary
+from job_api.store.unit_of_work import Actor, UnitOfWork, WorkFactory
 
-__all__ = ["EVERYBODY", "Actor", "Change", "Database", "JobView", "Once", "RunSummary"]
+__all__ = ["ALL_TENANTS", "Actor", "Database", "JobView", "RunEstimate", "RunSummary", "UnitOfWork", "WorkFactory"]

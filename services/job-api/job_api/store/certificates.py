@@ -1,4 +1,4 @@
-"""Certificates of a tenant."""
+"""The certificates of a tenant."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,18 +6,18 @@ from typing import Literal
 from uuid import UUID
 
 from job_api.errors import NotFound
-from job_api.store.database import SQL, taken
-from job_api.store.listing import Page, Wish
+from job_api.store.database import SQL, select_fields
 from job_api.store.lists import CERTIFICATES
 from shared.events import CertificateSaved
+from shared.http.lists import Page, PageRequest
 from shared.postgres import Connection, Record
 
-State = Literal["active", "retired"]
+CertificateState = Literal["active", "retired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A recipient's certificate; `fingerprint` is the SHA-256 of its DER form, hex."""
+    """A recipient's certificate; `fingerprint` is the SHA-256 of its DER form, in hex."""
 
     certificate_id: UUID
     tenant_id: UUID
@@ -30,11 +30,11 @@ class Certificate:
     not_after: datetime
     created_at: datetime
     version: int = 1
-    state: State = "active"
+    state: CertificateState = "active"
     retired_at: datetime | None = None
 
     def to_event(self) -> CertificateSaved:
-        """Return what tells the exporters of this version."""
+        """Return the event that publishes this version to the exporters."""
         return CertificateSaved(
             certificate_id=self.certificate_id,
             tenant_id=self.tenant_id,
@@ -48,48 +48,50 @@ class Certificate:
         )
 
 
-async def insert(database: Connection, new: Certificate) -> Certificate | None:
-    """Keep a new certificate; return None when an active one of its name or fingerprint is there."""
+async def insert(database: Connection, certificate: Certificate) -> Certificate | None:
+    """Store a new certificate; return None if an active one has its name or fingerprint."""
     row = await database.fetchrow(
         SQL["insert_certificate"],
-        new.certificate_id,
-        new.tenant_id,
-        new.name,
-        new.pem,
-        new.fingerprint,
-        new.subject,
-        new.key_bits,
-        new.not_before,
-        new.not_after,
-        new.created_at,
+        certificate.certificate_id,
+        certificate.tenant_id,
+        certificate.name,
+        certificate.pem,
+        certificate.fingerprint,
+        certificate.subject,
+        certificate.key_bits,
+        certificate.not_before,
+        certificate.not_after,
+        certificate.created_at,
     )
-    return _certificate(row) if row is not None else None
+    return _to_certificate(row) if row is not None else None
 
 
-async def find(database: Connection, tenant_id: UUID, certificate_id: UUID) -> Certificate:
+async def get(database: Connection, tenant_id: UUID, certificate_id: UUID) -> Certificate:
     """Return a certificate. Raises NotFound."""
     row = await database.fetchrow(SQL["certificate"], tenant_id, certificate_id)
     if row is None:
         raise NotFound("certificate")
-    return _certificate(row)
+    return _to_certificate(row)
 
 
-async def like(database: Connection, new: Certificate) -> Certificate | None:
-    """Return the active certificate that stands in a new one's way, by fingerprint first."""
-    row = await database.fetchrow(SQL["certificate_like"], new.tenant_id, new.fingerprint, new.name)
-    return _certificate(row) if row is not None else None
+async def find_conflicting(database: Connection, certificate: Certificate) -> Certificate | None:
+    """Return the active certificate with a new one's fingerprint or, failing that, its name."""
+    row = await database.fetchrow(
+        SQL["conflicting_certificate"], certificate.tenant_id, certificate.fingerprint, certificate.name
+    )
+    return _to_certificate(row) if row is not None else None
 
 
-async def page(database: Connection, tenant_id: UUID, wish: Wish) -> Page[Certificate]:
+async def list_page(database: Connection, tenant_id: UUID, request: PageRequest) -> Page[Certificate]:
     """Return a page of a tenant's certificates."""
-    return (await CERTIFICATES.page(database, tenant_id, wish)).of(_certificate)
+    return (await CERTIFICATES.fetch(database, tenant_id, request)).map(_to_certificate)
 
 
 async def retire(database: Connection, tenant_id: UUID, certificate_id: UUID, at: datetime) -> Certificate | None:
-    """Take a certificate out of use; return it, or None when it is retired already."""
+    """Retire a certificate; return it, or None if there is no active one with this id."""
     row = await database.fetchrow(SQL["retire_certificate"], tenant_id, certificate_id, at)
-    return _certificate(row) if row is not None else None
+    return _to_certificate(row) if row is not None else None
 
 
-def _certificate(row: Record) -> Certificate:
-    return Certificate(**taken(row, Certificate))
+def _to_certificate(row: Record) -> Certificate:
+    return Certificate(**select_fields(row, Certificate))

@@ -1,4 +1,4 @@
-"""Connections that see one tenant's rows and no other's, whatever a query forgets."""
+"""Connections that see the rows of one tenant only, whatever a query omits."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,36 +10,40 @@ from shared.postgres import Connection, Pool, Record, connection
 from shared.queries import load_queries
 
 SQL = load_queries("job_api")
-SOURCE = "job-api"
-EVERYBODY: Literal["all"] = "all"
-"""The scope of what belongs to no tenant's request: login, tokens, events, housekeeping."""
+SERVICE = "job-api"
+"""The name of this service: the source of its events and the name of its connections."""
+ALL_TENANTS: Literal["all"] = "all"
+"""The scope of work outside any tenant's request: login, tokens, events, housekeeping."""
 Scope = UUID | Literal["all"]
 
 
 class Database:
-    """Gives connections in a scope; without one, row-level security shows nothing."""
+    """Provides connections with a scope; without a scope, row-level security hides every row."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     @asynccontextmanager
-    async def looking(self, scope: Scope) -> AsyncIterator[Connection]:
-        """Give a connection for reading, outside a transaction; the pool forgets the scope when it comes back."""
+    async def read(self, scope: Scope) -> AsyncIterator[Connection]:
+        """Provide a connection for reading, outside a transaction; the pool resets the scope on release.
+
+        Raises PostgresUnavailable.
+        """
         async with connection(self._pool) as database:
-            await database.execute(SQL["scope"], str(scope))
+            await database.execute(SQL["set_scope"], str(scope))
             yield database
 
     @asynccontextmanager
-    async def blind(self) -> AsyncIterator[Connection]:
-        """Give a connection that sees nothing, for a query that says its scope itself."""
+    async def read_without_scope(self) -> AsyncIterator[Connection]:
+        """Provide a connection that sees no row, for a query that sets its scope itself. Raises PostgresUnavailable."""
         async with connection(self._pool) as database:
             yield database
 
     @asynccontextmanager
-    async def changing(self, scope: Scope) -> AsyncIterator[Connection]:
-        """Give a connection within one transaction."""
+    async def transaction(self, scope: Scope) -> AsyncIterator[Connection]:
+        """Provide a connection within one transaction. Raises PostgresUnavailable."""
         async with connection(self._pool) as database:
-            # Begun and scoped in one go; an id, or the word for all, needs no quoting.
+            # One round trip for both; a UUID or the word "all" needs no quoting.
             await database.execute(f"BEGIN; SET LOCAL job_api.scope = '{scope}'")
             try:
                 yield database
@@ -50,11 +54,11 @@ class Database:
             await database.execute("COMMIT")
 
 
-def taken(row: Record, kind: type[Any]) -> dict[str, Any]:
-    """Return of a row what a dataclass has fields for."""
+def select_fields(row: Record, kind: type[Any]) -> dict[str, Any]:
+    """Return the columns of a row that a dataclass has fields for."""
     return {each.name: row[each.name] for each in fields(kind)}
 
 
-async def rescope(database: Connection, scope: Scope) -> None:
-    """Set whose rows the rest of a transaction sees."""
-    await database.execute(SQL["scope_transaction"], str(scope))
+async def set_scope(database: Connection, scope: Scope) -> None:
+    """Set whose rows the rest of the transaction sees."""
+    await database.execute(SQL["set_transaction_scope"], str(scope))

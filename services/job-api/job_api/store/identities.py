@@ -1,4 +1,4 @@
-"""Tenants, users, API keys and sessions."""
+"""Tenants, users, and credentials (API keys and sessions)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,12 @@ from typing import Literal
 from uuid import UUID
 
 from job_api.errors import NotFound
-from job_api.store.database import SQL, taken
-from job_api.store.listing import Page, Wish
+from job_api.store.database import SQL, select_fields
 from job_api.store.lists import KEYS, USERS
 from shared.auth import Identity
 from shared.events import IdentitySaved
 from shared.events.values import Role
+from shared.http.lists import Page, PageRequest
 from shared.postgres import Connection, Record
 
 KeyState = Literal["active", "expired", "revoked"]
@@ -19,7 +19,7 @@ KeyState = Literal["active", "expired", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A customer organisation, and the number that its rows bear in the source."""
+    """A customer organisation; `source_tenant` is the number that its rows bear in the source."""
 
     tenant_id: UUID
     name: str
@@ -29,7 +29,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may log in."""
+    """A person who may log in, unless disabled."""
 
     user_id: UUID
     tenant_id: UUID
@@ -40,7 +40,7 @@ class User:
     version: int = 1
     created_at: datetime | None = None
     issuer: str | None = None
-    """The identity provider that says who this is, and with what roles; None: a password of ours does."""
+    """The identity provider that authenticates the user and assigns the roles; None: a password stored here."""
 
     def __repr__(self) -> str:
         """Keep the password's hash out of logs and tracebacks."""
@@ -63,14 +63,14 @@ class Credential:
     revoked_at: datetime | None = None
     version: int = 1
 
-    def state_at(self, now: datetime) -> KeyState:
-        """Return whether it is good to ask with; the query `keys` says the same."""
+    def get_state(self, now: datetime) -> KeyState:
+        """Return the state at an instant, by the same rule as the query `keys`."""
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
 
     def to_event(self) -> IdentitySaved:
-        """Return what tells the other services of this version."""
+        """Return the event that publishes this version to the other services."""
         return IdentitySaved(
             identity_id=self.identity_id,
             kind=self.kind,
@@ -85,142 +85,139 @@ class Credential:
         )
 
     def to_identity(self) -> Identity:
-        """Return who asks with it."""
+        """Return the identity of a caller who presents this credential."""
         return Identity(self.identity_id, self.tenant_id, self.user_id, self.name, frozenset(self.roles))
 
 
-async def tenant(database: Connection, tenant_id: UUID) -> Tenant:
+async def get_tenant(database: Connection, tenant_id: UUID) -> Tenant:
     """Return a tenant. Raises NotFound."""
-    row = await database.fetchrow(SQL["tenant"], tenant_id)
-    if row is None:
-        raise NotFound("tenant")
-    return _tenant(row)
+    return _to_tenant(_require(await database.fetchrow(SQL["tenant"], tenant_id), "tenant"))
 
 
-async def locked_tenant(database: Connection, tenant_id: UUID) -> Tenant:
-    """Lock a tenant until the transaction ends. Raises NotFound."""
-    row = await database.fetchrow(SQL["lock_tenant"], tenant_id)
-    if row is None:
-        raise NotFound("tenant")
-    return _tenant(row)
+async def lock_tenant(database: Connection, tenant_id: UUID) -> Tenant:
+    """Return a tenant, locked until the transaction ends. Raises NotFound."""
+    return _to_tenant(_require(await database.fetchrow(SQL["lock_tenant"], tenant_id), "tenant"))
 
 
-async def choose_media_types(database: Connection, tenant: Tenant) -> None:
-    """Keep a tenant's media types; its row must be locked."""
-    await database.execute(SQL["choose_media_types"], tenant.tenant_id, tenant.media_types)
-
-
-async def tenant_named(database: Connection, name: str) -> Tenant | None:
-    """Return the tenant of a name, whatever its case."""
-    row = await database.fetchrow(SQL["tenant_named"], name)
-    return _tenant(row) if row is not None else None
+async def find_tenant(database: Connection, name: str) -> Tenant | None:
+    """Return the tenant with a name, ignoring case, or None."""
+    row = await database.fetchrow(SQL["tenant_by_name"], name)
+    return _to_tenant(row) if row is not None else None
 
 
 async def insert_tenant(database: Connection, tenant: Tenant, at: datetime) -> None:
-    """Keep a new tenant."""
+    """Store a new tenant."""
     await database.execute(
         SQL["insert_tenant"], tenant.tenant_id, tenant.name, tenant.source_tenant, tenant.media_types, at
     )
 
 
-async def insert_user(database: Connection, user: User, at: datetime) -> bool:
-    """Keep a new user; return False when the name is taken."""
-    made = await database.fetchval(
-        SQL["insert_user"], user.user_id, user.tenant_id, user.name, user.password_hash, user.roles, at, user.issuer
-    )
-    return made is not None
+async def update_media_types(database: Connection, tenant: Tenant) -> None:
+    """Store a tenant's media types; its row must be locked."""
+    await database.execute(SQL["update_media_types"], tenant.tenant_id, tenant.media_types)
 
 
-async def users_named(database: Connection, name: str, tenant: str | None) -> list[User]:
-    """Return who may be meant by a user name: in the named tenant, or in any."""
-    rows = await database.fetch(SQL["users_named"], name, tenant)
+async def get_user(database: Connection, tenant_id: UUID, user_id: UUID) -> User:
+    """Return a user. Raises NotFound."""
+    return _to_user(_require(await database.fetchrow(SQL["user"], tenant_id, user_id), "user"))
+
+
+async def find_users(database: Connection, name: str, tenant: str | None) -> list[User]:
+    """Return up to five users who log in with a password and have this name, in the named tenant or in any."""
+    rows = await database.fetch(SQL["users_by_name"], name, tenant)
     return [
         User(row["user_id"], row["tenant_id"], row["name"], row["password_hash"], tuple(row["roles"])) for row in rows
     ]
 
 
-async def user(database: Connection, tenant_id: UUID, user_id: UUID) -> User:
-    """Return a user. Raises NotFound."""
-    row = await database.fetchrow(SQL["user"], tenant_id, user_id)
-    if row is None:
-        raise NotFound("user")
-    return _user(row)
-
-
-async def users(database: Connection, tenant_id: UUID, wish: Wish) -> Page[User]:
+async def list_users(database: Connection, tenant_id: UUID, request: PageRequest) -> Page[User]:
     """Return a page of a tenant's users."""
-    return (await USERS.page(database, tenant_id, wish)).of(_user)
+    return (await USERS.fetch(database, tenant_id, request)).map(_to_user)
 
 
-async def locked_users(database: Connection, tenant_id: UUID) -> list[User]:
-    """Lock and return all users of a tenant."""
-    return [_user(row) for row in await database.fetch(SQL["lock_users"], tenant_id)]
+async def lock_users(database: Connection, tenant_id: UUID) -> list[User]:
+    """Return all users of a tenant, locked until the transaction ends."""
+    return [_to_user(row) for row in await database.fetch(SQL["lock_users"], tenant_id)]
+
+
+async def insert_user(database: Connection, user: User, at: datetime) -> bool:
+    """Store a new user; return False if the name is in use."""
+    user_id = await database.fetchval(
+        SQL["insert_user"], user.user_id, user.tenant_id, user.name, user.password_hash, user.roles, at, user.issuer
+    )
+    return user_id is not None
 
 
 async def update_user(database: Connection, user: User) -> User:
-    """Keep a user's password, roles and whether they may log in; return the next version."""
+    """Store a user's password hash, roles and disabled flag; return the next version. Raises NotFound."""
     row = await database.fetchrow(
         SQL["update_user"], user.tenant_id, user.user_id, user.password_hash, user.roles, user.disabled
     )
-    if row is None:
-        raise NotFound("user")
-    return _user(row)
+    return _to_user(_require(row, "user"))
 
 
-async def restrict(database: Connection, user: User) -> list[Credential]:
-    """Let a user's sessions have exactly, and keys at most, the user's roles; return those that changed."""
-    rows = await database.fetch(SQL["restrict_identities"], user.tenant_id, user.user_id, user.roles)
-    return [_credential(row) for row in rows]
-
-
-async def revoke_all(
-    database: Connection, user: User, at: datetime, *, keys: bool, but: UUID | None
-) -> list[Credential]:
-    """End a user's sessions, and keys too where asked, but one; return those that ended."""
-    rows = await database.fetch(SQL["revoke_identities_of"], user.tenant_id, user.user_id, at, keys, but)
-    return [_credential(row) for row in rows]
-
-
-async def insert(database: Connection, new: Credential) -> None:
-    """Keep a new key or session."""
+async def insert_credential(database: Connection, credential: Credential) -> None:
+    """Store a new API key or session."""
     await database.execute(
         SQL["insert_identity"],
-        new.identity_id,
-        new.tenant_id,
-        new.user_id,
-        new.kind,
-        new.name,
-        new.roles,
-        new.secret_hash,
-        new.created_at,
-        new.expires_at,
+        credential.identity_id,
+        credential.tenant_id,
+        credential.user_id,
+        credential.kind,
+        credential.name,
+        credential.roles,
+        credential.secret_hash,
+        credential.created_at,
+        credential.expires_at,
     )
 
 
-async def find(database: Connection, identity_id: UUID) -> Credential | None:
-    """Return a key or session."""
+async def find_credential(database: Connection, identity_id: UUID) -> Credential | None:
+    """Return an API key or session, or None."""
     row = await database.fetchrow(SQL["identity"], identity_id)
-    return _credential(row) if row is not None else None
+    return _to_credential(row) if row is not None else None
 
 
-async def keys(database: Connection, tenant_id: UUID, wish: Wish, now: datetime) -> Page[Credential]:
-    """Return a page of a tenant's API keys, which are in their state as of now."""
-    return (await KEYS.page(database, tenant_id, wish, now)).of(_credential)
+async def list_keys(database: Connection, request: PageRequest, *, tenant_id: UUID, now: datetime) -> Page[Credential]:
+    """Return a page of a tenant's API keys, filtered and sorted by their states at `now`."""
+    return (await KEYS.fetch(database, tenant_id, request, now)).map(_to_credential)
 
 
-async def revoke(database: Connection, tenant_id: UUID, identity_id: UUID, at: datetime) -> Credential | None:
-    """End a key or session; return it as it is now, or None where there was nothing to end."""
+async def revoke_credential(
+    database: Connection, identity_id: UUID, *, tenant_id: UUID, at: datetime
+) -> Credential | None:
+    """Revoke an API key or session; return its new version, or None if there was nothing to revoke."""
     row = await database.fetchrow(SQL["revoke_identity"], tenant_id, identity_id, at)
-    return _credential(row) if row is not None else None
+    return _to_credential(row) if row is not None else None
 
 
-def _tenant(row: Record) -> Tenant:
+async def revoke_credentials(
+    database: Connection, user: User, at: datetime, *, include_keys: bool, keep: UUID | None
+) -> list[Credential]:
+    """Revoke a user's sessions, and API keys if asked, except `keep`; return those that were revoked."""
+    rows = await database.fetch(SQL["revoke_identities_of_user"], user.tenant_id, user.user_id, at, include_keys, keep)
+    return [_to_credential(row) for row in rows]
+
+
+async def restrict_credentials(database: Connection, user: User) -> list[Credential]:
+    """Give a user's sessions exactly, and the API keys at most, the user's roles; return those that changed."""
+    rows = await database.fetch(SQL["restrict_identities"], user.tenant_id, user.user_id, user.roles)
+    return [_to_credential(row) for row in rows]
+
+
+def _require(row: Record | None, what: str) -> Record:
+    if row is None:
+        raise NotFound(what)
+    return row
+
+
+def _to_tenant(row: Record) -> Tenant:
     return Tenant(row["tenant_id"], row["name"], row["source_tenant"], tuple(row["media_types"]))
 
 
-def _user(row: Record) -> User:
-    return User(**taken(row, User) | {"roles": tuple(row["roles"])})
+def _to_user(row: Record) -> User:
+    return User(**select_fields(row, User) | {"roles": tuple(row["roles"])})
 
 
-def _credential(row: Record) -> Credential:
-    return Credential(**taken(row, Credential) | {"roles": tuple(row["roles"])})
+def _to_credential(row: Record) -> Credential:
+    return Credential(**select_fields(row, Credential) | {"roles": tuple(row["roles"])})

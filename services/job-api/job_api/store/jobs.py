@@ -1,4 +1,4 @@
-"""Jobs and what is shown of their runs."""
+"""Jobs, and what is shown of their runs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from job_api.domain import Context, Job, Recipient
+from job_api.domain import DraftContext, Job, TenantCertificate
 from job_api.errors import NotFound
 from job_api.store.database import SQL
 from shared.events import JobSettings, Schedule
@@ -18,9 +18,19 @@ from shared.timetable import find_next_slot
 SETTINGS = TypeAdapter(JobSettings)
 
 
+@dataclass(frozen=True, slots=True)
+class RunEstimate:
+    """The estimated time until a run ends, in seconds: a median, and the band from the 10 % to the 90 % quantile."""
+
+    seconds: float
+    low: float
+    high: float
+    estimated_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A job's latest run: progress from 0 to 1, seconds left as a median with its 10 % to 90 % band."""
+    """A job's latest run; `progress` is from 0 to 1."""
 
     run_id: UUID
     state: RunState
@@ -29,15 +39,12 @@ class RunSummary:
     ended_at: datetime | None
     message: str | None
     progress: float | None
-    eta_seconds: float | None
-    eta_low: float | None
-    eta_high: float | None
-    estimated_at: datetime | None
+    estimate: RunEstimate | None
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job as it is shown: with its latest run, the last instant at which one ran, and the next slot."""
+    """A job with its latest run, the instant of its last run, and its next slot."""
 
     job: Job
     latest: RunSummary | None
@@ -45,22 +52,22 @@ class JobView:
     next_run_at: datetime | None
 
     @property
-    def busy(self) -> UUID | None:
-        """Return the latest run while it is queued or running."""
+    def run_in_progress(self) -> UUID | None:
+        """The latest run while it is queued or running, else None."""
         return self.latest.run_id if self.latest is not None and self.latest.ended_at is None else None
 
 
-async def context(database: Connection, tenant_id: UUID, now: datetime) -> Context:
-    """Return what the rules of drafts must know of a tenant."""
-    rows = await database.fetch(SQL["context"], tenant_id)
+async def get_context(database: Connection, tenant_id: UUID, now: datetime) -> DraftContext:
+    """Return what the rules of drafts need to know about a tenant. Raises NotFound."""
+    rows = await database.fetch(SQL["draft_context"], tenant_id)
     if not rows:
         raise NotFound("tenant")
-    return Context(
+    return DraftContext(
         now=now,
         source_tenant=rows[0]["source_tenant"],
         media_types=tuple(rows[0]["media_types"]),
-        recipients={
-            row["certificate_id"]: Recipient(
+        certificates={
+            row["certificate_id"]: TenantCertificate(
                 name=row["name"],
                 active=row["state"] == "active",
                 not_before=row["not_before"],
@@ -73,36 +80,36 @@ async def context(database: Connection, tenant_id: UUID, now: datetime) -> Conte
 
 
 async def insert(database: Connection, job: Job) -> None:
-    """Keep a new job."""
-    await database.execute(SQL["insert_job"], *_columns(job))
+    """Store a new job."""
+    await database.execute(SQL["insert_job"], *_to_columns(job))
 
 
 async def update(database: Connection, job: Job) -> None:
-    """Keep a job's next version; its row must be locked."""
-    await database.execute(SQL["update_job"], *_columns(job))
+    """Store a job's next version; its row must be locked."""
+    await database.execute(SQL["update_job"], *_to_columns(job))
 
 
 async def delete(database: Connection, job: Job) -> None:
-    """Remove a job; its row must be locked."""
+    """Delete a job; its row must be locked."""
     await database.execute(SQL["delete_job"], job.tenant_id, job.job_id)
 
 
-async def locked(database: Connection, tenant_id: UUID, job_id: UUID) -> Job:
-    """Lock a job until the transaction ends. Raises NotFound."""
+async def lock(database: Connection, tenant_id: UUID, job_id: UUID) -> Job:
+    """Return a job, locked until the transaction ends. Raises NotFound."""
     row = await database.fetchrow(SQL["lock_job"], tenant_id, job_id)
     if row is None:
         raise NotFound("job")
     return to_job(row)
 
 
-async def busy(database: Connection, job: Job) -> UUID | None:
-    """Return the job's run that is queued or running, if there is one."""
-    found: UUID | None = await database.fetchval(SQL["busy_run"], job.tenant_id, job.job_id)
-    return found
+async def find_run_in_progress(database: Connection, job: Job) -> UUID | None:
+    """Return the job's queued or running run, if any."""
+    run_id: UUID | None = await database.fetchval(SQL["run_in_progress"], job.tenant_id, job.job_id)
+    return run_id
 
 
-async def view(database: Connection, tenant_id: UUID, job_id: UUID) -> JobView:
-    """Return a job as it is shown. Raises NotFound."""
+async def get_view(database: Connection, tenant_id: UUID, job_id: UUID) -> JobView:
+    """Return a job with its latest run. Raises NotFound."""
     row = await database.fetchrow(SQL["job"], tenant_id, job_id)
     if row is None:
         raise NotFound("job")
@@ -110,12 +117,11 @@ async def view(database: Connection, tenant_id: UUID, job_id: UUID) -> JobView:
 
 
 def to_view(job: Job, row: Record) -> JobView:
-    """Return a job as it is shown, with what a row of the queries `job`, `job_at_once` and `jobs` says beside it."""
-    return JobView(job, run_of(row), row["last_run_at"], row["next_run_at"])
+    """Return a job with the facts about its runs from a row of the queries `job`, `job_in_scope` or `jobs`."""
+    return JobView(job, _to_run(row), row["last_run_at"], row["next_run_at"])
 
 
-def run_of(row: Record) -> RunSummary | None:
-    """Return the latest run in a row of the queries `job`, `job_at_once` and `jobs`."""
+def _to_run(row: Record) -> RunSummary | None:
     if row["run_state"] is None:
         return None
     return RunSummary(
@@ -126,19 +132,23 @@ def run_of(row: Record) -> RunSummary | None:
         ended_at=row["ended_at"],
         message=row["message"],
         progress=row["progress"],
-        eta_seconds=row["eta_seconds"],
-        eta_low=row["eta_low"],
-        eta_high=row["eta_high"],
-        estimated_at=row["estimated_at"],
+        estimate=_to_estimate(row),
     )
 
 
-def next_run(job: Job, now: datetime) -> datetime | None:
-    """Return when an active job is due next."""
+def _to_estimate(row: Record) -> RunEstimate | None:
+    seconds, low, high, at = row["eta_seconds"], row["eta_low"], row["eta_high"], row["estimated_at"]
+    if seconds is None or low is None or high is None or at is None:
+        return None
+    return RunEstimate(seconds, low, high, at)
+
+
+def find_next_run(job: Job, now: datetime) -> datetime | None:
+    """Return the first slot of a job after `now`; None if the job is suspended or has no more slots."""
     return find_next_slot(job.schedule, now) if job.state == "active" else None
 
 
-def _columns(job: Job) -> tuple[Any, ...]:
+def _to_columns(job: Job) -> tuple[Any, ...]:
     return (
         job.job_id,
         job.tenant_id,
@@ -158,12 +168,12 @@ def _columns(job: Job) -> tuple[Any, ...]:
         job.overlap,
         job.created_at,
         job.saved_at,
-        next_run(job, job.saved_at),
+        find_next_run(job, job.saved_at),
     )
 
 
 def to_job(row: Record) -> Job:
-    """Return a row of the queries `lock_job`, `job`, `jobs` and `every_job` as a job."""
+    """Return the job in a row of the queries `lock_job`, `job`, `jobs_by_id` or `every_job`."""
     return Job(
         job_id=row["job_id"],
         tenant_id=row["tenant_id"],

@@ -1,26 +1,27 @@
-"""The lists that there are: what each is sorted by and filtered by, which is what it shows (J11).
+"""The lists: by what each can be sorted and filtered, which is what it shows (rule J11).
 
-Jobs and the audit trail grow without end: each column that they are sorted by has an index (tenant_id, column, id). Of
-users, keys and certificates a tenant has thousands at most, which are sorted for a page faster than it is sent.
+Jobs and the audit trail grow without limit, so each of their sorts has an index (tenant_id, column, id). Users, keys
+and certificates number thousands per tenant at most, which are sorted for a page faster than the page is sent.
 """
 
-from job_api.store.listing import Listing
+from job_api.store.database import SQL
+from shared.http.lists import KeysetList, between
 
-# Under the same words everywhere; the order of bytes, as no role's name begins with another's.
+# In the same order for every role; bytewise, as no role's name is the beginning of another's.
 _ROLES = "(array_to_string(roles, ',') COLLATE \"C\")"
-_ROLE = "CASE {0} WHEN 'none' THEN cardinality(roles) = 0 ELSE {0} = ANY (roles) END"
+_ROLE = "CASE {0}::text WHEN 'none' THEN cardinality(roles) = 0 ELSE {0}::text = ANY (roles) END"
 _NEVER = "'infinity'::timestamptz"
-# As much of a text without limit as a cursor can hold; of those that begin alike the id decides.
-_SORTED_BY = 200
+# A cursor can hold this much of an unlimited text; the id decides between texts that begin alike.
+_SORTED_LENGTH = 200
 
 
-def _between(name: str, column: str) -> dict[str, str]:
-    """Return the two filters of an instant: from when on, and until when, that instant left out."""
-    return {f"{name}_from": f"{column} >= ({{0}})::timestamptz", f"{name}_until": f"{column} < ({{0}})::timestamptz"}
+def _contains(column: str) -> str:
+    return f"position(lower({{0}}::text) IN {column}) > 0"
 
 
-JOBS = Listing(
-    query="jobs",
+JOBS = KeysetList(
+    name="jobs",
+    statement=SQL["jobs"],
     key="job.job_id",
     sorts={
         "created_at": ("job.created_at", "timestamptz"),
@@ -30,42 +31,50 @@ JOBS = Listing(
         "schedule": ("job.schedule_kind", "text"),
         "state": ("job.state", "text"),
         "status": ("job.status", "text"),
-        "last_run": ("job.last_run_key", "timestamptz"),
-        "next_run": ("job.next_run_key", "timestamptz"),
+        "last_run_at": ("job.last_run_key", "timestamptz"),
+        "next_run_at": ("job.next_run_key", "timestamptz"),
     },
     filters={
-        "state": "job.state = {0}",
-        "status": "job.status = {0}",
-        "type": "job.type = {0}",
-        "source": "job.source = {0}",
-        "schedule": "job.schedule_kind = {0}",
-        "last_run_from": "job.last_run_key >= ({0})::timestamptz",
-        "next_run_until": "job.next_run_key < ({0})::timestamptz",
-        "search": "position(lower({0}) IN lower(job.title || ' ' || job.description)) > 0",
-    },
+        "state": "job.state = {0}::text",
+        "status": "job.status = {0}::text",
+        "type": "job.type = {0}::text",
+        "source": "job.source = {0}::text",
+        "schedule": "job.schedule_kind = {0}::text",
+        "search": _contains("lower(job.title || ' ' || job.description)"),
+        # Jobs that never ran, or are never due, are in neither range.
+        "last_run_from": "job.last_run_key >= {0}::timestamptz",
+        "last_run_until": "job.last_run_key < {0}::timestamptz AND job.last_run_key > '-infinity'",
+        "next_run_from": "job.next_run_key >= {0}::timestamptz AND job.next_run_key < 'infinity'",
+        "next_run_until": "job.next_run_key < {0}::timestamptz",
+    }
+    | between("created", "job.created_at"),
+    default_sort="-created_at",
 )
 
-USERS = Listing(
-    query="users",
+USERS = KeysetList(
+    name="users",
+    statement=SQL["users"],
     key="user_id",
     sorts={
         "name": ("lower(name)", "text"),
         "roles": (_ROLES, "text"),
         "disabled": ("disabled::text", "text"),
         "created_at": ("created_at", "timestamptz"),
-        "issuer": (f"left(coalesce(issuer, ''), {_SORTED_BY})", "text"),
+        "issuer": (f"left(coalesce(issuer, ''), {_SORTED_LENGTH})", "text"),
     },
     filters={
-        "search": "position(lower({0}) IN lower(name)) > 0",
+        "search": _contains("lower(name)"),
         "role": _ROLE,
-        "disabled": "disabled = ({0})::boolean",
-        "issuer": "position(lower({0}) IN lower(issuer)) > 0",
+        "disabled": "disabled = {0}::boolean",
+        "issuer": _contains("lower(issuer)"),
     }
-    | _between("created", "created_at"),
+    | between("created", "created_at"),
+    default_sort="name",
 )
 
-KEYS = Listing(
-    query="keys",
+KEYS = KeysetList(
+    name="keys",
+    statement=SQL["keys"],
     key="identity_id",
     sorts={
         "name": ("lower(name)", "text"),
@@ -76,22 +85,24 @@ KEYS = Listing(
         "revoked_at": (f"coalesce(revoked_at, {_NEVER})", "timestamptz"),
     },
     filters={
-        "search": "position(lower({0}) IN lower(name)) > 0",
-        "state": "state = {0}",
+        "search": _contains("lower(name)"),
+        "state": "state = {0}::text",
         "role": _ROLE,
     }
-    | _between("created", "created_at")
-    | _between("expires", f"coalesce(expires_at, {_NEVER})")
-    | _between("revoked", "revoked_at"),
+    | between("created", "created_at")
+    | between("expires", f"coalesce(expires_at, {_NEVER})")
+    | between("revoked", "revoked_at"),
+    default_sort="-created_at",
 )
 
-CERTIFICATES = Listing(
-    query="certificates",
+CERTIFICATES = KeysetList(
+    name="certificates",
+    statement=SQL["certificates"],
     key="certificate_id",
     sorts={
         "name": ("lower(name)", "text"),
         "state": ("state", "text"),
-        "subject": (f"left(lower(subject), {_SORTED_BY})", "text"),
+        "subject": (f"left(lower(subject), {_SORTED_LENGTH})", "text"),
         "fingerprint": ("fingerprint", "text"),
         "key_bits": ("key_bits", "integer"),
         "not_before": ("not_before", "timestamptz"),
@@ -100,35 +111,38 @@ CERTIFICATES = Listing(
         "retired_at": (f"coalesce(retired_at, {_NEVER})", "timestamptz"),
     },
     filters={
-        "search": "position(lower({0}) IN lower(name || ' ' || subject)) > 0",
-        "state": "state = {0}",
-        "fingerprint": "position(lower(replace({0}, ':', '')) IN fingerprint) > 0",
-        "key_bits": "key_bits = ({0})::integer",
+        "search": _contains("lower(name || ' ' || subject)"),
+        "state": "state = {0}::text",
+        "fingerprint": "position(lower(replace({0}::text, ':', '')) IN fingerprint) > 0",
+        "key_bits": "key_bits = {0}::integer",
     }
-    | _between("not_before", "not_before")
-    | _between("not_after", "not_after")
-    | _between("created", "created_at")
-    | _between("retired", "retired_at"),
+    | between("not_before", "not_before")
+    | between("not_after", "not_after")
+    | between("created", "created_at")
+    | between("retired", "retired_at"),
+    default_sort="-created_at",
 )
 
-AUDIT = Listing(
-    query="audit",
+AUDIT = KeysetList(
+    name="audit",
+    statement=SQL["audit"],
     key="audit_id",
-    key_kind="bigint",
+    key_type="bigint",
     sorts={
-        "at": ("at", "timestamptz"),
+        "created_at": ("at", "timestamptz"),
         "actor": ("actor_key", "text"),
         "action": ("action", "text"),
-        "kind": ("object_kind", "text"),
+        "object_kind": ("object_kind", "text"),
         "object_id": ("object_id", "uuid"),
     },
     filters={
-        "action": "action = {0}",
-        "kind": "object_kind = {0}",
-        "object_id": "object_id = ({0})::uuid",
-        "actor_id": "actor_id = ({0})::uuid",
-        "actor": "position(lower({0}) IN actor_key) > 0",
-        "search": "position(lower({0}) IN lower(concat_ws(' ', before::text, after::text))) > 0",
+        "action": "action = {0}::text",
+        "object_kind": "object_kind = {0}::text",
+        "object_id": "object_id = {0}::uuid",
+        "actor_id": "actor_id = {0}::uuid",
+        "actor": _contains("actor_key"),
+        "search": _contains("lower(concat_ws(' ', before::text, after::text))"),
     }
-    | _between("at", "at"),
+    | between("created", "at"),
+    default_sort="-created_at",
 )

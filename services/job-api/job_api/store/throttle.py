@@ -1,4 +1,4 @@
-"""Attempts at the door, counted for all processes together."""
+"""Token buckets of login attempts, shared by all processes."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,30 +9,33 @@ from shared.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """So many attempts at once, and another one each so often."""
+class AttemptLimit:
+    """How many attempts are accepted at once, and how long it takes to regain one."""
 
     burst: int
-    another_each: timedelta
+    refill_interval: timedelta
 
 
-async def take(database: Connection, name: str, allowance: Allowance, now: datetime) -> timedelta | None:
-    """Count an attempt; return None, or how long to wait for the next. One that is refused does not count."""
-    row = await database.fetchrow(SQL["lock_bucket"], _key(name), now, float(allowance.burst))
+async def take_token(database: Connection, name: str, limit: AttemptLimit, now: datetime) -> timedelta | None:
+    """Count an attempt; return None, or how long to wait for the next if the limit is exceeded.
+
+    An attempt that exceeds the limit is not counted.
+    """
+    row = await database.fetchrow(SQL["lock_bucket"], _hash(name), now, float(limit.burst))
     assert row is not None
-    gained = max(timedelta(0), now - row["at"]) / allowance.another_each
-    tokens = min(float(allowance.burst), row["tokens"] + gained)
+    gained = max(timedelta(0), now - row["at"]) / limit.refill_interval
+    tokens = min(float(limit.burst), row["tokens"] + gained)
     if tokens < 1:
-        return timedelta(seconds=allowance.another_each.total_seconds() * (1 - tokens))
-    await database.execute(SQL["save_bucket"], _key(name), tokens - 1, now)
+        return timedelta(seconds=limit.refill_interval.total_seconds() * (1 - tokens))
+    await database.execute(SQL["save_bucket"], _hash(name), tokens - 1, now)
     return None
 
 
-async def give_back(database: Connection, name: str) -> None:
-    """Forget one attempt, which was no guess."""
-    await database.execute(SQL["give_token_back"], _key(name))
+async def return_token(database: Connection, name: str) -> None:
+    """Give back the token of an attempt that succeeded."""
+    await database.execute(SQL["return_token"], _hash(name))
 
 
-def _key(name: str) -> str:
-    # Somebody may type a password where the name belongs: it must not be readable here.
+def _hash(name: str) -> str:
+    # Users sometimes type a password into the name field: it must not be readable here.
     return hashlib.sha256(name.encode()).hexdigest()

@@ -6,13 +6,11 @@ from typing import Any
 
 from starlette.requests import Request
 
-from job_api.api.access import KeyQuery
-from job_api.api.certificates import CertificateQuery
-from job_api.api.users import UserQuery
 from job_api.pages.kit.certificates import WARNING_PERIOD, describe_expiry
 from job_api.pages.kit.labels import ROLE_LABELS
 from job_api.pages.kit.lists import ListAddress, build_options
 from job_api.pages.kit.services import get_services
+from job_api.queries import CertificateQuery, KeyQuery, UserQuery
 from job_api.store.certificates import Certificate
 from shared.auth import Identity
 
@@ -56,7 +54,7 @@ async def load_users(request: Request, identity: Identity) -> dict[str, Any]:
         created_from=address.get_day("created_from"),
         created_until=address.get_last_day("created_until"),
     )
-    page = await get_services(request).users.page(identity, query.to_wish())
+    page = await get_services(request).users.list_page(identity, query.to_page_request())
     return address.to_template(USER_COLUMNS, query, page, fields=_USER_FILTERS) | {
         "rows": page.items,
         "states": build_options(_USER_STATES, {}, address.get("disabled")),
@@ -68,9 +66,9 @@ async def load_certificates(request: Request, identity: Identity, now: datetime)
     """Return what the template shows of a page of the certificates: each with its state and when it expires."""
     address = _section_address(request, "certificates")
     query = _parse_certificate_query(address, now)
-    page = await get_services(request).certificates.page(identity, query.to_wish())
+    page = await get_services(request).certificates.list_page(identity, query.to_page_request())
     return address.to_template(CERTIFICATE_COLUMNS, query, page, fields=_CERTIFICATE_FILTERS) | {
-        "rows": [(each, _state_at(each, now), describe_expiry(each.not_after, now)) for each in page.items],
+        "rows": [(each, _get_state(each, now), describe_expiry(each.not_after, now)) for each in page.items],
         "states": build_options(_CERTIFICATE_STATES, {}, address.get("state")),
     }
 
@@ -88,15 +86,15 @@ async def load_keys(request: Request, identity: Identity, now: datetime) -> dict
         expires_from=address.get_day("expires_from"),
         expires_until=address.get_last_day("expires_until"),
     )
-    page = await get_services(request).access.keys(identity, query.to_wish(), now)
+    page = await get_services(request).access.list_keys(identity, query.to_page_request(), now)
     return address.to_template(KEY_COLUMNS, query, page, fields=_KEY_FILTERS) | {
-        "rows": [(each, each.state_at(now)) for each in page.items],
+        "rows": [(each, each.get_state(now)) for each in page.items],
         "states": build_options(_KEY_STATES, {}, address.get("state")),
         "roles": build_options(_ROLE_OPTIONS, {}, address.get("role")),
     }
 
 
-def _state_at(certificate: Certificate, now: datetime) -> str:
+def _get_state(certificate: Certificate, now: datetime) -> str:
     """Return the state that the page shows of a certificate: active, expiring, expired or retired."""
     if certificate.state == "retired":
         return "retired"

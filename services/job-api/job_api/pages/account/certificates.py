@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.errors import Fault, Invalid, Refused
+from job_api.commands import run_once
+from job_api.errors import FieldFault, InvalidInput, OperationRefused
 from job_api.pages.account.preferences import render_preferences
 from job_api.pages.kit.forms import identify_submission, parse_form
 from job_api.pages.kit.identity import require_identity
@@ -11,21 +12,25 @@ from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
 from job_api.roles import WRITERS
+from job_api.store import UnitOfWork
+from shared.http.idempotency import RenderedResponse
 
 
 async def upload_certificate(request: Request) -> Response:
     """Store an uploaded or pasted certificate; a rejected one is not shown again, as it may be a private key."""
     identity = await require_identity(request, *WRITERS)
-    form, once = await parse_form(request), await identify_submission(request, "upload-certificate")
+    services, form, submission = get_services(request), await parse_form(request), await identify_submission(request)
     name, content = form.get("name"), form.get_bytes("file") or form.get("pem").encode()
+
+    async def upload(work: UnitOfWork) -> RenderedResponse:
+        return RenderedResponse({"id": str((await services.certificates.upload(work, name, content)).certificate_id)})
+
     try:
-        await get_services(request).certificates.upload(
-            identity, name, content, once, lambda kept: {"id": str(kept.certificate_id)}
-        )
-    except Invalid as error:
+        await run_once(services.works, identity, submission, command=upload)
+    except InvalidInput as error:
         errors = {"certificate-name" if each.field == "name" else each.field: each for each in error.faults}
-    except Refused as error:
-        errors = {"certificate-name": Fault("name", error.detail)}
+    except OperationRefused as error:
+        errors = {"certificate-name": FieldFault("name", error.detail)}
     else:
         return redirect_with_notice("/preferences#certificates", "certificate-uploaded")
     return await render_preferences(request, identity, errors=errors, values={"certificate-name": name})
@@ -51,5 +56,7 @@ async def confirm_retirement(request: Request) -> Response:
 async def retire_certificate(request: Request) -> Response:
     """Retire a certificate."""
     identity = await require_identity(request, *WRITERS)
-    await get_services(request).certificates.retire(identity, request.path_params["certificate_id"])
+    services = get_services(request)
+    async with services.works.begin(identity) as work:
+        await services.certificates.retire(work, request.path_params["certificate_id"])
     return redirect_with_notice("/preferences#certificates", "certificate-retired")

@@ -9,8 +9,8 @@ from job_api.pages.kit.identity import require_identity
 from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
-from job_api.service import Login
-from job_api.sessions import address_of, end_session, logged_in
+from job_api.service import LoginAttempt
+from job_api.sessions import clear_session_cookie, get_client_address, start_session
 
 _MAX_NAME, _MAX_PASSWORD = 200, 1000
 
@@ -26,7 +26,7 @@ async def log_in(request: Request) -> Response:
     login, target = _parse_login(form, request), form.get("next")
     answer = RedirectResponse(to_local_path(target), 303)
     try:
-        await logged_in(get_services(request).login, login, request, answer)
+        await start_session(get_services(request).login, login, request=request, response=answer)
     except LoginFailed:
         return _render(request, target=target, login=login)
     return answer
@@ -35,23 +35,25 @@ async def log_in(request: Request) -> Response:
 async def log_out(request: Request) -> Response:
     """End the session."""
     identity = await require_identity(request)
-    await get_services(request).access.log_out(identity)
+    services = get_services(request)
+    async with services.works.begin(identity) as work:
+        await services.access.log_out(work, identity)
     answer = RedirectResponse("/login", 303)
-    end_session(answer)
+    clear_session_cookie(answer)
     return answer
 
 
-def _parse_login(form: Form, request: Request) -> Login:
-    return Login(
+def _parse_login(form: Form, request: Request) -> LoginAttempt:
+    return LoginAttempt(
         user=form.get("user")[:_MAX_NAME],
         password=form.get("password")[:_MAX_PASSWORD],
         tenant=form.get("tenant")[:_MAX_NAME] or None,
         remember=form.get("remember") == "yes",
-        address=address_of(request),
+        address=get_client_address(request),
     )
 
 
-def _render(request: Request, *, target: str, login: Login | None = None) -> Response:
+def _render(request: Request, *, target: str, login: LoginAttempt | None = None) -> Response:
     """Return the login page; `login` is one that has failed, of which the password is not shown again."""
     return render(
         request,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.errors import Fault, Invalid
+from job_api.errors import FieldFault, InvalidInput
 from job_api.pages.account.account_lists import load_certificates, load_keys
 from job_api.pages.kit.certificates import warn_of_expiry
 from job_api.pages.kit.formats import capitalize
@@ -33,12 +33,15 @@ async def change_password(request: Request) -> Response:
     identity = await require_identity(request, *ANYBODY)
     form = await parse_form(request)
     if form.get("password") != form.get("repeat"):
-        fault = Fault("repeat", "does not match the new password")
+        fault = FieldFault("repeat", "does not match the new password")
         return await render_preferences(request, identity, errors={"repeat": fault})
+    services = get_services(request)
     try:
-        await get_services(request).users.change_own_password(identity, form.get("current"), form.get("password"))
-    except Invalid as error:
+        password_hash = await services.users.prepare_own_password(identity, form.get("current"), form.get("password"))
+    except InvalidInput as error:
         return await render_preferences(request, identity, errors={each.field: each for each in error.faults})
+    async with services.works.begin(identity) as work:
+        await services.users.change_own_password(work, identity, password_hash)
     return redirect_with_notice("/preferences", "password-changed")
 
 
@@ -46,13 +49,13 @@ async def render_preferences(
     request: Request,
     identity: Identity,
     *,
-    errors: Mapping[str, Fault] | None = None,
+    errors: Mapping[str, FieldFault] | None = None,
     values: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the page; `errors` are the faults of a form by the page's fields, `values` are what was typed."""
     services, sees_certificates, manages_keys = get_services(request), identity.may(*READERS), identity.may(*ADMINS)
     now = services.clock.now()
-    active = await services.certificates.active(identity) if sees_certificates else []
+    active = await services.certificates.list_active(identity) if sees_certificates else []
     return render(
         request,
         "account/preferences.html",
@@ -68,5 +71,5 @@ async def render_preferences(
     )
 
 
-def _to_sentence(fault: Fault) -> str:
+def _to_sentence(fault: FieldFault) -> str:
     return capitalize(_SUBJECTS.get(fault.field, "") + fault.message)

@@ -1,12 +1,12 @@
 """Users, for administrators: added, given roles, disabled and enabled again (U2)."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.errors import Invalid, Refused
+from job_api.commands import run_once
+from job_api.errors import InvalidInput, OperationRefused
 from job_api.pages.account.account_lists import load_users
 from job_api.pages.kit.formats import capitalize
 from job_api.pages.kit.forms import Form, identify_submission, parse_form
@@ -17,9 +17,11 @@ from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
 from job_api.roles import ADMINS
 from job_api.service.users import UserChange
+from job_api.store import UnitOfWork
 from job_api.store.identities import User
 from shared.auth import Identity
 from shared.events.values import Role
+from shared.http.idempotency import RenderedResponse
 
 
 async def show_users(request: Request) -> Response:
@@ -30,43 +32,51 @@ async def show_users(request: Request) -> Response:
 async def create_user(request: Request) -> Response:
     """Add a user, or show the list again with errors; a generated password is shown this once."""
     identity = await require_identity(request, *ADMINS)
-    form, once = await parse_form(request), await identify_submission(request, "create-user")
+    services, form, submission = get_services(request), await parse_form(request), await identify_submission(request)
     name, password = form.get("name"), form.get("password") or None
+
+    async def create(work: UnitOfWork) -> RenderedResponse:
+        user_id = str((await services.users.create(work, new)).user_id)
+        return RenderedResponse({"id": user_id}, secrets={"password": new.generated})
+
     try:
-        created = await get_services(request).users.create(
-            identity, name, parse_roles(form), password, once, _describe_created
-        )
-    except Invalid as error:
+        new = await services.users.prepare_user(name, parse_roles(form), password)
+        created = await run_once(services.works, identity, submission, command=create)
+    except InvalidInput as error:
         errors = {each.field: each.message for each in error.faults}
         return await _render_list(request, identity, form, errors=errors)
-    except Refused as error:
+    except OperationRefused as error:
         return await _render_list(request, identity, form, errors={"name": error.detail})
     if password is not None:
         return redirect_with_notice("/users", "user-created")
-    return render(request, "account/user_created.html", name=name, password=created["password"])
+    return render(request, "account/user_created.html", name=name, password=created.secrets.get("password"))
 
 
 async def show_user(request: Request) -> Response:
     """Show one user with a form to change it. Raises NotFound."""
     identity = await require_identity(request, *ADMINS)
     user = await get_services(request).users.get(identity, request.path_params["user_id"])
-    return _render_user(request, user, UserChange(user.roles, user.disabled, None), errors={})
+    return _render_user(request, user, UserChange(user.roles, user.disabled), errors={})
 
 
 async def change_user(request: Request) -> Response:
     """Change a user's roles or password, or disable the user; or show the form again with errors."""
     identity = await require_identity(request, *ADMINS)
-    form, users, user_id = await parse_form(request), get_services(request).users, request.path_params["user_id"]
-    change = UserChange(parse_roles(form), form.get("disabled") == "yes", form.get("password") or None)
+    services, form, user_id = get_services(request), await parse_form(request), request.path_params["user_id"]
+    change = UserChange(parse_roles(form), form.get("disabled") == "yes")
     try:
-        await users.change(identity, user_id, change)
-    except Invalid as error:
+        change = await services.users.prepare_change(
+            roles=change.roles, disabled=change.disabled, password=form.get("password") or None
+        )
+        async with services.works.begin(identity) as work:
+            await services.users.change(work, user_id, change, caller=identity)
+    except InvalidInput as error:
         errors = {each.field: each.message for each in error.faults}
-    except Refused as error:
+    except OperationRefused as error:
         errors = {"roles": error.detail}
     else:
         return redirect_with_notice("/users", "user-saved")
-    return _render_user(request, await users.get(identity, user_id), change, errors=errors)
+    return _render_user(request, await services.users.get(identity, user_id), change, errors=errors)
 
 
 def parse_roles(form: Form) -> tuple[Role, ...]:
@@ -98,7 +108,3 @@ async def _render_list(request: Request, identity: Identity, form: Form, *, erro
         selected_roles=parse_roles(form),
         roles=ROLE_LABELS,
     )
-
-
-def _describe_created(user: User, password: str | None) -> dict[str, Any]:
-    return {"id": str(user.user_id), "password": password}

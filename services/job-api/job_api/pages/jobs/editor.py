@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.api.clones import draft_of, frozen
-from job_api.api.drafts import JobDraft, patched
-from job_api.domain import Command, Draft, Job, perform
-from job_api.domain.catalog import SOURCES, media_title
-from job_api.domain.sizes import size_warning
-from job_api.errors import Invalid, LostUpdate, NotFound, Refused
+from job_api.bodies.clones import clone_job, clone_run
+from job_api.bodies.drafts import JobDraft
+from job_api.commands import run_once
+from job_api.domain import Draft, Job, JobAction, apply_action
+from job_api.domain.catalog import SOURCES, format_media_type
+from job_api.domain.sizes import find_size_warning
+from job_api.errors import InvalidInput, LostUpdate, NotFound, OperationRefused
 from job_api.pages.jobs.job_form import FIELD_LABELS, JobForm, parse_draft, to_form_errors
 from job_api.pages.jobs.previews import SizePreview, estimate_size, preview_schedule
 from job_api.pages.kit.certificates import describe_expiry, warn_of_expiry
@@ -24,8 +24,9 @@ from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
 from job_api.roles import WRITERS
-from job_api.store import JobView
+from job_api.store import UnitOfWork
 from shared.auth import Identity
+from shared.http.idempotency import RenderedResponse
 from shared.http.problems import Problem, ProblemType
 
 _ADVANCED_FIELDS = ("compression", "cipher", "catch_up", "overlap", "attempts")
@@ -56,12 +57,12 @@ async def show_new_job(request: Request) -> Response:
     form = JobForm.blank()
     if job_id := parameters.get("job_id"):
         view = await services.jobs.get(identity, _parse_id(job_id, "job"))
-        form = JobForm.from_draft(draft_of(view.job, {}))
+        form = JobForm.from_draft(clone_job(view.job))
     elif run_id := parameters.get("run_id"):
         run = await services.history.get(request, f"/runs/{_parse_id(run_id, 'run')}")
         if run["settings"] is None:
             raise Problem(ProblemType.NOT_FOUND, "The settings of this run are not known.")
-        form = JobForm.from_draft(patched(frozen(run["settings"]), {}))
+        form = JobForm.from_draft(clone_run(run["settings"]))
     return await _render(request, identity, EditorState(form=form, back=parameters.get("next", "")))
 
 
@@ -77,18 +78,22 @@ async def create_job(request: Request) -> Response:
     if errors:
         return await _render(request, identity, EditorState(form=form, errors=errors, status=422, back=back))
     # Submitted twice, it is one job; changed and submitted again from the same page, it is another.
-    once = await identify_submission(request, "create-job")
-    await get_services(request).jobs.create(identity, draft, once, _describe_created)
+    services = get_services(request)
+
+    async def create(work: UnitOfWork) -> RenderedResponse:
+        return RenderedResponse({"id": str((await services.jobs.create(work, draft)).job.job_id)})
+
+    await run_once(services.works, identity, await identify_submission(request), command=create)
     return redirect_with_notice(to_local_path(back), "job-created")
 
 
 async def show_job(request: Request) -> Response:
-    """Show a job in the editor. Raises Refused for one that runs once (J8)."""
+    """Show a job in the editor. Raises OperationRefused for one that runs once (J8)."""
     identity = await require_identity(request, *WRITERS)
     services = get_services(request)
     view = await services.jobs.get(identity, request.path_params["job_id"])
-    perform(view.job, Command.EDIT, now=services.clock.now(), busy=None)
-    form = JobForm.from_draft(JobDraft.of(view.job).to_domain())
+    apply_action(view.job, JobAction.EDIT, now=services.clock.now(), run_in_progress=None)
+    form = JobForm.from_draft(JobDraft.from_job(view.job).to_domain())
     return await _render(
         request, identity, EditorState(form=form, job=view.job, back=request.query_params.get("next", ""))
     )
@@ -97,22 +102,23 @@ async def show_job(request: Request) -> Response:
 async def save_job(request: Request) -> Response:
     """Save the changes of a job, unless another user has changed it meanwhile."""
     identity = await require_identity(request, *WRITERS)
-    submission, jobs = await parse_form(request), get_services(request).jobs
+    submission, services = await parse_form(request), get_services(request)
     form, version = JobForm.from_submission(submission), _parse_version(submission)
     draft, errors = parse_draft(form)
-    job = (await jobs.get(identity, request.path_params["job_id"])).job
+    job = (await services.jobs.get(identity, request.path_params["job_id"])).job
     opened = EditorState(form=form, job=replace(job, version=version), back=submission.get("next"))
     if submission.get("action") == "check":
         return await _check(request, identity, opened)
     if not errors:
         try:
-            await jobs.edit(identity, job.job_id, versions=frozenset({version}), redraft=lambda _: draft)
-        except Invalid as error:
+            async with services.works.begin(identity) as work:
+                await services.jobs.edit(work, job.job_id, versions=frozenset({version}), redraft=lambda _: draft)
+        except InvalidInput as error:
             errors = to_form_errors(error.faults)
-        except Refused as error:
+        except OperationRefused as error:
             errors = {"": error.detail}
         except LostUpdate:
-            differences = _find_differences(JobForm.from_draft(JobDraft.of(job).to_domain()), form)
+            differences = _find_differences(JobForm.from_draft(JobDraft.from_job(job).to_domain()), form)
             return await _render(request, identity, replace(opened, job=job, differences=differences, status=412))
         else:
             return redirect_with_notice(to_local_path(opened.back), "job-saved")
@@ -146,10 +152,10 @@ async def _find_errors(request: Request, identity: Identity, draft: Draft, *, jo
         # The job keeps the instant at which it started (J10), which the rules of a new job would reject.
         draft = replace(draft, schedule=replace(draft.schedule, immediately=False, start=job.schedule.start))
     try:
-        await get_services(request).jobs.check(identity, draft)
-    except Invalid as error:
+        await get_services(request).jobs.validate(identity, draft)
+    except InvalidInput as error:
         return to_form_errors(error.faults)
-    except Refused as error:
+    except OperationRefused as error:
         return {"source": error.detail}
     return {}
 
@@ -157,8 +163,8 @@ async def _find_errors(request: Request, identity: Identity, draft: Draft, *, jo
 async def _render(request: Request, identity: Identity, state: EditorState) -> Response:
     services, form, job = get_services(request), state.form, state.job
     draft, unreadable = parse_draft(form)
-    active, now = await services.certificates.active(identity), services.clock.now()
-    media_types = (await services.jobs.tenant(identity)).media_types
+    active, now = await services.certificates.list_active(identity), services.clock.now()
+    media_types = (await services.tenants.get(identity)).media_types
     return render(
         request,
         "jobs/editor.html",
@@ -172,12 +178,12 @@ async def _render(request: Request, identity: Identity, state: EditorState) -> R
         action=f"/jobs/{job.job_id}/edit" if job else "/jobs/new",
         back=to_local_path(state.back),
         sources=SOURCES,
-        media_types=[(each, media_title(each)) for each in media_types],
+        media_types=[(each, format_media_type(each)) for each in media_types],
         certificates=[(str(each.certificate_id), each.name, describe_expiry(each.not_after, now)) for each in active],
         warnings=warn_of_expiry(active, now),
         shows_advanced=any(_is_notable(name, state) for name in _ADVANCED_FIELDS),
         schedule=preview_schedule(services, draft, unreadable, job=job),
-        size=state.size or SizePreview(warning=size_warning(draft.split_size, None)),
+        size=state.size or SizePreview(warning=find_size_warning(draft.split_size, None)),
     )
 
 
@@ -202,7 +208,3 @@ def _parse_id(text: str, what: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotFound(what) from None
-
-
-def _describe_created(view: JobView) -> dict[str, Any]:
-    return {"job": str(view.job.job_id)}

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from uuid import UUID
 
 from job_api.domain import Draft, ScheduleDraft
-from job_api.errors import Fault
+from job_api.errors import FieldFault
 from job_api.pages.kit.formats import capitalize
 from job_api.pages.kit.forms import Form
 from shared.events import Timeframe
@@ -181,7 +181,7 @@ def parse_draft(form: JobForm) -> tuple[Draft, dict[str, str]]:
     return draft, parser.errors
 
 
-def to_form_errors(faults: tuple[Fault, ...]) -> dict[str, str]:
+def to_form_errors(faults: tuple[FieldFault, ...]) -> dict[str, str]:
     """Return the errors of a job's fields by the form's fields, each as a sentence."""
     errors: dict[str, str] = {}
     for fault in faults:

@@ -7,9 +7,8 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from job_api.api.jobs import JobQuery
-from job_api.api.requests import etag, versions
-from job_api.domain import Command, refusals
+from job_api.commands import run_once
+from job_api.domain import JobAction, find_refusals
 from job_api.pages.jobs.job_rows import JobRow
 from job_api.pages.jobs.notices import load_notices
 from job_api.pages.kit.forms import identify_submission, parse_form
@@ -20,8 +19,12 @@ from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
+from job_api.queries import JobQuery
 from job_api.roles import READERS, WRITERS
+from job_api.store import UnitOfWork
 from shared.auth import Identity
+from shared.http.conditional import parse_if_match, to_etag
+from shared.http.idempotency import RenderedResponse
 from shared.http.problems import Problem, ProblemType
 
 COLUMNS = (
@@ -30,8 +33,8 @@ COLUMNS = (
     ("Type", "type"),
     ("Schedule", "schedule"),
     ("Latest status", "status"),
-    ("Last run", "last_run"),
-    ("Next run", "next_run"),
+    ("Last run", "last_run_at"),
+    ("Next run", "next_run_at"),
     ("State", "state"),
 )
 SELECT_FILTERS = (
@@ -53,7 +56,7 @@ async def show_jobs(request: Request) -> Response:
     services, address = get_services(request), _address(request)
     query = _parse_query(address)
     page, notices = await asyncio.gather(
-        services.jobs.page(identity, query.to_wish()), load_notices(services, identity)
+        services.jobs.list_page(identity, query.to_page_request()), load_notices(services, identity)
     )
     now = services.clock.now()
     denial = None if identity.may(*WRITERS) else OPERATOR_REQUIRED
@@ -68,7 +71,7 @@ async def show_jobs(request: Request) -> Response:
         filters=filters,
         filtered=any(value for name, value in filters.items() if name not in _NOT_FILTERS),
         first_page=address.link_to_first() if query.cursor else None,
-        next_page=address.link(cursor=query.next_of(page)) if page.after else None,
+        next_page=address.link(cursor=query.next_cursor(page)) if page.after else None,
         this_page=address.link(),
         denial=denial,
         warnings=notices.warnings,
@@ -97,12 +100,12 @@ async def submit_selected(request: Request) -> Response:
 
 async def suspend_job(request: Request) -> Response:
     """Suspend a job, and show the list again."""
-    return await _switch(request, Command.SUSPEND, "job-suspended")
+    return await _switch(request, JobAction.SUSPEND, "job-suspended")
 
 
 async def resume_job(request: Request) -> Response:
     """Resume a job, and show the list again."""
-    return await _switch(request, Command.RESUME, "job-resumed")
+    return await _switch(request, JobAction.RESUME, "job-resumed")
 
 
 async def confirm_deletion(request: Request) -> Response:
@@ -114,11 +117,13 @@ async def confirm_deletion(request: Request) -> Response:
         request,
         "jobs/delete.html",
         title=view.job.settings.title,
-        run_in_progress=view.busy,
-        refusal=refusals(view.job, now=services.clock.now(), busy=view.busy).get(Command.DELETE.value),
+        run_in_progress=view.run_in_progress,
+        refusal=find_refusals(view.job, now=services.clock.now(), run_in_progress=view.run_in_progress).get(
+            JobAction.DELETE.value
+        ),
         back=to_local_path(request.query_params.get("next", "")),
         action=f"/jobs/{view.job.job_id}/delete",
-        version=etag(view.job.version),
+        version=to_etag(view.job.version),
     )
 
 
@@ -126,22 +131,29 @@ async def delete_job(request: Request) -> Response:
     """Delete a job, provided that it is still as the confirmation showed it."""
     identity = await require_identity(request, *WRITERS)
     form = await parse_form(request)
-    shown = versions(form.get("version") or '""')
-    await get_services(request).jobs.delete(identity, request.path_params["job_id"], versions=shown)
+    services, versions = get_services(request), parse_if_match(form.get("version") or '""')
+    async with services.works.begin(identity) as work:
+        await services.jobs.delete(work, request.path_params["job_id"], versions=versions)
     return redirect_with_notice(to_local_path(form.get("next")), "job-deleted")
 
 
 async def _request_run(request: Request, identity: Identity, job_id: UUID) -> Response:
     if not identity.may(*WRITERS):
         raise Problem(ProblemType.ACCESS_DENIED, OPERATOR_REQUIRED)
-    once = await identify_submission(request, "run-job")
-    await get_services(request).jobs.run_now(identity, job_id, once, lambda run: {"run": str(run)})
+    services = get_services(request)
+
+    async def request_run(work: UnitOfWork) -> RenderedResponse:
+        return RenderedResponse({"run_id": str(await services.jobs.run_now(work, job_id))})
+
+    await run_once(services.works, identity, await identify_submission(request), command=request_run)
     return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), "run-requested")
 
 
-async def _switch(request: Request, command: Command, notice: str) -> Response:
+async def _switch(request: Request, action: JobAction, notice: str) -> Response:
     identity = await require_identity(request, *WRITERS)
-    await get_services(request).jobs.switch(identity, request.path_params["job_id"], command)
+    services = get_services(request)
+    async with services.works.begin(identity) as work:
+        await services.jobs.switch(work, request.path_params["job_id"], action)
     return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), notice)
 
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from job_api.domain import refusals
-from job_api.domain.schedules import in_words
+from job_api.domain import find_refusals
+from job_api.domain.schedules import describe_schedule
 from job_api.pages.kit.labels import SOURCE_LABELS, TYPE_LABELS
 from job_api.pages.kit.rendering import TEMPLATES
 from job_api.store import JobView, RunSummary
@@ -42,7 +42,7 @@ class JobRow:
     @classmethod
     def from_view(cls, view: JobView, now: datetime, denial: str | None) -> "JobRow":
         """Return a job as a row; `denial` says why the reader may not change jobs, and is None for those who may."""
-        job, refused = view.job, refusals(view.job, now=now, busy=view.busy)
+        job, refused = view.job, find_refusals(view.job, now=now, run_in_progress=view.run_in_progress)
         active = job.state == "active"
         return cls(
             id=str(job.job_id),
@@ -50,7 +50,7 @@ class JobRow:
             description=job.description,
             source=SOURCE_LABELS.get(job.settings.source, job.settings.source),
             type=TYPE_LABELS[job.settings.type],
-            schedule=in_words(job.schedule),
+            schedule=describe_schedule(job.schedule),
             latest=view.latest,
             last_run_at=view.last_run_at,
             next_run_at=view.next_run_at,

@@ -24,7 +24,9 @@ class JobPageNotices:
 
 async def load_notices(services: PageServices, identity: Identity) -> JobPageNotices:
     """Return the notices for the tenant of an identity."""
-    active, available = await asyncio.gather(services.certificates.active(identity), services.history.is_available())
+    active, available = await asyncio.gather(
+        services.certificates.list_active(identity), services.history.is_available()
+    )
     return JobPageNotices(
         warnings=warn_of_expiry(active, services.clock.now()),
         history=None if available else HISTORY_UNAVAILABLE,

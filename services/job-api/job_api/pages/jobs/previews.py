@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from job_api.domain import Draft, Job, ScheduleDraft
-from job_api.domain.schedules import in_words
-from job_api.domain.sizes import size_warning
-from job_api.errors import Invalid, Refused
+from job_api.domain.schedules import describe_schedule
+from job_api.domain.sizes import find_size_warning
+from job_api.errors import InvalidInput, OperationRefused
 from job_api.pages.jobs.job_form import to_form_errors
 from job_api.pages.kit.services import PageServices
 from shared.auth import Identity
@@ -45,9 +45,9 @@ def preview_schedule(
         return SchedulePreview(error=unreadable[0])
     try:
         schedule, slots = services.jobs.preview(draft.schedule, PREVIEWED_RUNS, job.schedule if job else None)
-    except Invalid as error:
+    except InvalidInput as error:
         return SchedulePreview(error=" ".join(to_form_errors(error.faults).values()))
-    return SchedulePreview(description=in_words(schedule), slots=slots)
+    return SchedulePreview(description=describe_schedule(schedule), slots=slots)
 
 
 async def estimate_size(
@@ -67,8 +67,9 @@ async def estimate_size(
         attempts=1,
     )
     try:
-        found = await services.estimates.of((await services.jobs.check(identity, settings_only)).settings)
-    except (Invalid, Refused):
+        valid = await services.jobs.validate(identity, settings_only)
+    except (InvalidInput, OperationRefused):
         return SizePreview(reason=_INCOMPLETE)
-    warning = size_warning(draft.split_size, found.bytes)
+    found = await services.estimator.estimate(valid.settings)
+    warning = find_size_warning(draft.split_size, found.bytes)
     return SizePreview(rows=found.rows, bytes=found.bytes, reason=found.reason, warning=warning)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 
-from job_api.store import Once
-from job_api.uploads import form_pairs
+from job_api.uploads import parse_form_fields
+from shared.http.idempotency import IdempotentRequest
 from shared.http.identity import SESSION_COOKIE
 from shared.http.problems import Problem, ProblemType
 
@@ -41,18 +41,18 @@ class Form:
 async def parse_form(request: Request) -> Form:
     """Return the fields of a form. Raises Problem 422 for a form that no page of ours sends."""
     try:
-        return Form(form_pairs(request.headers.get("content-type", ""), await request.body()))
+        return Form(parse_form_fields(request.headers.get("content-type", ""), await request.body()))
     except ValueError:
         raise Problem(ProblemType.INVALID, "This form cannot be read. Reload the page and try again.") from None
 
 
-async def identify_submission(request: Request, operation: str) -> Once:
+async def identify_submission(request: Request) -> IdempotentRequest:
     """Return the idempotency key of a submitted form: the same form submitted twice is carried out once.
 
-    The key is the hash of the body, which has the form's token and so differs from page to page.
+    The key is the hash of path and body, which has the form's token and so differs from page to page.
     """
-    digest = hashlib.sha256(await request.body()).hexdigest()
-    return Once(operation, f"page-{digest}", digest)
+    digest = hashlib.sha256(request.url.path.encode() + b"\n" + await request.body()).hexdigest()
+    return IdempotentRequest(f"page-{digest}", digest, credential="")
 
 
 def create_csrf_token(request: Request) -> str:

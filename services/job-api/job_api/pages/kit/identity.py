@@ -30,7 +30,7 @@ async def require_identity(request: Request, *roles: Role) -> Identity:
 async def load_identity(request: Request) -> Identity | None:
     """Return the identity of the session, if there is one, and keep it for the page's header."""
     token = auth.parse_token(request.cookies.get(SESSION_COOKIE, ""))
-    identity = await get_services(request).access.identity_of(token) if token else None
+    identity = await get_services(request).access.authenticate(token) if token else None
     request.state.identity = identity
     return identity
 

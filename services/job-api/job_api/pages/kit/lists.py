@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from job_api.list_query import ListQuery
-from job_api.store.listing import Page
+from shared.http.lists import ListQuery, Page
 from shared.http.problems import Problem, ProblemType
 
 Columns = Iterable[tuple[str, str | None]]
@@ -65,7 +64,7 @@ class ListAddress:
 
     def to_template(self, columns: Columns, query: ListQuery, page: Page[Any], fields: Sequence[str]) -> dict[str, Any]:
         """Return what the template needs to show a page of the list; `fields` are the parameters that filter it."""
-        filters, next_cursor = {name: self.get(name) for name in fields}, query.next_of(page)
+        filters, next_cursor = {name: self.get(name) for name in fields}, query.next_cursor(page)
         own = {self.prefix + name for name in (*fields, "cursor")}
         return {
             "name": self.name,

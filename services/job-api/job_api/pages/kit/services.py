@@ -6,7 +6,16 @@ from typing import cast
 from starlette.requests import Request
 
 from job_api.history_client import HistoryClient
-from job_api.service import Access, Certificates, Door, Estimates, Jobs, Users
+from job_api.service import (
+    AccessService,
+    CertificateService,
+    JobService,
+    LoginService,
+    SizeEstimator,
+    TenantService,
+    UserService,
+)
+from job_api.store import WorkFactory
 from shared.clock import Clock
 
 
@@ -14,12 +23,14 @@ from shared.clock import Clock
 class PageServices:
     """The services behind the pages; `sign_in_title` names the identity provider on the login page, if there is one."""
 
-    access: Access
-    login: Door
-    jobs: Jobs
-    certificates: Certificates
-    users: Users
-    estimates: Estimates
+    works: WorkFactory
+    access: AccessService
+    login: LoginService
+    jobs: JobService
+    certificates: CertificateService
+    users: UserService
+    tenants: TenantService
+    estimator: SizeEstimator
     history: HistoryClient
     clock: Clock
     sign_in_title: str | None = None

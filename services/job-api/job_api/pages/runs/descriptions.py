@@ -76,13 +76,10 @@ Line = tuple[str, str, str]
 
 def describe_run(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run of history's API with labels, its status as the templates show it, and whether it has ended."""
-    estimate = run.get("estimate") or {}
     status = {
         "state": run["state"],
         "progress": run["progress"],
-        "eta_seconds": estimate.get("seconds"),
-        "eta_low": estimate.get("low"),
-        "eta_high": estimate.get("high"),
+        "estimate": run.get("estimate"),
         "message": explain_state(run),
     }
     source, kind = run.get("source") or "", run.get("type") or ""

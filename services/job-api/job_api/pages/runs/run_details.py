@@ -8,7 +8,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from job_api.domain.catalog import media_title
+from job_api.domain.catalog import format_media_type
 from job_api.history_client import is_unavailable
 from job_api.pages.kit import plots
 from job_api.pages.kit.formats import format_count, format_duration, format_size
@@ -190,7 +190,7 @@ def _list_settings(run: Mapping[str, Any]) -> list[Fact]:
         ("Title", settings["title"]),
         ("Source", run["source_label"]),
         ("Type", run["type_label"]),
-        ("Media types", ", ".join(media_title(each) for each in media) if media else "all"),
+        ("Media types", ", ".join(format_media_type(each) for each in media) if media else "all"),
         ("Export timeframe", describe_timeframe(run)),
         ("File split size", f"{format_size(split)} of records" if split else "none: single file"),
         ("Certificates", f"{format_count(len(selected), 'certificate')} selected" if selected else "all active ones"),

@@ -1,4 +1,4 @@
-"""A list that is looked at again is answered from what is known of it, and yet never says what is no longer so."""
+"""Jobs rendered from the cache: the same as rendered anew, and never out of date."""
 
 import json
 from dataclasses import replace
@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from job_api.api.documents import Shown, job_document, json_of
+from pydantic_core import to_json
+
+from job_api.api.job_responses import JobJsonCache, to_document
 from job_api.domain import Job
-from job_api.store import JobView, RunSummary
+from job_api.store import JobView, RunEstimate, RunSummary
 from shared.events import JobSettings, Schedule, Timeframe
 from tests.unit.job_api.test_drafts import NOW
 
@@ -17,7 +19,7 @@ def job(**changes: Any) -> Job:
     settings = JobSettings(
         title="Nightly", source="contact_history", type="interaction", source_tenant=1, timeframe=Timeframe()
     )
-    made = Job(
+    new = Job(
         job_id=uuid4(),
         tenant_id=UUID(int=1),
         version=1,
@@ -31,7 +33,7 @@ def job(**changes: Any) -> Job:
         created_at=NOW,
         saved_at=NOW,
     )
-    return replace(made, **changes)
+    return replace(new, **changes)
 
 
 def run(progress: float) -> RunSummary:
@@ -43,26 +45,23 @@ def run(progress: float) -> RunSummary:
         ended_at=None,
         message=None,
         progress=progress,
-        eta_seconds=10.0,
-        eta_low=5.0,
-        eta_high=20.0,
-        estimated_at=NOW,
+        estimate=RunEstimate(10.0, 5.0, 20.0, NOW),
     )
 
 
-def test_I1_a_page_is_what_its_jobs_are_alone() -> None:
-    shown = Shown()
+def test_I1_a_page_holds_each_job_as_it_is_rendered_alone() -> None:
+    cache = JobJsonCache()
     views = [JobView(job(), None, None, NOW), JobView(job(), run(0.5), NOW, None)]
     for _ in range(2):
-        found = json.loads(bytes(shown.page(views, "further", NOW).body))
-        alone = [json.loads(bytes(json_of(job_document(view, NOW)).body)) for view in views]
+        found = json.loads(cache.to_page(views, "further", NOW))
+        alone = [json.loads(to_json(to_document(view, NOW))) for view in views]
         assert found == {"items": alone, "next": "further"}
-    assert json.loads(bytes(shown.page([], None, NOW).body)) == {"items": [], "next": None}
+    assert json.loads(cache.to_page([], None, NOW)) == {"items": [], "next": None}
 
 
-def test_J3_whatever_changes_of_a_job_is_seen_at_once() -> None:
-    shown, first = Shown(), job()
-    changed = replace(first, version=2, description="new words")
+def test_J3_every_change_of_a_job_is_shown_at_once() -> None:
+    cache, first = JobJsonCache(), job()
+    changed = replace(first, version=2, description="new description")
     for view in (
         JobView(first, None, None, NOW),
         JobView(first, run(0.1), None, NOW),
@@ -71,14 +70,12 @@ def test_J3_whatever_changes_of_a_job_is_seen_at_once() -> None:
         JobView(changed, run(0.2), NOW, NOW),
         JobView(first, None, None, NOW),
     ):
-        assert json.loads(bytes(shown.page([view], None, NOW).body))["items"] == [
-            json.loads(bytes(json_of(job_document(view, NOW)).body))
-        ]
+        assert json.loads(cache.to_json(view, NOW)) == json.loads(to_json(to_document(view, NOW)))
 
 
-def test_J7_time_alone_changes_what_can_be_done_with_a_job_that_runs_once() -> None:
-    shown, start = Shown(), NOW + timedelta(hours=1)
+def test_J7_time_alone_changes_which_actions_a_one_time_job_refuses() -> None:
+    cache, start = JobJsonCache(), NOW + timedelta(hours=1)
     view = JobView(job(schedule=Schedule(kind="once", start=start, immediately=False, every=1)), None, None, start)
     for now, resumable in ((NOW, True), (start - timedelta(seconds=1), True), (start, False), (start, False)):
-        refusals = json.loads(bytes(shown.page([view], None, now).body))["items"][0]["refusals"]
+        refusals = json.loads(cache.to_json(view, now))["refusals"]
         assert ("resume" not in refusals) == resumable

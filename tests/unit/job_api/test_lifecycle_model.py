@@ -13,25 +13,27 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from job_api.domain import (
-    Command,
-    Context,
     Draft,
+    DraftContext,
     Job,
-    Recipient,
+    JobAction,
     ScheduleDraft,
-    created,
-    edited,
-    perform,
-    run_failed,
-    slot_passed,
+    TenantCertificate,
+    apply_action,
+    apply_run_failure,
+    apply_slot_fate,
+    create_job,
+    edit_job,
 )
-from job_api.errors import Refused
+from job_api.errors import OperationRefused
 from shared.events.values import ScheduleKind
 from shared.timetable import find_next_slot
 
 BEGIN = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-OFFICER = Recipient(name="officer", active=True, not_before=BEGIN - HOUR, not_after=BEGIN + timedelta(days=10_000))
+OFFICER = TenantCertificate(
+    name="officer", active=True, not_before=BEGIN - HOUR, not_after=BEGIN + timedelta(days=10_000)
+)
 KINDS = st.sampled_from(["once", "once", "hourly", "daily"])
 HOURS = st.one_of(st.none(), st.integers(1, 5))
 
@@ -69,7 +71,7 @@ class Life(RuleBasedStateMachine):
         self.now = BEGIN
         self.deleted = False
         self.fired: set[datetime] = set()
-        self.job = created(self._draft(kind, hours), self._context(), job_id=UUID(int=2), tenant_id=UUID(int=3))
+        self.job = create_job(self._draft(kind, hours), self._context(), job_id=UUID(int=2), tenant_id=UUID(int=3))
         self.model = self._modelled(kind, hours)
         self.decided = BEGIN - HOUR if hours is None else BEGIN
 
@@ -78,19 +80,19 @@ class Life(RuleBasedStateMachine):
         schedule = ScheduleDraft(kind=kind, start=start, immediately=start is None)
         return Draft(title="t", source="contact_history", type="interaction", schedule=schedule)
 
-    def _context(self) -> Context:
-        return Context(now=self.now, source_tenant=7, media_types=("email",), recipients={UUID(int=1): OFFICER})
+    def _context(self) -> DraftContext:
+        return DraftContext(now=self.now, source_tenant=7, media_types=("email",), certificates={UUID(int=1): OFFICER})
 
     def _modelled(self, kind: ScheduleKind, hours: int | None) -> Model:
         return Model(once=kind == "once", at_once=hours is None, start=self.now + (hours or 0) * HOUR)
 
-    def _try(self, command: Command) -> str | None:
+    def _try(self, command: JobAction) -> str | None:
         """Perform a command; return the refusal's kind."""
         busy = UUID(int=9) if self.model.running else None
         before = self.job
         try:
-            self.job = perform(self.job, command, now=self.now, busy=busy)
-        except Refused as refused:
+            self.job = apply_action(self.job, command, now=self.now, run_in_progress=busy)
+        except OperationRefused as refused:
             assert self.job is before
             return refused.kind
         return None
@@ -103,14 +105,14 @@ class Life(RuleBasedStateMachine):
     @rule()
     def suspend(self) -> None:
         was_past = self.model.past_its_start(self.now)
-        assert self._try(Command.SUSPEND) is None, "J5: the slider may always be pushed off"
+        assert self._try(JobAction.SUSPEND) is None, "J5: the slider may always be pushed off"
         if not was_past:
             self.model.switched_off = True
 
     @precondition(lambda self: not self.deleted)
     @rule()
     def resume(self) -> None:
-        refusal = self._try(Command.RESUME)
+        refusal = self._try(JobAction.RESUME)
         if self.model.past_its_start(self.now):
             assert refusal == "one-time-not-resumable", "J6, J7"
         else:
@@ -121,12 +123,12 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: not self.deleted)
     @rule(kind=KINDS, hours=HOURS)
     def edit(self, kind: ScheduleKind, hours: int | None) -> None:
-        refusal = self._try(Command.EDIT)
+        refusal = self._try(JobAction.EDIT)
         assert (refusal == "one-time-not-editable") == self.model.once, "J8"
         if refusal is not None:
             return
         before, old = self.job, self.model
-        self.job = edited(self.job, self._draft(kind, hours), self._context())
+        self.job = edit_job(self.job, self._draft(kind, hours), self._context())
         kept = hours is None and old.at_once
         assert (self.job.schedule.start == before.schedule.start) or not kept, "J10: what fired does not fire again"
         self.model = self._modelled(kind, hours)
@@ -141,12 +143,12 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: not self.deleted)
     @rule()
     def run_now(self) -> None:
-        assert (self._try(Command.RUN) == "one-time-not-run-now") == self.model.once, "S10"
+        assert (self._try(JobAction.RUN) == "one-time-not-run-now") == self.model.once, "S10"
 
     @precondition(lambda self: not self.deleted)
     @rule()
     def delete(self) -> None:
-        assert (self._try(Command.DELETE) == "run-in-progress") == bool(self.model.running), "J9"
+        assert (self._try(JobAction.DELETE) == "run-in-progress") == bool(self.model.running), "J9"
         self.deleted = not self.model.running
 
     @precondition(lambda self: not self.deleted)
@@ -164,7 +166,7 @@ class Life(RuleBasedStateMachine):
             self.fired.add(slot)
             self.model.running.add(slot)
             self.model.has_started = True
-        self.job = slot_passed(self.job, spent=runs, now=self.now)
+        self.job = apply_slot_fate(self.job, started=runs, now=self.now)
         if runs and self.model.once:
             assert self.job.state_reason == "one-time", "J7"
 
@@ -175,7 +177,7 @@ class Life(RuleBasedStateMachine):
         self.model.failed_in_a_row = self.model.failed_in_a_row + 1 if failed else 0
         if failed:
             was_active = self.model.is_active()
-            self.job = run_failed(self.job, self.model.failed_in_a_row, self.now)
+            self.job = apply_run_failure(self.job, self.model.failed_in_a_row, self.now)
             if was_active and self.model.failed_in_a_row >= 5:
                 self.model.given_up = True
 

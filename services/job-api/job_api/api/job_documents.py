@@ -1,0 +1,138 @@
+"""Jobs as the API returns them, for the OpenAPI document; `job_responses` renders them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from job_api.domain.jobs import StateReason
+from shared.events.values import (
+    CatchUp,
+    Cipher,
+    Compression,
+    JobState,
+    Overlap,
+    RecordType,
+    RunState,
+    ScheduleKind,
+    TimeframeKind,
+    TimeUnit,
+)
+from shared.http.documents import TimeEstimate
+
+JOB_EXAMPLE: dict[str, Any] = {
+    "id": "5f0d0d1c-5a0e-4b1f-9c83-2a1d6a1f3b11",
+    "version": 3,
+    "title": "Nightly e-mail and chat",
+    "description": "For the data warehouse",
+    "source": "contact_history",
+    "type": "interaction",
+    "media_types": ["email", "chat"],
+    "schedule": {"kind": "daily", "every": 1, "immediately": False, "start": "2027-01-04T06:00:00Z"},
+    "schedule_words": "every day at 06:00 UTC",
+    "timeframe": {"kind": "since_last_run", "start": None, "end": None, "count": None, "unit": None},
+    "split_size": 1073741824,
+    "certificates": None,
+    "compression": "fast",
+    "cipher": "aes-256-cbc",
+    "catch_up": "last",
+    "overlap": "skip",
+    "attempts": 5,
+    "state": "active",
+    "state_reason": None,
+    "next_run_at": "2027-01-05T06:00:00Z",
+    "last_run_at": "2027-01-04T06:00:00.310000Z",
+    "latest_run": {
+        "id": "9a6f4a3e-0f57-5cc5-8a3e-8d3f3a0f0d5e",
+        "state": "running",
+        "slot": "2027-01-04T06:00:00Z",
+        "started_at": "2027-01-04T06:00:00.310000Z",
+        "ended_at": None,
+        "message": None,
+        "progress": 0.42,
+        "estimate": {"seconds": 180.0, "low": 120.0, "high": 300.0, "estimated_at": "2027-01-04T06:02:10Z"},
+    },
+    "refusals": {
+        "delete": "The run 9a6f4a3e-0f57-5cc5-8a3e-8d3f3a0f0d5e of this job is in progress: cancel it or wait for it "
+        "to end, then delete the job."
+    },
+    "created_at": "2027-01-03T15:12:09.120000Z",
+    "saved_at": "2027-01-03T15:12:09.120000Z",
+}
+
+
+class LatestRunDocument(BaseModel):
+    """A job's latest run."""
+
+    id: UUID
+    state: RunState
+    slot: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    message: str | None = Field(description="why the run failed, or why it is being retried")
+    progress: float | None = Field(description="the fraction that is done, 0 to 1; null while unknown")
+    estimate: TimeEstimate | None = Field(description="null while unknown")
+
+
+class ScheduleDocument(BaseModel):
+    """A schedule; if it started immediately, `start` is the instant at which the job was saved."""
+
+    kind: ScheduleKind
+    every: int | None = Field(description="the interval in hours, days, weeks or months; null: once")
+    immediately: bool
+    start: datetime
+
+
+class TimeframeDocument(BaseModel):
+    """Which records a run exports, by their date: half-open, start <= date < end."""
+
+    kind: TimeframeKind
+    start: datetime | None = Field(description="of `fixed`")
+    end: datetime | None = Field(description="of `fixed`")
+    count: int | None = Field(description="of `last`: the number of units before the slot")
+    unit: TimeUnit | None = Field(description="of `last`")
+
+
+class JobDocument(BaseModel):
+    """A job."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE]})
+
+    id: UUID
+    version: int = Field(description="rises with each change; the ETag")
+    title: str
+    description: str
+    source: str
+    type: RecordType
+    media_types: list[str] | None = Field(description="null: all")
+    schedule: ScheduleDocument
+    schedule_words: str = Field(description="the schedule in words")
+    timeframe: TimeframeDocument
+    split_size: int | None = Field(description="bytes of uncompressed records per file; null: a single file")
+    certificates: list[UUID] | None = Field(description="null: those active when a run starts")
+    compression: Compression
+    cipher: Cipher
+    catch_up: CatchUp
+    overlap: Overlap
+    attempts: int
+    state: JobState
+    state_reason: StateReason | None = Field(
+        description="`one-time`: it has had its start; `user`: suspended by a user; `failures`: suspended after five "
+        "failed runs in a row"
+    )
+    next_run_at: datetime | None
+    last_run_at: datetime | None
+    latest_run: LatestRunDocument | None
+    refusals: dict[str, str] = Field(
+        description="the actions that would be refused now (suspend, resume, edit, run, delete), each with the reason"
+    )
+    created_at: datetime
+    saved_at: datetime
+
+
+class JobPage(BaseModel):
+    """A page of jobs."""
+
+    items: list[JobDocument]
+    next: str | None = Field(description="the cursor of the next page; null on the last")

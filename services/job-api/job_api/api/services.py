@@ -1,0 +1,28 @@
+"""The services that routes use, as dependencies."""
+
+from typing import Annotated
+
+from job_api.api.job_responses import JobResponder
+from job_api.service import (
+    AccessService,
+    AuditService,
+    CertificateService,
+    JobService,
+    LoginService,
+    SizeEstimator,
+    TenantService,
+    UserService,
+)
+from job_api.store import WorkFactory
+from shared.http.app import service_of
+
+Works = Annotated[WorkFactory, service_of(WorkFactory)]
+Access = Annotated[AccessService, service_of(AccessService)]
+Audit = Annotated[AuditService, service_of(AuditService)]
+Certificates = Annotated[CertificateService, service_of(CertificateService)]
+Jobs = Annotated[JobService, service_of(JobService)]
+Responder = Annotated[JobResponder, service_of(JobResponder)]
+Login = Annotated[LoginService, service_of(LoginService)]
+Estimator = Annotated[SizeEstimator, service_of(SizeEstimator)]
+Tenants = Annotated[TenantService, service_of(TenantService)]
+Users = Annotated[UserService, service_of(UserService)]

@@ -1,0 +1,1 @@
+"""Request bodies, as the API and the pages accept them, and the drafts that they describe."""

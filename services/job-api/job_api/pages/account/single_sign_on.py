@@ -1,0 +1,93 @@
+"""`/login/oidc`: signing in through an identity provider, in browsers; it starts a session like any other."""
+
+from collections.abc import Awaitable
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from job_api.errors import LoginFailed, TooManyAttempts
+from job_api.pages.kit.navigation import to_local_path
+from job_api.pages.kit.rendering import render_problem
+from job_api.service import LoginService
+from job_api.service.login import SESSION_LIFETIME
+from job_api.sessions import get_client_address, set_session_cookie
+from job_api.sign_in import CALLBACK, SignInAttempt, SignInFailed, SignInFlow
+from shared.errors import TransientError
+from shared.http.problems import Problem, ProblemType
+from shared.observe import get_logger
+from shared.oidc import UnknownTenant
+
+START = "/login/oidc"
+_COOKIE = "sluice_sign_in"
+_COOKIE_SECONDS = 600
+_MAX_NEXT = 2000
+log = get_logger(__name__)
+
+
+class SingleSignOn:
+    """The two addresses of signing in: on the way to the identity provider, and back."""
+
+    def __init__(self, flow: SignInFlow, login: LoginService) -> None:
+        self._flow = flow
+        self._login = login
+        self._secure = flow.client.public_url.startswith("https:")
+
+    def to_routes(self) -> list[Route]:
+        """Return the routes."""
+        return [Route(START, self.begin, methods=["GET"]), Route(CALLBACK, self.finish, methods=["GET"])]
+
+    async def begin(self, request: Request) -> Response:
+        """Redirect the browser to the identity provider."""
+        return await _render_errors(request, self._begin(request))
+
+    async def finish(self, request: Request) -> Response:
+        """Start a session for the user who comes back, and redirect to the page asked for first."""
+        return await _render_errors(request, self._finish(request))
+
+    async def _begin(self, request: Request) -> Response:
+        address, attempt = await self._flow.begin(to_local_path(request.query_params.get("next", ""))[:_MAX_NEXT])
+        response = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+        # Lax, as the way back begins on the identity provider's page.
+        response.set_cookie(
+            _COOKIE,
+            attempt.to_cookie(),
+            max_age=_COOKIE_SECONDS,
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
+            path=START,
+        )
+        return response
+
+    async def _finish(self, request: Request) -> Response:
+        attempt = SignInAttempt.from_cookie(request.cookies.get(_COOKIE, ""))
+        parameters = dict(request.query_params)
+        issued = await self._login.sign_in(get_client_address(request), lambda: self._flow.finish(attempt, parameters))
+        response = RedirectResponse(attempt.next if attempt else "/jobs", 303, {"Cache-Control": "no-store"})
+        set_session_cookie(response, issued, secure=self._secure, lifetime=SESSION_LIFETIME)
+        response.delete_cookie(_COOKIE, path=START)
+        return response
+
+
+async def _render_errors(request: Request, response: Awaitable[Response]) -> Response:
+    """Return the response, or its error as a page: the caller is a browser."""
+    try:
+        return await response
+    except SignInFailed as error:
+        log.info("sign-in refused", reason=str(error), cause=str(error.__cause__ or ""))
+        problem = Problem(ProblemType.LOGIN_FAILED, str(error))
+    except LoginFailed:
+        problem = Problem(ProblemType.LOGIN_FAILED, "Your account is disabled: ask an administrator of your tenant.")
+    except UnknownTenant:
+        detail = "The identity provider assigns you to no tenant of this installation: ask its administrator."
+        problem = Problem(ProblemType.UNKNOWN_TENANT, detail)
+    except TooManyAttempts as error:
+        headers = {"Retry-After": str(error.retry_after)}
+        detail = f"Too many login attempts: wait {error.retry_after} s."
+        problem = Problem(ProblemType.TOO_MANY_ATTEMPTS, detail, headers=headers)
+    except TransientError as error:
+        log.warning("identity provider unavailable", error=str(error))
+        detail = "The identity provider does not respond: retry shortly."
+        problem = Problem(ProblemType.UNAVAILABLE, detail, headers={"Retry-After": "10"})
+    return render_problem(request, problem)

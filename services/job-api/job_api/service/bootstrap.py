@@ -1,0 +1,40 @@
+"""The first tenant of an installation, with its administrator and API key."""
+
+import secrets
+from typing import Any
+from uuid import uuid4
+
+from job_api.domain.catalog import DEFAULT_MEDIA_TYPES
+from job_api.passwords import PasswordService
+from job_api.service.credentials import issue_credential
+from job_api.store import ALL_TENANTS, Actor, Database, UnitOfWork, identities
+from job_api.store.identities import Tenant, User
+from shared.clock import Clock
+
+
+async def bootstrap_tenant(
+    database: Database, clock: Clock, *, tenant: str, source_tenant: int, user: str
+) -> dict[str, Any]:
+    """Create a tenant with its first administrator and API key, once; return the secrets to hand to its owner.
+
+    For a tenant that exists, return its id only.
+    """
+    password = secrets.token_urlsafe(18)
+    password_hash = await PasswordService().hash(password)
+    now, tenant_id = clock.now(), uuid4()
+    async with database.transaction(ALL_TENANTS) as connection:
+        # Two at once would both find no tenant; the second waits here for the first.
+        await connection.execute("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE")
+        existing = await identities.find_tenant(connection, tenant)
+        if existing is not None:
+            return {"tenant_id": str(existing.tenant_id), "exists": True}
+        await identities.insert_tenant(connection, Tenant(tenant_id, tenant, source_tenant, DEFAULT_MEDIA_TYPES), now)
+        admin = User(uuid4(), tenant_id, user, password_hash, ("admin",))
+        await identities.insert_user(connection, admin, now)
+        work = UnitOfWork(connection, Actor.system(tenant_id), now)
+        work.audit("tenant.create", tenant_id, after={"name": tenant, "source_tenant": source_tenant})
+        work.audit("user.create", admin.user_id, after={"name": user, "roles": ["admin"]})
+        name = f"{user}'s first key"
+        key = await issue_credential(work, admin, kind="api-key", name=name, roles=("admin",), lifetime=None)
+        await work.flush()
+    return {"tenant_id": str(tenant_id), "user": user, "password": password, "api_key": str(key.token)}

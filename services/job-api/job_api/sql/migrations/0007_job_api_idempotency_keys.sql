@@ -1,0 +1,16 @@
+-- Bind an Idempotency-Key to the whole request: its method, path and body. Keys of a release before are forgotten.
+-- depends: 0006_job_api_audit_lists
+
+-- migrate: apply
+DELETE FROM idempotency;
+ALTER TABLE idempotency DROP CONSTRAINT idempotency_pkey;
+ALTER TABLE idempotency DROP COLUMN operation;
+ALTER TABLE idempotency RENAME COLUMN body_hash TO fingerprint;
+ALTER TABLE idempotency ADD PRIMARY KEY (tenant_id, user_id, key);
+
+-- migrate: rollback
+DELETE FROM idempotency;
+ALTER TABLE idempotency DROP CONSTRAINT idempotency_pkey;
+ALTER TABLE idempotency RENAME COLUMN fingerprint TO body_hash;
+ALTER TABLE idempotency ADD COLUMN operation text NOT NULL;
+ALTER TABLE idempotency ADD PRIMARY KEY (tenant_id, user_id, operation, key);
