@@ -54,11 +54,11 @@ INNER_ORDER = {
     # Reading a source and packing files know no run, no Kafka and no table of Sluice. shared.events is allowed: its
     # value types (such as the timeframe) are the product's vocabulary and neither do I/O nor know a run's state.
     "services/exporter/exporter/source": (
-        *("exporter.runs", "exporter.store", "exporter.worker", "exporter.package"),
+        *("exporter.runs", "exporter.store", "exporter.worker", "exporter.package", "exporter.domain"),
         *("shared.events.runs", *KAFKA, *TABLES),
     ),
     "services/exporter/exporter/package": (
-        *("exporter.runs", "exporter.store", "exporter.worker", "exporter.domain.runs"),
+        *("exporter.runs", "exporter.store", "exporter.worker", "exporter.domain"),
         *("shared.events.runs", *KAFKA, *TABLES),
     ),
     "services/exporter/exporter/store": ("exporter.runs", "exporter.worker", "exporter.source", "exporter.package"),
@@ -85,9 +85,14 @@ class Source:
     text: str
 
     @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree."""
+        return ast.parse(self.text)
+
+    @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
         """Every node of its syntax tree."""
-        return tuple(ast.walk(ast.parse(self.text)))
+        return tuple(ast.walk(self.tree))
 
     @cached_property
     def imports(self) -> tuple[str, ...]:
@@ -242,6 +247,32 @@ def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     first = {id(node): min([node.lineno, *(each.lineno for each in node.decorator_list)]) for node in within}
     lines = sum((node.end_lineno or 0) - node.lineno + 1 for node in body)
     return lines - sum((node.end_lineno or 0) - first[id(node)] + 1 for node in within)
+
+
+def public_functions(source: Source) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, bool]]:
+    """Yield the public functions of a module and its public classes, each with whether it takes `self` or `cls`."""
+    for node in source.tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield node, False
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and not each.name.startswith("_"):
+                    decorators = {name.id for name in each.decorator_list if isinstance(name, ast.Name)}
+                    yield each, "staticmethod" not in decorators
+
+
+def test_public_names_have_docstrings() -> None:
+    faults = []
+    for source in sources(*PRODUCT):
+        classes = [node for node in source.tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
+        functions = [function for function, _ in public_functions(source)]
+        faults += [source.path] if ast.get_docstring(source.tree) is None else []
+        faults += [
+            f"{source.path}:{each.lineno} {each.name}"
+            for each in (*classes, *functions)
+            if ast.get_docstring(each) is None
+        ]
+    assert faults == []
 
 
 def test_tests_do_not_sleep() -> None:
