@@ -1,1 +1,1 @@
-"""What every HTTP service does: application, identity, problem documents."""
+"""Everything that both HTTP services do: application, callers, problems, lists, idempotency, conditions, limits."""

@@ -7,7 +7,7 @@ from shared.command import run_command
 from shared.lifecycle import run
 
 
-async def recorder(settings: Settings) -> None:
+async def run_recorder(settings: Settings) -> None:
     """Write the run log from the events."""
     from history.app import open_recorder  # `migrate` needs none of this
 
@@ -15,7 +15,7 @@ async def recorder(settings: Settings) -> None:
         await run(process.loops, app=process.app, health=process.health, settings=settings)
 
 
-async def estimates(settings: Settings) -> None:
+async def run_estimates(settings: Settings) -> None:
     """Estimate when running exports will end."""
     from history.app import open_estimates  # `migrate` needs none of this
 
@@ -23,15 +23,15 @@ async def estimates(settings: Settings) -> None:
         await run(process.loops, app=process.app, health=process.health, settings=settings)
 
 
-async def api(settings: Settings) -> None:
-    """Serve the run log, the files and live changes over HTTP."""
+async def run_api(settings: Settings) -> None:
+    """Serve the run log, the files and live updates over HTTP."""
     from history.app import open_api  # `migrate` needs none of this
 
     async with open_api(settings) as process:
         await run(process.loops, app=process.app, health=process.health, settings=settings)
 
 
-async def rebuild(settings: Settings) -> None:
+async def run_rebuild(settings: Settings) -> None:
     """Rebuild the run log from the topics, and replace the current one."""
     from history import app  # `migrate` needs none of this
 
@@ -44,5 +44,5 @@ if __name__ == "__main__":
         "history",
         description=__doc__,
         settings_class=Settings,
-        processes={"recorder": recorder, "estimates": estimates, "api": api, "rebuild": rebuild},
+        processes={"recorder": run_recorder, "estimates": run_estimates, "api": run_api, "rebuild": run_rebuild},
     )

@@ -1,7 +1,7 @@
 """History's composition roots: one for each of its processes."""
 
 import gc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -44,10 +44,17 @@ from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
 from shared.postgres import check_connection, open_pool
 
+TAGS = {
+    "runs": "The run log: every run, its progress, and the accuracy of its estimates",
+    "artifacts": "Finished files: lists, downloads, archives, links, deletion",
+    "events": "Live updates as server-sent events",
+    "governance": "Retention and the audit trail, for administrators",
+}
+
 
 @dataclass(frozen=True)
 class Process:
-    """What a process runs and serves, and the checks of its readiness."""
+    """The loops and the application of a process, and the checks of its readiness."""
 
     loops: Mapping[str, Loop]
     app: ASGIApp
@@ -145,35 +152,22 @@ async def open_api(settings: Settings) -> AsyncIterator[Process]:
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
         files = ArtifactService(ArtifactStore(pool), retention)
         downloads = DownloadService(files, ArtifactStore(pool), objects)
+        services = (
+            *(RunService(log, files, downloads), files, downloads, LinkService(LinkStore(pool), downloads)),
+            *(live_updates, retention, AuditReader(pool), UnitOfWorkFactory(pool)),
+        )
         api = create_api(
-            health,
-            identities.authenticate,
-            authenticate_external,
-            RunService(log, files, downloads),
-            files,
-            downloads,
-            LinkService(LinkStore(pool), downloads),
-            live_updates,
-            retention,
-            AuditReader(pool),
-            UnitOfWorkFactory(pool),
+            health, identities.authenticate, authenticate_external=authenticate_external, services=services
         )
         yield Process({"live": live_updates.run, "outbox": relay.run, "retention": retention.run}, api, health)
-
-
-TAGS = {
-    "runs": "The run log: every run, its progress, and the accuracy of its estimates",
-    "artifacts": "Finished files: lists, downloads, archives, links, deletion",
-    "events": "Live updates as server-sent events",
-    "governance": "Retention and the audit trail, for administrators",
-}
 
 
 def create_api(
     health: Health,
     authenticate: Authenticate,
+    *,
     authenticate_external: AuthenticateExternal | None = None,
-    *services: object,
+    services: Sequence[object] = (),
 ) -> FastAPI:
     """Return the application with all routes, which use these services."""
     api = create_app(

@@ -1,1 +1,1 @@
-"""History's edge over HTTP."""
+"""The routes of the API: requests to calls of services, and results and errors to responses."""

@@ -1,1 +1,1 @@
-"""What the API can be asked: one class for runs, artifacts, live changes and retention."""
+"""The operations of the API: one class each for runs, artifacts, downloads, links, live updates and retention."""

@@ -44,7 +44,7 @@ class DownloadService:
         return file
 
     async def open_all(self, identity: Identity, artifact_ids: Sequence[UUID]) -> list[StoredFile]:
-        """Return several files, which the object store is not yet asked for. Raises NotFound or ArtifactGone."""
+        """Return several files, without checking the object store. Raises NotFound or ArtifactGone."""
         rows = await self._artifacts.find_all(identity, artifact_ids)
         for artifact in await self._artifacts.to_artifacts(identity, rows):
             if artifact.state != "available":

@@ -1,4 +1,4 @@
-"""History's tables: rows to domain objects and back, without decisions.
+"""The tables of history, and the object store: rows in and out, without decisions.
 
 Of the packages above, the store knows the pure ones alone: `recording.projections` and `estimating.estimator`.
 """

@@ -1,1 +1,1 @@
-"""Rows of the run log as API documents: the models and how they are filled."""
+"""The documents of the API by resource, and how rows become them."""

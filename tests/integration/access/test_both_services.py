@@ -1,0 +1,194 @@
+"""U1 at both services, the job API and history, as real processes: who has access, and how soon it ends.
+
+No time is measured: a change must take effect within the five seconds promised, plus slack for a busy machine.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.postgres import migrate
+from tests.integration.job_api.test_process import bootstrap
+from tests.support.forging import FORGED_TOKENS
+from tests.support.issuer import AUDIENCE, TestIssuer, run_issuer
+from tests.support.system import Service, System
+from tests.support.wait import eventually
+
+PROMISED = 5.0
+SLACK = 10.0
+"""Seconds for a busy machine. A change that takes minutes fails."""
+PATHS = ("/api/v1/jobs", "/api/v1/runs")
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@dataclass
+class Services:
+    """Both services, a tenant's administrator, and an issuer that both trust."""
+
+    job_api: Service
+    history: Service
+    issuer: TestIssuer
+    tenant: dict[str, str]
+    admin: httpx.AsyncClient
+
+    async def fetch_statuses(self, **headers: str) -> list[int]:
+        """Return the status that each service answers to these headers."""
+        async with httpx.AsyncClient(headers=headers, timeout=20) as client:
+            jobs = await client.get(f"{self.job_api.url}/api/v1/jobs")
+            runs = await client.get(f"{self.history.url}/api/v1/runs")
+        return [jobs.status_code, runs.status_code]
+
+    def token(self, **changes: Any) -> dict[str, str]:
+        """Return the headers of a token of the issuer, for the tenant."""
+        claims = {"tenant": self.tenant["tenant_id"], "roles": ["operator"]} | changes
+        return {"Authorization": f"Bearer {self.issuer.token(datetime.now(UTC), **claims)}"}
+
+    async def wait_for(self, wanted: list[int], headers: dict[str, str], within: float = PROMISED + SLACK) -> None:
+        """Wait until the services response with these statuses."""
+
+        async def reached() -> bool:
+            found = await self.fetch_statuses(**headers)
+            assert found == wanted, found
+            return True
+
+        await eventually(reached, timeout=within)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[TestIssuer]:
+    with run_issuer(lambda: datetime.now(UTC)) as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+async def services(
+    system: System, issuer: TestIssuer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Services]:
+    for package in ("job_api", "history"):
+        await migrate(system.dsn(package), package)
+    oidc = {"SLUICE_OIDC_ISSUER": issuer.url, "SLUICE_OIDC_AUDIENCE": AUDIENCE}
+    store = {"STORE": tmp_path_factory.mktemp("store").as_uri()}
+    job_api = system.start("job_api", "api", oidc)
+    recorder = system.start("history", "recorder", store)
+    history = system.start("history", "api", oidc | store)
+    for service in (job_api, recorder, history):
+        await service.ready()
+    tenant = await bootstrap(system, "Acme")
+    bearer = {"Authorization": f"Bearer {tenant['api_key']}"}
+    async with httpx.AsyncClient(base_url=job_api.url, headers=bearer, timeout=20) as admin:
+        created = Services(job_api, history, issuer, tenant, admin)
+        await created.wait_for([200, 200], bearer, within=60)
+        yield created
+
+
+async def create_user(services: Services, name: str) -> dict[str, Any]:
+    body = {"name": name, "roles": ["operator"], "password": "correct horse battery"}
+    response = await services.admin.post("/api/v1/users", json=body)
+    assert response.status_code == 201, response.text
+    created: dict[str, Any] = response.json()
+    return created
+
+
+async def log_in(services: Services, name: str) -> dict[str, str]:
+    """Log in, and wait until both services know the session."""
+    async with httpx.AsyncClient(base_url=services.job_api.url) as client:
+        login = await client.post("/api/v1/session", json={"user": name, "password": "correct horse battery"})
+        assert login.status_code == 201, login.text
+        headers = {"Cookie": f"sluice_session={client.cookies['sluice_session']}"}
+    await services.wait_for([200, 200], headers, within=60)
+    return headers
+
+
+async def test_U1_a_token_of_the_issuer_gives_access_to_both_services(services: Services) -> None:
+    assert await services.fetch_statuses(**services.token()) == [200, 200]
+    assert await services.fetch_statuses(**services.token(aud=["another", AUDIENCE], roles="viewer more")) == [200, 200]
+
+
+async def test_U1_a_token_that_the_issuer_did_not_issue_for_now_and_for_us_is_invalid_at_both_services(
+    services: Services,
+) -> None:
+    claims = {"tenant": services.tenant["tenant_id"], "roles": ["operator"]}
+    for name, forge in FORGED_TOKENS.items():
+        token = forge(services.issuer, datetime.now(UTC), claims)
+        assert await services.fetch_statuses(Authorization=f"Bearer {token}") == [401, 401], name
+
+
+async def test_U2_U3_without_a_role_or_with_a_foreign_tenant_both_services_deny_access(services: Services) -> None:
+    for changes in ({"roles": None}, {"roles": ["unheard-of"]}, {"tenant": None}, {"tenant": "elsewhere"}):
+        assert await services.fetch_statuses(**services.token(**changes)) == [403, 403], changes
+    foreign = "0192f0c1-7b1e-7000-8000-000000000000"
+    assert await services.fetch_statuses(**services.token(tenant=foreign)) == [403, 403]
+
+
+async def test_U1_a_revoked_api_key_is_invalid_within_five_seconds(services: Services) -> None:
+    created = (await services.admin.post("/api/v1/keys", json={"name": "loader", "roles": ["operator"]})).json()
+    headers = {"Authorization": f"Bearer {created['token']}"}
+    await services.wait_for([200, 200], headers, within=60)
+    assert (await services.admin.delete(f"/api/v1/keys/{created['id']}")).status_code == 204
+    await services.wait_for([401, 401], headers)
+
+
+async def test_U1_the_session_of_a_disabled_user_is_invalid_within_five_seconds(services: Services) -> None:
+    ben = await create_user(services, "ben")
+    headers = await log_in(services, "ben")
+    response = await services.admin.patch(f"/api/v1/users/{ben['id']}", json={"disabled": True})
+    assert response.status_code == 200
+    await services.wait_for([401, 401], headers)
+
+
+async def test_U2_a_user_loses_a_role_at_both_services_within_five_seconds(services: Services) -> None:
+    cem = await create_user(services, "cem")
+    headers = await log_in(services, "cem")
+    for roles, wanted in ((["downloader"], [403, 200]), ([], [403, 403]), (["viewer"], [200, 200])):
+        await services.admin.patch(f"/api/v1/users/{cem['id']}", json={"roles": roles})
+        await services.wait_for(wanted, headers)
+
+
+async def test_U1_a_session_ends_at_both_services_within_five_seconds_of_the_logout(services: Services) -> None:
+    await create_user(services, "dea")
+    headers = await log_in(services, "dea")
+    async with httpx.AsyncClient(base_url=services.job_api.url, headers=headers | SAME_SITE) as client:
+        assert (await client.delete("/api/v1/session")).status_code == 204
+    await services.wait_for([401, 401], headers)
+
+
+async def test_U1_the_token_of_a_user_of_the_issuer_who_is_disabled_here_is_invalid_within_five_seconds(
+    services: Services,
+) -> None:
+    headers = services.token(sub="u-disabled")
+    assert await services.fetch_statuses(**headers) == [200, 200]
+    listed = (await services.admin.get("/api/v1/users")).json()["items"]
+    eve = next(each for each in listed if each["name"] == "u-disabled")
+    await services.admin.patch(f"/api/v1/users/{eve['id']}", json={"disabled": True})
+    await services.wait_for([401, 401], headers)
+    await services.admin.patch(f"/api/v1/users/{eve['id']}", json={"disabled": False})
+    await services.wait_for([200, 200], headers)
+
+
+async def test_U1_changed_keys_of_the_issuer_are_fetched_again_and_kept_while_it_is_unavailable(
+    services: Services,
+) -> None:
+    old = services.token()
+    assert await services.fetch_statuses(**old) == [200, 200]
+    services.issuer.rotate()
+    new = services.token()
+    # Each service has just fetched the keys, and fetches them again after at most ten seconds.
+    await services.wait_for([200, 200], new, within=60)
+    assert await services.fetch_statuses(**old) == [401, 401]
+    services.issuer.answering = False
+    try:
+        assert await services.fetch_statuses(**services.token()) == [200, 200]
+        services.issuer.rotate()
+        await services.wait_for([503, 503], services.token(), within=60)
+        async with httpx.AsyncClient(headers=services.token()) as client:
+            for service, path in zip((services.job_api, services.history), PATHS, strict=True):
+                response = await client.get(service.url + path)
+                assert (response.status_code, int(response.headers["retry-after"]) >= 1) == (503, True)
+                assert response.json()["type"].endswith("/unavailable")
+    finally:
+        services.issuer.answering = True
+    await services.wait_for([200, 200], services.token(), within=60)
