@@ -46,6 +46,7 @@ schemas: environment ## Rewrite the JSON Schemas of events and records; a breaki
 	$(PYTHON) -m shared.contract
 	$(PYTHON) -m exporter.source.record_schema
 	$(PYTHON) -m history.openapi
+	$(PYTHON) -m job_api.openapi
 
 format: environment ## Format the code and fix what the linter can fix
 	$(PYTHON) -m ruff format $(FOLDERS)

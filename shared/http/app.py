@@ -42,12 +42,13 @@ def create_app(
     tags: Mapping[str, str] | None = None,
     schemas: Sequence[type[BaseModel]] = (),
     streamed: tuple[str, ...] = (),
+    openapi_url: str = "/api/v1/openapi.json",
 ) -> FastAPI:
     """Return an application whose operations know their caller and answer errors with problem documents.
 
     `services` are what routes get from `service_of`, `tags` the document's tags with their descriptions, `schemas`
-    models that the document refers to although no response is of them alone, and `streamed` the paths under which
-    bodies of any size are passed on.
+    models that the document refers to although no response is of them alone, `streamed` the paths under which
+    bodies of any size are passed on, and `openapi_url` the path of the document.
     """
     app = _Api(
         title=title,
@@ -55,7 +56,7 @@ def create_app(
         license_info=LICENSE,
         servers=SERVERS,
         openapi_tags=[{"name": name, "description": text} for name, text in (tags or {}).items()],
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=openapi_url,
         docs_url=None,
         redoc_url=None,
     )

@@ -1,4 +1,4 @@
-"""Values that requests of both services have: instants and search texts."""
+"""Values that requests of both services have: instants, sources and search texts."""
 
 import re
 from datetime import UTC, datetime
@@ -27,6 +27,9 @@ def to_utc(at: datetime) -> datetime:
 
 Instant = Annotated[AwareDatetime, BeforeValidator(require_date), AfterValidator(to_utc)]
 """An instant with an offset (RFC 3339), as UTC: PostgreSQL accepts fewer offsets than RFC 3339."""
+
+SourceName = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9_-]*$")]
+"""The name of a source of records, as a filter."""
 
 SearchText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 """Text to search for. PostgreSQL cannot store NUL, so nothing contains it."""

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 
-async def run_schemathesis(url: str, token: str, *, config: Path, excluded: str, folder: Path) -> None:
+async def run_schemathesis(url: str, token: str, *, document: str, config: Path, excluded: str, folder: Path) -> None:
     """Send a running API everything that its document allows, and some requests that it does not, in a new process.
 
-    `config` is a schemathesis.toml, `excluded` the path that is left out, `folder` the working folder. Raises
-    AssertionError with the findings.
+    `document` is the path of the API's document, `config` is a schemathesis.toml, `excluded` the path that is left
+    out, `folder` the working folder. Raises AssertionError with the findings.
     """
-    argv = ["--config-file", str(config), "run", f"{url}/api/v1/openapi.json"]
+    argv = ["--config-file", str(config), "run", f"{url}{document}"]
     argv += ["-H", f"Authorization: Bearer {token}", "--checks", "all", "--max-examples", "12"]
     argv += ["--generation-deterministic", "--no-color", "--continue-on-failure", "--exclude-path", excluded]
     process = await asyncio.create_subprocess_exec(

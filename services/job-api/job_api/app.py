@@ -27,6 +27,7 @@ from job_api.api.runs import RunRoutes
 from job_api.consumer import create_handler
 from job_api.history_client import HistoryClient
 from job_api.housekeeping import Housekeeping
+from job_api.openapi import OWN_PATH, document_routes
 from job_api.pages.account.single_sign_on import SingleSignOn
 from job_api.pages.app import PagesMount, create_pages_app
 from job_api.pages.kit.services import PageServices
@@ -181,8 +182,10 @@ def create_web_app(
         services=(*vars(services).values(), JobResponder(services.jobs), proxy),
         tags=TAGS,
         streamed=PATHS,
+        openapi_url=OWN_PATH,
     )
     handle_errors(app, to_problem, *ERRORS)
+    app.router.routes.extend(document_routes())
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.extend(RunRoutes(proxy, services.requested_runs, services.works).to_routes())

@@ -1,4 +1,4 @@
-"""Rule U1: the settings of an identity provider are consistent, or the process does not start and names the wrong one."""
+"""Rule U1: settings of an identity provider are consistent, or the process does not start and says what is wrong."""
 
 from datetime import timedelta
 from uuid import UUID

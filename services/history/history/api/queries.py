@@ -1,6 +1,6 @@
 """The query parameters of lists and counts: every list is filtered by the columns that it shows (rule J11)."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -11,9 +11,8 @@ from history.store.unit_of_work import AuditAction
 from history.views.artifacts import ArtifactState
 from shared.events.values import RecordType, RunState
 from shared.http.lists import FilterQuery, KeysetList, ListQuery, sort_field
-from shared.http.values import Instant, SearchText
+from shared.http.values import Instant, SearchText, SourceName
 
-_SOURCE = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9_-]*$")]
 _FROM, _UNTIL = "2026-11-24T00:00:00Z", "2026-11-25T00:00:00Z"
 
 
@@ -27,7 +26,7 @@ class RunFilters(FilterQuery):
         None, max_length=6, description="only these states; may be repeated", examples=[["failed"]]
     )
     type: RecordType | None = Field(None, description="only this type of record", examples=["interaction"])
-    source: _SOURCE | None = Field(None, description="only this source", examples=["contact_history"])
+    source: SourceName | None = Field(None, description="only this source", examples=["contact_history"])
     created_from: Instant | None = Field(None, description="created at or after this instant", examples=[_FROM])
     created_until: Instant | None = Field(None, description="created before this instant", examples=[_UNTIL])
     duration_from: float | None = Field(

@@ -71,7 +71,7 @@ class LatestRunDocument(BaseModel):
     started_at: datetime | None
     ended_at: datetime | None
     message: str | None = Field(description="why the run failed, or why it is being retried")
-    progress: float | None = Field(description="the fraction that is done, 0 to 1; null while unknown")
+    progress: float | None = Field(ge=0, le=1, description="the fraction that is done, 0 to 1; null while unknown")
     estimate: TimeEstimate | None = Field(description="null while unknown")
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from job_api.store.lists import JOBS
 from shared.events.values import JobState, RecordType, ScheduleKind
 from shared.http.lists import ListQuery, sort_field
-from shared.http.values import Instant, SearchText
+from shared.http.values import Instant, SearchText, SourceName
 
 JobStatus = Literal["none", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
 
@@ -22,7 +22,7 @@ class JobQuery(ListQuery):
     state: JobState | None = Field(None, description="whether the job's future slots will run")
     status: JobStatus | None = Field(None, description="state of the latest run; `none`: no run yet")
     type: RecordType | None = Field(None, description="type of the exported records")
-    source: str | None = Field(None, max_length=100, pattern=r"^[^\x00]*$", description="source of the records")
+    source: SourceName | None = Field(None, description="source of the records")
     schedule: ScheduleKind | None = Field(None, description="kind of the schedule")
     created_from: Instant | None = Field(None, description="created at this instant or later")
     created_until: Instant | None = Field(None, description="created before this instant")
