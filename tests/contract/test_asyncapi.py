@@ -20,6 +20,7 @@ DOCUMENT = asyncapi_document()
 FILES = {
     SCHEMA_BASE + path.relative_to(contract.FOLDER).as_posix(): json.loads(path.read_text(encoding="utf-8"))
     for path in sorted(contract.FOLDER.rglob("*.json"))
+    if path.parent.name != "openapi"  # the HTTP services' documents
 }
 REGISTRY: Registry[Any] = Registry().with_resources(
     (uri, DRAFT202012.create_resource(content)) for uri, content in FILES.items()
