@@ -15,12 +15,12 @@ class StoreUnavailable(TransientError):
     """The object store is unavailable, or failed at this attempt."""
 
 
-class NotFound(SluiceError):
-    """The tenant has no such resource; another tenant may have it."""
+class RunNotFound(SluiceError):
+    """The tenant has no such run; another tenant may have it (rule U3)."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"no such {what}")
-        self.what = what
+
+class ArtifactNotFound(SluiceError):
+    """The tenant has no such artifact; another tenant may have it (rule U3)."""
 
 
 class LinkInvalid(SluiceError):

@@ -69,7 +69,7 @@ async def count_artifacts(identity: Reader, request: Request, artifacts: Artifac
     response_class=StreamingResponse,
 )
 async def download_archive(
-    identity: Downloader, artifact_ids: ArtifactIds, request: Request, downloads: Downloads, units: Units
+    identity: Downloader, *, artifact_ids: ArtifactIds, request: Request, downloads: Downloads, units: Units
 ) -> Response:
     """Return up to 100 files in one zip, packed while it is sent; each file stays encrypted."""
     files = await downloads.open_all(identity, artifact_ids)
@@ -87,7 +87,9 @@ async def download_archive(
     status_code=204,
     responses=error_responses(ProblemType.NOT_FOUND),
 )
-async def delete_artifacts(identity: Operator, artifact_ids: ArtifactIds, artifacts: Artifacts, units: Units) -> None:
+async def delete_artifacts(
+    identity: Operator, *, artifact_ids: ArtifactIds, artifacts: Artifacts, units: Units
+) -> None:
     """Delete up to 100 files from the object store: all of them, or none when one is unknown."""
     async with units.begin(identity) as work:
         await artifacts.delete(work, artifact_ids)
@@ -118,7 +120,7 @@ async def get_artifact(identity: Reader, artifact_id: ArtifactId, artifacts: Art
     response_class=StreamingResponse,
 )
 async def download_artifact(
-    identity: Downloader, artifact_id: ArtifactId, request: Request, downloads: Downloads, units: Units
+    identity: Downloader, *, artifact_id: ArtifactId, request: Request, downloads: Downloads, units: Units
 ) -> Response:
     """Return the file's bytes. Range and If-Range resume a download; Repr-Digest is the SHA-256 of the whole file."""
     file = await downloads.open(identity, artifact_id)

@@ -33,7 +33,7 @@ async def get_retention(identity: Administrator, retention: RetentionRules) -> R
     responses=json_response(examples.RETENTION) | error_responses(ProblemType.TOO_LARGE),
 )
 async def set_retention(
-    identity: Administrator, wanted: Retention, retention: RetentionRules, units: Units
+    identity: Administrator, *, wanted: Retention, retention: RetentionRules, units: Units
 ) -> Retention:
     """Keep files for so many days, at most 30, existing files included; it takes effect within minutes."""
     async with units.begin(identity) as work:

@@ -31,7 +31,7 @@ router = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
     ),
 )
 async def create_link(
-    identity: Downloader, artifact_id: ArtifactId, request: Idempotent, links: Links, units: Units
+    identity: Downloader, *, artifact_id: ArtifactId, request: Idempotent, links: Links, units: Units
 ) -> Response:
     """Create a link to the file that works without a login for 15 minutes."""
     secret = request.derive_secret()
@@ -60,7 +60,7 @@ async def create_link(
     dependencies=[Depends(check_parameters)],
 )
 async def follow_link(
-    secret: LinkSecret, request: Request, links: Links, downloads: Downloads, units: Units
+    secret: LinkSecret, *, request: Request, links: Links, downloads: Downloads, units: Units
 ) -> Response:
     """Return the file of a short-lived link; the link itself is the permission."""
     file, creator = await links.open(secret)

@@ -55,6 +55,7 @@ class _DroppingResponse(EventSourceResponse):
 async def follow_runs(
     identity: Reader,
     live: Live,
+    *,
     run_id: RunFilter = None,
     job_id: JobFilter = None,
     after: Annotated[int | None, _Version] = None,
@@ -65,9 +66,8 @@ async def follow_runs(
     A `heartbeat` is sent every 15 s.
     """
     position = last_event_id if last_event_id is not None else after
-    updates = live.follow(identity, after=position, run_id=run_id, job_id=job_id)
     return _DroppingResponse(
-        _to_events(updates),
+        _to_events(live.follow(identity, after=position, run_id=run_id, job_id=job_id)),
         ping=live.heartbeat.total_seconds(),
         ping_message_factory=_make_heartbeat,
         send_timeout=live.send_timeout.total_seconds(),

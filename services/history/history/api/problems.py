@@ -2,18 +2,22 @@
 
 from history.errors import (
     ArtifactGone,
+    ArtifactNotFound,
     FileDamaged,
     FileMissing,
     LinkInvalid,
     ManifestMissing,
-    NotFound,
     RunEnded,
     RunInProgress,
+    RunNotFound,
 )
 from shared.errors import SluiceError
 from shared.http.problems import Problem, ProblemType, not_found
 
-ERRORS = (ArtifactGone, FileDamaged, FileMissing, LinkInvalid, ManifestMissing, NotFound, RunEnded, RunInProgress)
+ERRORS = (
+    *(RunNotFound, RunEnded, RunInProgress, ManifestMissing),
+    *(ArtifactNotFound, ArtifactGone, LinkInvalid, FileMissing, FileDamaged),
+)
 """The errors that `to_problem` knows."""
 _REMOVED_BECAUSE = {"expired": "it has expired", "deleted": "a user deleted it"}
 
@@ -21,8 +25,10 @@ _REMOVED_BECAUSE = {"expired": "it has expired", "deleted": "a user deleted it"}
 def to_problem(error: SluiceError) -> Problem | None:
     """Return the problem that an error is to the caller; None for an unexpected one."""
     match error:
-        case NotFound():
-            found = not_found(error.what)
+        case RunNotFound():
+            found = not_found("run")
+        case ArtifactNotFound():
+            found = not_found("artifact")
         case LinkInvalid():
             found = Problem(ProblemType.NOT_FOUND, "This link is invalid or has expired.")
         case RunEnded():

@@ -82,7 +82,7 @@ async def get_run(identity: Reader, run_id: RunId, runs: Runs) -> Response:
     responses=json_response(examples.RUNNING, status=202)
     | error_responses(ProblemType.NOT_FOUND, ProblemType.RUN_ENDED),
 )
-async def cancel_run(identity: Operator, run_id: RunId, runs: Runs, units: Units) -> Response:
+async def cancel_run(identity: Operator, *, run_id: RunId, runs: Runs, units: Units) -> Response:
     """Request that a run be cancelled: it ends as `cancelled` within seconds. Requesting it again does no harm."""
     async with units.begin(identity) as work:
         return to_response(await runs.cancel(work, run_id), status=202)
@@ -95,7 +95,7 @@ async def cancel_run(identity: Operator, run_id: RunId, runs: Runs, units: Units
     status_code=204,
     responses=error_responses(ProblemType.NOT_FOUND, ProblemType.RUN_IN_PROGRESS),
 )
-async def remove_run(identity: Operator, run_id: RunId, runs: Runs, units: Units) -> None:
+async def remove_run(identity: Operator, *, run_id: RunId, runs: Runs, units: Units) -> None:
     """Remove an ended run from the log; its files are kept until they expire."""
     async with units.begin(identity) as work:
         await runs.remove(work, run_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from history.errors import NotFound
+from history.errors import ArtifactNotFound
 from history.service.retention import RetentionService
 from history.store.artifacts import ArtifactStore
 from history.store.unit_of_work import UnitOfWork
@@ -47,21 +47,21 @@ class ArtifactService:
         return ArtifactCounts(**count_facets(rows, chosen))
 
     async def get(self, identity: Identity, artifact_id: UUID) -> Artifact:
-        """Return an artifact. Raises NotFound."""
+        """Return an artifact. Raises ArtifactNotFound."""
         [row] = await self.find_all(identity, [artifact_id])
         return (await self.to_artifacts(identity, [row]))[0]
 
     async def find_all(self, identity: Identity, artifact_ids: Sequence[UUID]) -> list[Record]:
-        """Return the rows of these artifacts. Raises NotFound when one of them is unknown."""
+        """Return the rows of these artifacts. Raises ArtifactNotFound when one of them is unknown."""
         rows = await self._store.find(identity.tenant_id, artifact_ids)
         if len(rows) < len(set(artifact_ids)):
-            raise NotFound("artifact")
+            raise ArtifactNotFound
         return rows
 
     async def delete(self, work: UnitOfWork, artifact_ids: Sequence[UUID]) -> None:
         """Delete artifacts; those that have been removed already are ignored.
 
-        Raises NotFound when one of them is unknown, in which case none is deleted, or StoreUnavailable.
+        Raises ArtifactNotFound when one of them is unknown, in which case none is deleted, or StoreUnavailable.
         """
         await self.find_all(work.identity, artifact_ids)
         removed = await self._retention.delete(work, artifact_ids)

@@ -37,14 +37,14 @@ class DownloadService:
         self._objects = objects
 
     async def open(self, identity: Identity, artifact_id: UUID) -> StoredFile:
-        """Return a file that can be read. Raises NotFound, ArtifactGone, FileMissing or FileDamaged."""
+        """Return a file that can be read. Raises ArtifactNotFound, ArtifactGone, FileMissing or FileDamaged."""
         [file] = await self.open_all(identity, [artifact_id])
         if await self._find_size(file.path) != file.size:
             raise FileDamaged
         return file
 
     async def open_all(self, identity: Identity, artifact_ids: Sequence[UUID]) -> list[StoredFile]:
-        """Return several files, without checking the object store. Raises NotFound or ArtifactGone."""
+        """Return several files, without checking the object store. Raises ArtifactNotFound or ArtifactGone."""
         rows = await self._artifacts.find_all(identity, artifact_ids)
         for artifact in await self._artifacts.to_artifacts(identity, rows):
             if artifact.state != "available":

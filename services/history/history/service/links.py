@@ -22,7 +22,7 @@ class LinkService:
         self._clock = clock or SystemClock()
 
     async def create(self, work: UnitOfWork, artifact_id: UUID, secret: str) -> Link:
-        """Create a link to a file; only a hash of its secret is stored. Raises NotFound or ArtifactGone."""
+        """Create a link to a file; only a hash of its secret is stored. Raises ArtifactNotFound or ArtifactGone."""
         await self._downloads.open_all(work.identity, [artifact_id])
         link = Link(path=LINK_PATH + secret, expires_at=work.at + LINK_LIFETIME)
         await self._store.add(

@@ -66,7 +66,7 @@ class RetentionService:
             # Links are all that requests with an Idempotency-Key create here; an expired one is not repeated.
             await drop_responses(database, now - LINK_LIFETIME)
         async with transaction(self._pool) as database:
-            rows = await self._artifacts.lock_expired(database, now, self._kept, limit)
+            rows = await self._artifacts.lock_expired(database, now=now, kept=self._kept, limit=limit)
             await self._delete_objects(rows)
             events = await self._artifacts.mark_removed(database, rows, at=now, by=None)
             await outbox.write(database, events, source=SOURCE, at=now)

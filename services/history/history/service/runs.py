@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from history.errors import ManifestMissing, NotFound, RunEnded, RunInProgress
+from history.errors import ManifestMissing, RunEnded, RunInProgress, RunNotFound
 from history.recording.projections import TERMINAL_STATES
 from history.service.artifacts import ArtifactService
 from history.service.downloads import DownloadService
@@ -25,7 +25,12 @@ class RunService:
     """Reads the run log, and cancels and removes runs. Every method raises PostgresUnavailable."""
 
     def __init__(
-        self, log: RunLogReader, artifacts: ArtifactService, downloads: DownloadService, clock: Clock | None = None
+        self,
+        log: RunLogReader,
+        artifacts: ArtifactService,
+        downloads: DownloadService,
+        *,
+        clock: Clock | None = None,
     ) -> None:
         self._log = log
         self._artifacts = artifacts
@@ -49,7 +54,7 @@ class RunService:
         return RunCounts(**count_facets(rows, chosen))
 
     async def get(self, identity: Identity, run_id: UUID) -> RunDetails:
-        """Return all that is known of a run. Raises NotFound."""
+        """Return all that is known of a run. Raises RunNotFound."""
         row = await self._find(identity, run_id)
         facts = RunFacts(
             parts=await self._log.list_parts(run_id),
@@ -66,7 +71,7 @@ class RunService:
         return to_scores(await self._log.list_scores(identity.tenant_id, job_id))
 
     async def cancel(self, work: UnitOfWork, run_id: UUID) -> Run:
-        """Request the exporters to cancel a run (rule R6). Raises NotFound, or RunEnded."""
+        """Request the exporters to cancel a run (rule R6). Raises RunNotFound, or RunEnded."""
         row = await self._find(work.identity, run_id)
         if row["state"] in TERMINAL_STATES:
             raise RunEnded(row["state"])
@@ -84,7 +89,7 @@ class RunService:
         return to_run(row, work.at)
 
     async def remove(self, work: UnitOfWork, run_id: UUID) -> None:
-        """Remove an ended run from the log. Raises NotFound, or RunInProgress."""
+        """Remove an ended run from the log. Raises RunNotFound, or RunInProgress."""
         row = await self._find(work.identity, run_id)
         if row["state"] not in TERMINAL_STATES:
             raise RunInProgress
@@ -97,7 +102,7 @@ class RunService:
     async def read_manifest(self, identity: Identity, run_id: UUID) -> bytes:
         """Return a run's manifest as it is stored (rule P5).
 
-        Raises NotFound, ManifestMissing where the run has not succeeded, FileMissing, or StoreUnavailable.
+        Raises RunNotFound, ManifestMissing where the run has not succeeded, FileMissing, or StoreUnavailable.
         """
         row = await self._find(identity, run_id)
         if row["manifest"] is None:
@@ -107,5 +112,5 @@ class RunService:
     async def _find(self, identity: Identity, run_id: UUID) -> Record:
         row = await self._log.find(identity.tenant_id, run_id)
         if row is None:
-            raise NotFound("run")
+            raise RunNotFound
         return row

@@ -51,7 +51,7 @@ class ArtifactStore:
         async with connection(self._pool) as database:
             return int(await database.fetchval(SQL["count_overdue"], at, kept))
 
-    async def lock_expired(self, database: Connection, now: datetime, kept: timedelta, limit: int) -> list[Record]:
+    async def lock_expired(self, database: Connection, *, now: datetime, kept: timedelta, limit: int) -> list[Record]:
         """Return at most `limit` expired files of all tenants, locked; those that others have locked are skipped."""
         days = await database.fetchval(SQL["shortest_retention"])
         before = now - (min(kept, timedelta(days=days)) if days else kept)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import httpx
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from shared import auth
 from shared.auth import Identity, Token
@@ -22,6 +22,11 @@ def client_of(*routers: APIRouter, authenticated: bool = True, streamed: tuple[s
     app = create_app(title="Test", service="test", health=Health(), authenticate=authenticate, streamed=streamed)
     for router in routers:
         app.include_router(router)
+    return connect(app, authenticated=authenticated)
+
+
+def connect(app: FastAPI, *, authenticated: bool = True) -> httpx.AsyncClient:
+    """Return a client of an application, with or without a token."""
     headers = {"Authorization": f"Bearer {auth.create_token(CALLER.identity_id)}"} if authenticated else {}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://sluice.test", headers=headers)

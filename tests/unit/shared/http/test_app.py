@@ -12,7 +12,7 @@ from shared.http.identity import CurrentIdentity
 from shared.http.limits import BODY_MAX
 from shared.http.problems import Problem, not_found
 from shared.lifecycle import Health
-from tests.unit.shared.http.clients import authenticate, client_of
+from tests.unit.shared.http.clients import authenticate, client_of, connect
 
 router = APIRouter(prefix="/api/v1/things")
 
@@ -136,5 +136,12 @@ async def test_domain_errors_are_translated_at_the_edge_and_others_are_unexpecte
     async def get_counts(counter: Annotated[Counter, service_of(Counter)]) -> None:
         counter.count()
 
-    async with client_of(app.router) as client:
-        assert (await client.get("/api/v1/counts")).status_code == 500  # that application knows no such service
+    @app.get("/api/v1/sums")
+    async def get_sums() -> None:
+        raise SluiceError("no one knows this error")
+
+    async with connect(app) as client:
+        missing, unexpected = [await client.get(f"/api/v1/{path}") for path in ("counts", "sums")]
+    assert (missing.status_code, missing.json()["detail"]) == (404, "There is no thing with this id.")
+    assert unexpected.status_code == 500
+    assert "no one knows" not in unexpected.text
