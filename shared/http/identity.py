@@ -27,7 +27,7 @@ class RequireIdentity(SecurityBase):
     """The dependency of an operation that needs an authenticated caller, in one of the roles where any are given.
 
     One dependency does it all, as each costs every request time: it also checks the names of the query parameters,
-    so that only known callers are told about them.
+    so that unknown callers learn nothing about them.
     """
 
     def __init__(self, roles: tuple[Role, ...] | None) -> None:

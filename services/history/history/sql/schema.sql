@@ -268,8 +268,8 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_tenant ON audit (tenant_id, id);
 
--- Short-lived links to a file that need no login, with only a hash of their secret. `request_key` is the Idempotency-Key
--- under which the link was created, if any.
+-- Short-lived links to a file that need no login, with only a hash of their secret. `request_key` was the Idempotency-Key
+-- of the request; only the previous release still writes it.
 CREATE TABLE link (
     secret_hash text PRIMARY KEY,
     tenant_id uuid NOT NULL,
