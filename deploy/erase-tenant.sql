@@ -19,6 +19,7 @@ CREATE TEMPORARY TABLE erased_run ON COMMIT DROP AS
     UNION SELECT run_id FROM history.run WHERE tenant_id = (SELECT tenant_id FROM erased);
 
 DELETE FROM history.link WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.idempotency WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.audit WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.retention WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.estimate_score WHERE tenant_id = (SELECT tenant_id FROM erased);

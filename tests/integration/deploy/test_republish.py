@@ -26,7 +26,7 @@ from tests.unit.stream.officers import make_officer
 ROOT = Path(__file__).parents[3]
 HOURLY = {"kind": "hourly", "every": 1, "start": "2036-01-01T00:00:00Z"}
 JOB = {"title": "kept", "source": "contact_history", "type": "contact", "schedule": HOURLY}
-TOLD = {"certificates": 1, "identities": 1, "subjects": 0, "jobs": 1, "deleted_jobs": 1}
+PUBLISHED = {"certificates": 1, "identities": 1, "subjects": 0, "jobs": 1, "deleted_jobs": 1}
 
 
 async def job_api(system: System, *argv: str) -> dict[str, Any]:
@@ -74,7 +74,7 @@ async def lose_topics(system: System) -> None:
 
 
 @pytest.fixture(scope="module")
-async def prepare(system: System) -> tuple[str, str, str]:
+async def prepared(system: System) -> tuple[str, str, str]:
     """Create a certificate, a job, and a deleted job; return the ids of the first two and the API key.
 
     The scheduler hears of both jobs but not of the deletion, nor of a change to the other; exporter and history hear of
@@ -107,9 +107,9 @@ async def prepare(system: System) -> tuple[str, str, str]:
 
 
 async def test_after_a_loss_of_topics_all_services_learn_everything_again(
-    system: System, known: tuple[str, str, str], tmp_path: Path
+    system: System, prepared: tuple[str, str, str], tmp_path: Path
 ) -> None:
-    certificate, kept, _ = known
+    certificate, kept, _ = prepared
     store = {"STORE": tmp_path.as_uri()}
     source = {"SOURCE": system.databases.dsn(system.database)}
     processes: list[Service] = [
@@ -119,7 +119,7 @@ async def test_after_a_loss_of_topics_all_services_learn_everything_again(
         system.start("history", "recorder", store),
     ]
     await asyncio.gather(*(each.ready() for each in processes))
-    assert await job_api(system, "republish") == TOLD
+    assert await job_api(system, "republish") == PUBLISHED
 
     async def wait_until_all_know() -> None:
         assert await scheduled(system) == {UUID(kept): 2}, "the change is known, and so is the deletion"
@@ -136,6 +136,6 @@ async def test_after_a_loss_of_topics_all_services_learn_everything_again(
     await eventually(is_known_by_all, timeout=60)
     # Again, in the smallest batches: nothing changes.
     async with open_pool(system.dsn("job_api"), size=2, name="test") as pool:
-        assert await republish_all(Database(pool), SystemClock(), batch=1) == TOLD
+        assert await republish_all(Database(pool), SystemClock(), batch=1) == PUBLISHED
     await wait_until_published(system)
     await wait_until_all_know()
