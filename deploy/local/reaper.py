@@ -85,7 +85,7 @@ class Reaper:
 
 
 class Child(NamedTuple):
-    """A registered process. Its start time tells it from a later process with the same id."""
+    """A registered process. Its start time distinguishes it from a later process with the same id."""
 
     pid: int
     rank: int

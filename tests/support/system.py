@@ -143,7 +143,7 @@ class Service:
     process: ChildProcess
     url: str
 
-    async def ready(self) -> None:
+    async def wait_ready(self) -> None:
         """Wait until it is ready; raises RuntimeError with the end of its log when it ends."""
 
         async def check() -> bool:

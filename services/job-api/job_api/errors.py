@@ -22,7 +22,7 @@ class InvalidInput(SluiceError):
 
 
 class NotFound(SluiceError):
-    """The object does not exist or belongs to another tenant; callers cannot tell which (rule U3)."""
+    """The object does not exist or belongs to another tenant; callers cannot see which (rule U3)."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)

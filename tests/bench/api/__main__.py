@@ -44,7 +44,7 @@ WHERE job_id = $2
 
 
 def say(words: str) -> None:
-    """Tell the person who waits."""
+    """Report progress to the person who waits."""
     sys.stdout.write(words + "\n")
     sys.stdout.flush()
 

@@ -63,8 +63,8 @@ async def _measure_estimates(system: System, report: Report, size: argparse.Name
 async def _open_api(system: System) -> AsyncIterator[tuple[Service, httpx.AsyncClient, str]]:
     settings = {"STORE": "file:///tmp"}
     recorder, api = (system.start("history", command, settings) for command in ("recorder", "api"))
-    await recorder.ready()
-    await api.ready()
+    await recorder.wait_ready()
+    await api.wait_ready()
     client, token = await serving.create_client(system, api)
     yield api, client, token
     await client.aclose()

@@ -72,7 +72,7 @@ async def usable(page: Page) -> None:
 
 
 async def visited(browser: Browser, origin: str, token: str) -> dict[str, float]:
-    """Visit the page as a newcomer, then over a slow line as somebody who has come from the login page."""
+    """Visit the page as a newcomer, then over a slow line as a user who comes from the login page."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     await context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": origin}])
     weight, others = await weighed(context, origin)

@@ -1,4 +1,4 @@
-"""A history that looks like a day's work, for pictures of the pages: told live, as the estimates go by real time."""
+"""A history that looks like a day's work, for pictures of the pages: live, since estimates depend on real time."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ from shared import events
 from shared.clock import SystemClock
 from shared.events.runs import PartFinished, RunFailed, RunQueued, RunStarted, RunSucceeded
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.runs import story_of, told
+from tests.integration.pages.runs import publish_runs, story_of
 from tests.integration.pages.site import Site
 from tests.unit.history.scenarios import RunScenario
 
@@ -23,7 +23,7 @@ RECIPIENTS = tuple(sha256(name).hexdigest() for name in (b"officer", b"escrow"))
 
 
 async def busy_day(site: Site, tenant: Tenant, job: UUID | None = None) -> dict[str, RunScenario]:
-    """Tell earlier runs, failures and one run that is seen from its start to its end; return the runs by name.
+    """Publish earlier runs, failures and one run that is seen from its start to its end; return the runs by name.
 
     `job` is the job whose nightly runs they are. Takes about a minute.
     """
@@ -33,13 +33,13 @@ async def busy_day(site: Site, tenant: Tenant, job: UUID | None = None) -> dict[
     said = {"code": "certificate-expired", "message": "The certificate of the escrow expired on 2026-11-20 00:00 UTC."}
     failed.add(RunFailed, attempt=1, **said)
     cancelled = story_of(tenant, "Trial", ago=timedelta(hours=1)).triggered().queued().started().cancelled()
-    await told(site, tenant, *nightly, contacts.triggered().queued().started().succeeded(), failed, cancelled)
+    await publish_runs(site, tenant, *nightly, contacts.triggered().queued().started().succeeded(), failed, cancelled)
     watched = _begun(tenant, SystemClock().now() - timedelta(seconds=2), nightly[0].job_id)
-    await told(site, tenant, watched)
+    await publish_runs(site, tenant, watched)
     await _live(site, watched)
-    await told(site, tenant, _ended(watched))
+    await publish_runs(site, tenant, _ended(watched))
     going_on = _begun(tenant, SystemClock().now() - timedelta(seconds=2), nightly[0].job_id)
-    await told(site, tenant, going_on)
+    await publish_runs(site, tenant, going_on)
     await _live(site, going_on, until=0.6)
     return {"watched": watched, "failed": failed, "running": going_on}
 

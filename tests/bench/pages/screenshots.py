@@ -48,7 +48,7 @@ async def site(folder: Path, reaper: Reaper) -> AsyncIterator[Site]:
     history = system.start("history", "api", settings | {"HTTP_PORT": str(port)})
     api = system.start("job_api", "api", {"HISTORY_URL": f"http://127.0.0.1:{port}"})
     for each in (*parts, replace(history, url=f"http://127.0.0.1:{port}"), api):
-        await each.ready()
+        await each.wait_ready()
     made = Site(system, api, port, store)
     yield made
     await made.aclose()

@@ -115,7 +115,7 @@ class BenchStack:
         """Start schedulers and wait until they are ready."""
         started = [self.system.start("scheduler", "run") for _ in range(count)]
         for each in started:
-            await each.ready()
+            await each.wait_ready()
         return started
 
 

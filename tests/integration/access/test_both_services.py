@@ -76,7 +76,7 @@ async def services(
     recorder = system.start("history", "recorder", store)
     history = system.start("history", "api", oidc | store)
     for service in (job_api, recorder, history):
-        await service.ready()
+        await service.wait_ready()
     tenant = await bootstrap(system, "Acme")
     bearer = {"Authorization": f"Bearer {tenant['api_key']}"}
     async with httpx.AsyncClient(base_url=job_api.url, headers=bearer, timeout=20) as admin:

@@ -60,9 +60,9 @@ def test_an_export_goes_from_a_new_job_to_decrypted_records(compose: DockerCompo
         "--user",
         "admin",
     ]
-    told, complaint, status = compose.exec_in_container(bootstrap, "job-api")
+    printed, complaint, status = compose.exec_in_container(bootstrap, "job-api")
     assert status == 0, complaint
-    records = do_exports(address("SLUICE_PORT"), json.loads(told.splitlines()[-1])["api_key"], tmp_path)
+    records = do_exports(address("SLUICE_PORT"), json.loads(printed.splitlines()[-1])["api_key"], tmp_path)
     assert records == {"Interaction": 500, "Interaction-Attachment": 1, "Contact": 1}
 
 

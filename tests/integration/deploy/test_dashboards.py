@@ -127,12 +127,12 @@ def test_no_alert_fires_for_a_healthy_system(prometheus: httpx.Client) -> None:
 
 
 def test_processes_expose_exactly_the_metrics_of_the_page(prometheus: httpx.Client) -> None:
-    told: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for name, each in prometheus.get("/api/v1/metadata").json()["data"].items():
         if name.startswith("sluice_") and not name.endswith("_created"):
-            told[name] = each[0]["type"]
+            kinds[name] = each[0]["type"]
     declared = {name: kind for name, (kind, _, _) in collect_metrics().items()}
-    exposed = {name if name in declared else f"{name}_total": kind for name, kind in told.items()}
+    exposed = {name if name in declared else f"{name}_total": kind for name, kind in kinds.items()}
     assert exposed == declared
     for name, (_, labels, _) in collect_metrics().items():
         for series in query(prometheus, f'{{__name__=~"{name}(_count)?"}}'):

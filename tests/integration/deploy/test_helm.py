@@ -250,10 +250,10 @@ def find_unchecked(value: Any, schema: Any, path: str) -> list[str]:
 
 
 def test_only_the_apis_get_the_identity_provider() -> None:
-    told = {name: environment("full", pod).get("SLUICE_OIDC_ISSUER") for name, pod in pods("full")}
+    issuers = {name: environment("full", pod).get("SLUICE_OIDC_ISSUER") for name, pod in pods("full")}
     apis = {"sluice-job-api", "sluice-history-api", "sluice-migrate-job-api", "sluice-migrate-history"}
-    assert {name for name, issuer in told.items() if issuer == "https://id.example.com"} == apis
-    assert all(not issuer for name, issuer in told.items() if name not in apis)
+    assert {name for name, issuer in issuers.items() if issuer == "https://id.example.com"} == apis
+    assert all(not issuer for name, issuer in issuers.items() if name not in apis)
     policies = {each["metadata"]["name"]: each["spec"] for each in of_kind("full", "NetworkPolicy")}
     ways_out = [rule["ports"] for rule in policies["sluice-job-api"]["egress"]]
     assert [{"port": 443, "protocol": "TCP"}] in ways_out

@@ -39,7 +39,7 @@ def test_a_service_runs_with_only_its_subset_of_the_lock(service: str, tmp_path:
         [sys.executable, "-S", "-c", script], env=environment, cwd=code, capture_output=True, text=True, check=False
     )
     assert done.stdout == "imported\n", done.stderr
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-S", "-m", package, "--help"],
         env=environment,
         cwd=code,
@@ -47,7 +47,7 @@ def test_a_service_runs_with_only_its_subset_of_the_lock(service: str, tmp_path:
         text=True,
         check=True,
     )
-    assert "migrate" in told.stdout
+    assert "migrate" in printed.stdout
 
 
 def link_distribution(name: str, site: Path) -> None:

@@ -163,8 +163,8 @@ async def test_dead_letters_are_replayed(own_kafka: str, installed: tuple[dict[s
     given, _ = installed
     async with Producer.open(own_kafka, name="test") as producer:
         await producer.send([codec.Record(COMMANDS.dead_letter_topic, b"x", b"{}", (("dead_reason", b"test"),))])
-    told = await asyncio.to_thread(run, commands("Replay dead letters"), given)
-    assert told == f"dead letters republished on {COMMANDS.name}: 1\n"
+    printed = await asyncio.to_thread(run, commands("Replay dead letters"), given)
+    assert printed == f"dead letters republished on {COMMANDS.name}: 1\n"
 
 
 async def test_everything_is_republished_to_a_new_kafka(installed: tuple[dict[str, str], str]) -> None:

@@ -74,7 +74,7 @@ async def lose_topics(system: System) -> None:
 
 
 @pytest.fixture(scope="module")
-async def prepared(system: System) -> tuple[str, str, str]:
+async def prepare(system: System) -> tuple[str, str, str]:
     """Create a certificate, a job, and a deleted job; return the ids of the first two and the API key.
 
     The scheduler hears of both jobs but not of the deletion, nor of a change to the other; exporter and history hear of
@@ -84,7 +84,7 @@ async def prepared(system: System) -> tuple[str, str, str]:
         await migrate(system.dsn(service), service)
     key = (await job_api(system, "bootstrap", "--tenant", "acme", "--source-tenant", "101", "--user", "ana"))["api_key"]
     api, scheduler = system.start("job_api", "api"), system.start("scheduler", "run")
-    await asyncio.gather(api.ready(), scheduler.ready())
+    await asyncio.gather(api.wait_ready(), scheduler.wait_ready())
     async with httpx.AsyncClient(base_url=api.url, headers={"Authorization": f"Bearer {key}"}) as client:
         officer = {"name": "officer", "pem": make_officer("republish").pem.decode()}
         certificate = (await client.post("/api/v1/certificates", json=officer)).raise_for_status().json()["id"]
@@ -107,9 +107,9 @@ async def prepared(system: System) -> tuple[str, str, str]:
 
 
 async def test_after_a_loss_of_topics_all_services_learn_everything_again(
-    system: System, prepared: tuple[str, str, str], tmp_path: Path
+    system: System, known: tuple[str, str, str], tmp_path: Path
 ) -> None:
-    certificate, kept, _ = prepared
+    certificate, kept, _ = known
     store = {"STORE": tmp_path.as_uri()}
     source = {"SOURCE": system.databases.dsn(system.database)}
     processes: list[Service] = [
@@ -118,7 +118,7 @@ async def test_after_a_loss_of_topics_all_services_learn_everything_again(
         system.start("exporter", "run", store | source),
         system.start("history", "recorder", store),
     ]
-    await asyncio.gather(*(each.ready() for each in processes))
+    await asyncio.gather(*(each.wait_ready() for each in processes))
     assert await job_api(system, "republish") == PUBLISHED
 
     async def wait_until_all_know() -> None:

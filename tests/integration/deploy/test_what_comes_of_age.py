@@ -57,9 +57,9 @@ async def test_C2_certificates_are_counted_before_they_expire(postgres: Database
         await connection.close()
     async with open_pool(dsn, size=2, name="test") as pool:
         await Housekeeping(Database(pool), SystemClock()).clean_up()
-    told = render_metrics()[0].decode()
+    exposition = render_metrics()[0].decode()
     for within, count in (("0", 1), ("1", 2), ("7", 3), ("30", 4)):
-        assert f'sluice_certificates_expiring{{days="{within}"}} {count}.0' in told
+        assert f'sluice_certificates_expiring{{days="{within}"}} {count}.0' in exposition
 
 
 async def test_A2_overdue_files_are_counted(postgres: Databases) -> None:

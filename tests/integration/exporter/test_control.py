@@ -51,7 +51,7 @@ async def test_R6_a_cancellation_deletes_files_and_frees_the_source(
 ) -> None:
     trigger = exports.make_trigger(split_size=MIB)
     connection = await asyncpg.connect(history.admin)
-    await exporter.ready()
+    await exporter.wait_ready()
     async with follow_run(exports, trigger.run_id) as story, history.close_gate_at("interaction", ROWS // 2) as gate:
         await exports.admit(trigger)
         await gate.wait_until_reached()
@@ -87,7 +87,7 @@ async def test_R2_progress_is_reported_before_the_first_record(
     exports: ExportSystem, history: GatedHistory, exporter: Service
 ) -> None:
     trigger = exports.make_trigger()
-    await exporter.ready()
+    await exporter.wait_ready()
     async with (
         follow_run(exports, trigger.run_id) as story,
         Listener(exports.system.kafka, "sluice.progress") as progress,

@@ -60,7 +60,7 @@ async def stage(
     exports = ExportSystem(system, "history", tmp_path_factory.mktemp("outages") / "store")
     await exports.insert_certificate()
     exporter = exports.start_exporter("steady", SOURCE=reader, SLICE_ROWS="100000", LEASE="PT6S")
-    await exporter.ready()
+    await exporter.wait_ready()
     yield StoppableSystem(kafka, postgres, source, exports, history, exporter)
     system.stop()
     for server in (kafka, postgres, source):

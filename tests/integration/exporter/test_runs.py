@@ -17,7 +17,7 @@ from tests.support.wait import eventually
 @pytest.fixture(scope="module")
 async def exporter(exports: ExportSystem) -> Service:
     service = exports.start_exporter("exporter-1")
-    await service.ready()
+    await service.wait_ready()
     await exports.publish_certificate()
     return service
 
@@ -161,7 +161,7 @@ async def test_R2_a_killed_exporter_s_runs_are_taken_over_and_visible_once(
     exports: ExportSystem, exporter: Service
 ) -> None:
     victim = exports.start_exporter("victim", SLOTS="4")
-    await victim.ready()
+    await victim.wait_ready()
     exporter.process.pause(paused=True)
     try:
         triggers = [exports.make_trigger() for _ in range(4)]
@@ -183,7 +183,7 @@ async def test_R2_a_killed_exporter_s_runs_are_taken_over_and_visible_once(
 
 async def test_R7_SIGTERM_hands_runs_back_without_counting_an_attempt(exports: ExportSystem, exporter: Service) -> None:
     leaver = exports.start_exporter("leaver", SLOTS="4", DRAIN="PT0S")
-    await leaver.ready()
+    await leaver.wait_ready()
     exporter.process.pause(paused=True)
     try:
         triggers = [exports.make_trigger() for _ in range(4)]

@@ -22,8 +22,8 @@ async def test_R4_two_exporters_share_a_run_and_export_the_same_records(
     await exports.insert_certificate()
     settings = {"SOURCE": history.reader, "SLICE_ROWS": "1000"}
     first, second = exports.start_exporter("first", **settings), exports.start_exporter("second", **settings)
-    await first.ready()
-    await second.ready()
+    await first.wait_ready()
+    await second.wait_ready()
     trigger = exports.make_trigger(split_size=MIB)
     # The last row is gated until the run is shared, so that it cannot end before the second exporter has joined.
     async with (

@@ -66,7 +66,7 @@ async def history(system: System, tmp_path_factory: pytest.TempPathFactory) -> H
     settings = {"STORE": store.as_uri(), "RETENTION_EVERY": "PT1S", "HEARTBEAT": "PT1S", "LIVE_PATIENCE": "PT2S"}
     recorder, estimates, api = (system.start("history", each, settings) for each in ("recorder", "estimates", "api"))
     for service in (recorder, estimates, api):
-        await service.ready()
+        await service.wait_ready()
     return History(system, store, recorder, estimates, api)
 
 

@@ -88,13 +88,13 @@ async def test_H8_R2_no_event_is_lost_or_counted_twice_when_recorders_are_killed
 ) -> None:
     system, scenarios = bench.system, [create_scenarios() for _ in range(5)]
     first = bench.start("recorder")
-    await first.ready()
+    await first.wait_ready()
     publishing = asyncio.create_task(publish_in_steps(system, scenarios[0]))
     await eventually(lambda: has_any_run(system))
     first.process.kill()
     second = bench.start("recorder")
     await publishing
-    await second.ready()
+    await second.wait_ready()
     await eventually(lambda: is_recorded(system, scenarios[0]))
 
     publishing = asyncio.create_task(publish_in_steps(system, scenarios[1]))
@@ -106,7 +106,7 @@ async def test_H8_R2_no_event_is_lost_or_counted_twice_when_recorders_are_killed
 
     publishing = asyncio.create_task(publish_in_steps(system, scenarios[2]))
     fourth = bench.start("recorder")
-    await fourth.ready()
+    await fourth.wait_ready()
     assert third.process.stop() == 0
     await publishing
     await eventually(lambda: is_recorded(system, scenarios[0] + scenarios[1] + scenarios[2]))
@@ -148,8 +148,8 @@ def create_running(count: int) -> RunScenario:
 async def test_H3_estimates_continue_from_the_stored_state_after_a_kill_and_a_freeze(bench: FaultBench) -> None:
     system, scenario = bench.system, create_running(300)
     recorder, first = bench.start("recorder"), bench.start("estimates")
-    await recorder.ready()
-    await first.ready()
+    await recorder.wait_ready()
+    await first.wait_ready()
     await system.publish(*scenario.everything)
 
     async def is_stored() -> bool:
@@ -159,12 +159,12 @@ async def test_H3_estimates_continue_from_the_stored_state_after_a_kill_and_a_fr
     await eventually(is_stored)
     first.process.kill()
     second = bench.start("estimates")
-    await second.ready()
+    await second.wait_ready()
     await check_next_estimate(system, scenario)
     await eventually(is_stored)
     second.process.pause(paused=True)
     third = bench.start("estimates")
-    await third.ready()
+    await third.wait_ready()
     await check_next_estimate(system, scenario)
     second.process.pause(paused=False)
     await eventually(lambda: has_recovered(second))
@@ -196,13 +196,13 @@ async def has_recovered(service: Service) -> bool:
     """Return whether a process that was frozen is ready again, or has ended for its supervisor to restart it."""
     if service.process.exit_code() is not None:
         return True
-    await service.ready()
+    await service.wait_ready()
     return True
 
 
 async def test_H3_the_watchdog_ends_a_stalled_estimates_process(bench: FaultBench) -> None:
     estimates = bench.system.start("history", "estimates", {"STORE": bench.store.as_uri(), "STALLED_AFTER": "PT5S"})
-    await estimates.ready()
+    await estimates.wait_ready()
     connection = await asyncpg.connect(bench.system.dsn("history"))
     try:
         async with connection.transaction():

@@ -55,7 +55,7 @@ async def over_s3(history: History, operator: httpx.AsyncClient, s3: S3) -> Asyn
     url = f"s3://{s3.create_bucket()}/files"
     settings = {"STORE": url, "STORE_OPTIONS": json.dumps(s3.options()), "RETENTION_EVERY": "PT1H"}
     api = history.system.start("history", "api", settings)
-    await api.ready()
+    await api.wait_ready()
     async with httpx.AsyncClient(base_url=api.url, headers=operator.headers, timeout=30) as client:
         yield OverS3(history, client, url, s3.options())
     api.process.stop()

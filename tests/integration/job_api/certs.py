@@ -51,6 +51,6 @@ def der(certificate: x509.Certificate) -> bytes:
 
 
 def private_pem(key: Key, password: bytes | None = None) -> str:
-    """Return a private key as PEM, as somebody might paste it by mistake."""
+    """Return a private key as PEM, as a user might paste it by mistake."""
     locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked).decode()

@@ -1,4 +1,4 @@
-"""The events of a run, as the other services would tell them."""
+"""The events of a run, as the other services would publish them."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -28,7 +28,7 @@ SETTINGS = JobSettings(title="t", source="contact_history", type="interaction", 
 
 
 class Story:
-    """The events of one run, as the other services would tell them."""
+    """The events of one run, as the other services would publish them."""
 
     def __init__(self, job: dict[str, Any], tenant_id: UUID, slot: datetime = SLOT) -> None:
         self.slot = slot
@@ -78,7 +78,9 @@ class Story:
         return RunHandedBack(**self._who(token), exporter="e")
 
     def attempt_failed(self, token: int = 1) -> RunAttemptFailed:
-        return RunAttemptFailed(**self._who(token), attempt=1, code="c", message="the source is away", retry_at=SLOT)
+        return RunAttemptFailed(
+            **self._who(token), attempt=1, code="c", message="the source is unavailable", retry_at=SLOT
+        )
 
     def succeeded(self, token: int = 1) -> RunSucceeded:
         return RunSucceeded(

@@ -52,7 +52,7 @@ OPERATIONS = {
 OPEN = {"logIn"}
 MAKING = {"createJob", "cloneJob", "cloneRun", "runJob", "uploadCertificate", "createKey", "createUser"}
 ASKS_HISTORY = {"cloneRun"}
-"""Their 404 is history's; here, without a history, they say that it is away."""
+"""Their 404 is history's; here, without history, they answer that it is unavailable."""
 FOR_ALL_TENANTS = {"getRecordSchema"}
 """Their ids are words of the product, the same for everybody."""
 ROLES = ("admin", "operator", "downloader", "viewer")

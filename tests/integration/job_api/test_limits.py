@@ -44,31 +44,31 @@ async def test_a_token_that_asks_too_often_is_told_when_to_come_back(world: Worl
     assert (await client.get("/api/v1/me")).status_code == 429
 
 
-async def knock(client: httpx.AsyncClient, tenant: Tenant, password: str, user: str | None = None) -> httpx.Response:
+async def attempt(client: httpx.AsyncClient, tenant: Tenant, password: str, user: str | None = None) -> httpx.Response:
     return await client.post("/api/v1/session", json={"user": user or tenant.user, "password": password})
 
 
 async def test_U4_guessing_at_an_account_is_slowed_down(world: World, tenant: Tenant) -> None:
     client = world.client()
     for _ in range(PER_ACCOUNT.burst):
-        assert (await knock(client, tenant, "wrong")).status_code == 401
-    answer = await knock(client, tenant, tenant.password)
+        assert (await attempt(client, tenant, "wrong")).status_code == 401
+    answer = await attempt(client, tenant, tenant.password)
     assert answer.status_code == 429
     assert answer.json()["type"].endswith("/too-many-attempts")
     assert answer.headers["retry-after"] == str(int(PER_ACCOUNT.refill_interval.total_seconds()))
     await world.clock.sleep(int(answer.headers["retry-after"]))
-    assert (await knock(client, tenant, tenant.password)).status_code == 201
+    assert (await attempt(client, tenant, tenant.password)).status_code == 201
     stored = await world.admin.fetchval("SELECT string_agg(each::text, '') FROM job_api.throttle AS each")
     assert tenant.user not in stored
 
 
 async def test_U4_good_logins_are_not_counted(world: World, tenant: Tenant) -> None:
     for _ in range(PER_ACCOUNT.burst + 2):
-        assert (await knock(world.client(), tenant, tenant.password)).status_code == 201
+        assert (await attempt(world.client(), tenant, tenant.password)).status_code == 201
 
 
 async def test_U4_guessing_from_one_address_is_slowed_down_whatever_the_account(world: World, tenant: Tenant) -> None:
     client = world.client()
     for number in range(PER_ADDRESS.burst):
-        assert (await knock(client, tenant, "wrong", f"user {number}")).status_code == 401
-    assert (await knock(client, tenant, "wrong", "another")).status_code == 429
+        assert (await attempt(client, tenant, "wrong", f"user {number}")).status_code == 401
+    assert (await attempt(client, tenant, "wrong", "another")).status_code == 429

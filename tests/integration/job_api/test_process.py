@@ -41,7 +41,7 @@ async def api(system: System) -> Service:
     """Return a process that serves the API; the schema is migrated by two at once first."""
     await asyncio.gather(*(migrate(system.dsn("job_api"), "job_api") for _ in range(2)))
     service = system.start("job_api", "api")
-    await service.ready()
+    await service.wait_ready()
     return service
 
 
@@ -91,11 +91,11 @@ async def test_it_stops_on_request_and_serves_again_with_what_it_held(system: Sy
     made = await bootstrap(system, "Stays")
     bearer = {"Authorization": f"Bearer {made['api_key']}"}
     second = system.start("job_api", "api")
-    await second.ready()
+    await second.wait_ready()
     second.process.stop()
     assert second.process.exit_code() == 0
     third = system.start("job_api", "api")
-    await third.ready()
+    await third.wait_ready()
     async with httpx.AsyncClient(headers=bearer) as client:
         assert (await client.get(f"{third.url}/api/v1/me")).json()["tenant_id"] == made["tenant_id"]
         assert (await client.get(f"{api.url}/api/v1/me")).status_code == 200

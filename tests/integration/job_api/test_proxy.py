@@ -34,21 +34,21 @@ class Elsewhere:
         return JSONResponse(body, 206, {"Content-Range": "bytes 0-1/2", "Connection": "x-private", "X-Private": "1"})
 
     async def events(self, _: Request) -> Response:
-        async def told() -> AsyncIterator[bytes]:
+        async def stream_updates() -> AsyncIterator[bytes]:
             try:
                 yield b"id: 1\ndata: first\n\n"
                 await asyncio.Event().wait()
             finally:
                 self.gone.set()
 
-        return StreamingResponse(told(), media_type="text/event-stream")
+        return StreamingResponse(stream_updates(), media_type="text/event-stream")
 
     async def broken(self, request: Request) -> Response:
-        async def told() -> AsyncIterator[bytes]:
+        async def stream_updates() -> AsyncIterator[bytes]:
             yield b"id: 1\n"
             raise ConnectionError("the process behind this was killed")
 
-        return StreamingResponse(told(), media_type=request.query_params["type"])
+        return StreamingResponse(stream_updates(), media_type=request.query_params["type"])
 
 
 async def serving(app: ASGIApp) -> tuple[uvicorn.Server, "asyncio.Task[None]", str]:

@@ -23,13 +23,13 @@ async def test_J9_a_trigger_and_a_deletion_that_cross_end_in_one_of_the_two_ways
         results = await asyncio.gather(*(both if number % 4 < 2 else reversed(both)))
         answer = next(each for each in results if isinstance(each, httpx.Response))
         runs = await world.admin.fetchval("SELECT count(*) FROM job_api.run_view WHERE job_id = $1", story.job_id)
-        told = [event for event in await world.events() if getattr(event, "job_id", None) == story.job_id]
+        published = [event for event in await world.events() if getattr(event, "job_id", None) == story.job_id]
         if answer.status_code == 204:
             assert (runs, (await tenant.client.get(path)).status_code) == (0, 404)
-            assert isinstance(told[-1], JobDeleted), "nothing is told of a job after its end"
+            assert isinstance(published[-1], JobDeleted), "nothing is published of a job after its deletion"
         else:
             assert (answer.status_code, answer.json()["run"], runs) == (409, str(story.run_id), 1)
-            assert isinstance(told[-1], JobSaved)
+            assert isinstance(published[-1], JobSaved)
         seen.add(answer.status_code)
     assert seen <= {204, 409}
 

@@ -1,4 +1,4 @@
-"""job-api follows what happens to runs over kills and restarts, and what it has taken in once it can be told again."""
+"""job-api follows what happens to runs over kills and restarts, and what it has taken in once it is published again."""
 
 import random
 from collections.abc import Callable
@@ -22,16 +22,16 @@ KILLS = 1
 ENDS = ("succeeded", "failed", "cancelled", "running")
 
 
-def told_of(story: Story, end: str) -> list[events.Event]:
-    """Return all that is told of a run, in its order."""
-    told: list[events.Event] = [story.triggered(), story.queued(), story.started()]
-    told += [story.estimated(part / 8) for part in range(1, 7)]
+def events_of(story: Story, end: str) -> list[events.Event]:
+    """Return all events of a run, in their order."""
+    published: list[events.Event] = [story.triggered(), story.queued(), story.started()]
+    published += [story.estimated(part / 8) for part in range(1, 7)]
     last: dict[str, Callable[[], events.Event]] = {
         "succeeded": story.succeeded,
         "failed": story.failed,
         "cancelled": story.cancelled,
     }
-    return [*told, last[end]()] if end in last else told
+    return [*published, last[end]()] if end in last else published
 
 
 async def jobs_of(service: Service, bearer: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -43,7 +43,7 @@ async def jobs_of(service: Service, bearer: dict[str, str]) -> dict[str, dict[st
 
 
 async def with_certificate(service: Service, bearer: dict[str, str]) -> None:
-    """Give the tenant somebody to encrypt to."""
+    """Give the tenant a recipient."""
     body = {"name": "officer", "pem": pem(make_certificate(now=datetime.now(UTC)))}
     async with httpx.AsyncClient(base_url=service.url, headers=bearer, timeout=30) as client:
         assert (await client.post("/api/v1/certificates", json=body)).status_code == 201
@@ -60,7 +60,7 @@ async def made_jobs(service: Service, bearer: dict[str, str], schedule: dict[str
 async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_process_was_killed(system: System) -> None:
     await migrate(system.dsn("job_api"), "job_api")
     service = system.start("job_api", "api")
-    await service.ready()
+    await service.wait_ready()
     made = await bootstrap(system, "Restarts")
     bearer, tenant_id = {"Authorization": f"Bearer {made['api_key']}"}, UUID(made["tenant_id"])
     await with_certificate(service, bearer)
@@ -69,23 +69,23 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
     later = (slot + timedelta(days=1)).isoformat()
     once = await made_jobs(service, bearer, {"kind": "once", "start": later}, len(ENDS))
     ends = {job["id"]: ENDS[number % len(ENDS)] for number, job in enumerate(repeated + once)}
-    stories = [told_of(Story(job, tenant_id, slot), ends[job["id"]]) for job in repeated + once]
+    stories = [events_of(Story(job, tenant_id, slot), ends[job["id"]]) for job in repeated + once]
 
     order = random.Random(7)
     for number in range(1, KILLS + 1):
-        # Each time a part more of every story, what was told before once again, and the process dies in the midst.
+        # Each time a part more of every story, what was published before once again, and the process dies in the midst.
         parts = [story[: len(story) * number // (KILLS + 1)] for story in stories]
         order.shuffle(parts)
         await system.publish(*(event for part in parts for event in part))
         service.process.kill()
         await system.publish(*(event for part in parts for event in part))
         service = system.start("job_api", "api")
-        await service.ready()
+        await service.wait_ready()
     service.process.stop()
     everything = [event for story in stories for event in story]
     await system.publish(*everything)
     service = system.start("job_api", "api")
-    await service.ready()
+    await service.wait_ready()
 
     async def after_all_is_taken() -> dict[str, dict[str, Any]]:
         await eventually(lambda: system.has_consumed_all("sluice.job-api", TRIGGERS, RUNS, ESTIMATES), timeout=120)
@@ -105,9 +105,9 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
         suspended = found[job["id"]]
         assert (suspended["state"], suspended["state_reason"], suspended["version"]) == ("suspended", "one-time", 2)
     await system.publish(*everything)
-    assert await after_all_is_taken() == found, "what is told again changes nothing"
-    (told,) = await system.fetch(
+    assert await after_all_is_taken() == found, "what is published again changes nothing"
+    (suspensions,) = await system.fetch(
         "job_api",
         "SELECT count(*) FROM set_config('job_api.scope', 'all', false), job_api.audit WHERE action = 'job.suspend'",
     )
-    assert told["count"] == len(once), "each one-time job was suspended once"
+    assert suspensions["count"] == len(once), "each one-time job was suspended once"

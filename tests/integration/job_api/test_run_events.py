@@ -75,7 +75,7 @@ async def test_J7_a_scheduled_one_time_job_is_suspended_by_its_start_and_never_r
     found = await shown(tenant, job)
     assert (found["state"], found["state_reason"], found["version"]) == ("suspended", "one-time", 2)
     saved = [event for event in await world.events() if isinstance(event, JobSaved)]
-    assert [event.version for event in saved] == [1, 2], "told once, however often the trigger comes"
+    assert [event.version for event in saved] == [1, 2], "published once, however often the trigger comes"
     answer = await tenant.client.post(f"/api/v1/jobs/{job['id']}/resume")
     assert answer.json()["type"].endswith("/one-time-not-resumable")
     assert (await world.audit(tenant))[-1] == "job.suspend"

@@ -13,7 +13,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 async def test_I1_the_api_does_what_its_document_says(system: System, tmp_path: Path) -> None:
     await migrate(system.dsn("job_api"), "job_api")
     service = system.start("job_api", "api")
-    await service.ready()
+    await service.wait_ready()
     made = await bootstrap(system, "Schema")
     # Logging in is limited by intent, and its cookie would stand in for the token in what follows.
     await run_schemathesis(

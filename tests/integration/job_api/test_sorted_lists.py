@@ -20,7 +20,7 @@ ROWS = """
     generate_series(1, $3::int) AS n,
     LATERAL (SELECT translate(md5($4::int || ' ' || n), '0123456789', 'ghijklmnop') AS word)
 """
-SOMEBODY, SOMETHING = f"{'a' * 8}-0000-4000-8000-000000000000", f"{'b' * 8}-0000-4000-8000-000000000003"
+AN_ACTOR, SOMETHING = f"{'a' * 8}-0000-4000-8000-000000000000", f"{'b' * 8}-0000-4000-8000-000000000003"
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -167,7 +167,7 @@ CASES = {
             INSERT INTO job_api.audit
                 (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
             SELECT $1, $2::timestamptz + n % 4 * interval '1 day',
-                CASE n % 3 WHEN 0 THEN '{SOMEBODY}'::uuid END, left({NAME}, 2),
+                CASE n % 3 WHEN 0 THEN '{AN_ACTOR}'::uuid END, left({NAME}, 2),
                 (ARRAY['job.edit', 'job.create', 'user.edit'])[1 + n % 3], (ARRAY['job', 'job', 'user'])[1 + n % 3],
                 ('{SOMETHING[:-1]}' || n % 5)::uuid,
                 CASE n % 2 WHEN 0 THEN jsonb_build_object('title', 'Über alles') END,
@@ -185,7 +185,7 @@ CASES = {
             ({"action": "job.edit"}, lambda row: row["action"] == "job.edit"),
             ({"object_kind": "user"}, lambda row: row["object_kind"] == "user"),
             ({"object_id": SOMETHING}, lambda row: row["object_id"] == SOMETHING),
-            ({"actor_id": SOMEBODY}, lambda row: row["actor_id"] == SOMEBODY),
+            ({"actor_id": AN_ACTOR}, lambda row: row["actor_id"] == AN_ACTOR),
             ({"actor": "A"}, lambda row: "a" in row["actor"].lower()),
             ({"search": "über ALL"}, lambda row: "Über alles" in str(row["before"])),
             ({"search": "nightly"}, lambda row: "Nightly" in str(row["after"])),

@@ -72,8 +72,8 @@ async def test_U2_other_roles_are_felt_at_once_and_told_to_the_others(world: Wor
     assert answer.status_code == 200, answer.text
     assert (await client.post("/api/v1/jobs", json={})).status_code == 403
     assert (await client.get("/api/v1/jobs")).status_code == 200
-    told = (await world.events())[before:]
-    assert [event.roles for event in told if isinstance(event, IdentitySaved)] == [("viewer",)]
+    published = (await world.events())[before:]
+    assert [event.roles for event in published if isinstance(event, IdentitySaved)] == [("viewer",)]
 
 
 async def test_U2_a_key_never_has_more_than_its_owner_has_left(world: World, tenant: Tenant) -> None:

@@ -1,6 +1,6 @@
 """The pages in a real Chromium, over the real system: one for each module of tests.
 
-`open_page(tenant, ...)` gives a Playwright page of somebody logged in. When the test ends, whatever a page wrote to
+`open_page(tenant, ...)` gives a Playwright page of a logged-in user. When the test ends, whatever a page wrote to
 the console, asked of another host or did against its content policy makes the test fail.
 """
 
@@ -14,7 +14,7 @@ from playwright.async_api import Browser, async_playwright
 from deploy.local.ports import free_port
 from shared.postgres import migrate
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.site import Door, Site
+from tests.integration.pages.site import PageOpener, Site
 from tests.support.system import Service, System
 
 ARGUMENTS = [
@@ -41,13 +41,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def site(system: System) -> AsyncIterator[Site]:
-    """Return the process that serves the pages; history is away unless a test asks for it too."""
+    """Return the process that serves the pages; history is unavailable unless a test starts it."""
     await migrate(system.dsn("job_api"), "job_api")
     history_port = free_port()
     # The source is this very database: a test that makes the view in it is given estimates.
     source = system.databases.dsn(system.database)
     api = system.start("job_api", "api", {"HISTORY_URL": f"http://127.0.0.1:{history_port}", "SOURCE": source})
-    await api.ready()
+    await api.wait_ready()
     site = Site(system, api, history_port)
     yield site
     await site.aclose()
@@ -64,7 +64,7 @@ async def history(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Servi
     started = system.start("history", "api", settings | {"HTTP_PORT": str(site.history_port)})
     api = replace(started, url=f"http://127.0.0.1:{site.history_port}")
     for each in (*parts, api):
-        await each.ready()
+        await each.wait_ready()
     return api
 
 
@@ -75,8 +75,8 @@ async def tenant(site: Site) -> Tenant:
 
 
 @pytest.fixture
-async def open_page(browser: Browser, site: Site) -> AsyncIterator[Door]:
+async def open_page(browser: Browser, site: Site) -> AsyncIterator[PageOpener]:
     """Return the function that opens pages."""
-    door = Door(browser, site)
-    yield door
-    assert await door.aclose() == []
+    opener = PageOpener(browser, site)
+    yield opener
+    assert await opener.aclose() == []

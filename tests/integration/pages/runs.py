@@ -1,4 +1,4 @@
-"""Runs for the tests of pages: told on Kafka as exporters tell them, recorded by the real recorder."""
+"""Runs for the tests of pages: published to Kafka as exporters do, recorded by the real recorder."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ def story_of(
     job: UUID | None = None,
     **more: Any,
 ) -> RunScenario:
-    """Return a run of the tenant that is to be told."""
+    """Return a run of the tenant to be published."""
     settings = replace(SETTINGS, title=title, **more)
     at = SystemClock().now() - ago
     return RunScenario(tenant_id=tenant.tenant_id, at=at, settings=settings, job_id=job or uuid4())
@@ -38,8 +38,8 @@ def finished(story: RunScenario, files: int = 1, *, rows: int = 10) -> RunScenar
     return story.succeeded(files, rows, packed=len(FILE))
 
 
-async def told(site: Site, tenant: Tenant, *stories: RunScenario) -> None:
-    """Tell runs, put their files into the store, and wait until the log has them."""
+async def publish_runs(site: Site, tenant: Tenant, *stories: RunScenario) -> None:
+    """Publish runs, put their files into the store, and wait until the log has them."""
     for story in stories:
         put(site, story)
     await site.system.publish(*(event for story in stories for event in story.everything))
@@ -58,7 +58,7 @@ def put(site: Site, story: RunScenario) -> None:
 
 
 async def recorded(client: httpx.AsyncClient, story: RunScenario, *, state: str | None = None) -> dict[str, Any]:
-    """Wait until the log has told a run as far as the story goes, and return it."""
+    """Wait until the log has a run as far as the scenario goes, and return it."""
     ends = {"RunSucceeded": "succeeded", "RunFailed": "failed", "RunCancelled": "cancelled", "RunStarted": "running"}
     names = [type(event).__name__ for event in story.runs]
     wanted = state or next((ends[name] for name in reversed(names) if name in ends), None)

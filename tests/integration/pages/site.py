@@ -52,7 +52,7 @@ class Site:
         return made
 
     async def tenant(self, *, certificate: bool = True) -> Tenant:
-        """Make a tenant with an administrator, and an active certificate unless told otherwise."""
+        """Make a tenant with an administrator, and an active certificate unless the arguments say otherwise."""
         name, user = f"tenant {secrets.token_hex(4)}", f"ana-{secrets.token_hex(3)}"
         async with open_pool(self.system.dsn("job_api"), size=2, name="test") as pool:
             made = await bootstrap_tenant(Database(pool), SystemClock(), tenant=name, source_tenant=101, user=user)
@@ -66,7 +66,7 @@ class Site:
         return Tenant(tenant_id, name, user, made["password"], made["api_key"], client, known)
 
     async def session(self, tenant: Tenant, *roles: Role) -> str:
-        """Return a session's token: of the administrator, or of somebody with these roles."""
+        """Return a session's token: of the administrator, or of a user with these roles."""
         wanted = (tenant.tenant_id, roles)
         if wanted not in self._sessions:
             login = {"user": tenant.user, "password": tenant.password, "tenant": tenant.name}
@@ -111,7 +111,7 @@ class Watch:
 
 
 @dataclass
-class Door:
+class PageOpener:
     """Opens pages for people, each in a browser window of their own; everything is watched."""
 
     browser: Browser
@@ -127,7 +127,7 @@ class Door:
         height: int = 860,
         zone: str = "Europe/Berlin",
     ) -> Page:
-        """Return a page of somebody logged in with these roles (none given: the administrator), or of nobody."""
+        """Return a page of a user logged in with these roles (none given: the administrator), or of nobody."""
         context = await self.browser.new_context(
             base_url=self.site.url,
             java_script_enabled=javascript,

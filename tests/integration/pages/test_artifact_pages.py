@@ -1,4 +1,4 @@
-"""Artifacts, as somebody fetches, hands out and deletes files in a browser."""
+"""Artifacts, as a user downloads, shares and deletes files in a browser."""
 
 import zipfile
 from datetime import timedelta
@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.runs import FILE, finished, story_of, told
-from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.integration.pages.runs import FILE, finished, publish_runs, story_of
+from tests.integration.pages.site import PageOpener, Site, audited, too_wide
 from tests.support.system import Service
 from tests.unit.history.scenarios import RunScenario
 
@@ -26,12 +26,12 @@ async def stories(site: Site, history: Service, tenant: Tenant) -> Stories:
         "large": finished(story_of(tenant, "Many parts", ago=timedelta(hours=2)), 101),
         "aged": finished(story_of(tenant, "Nearly over", ago=timedelta(days=28, hours=1)), 2),
     }
-    await told(site, tenant, *made.values())
+    await publish_runs(site, tenant, *made.values())
     return made
 
 
 async def test_A1_files_are_listed_with_their_days_and_sets_as_one(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/artifacts")
@@ -56,7 +56,7 @@ async def test_A1_files_are_listed_with_their_days_and_sets_as_one(
 
 
 async def test_A1_a_set_is_downloaded_as_one_zip_and_one_file_as_itself(
-    open_page: Door, tenant: Tenant, stories: Stories, tmp_path: Path
+    open_page: PageOpener, tenant: Tenant, stories: Stories, tmp_path: Path
 ) -> None:
     page = await open_page(tenant, "downloader")
     await page.goto("/artifacts")
@@ -78,7 +78,7 @@ async def test_A1_a_set_is_downloaded_as_one_zip_and_one_file_as_itself(
 
 
 async def test_A1_more_than_a_hundred_files_at_once_are_refused_in_words(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/artifacts")
@@ -89,10 +89,10 @@ async def test_A1_more_than_a_hundred_files_at_once_are_refused_in_words(
 
 
 async def test_A1_files_are_downloaded_and_deleted_by_keyboard_alone(
-    open_page: Door, site: Site, tenant: Tenant, stories: Stories
+    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories
 ) -> None:
     story = finished(story_of(tenant, "To be deleted"), 2)
-    await told(site, tenant, story)
+    await publish_runs(site, tenant, story)
     page = await open_page(tenant)
     await page.goto("/artifacts")
     await page.get_by_label("Job or file name contains").focus()
@@ -133,7 +133,7 @@ async def reach(page: Page, name: str, *, backwards: bool = False) -> None:
 
 
 async def test_A3_a_short_lived_link_downloads_one_file_without_a_login(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant, javascript=False)
     await page.goto("/artifacts")
@@ -152,7 +152,9 @@ async def test_A3_a_short_lived_link_downloads_one_file_without_a_login(
     assert "repr-digest" in answer.headers
 
 
-async def test_U2_who_may_not_download_or_delete_is_told_why(open_page: Door, tenant: Tenant, stories: Stories) -> None:
+async def test_U2_who_may_not_download_or_delete_is_told_why(
+    open_page: PageOpener, tenant: Tenant, stories: Stories
+) -> None:
     why = {
         "downloader": {"Delete": "This requires the role operator; ask an administrator."},
         "viewer": {

@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant
 from tests.integration.pages.keys import reach
-from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.integration.pages.site import PageOpener, Site, audited, too_wide
 
 XSS = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}"
 NEXT_YEAR = datetime.now(UTC).year + 1
@@ -24,7 +24,7 @@ async def only_job(tenant: Tenant) -> dict[str, Any]:
     return found
 
 
-async def test_J4_with_the_keyboard_alone_a_job_is_made_cloned_and_edited(site: Site, open_page: Door) -> None:
+async def test_J4_with_the_keyboard_alone_a_job_is_made_cloned_and_edited(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     page = await open_page(tenant)
     await page.goto("/jobs")
@@ -67,7 +67,7 @@ async def test_J4_with_the_keyboard_alone_a_job_is_made_cloned_and_edited(site: 
     await expect(page.get_by_role("row", name="The clone")).to_contain_text("Changed by keys")
 
 
-async def test_J12_the_slots_follow_what_is_typed_in_utc_and_local_time(open_page: Door, tenant: Tenant) -> None:
+async def test_J12_the_slots_follow_what_is_typed_in_utc_and_local_time(open_page: PageOpener, tenant: Tenant) -> None:
     page = await open_page(tenant, zone="America/New_York")
     await page.goto("/jobs/new")
     assert await audited(page) == []
@@ -98,7 +98,7 @@ ANALYZE contact_history.interaction;
 
 
 async def test_J12_the_estimate_of_rows_and_bytes_follows_what_is_typed(
-    site: Site, open_page: Door, tenant: Tenant
+    site: Site, open_page: PageOpener, tenant: Tenant
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/jobs/new")
@@ -114,7 +114,7 @@ async def test_J12_the_estimate_of_rows_and_bytes_follows_what_is_typed(
     await expect(size).to_contain_text(re.compile(r"^\s*\d{3} rows, \d{3} KiB before compression"))
 
 
-async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_page: Door, tenant: Tenant) -> None:
+async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_page: PageOpener, tenant: Tenant) -> None:
     page = await open_page(tenant)
     await page.goto("/jobs/new")
     await page.get_by_role("radio", name="Split into numbered files").check()
@@ -124,7 +124,7 @@ async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_pa
     await expect(page.locator("#preview-size")).not_to_contain_text("OpenSSL")
 
 
-async def test_S1_the_form_shows_only_what_applies(open_page: Door, tenant: Tenant) -> None:
+async def test_S1_the_form_shows_only_what_applies(open_page: PageOpener, tenant: Tenant) -> None:
     page = await open_page(tenant, javascript=False)
     await page.goto("/jobs/new")
     every, start, media = (
@@ -148,7 +148,7 @@ async def test_S1_the_form_shows_only_what_applies(open_page: Door, tenant: Tena
 
 
 async def test_J1_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
-    open_page: Door, tenant: Tenant
+    open_page: PageOpener, tenant: Tenant
 ) -> None:
     page = await open_page(tenant, width=320)
     await page.goto("/jobs/new")
@@ -183,7 +183,7 @@ async def test_J1_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_los
     assert (await audited(page), await too_wide(page)) == ([], 0)
 
 
-async def test_I3_a_change_by_somebody_else_is_shown_and_not_overwritten(site: Site, open_page: Door) -> None:
+async def test_I3_a_change_by_somebody_else_is_shown_and_not_overwritten(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     job = await tenant.job(title="Ours", schedule=HOURLY)
     page = await open_page(tenant)
@@ -205,7 +205,7 @@ async def test_I3_a_change_by_somebody_else_is_shown_and_not_overwritten(site: S
     assert (await only_job(tenant))["version"] == 3
 
 
-async def test_J8_a_job_that_runs_once_is_not_edited(open_page: Door, tenant: Tenant) -> None:
+async def test_J8_a_job_that_runs_once_is_not_edited(open_page: PageOpener, tenant: Tenant) -> None:
     once = await tenant.job(title="Just once", schedule=ONCE_NOW)
     page = await open_page(tenant)
     await page.goto(f"/jobs/{once['id']}/edit")
@@ -215,7 +215,7 @@ async def test_J8_a_job_that_runs_once_is_not_edited(open_page: Door, tenant: Te
     await expect(page.get_by_role("radio", name="Immediately")).to_be_checked()
 
 
-async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: Site, open_page: Door) -> None:
+async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     page = await open_page(tenant, javascript=False)
     await page.goto("/jobs")
@@ -245,7 +245,7 @@ async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: S
     await expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
 
 
-async def test_U4_what_people_type_comes_out_as_text_everywhere(site: Site, open_page: Door) -> None:
+async def test_U4_what_people_type_comes_out_as_text_everywhere(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     page = await open_page(tenant)
     page.on("dialog", lambda dialog: asyncio.ensure_future(reject(dialog)))
@@ -283,7 +283,7 @@ FORGED = """async ([path, fields]) => (await fetch(path, {
 
 
 @pytest.mark.parametrize("path", ["suspend", "delete", "edit"])
-async def test_U4_a_forged_form_is_refused(open_page: Door, tenant: Tenant, path: str) -> None:
+async def test_U4_a_forged_form_is_refused(open_page: PageOpener, tenant: Tenant, path: str) -> None:
     job = await tenant.job(title="Not to be touched", schedule=HOURLY)
     page = await open_page(tenant)
     await page.goto("/jobs")

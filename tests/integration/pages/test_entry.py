@@ -3,10 +3,12 @@
 from playwright.async_api import expect
 
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.site import Door, audited, too_wide
+from tests.integration.pages.site import PageOpener, audited, too_wide
 
 
-async def test_U1_somebody_logs_in_from_the_page_they_wanted_and_out_again(open_page: Door, tenant: Tenant) -> None:
+async def test_U1_somebody_logs_in_from_the_page_they_wanted_and_out_again(
+    open_page: PageOpener, tenant: Tenant
+) -> None:
     page = await open_page(None)
     await page.goto("/preferences")
     await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
@@ -26,7 +28,7 @@ async def test_U1_somebody_logs_in_from_the_page_they_wanted_and_out_again(open_
 
 
 async def test_U2_the_bar_offers_what_somebody_may_see_and_the_rest_is_refused_in_words(
-    open_page: Door, tenant: Tenant
+    open_page: PageOpener, tenant: Tenant
 ) -> None:
     page = await open_page(tenant, "downloader", width=320)
     await page.goto("/")

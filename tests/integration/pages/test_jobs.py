@@ -1,4 +1,4 @@
-"""The list of jobs, as somebody uses it."""
+"""The list of jobs, as a user sees it."""
 
 import re
 from datetime import timedelta
@@ -13,12 +13,12 @@ from shared.clock import SystemClock
 from tests.integration.job_api.stories import Story
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant
 from tests.integration.pages.keys import reach
-from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.integration.pages.site import PageOpener, Site, audited, too_wide
 from tests.support.wait import eventually
 
 
 async def running(site: Site, tenant: Tenant, job: dict[str, Any], *, progress: float = 0.4) -> UUID:
-    """Have a run of a job in progress, as the other services would tell it."""
+    """Have a run of a job in progress, as the other services would publish it."""
     story = Story(job, tenant.tenant_id, SystemClock().now() - timedelta(minutes=1))
 
     async def shown(name: str, value: object) -> bool:
@@ -43,7 +43,7 @@ async def state_of(tenant: Tenant, job: dict[str, Any]) -> str:
 
 
 async def test_J3_a_job_shows_its_columns_and_a_running_one_its_progress_and_the_time_left(
-    site: Site, open_page: Door
+    site: Site, open_page: PageOpener
 ) -> None:
     tenant = await site.tenant()
     job = await tenant.job(title="Every four hours", schedule=HOURLY, description="For the warehouse")
@@ -68,7 +68,7 @@ async def test_J3_a_job_shows_its_columns_and_a_running_one_its_progress_and_the
     assert await audited(page) == []
 
 
-async def test_J9_what_is_not_allowed_is_disabled_and_says_why(site: Site, open_page: Door) -> None:
+async def test_J9_what_is_not_allowed_is_disabled_and_says_why(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     await tenant.job(title="Once", schedule=ONCE_NOW)
     job = await tenant.job(title="Running", schedule=HOURLY)
@@ -99,7 +99,9 @@ async def test_J9_what_is_not_allowed_is_disabled_and_says_why(site: Site, open_
     await expect(page.get_by_role("alert")).to_contain_text("is in progress")
 
 
-async def test_J4_J5_J9_with_the_keyboard_alone_a_job_is_suspended_run_and_deleted(site: Site, open_page: Door) -> None:
+async def test_J4_J5_J9_with_the_keyboard_alone_a_job_is_suspended_run_and_deleted(
+    site: Site, open_page: PageOpener
+) -> None:
     tenant = await site.tenant()
     await tenant.job(title="Other", schedule=HOURLY)
     job = await tenant.job(title="Mine", schedule=HOURLY)
@@ -129,7 +131,7 @@ async def test_J4_J5_J9_with_the_keyboard_alone_a_job_is_suspended_run_and_delet
     await expect(page.get_by_role("row", name="Mine")).to_have_count(0)
 
 
-async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page: Door) -> None:
+async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     for number in range(3):
         await tenant.job(title=f"Daily {number}")
@@ -175,7 +177,9 @@ async def test_J11_heads_sort_and_filter_and_pages_follow(site: Site, open_page:
     await expect(page.locator("tbody tr")).to_have_count(3)
 
 
-async def test_J3_with_history_away_the_list_works_and_says_what_is_missing(open_page: Door, tenant: Tenant) -> None:
+async def test_J3_with_history_away_the_list_works_and_says_what_is_missing(
+    open_page: PageOpener, tenant: Tenant
+) -> None:
     job = await tenant.job(title="Goes on", schedule=HOURLY)
     page = await open_page(tenant, javascript=False)
     await page.goto("/jobs")
@@ -185,7 +189,9 @@ async def test_J3_with_history_away_the_list_works_and_says_what_is_missing(open
     assert await state_of(tenant, job) == "suspended"
 
 
-async def test_U2_a_viewer_reads_the_list_and_every_tool_says_what_is_missing(tenant: Tenant, open_page: Door) -> None:
+async def test_U2_a_viewer_reads_the_list_and_every_tool_says_what_is_missing(
+    tenant: Tenant, open_page: PageOpener
+) -> None:
     await tenant.job(title="Look only", schedule=HOURLY)
     page = await open_page(tenant, "viewer")
     await page.goto("/jobs")
@@ -198,7 +204,7 @@ async def test_U2_a_viewer_reads_the_list_and_every_tool_says_what_is_missing(te
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-async def test_J3_nothing_is_cut_off_at_this_width(site: Site, open_page: Door, width: int) -> None:
+async def test_J3_nothing_is_cut_off_at_this_width(site: Site, open_page: PageOpener, width: int) -> None:
     tenant = await site.tenant()
     job = await tenant.job(title="A title of the length that people give to their jobs", schedule=HOURLY)
     await tenant.job(title="W" * 200, description="x" * 2000, schedule={"kind": "once", "immediately": True})

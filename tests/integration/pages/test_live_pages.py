@@ -1,4 +1,4 @@
-"""Live updates: they put what changed in its place and touch nothing else; and what is said while history is away."""
+"""Live updates: they replace what changed and touch nothing else; and the pages while history is unavailable."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.runs import finished, recorded, story_of, told
-from tests.integration.pages.site import Door, Site, audited
+from tests.integration.pages.runs import finished, publish_runs, recorded, story_of
+from tests.integration.pages.site import PageOpener, Site, audited
 from tests.support.system import Service
 from tests.support.wait import eventually
 from tests.unit.history.scenarios import RunScenario
@@ -23,7 +23,7 @@ PLACES = (
 async def going_on(site: Site, tenant: Tenant, title: str, **more: object) -> RunScenario:
     """Return a run that is in progress, at a fifth."""
     story = story_of(tenant, title, **more).triggered().queued().started().progressed(20)  # type: ignore[arg-type]
-    await told(site, tenant, story)
+    await publish_runs(site, tenant, story)
     return story
 
 
@@ -50,10 +50,10 @@ async def at_share(page: Page, share: float) -> None:
 
 
 async def test_H3_H4_H6_a_bar_moves_and_choice_focus_and_place_stay(
-    open_page: Door, site: Site, history: Service, tenant: Tenant
+    open_page: PageOpener, site: Site, history: Service, tenant: Tenant
 ) -> None:
     others = [finished(story_of(tenant, f"Before {number}", ago=timedelta(hours=1))) for number in range(3)]
-    await told(site, tenant, *others)
+    await publish_runs(site, tenant, *others)
     story = await going_on(site, tenant, "Moving")
     page = await open_page(tenant)
     await page.goto("/runs")
@@ -74,12 +74,12 @@ async def test_H3_H4_H6_a_bar_moves_and_choice_focus_and_place_stay(
     await expect(box).to_be_focused()
     assert await page.evaluate(PLACES) == places
     newer = story_of(tenant, "Newer", ago=timedelta(0)).triggered().queued()
-    await told(site, tenant, newer)
+    await publish_runs(site, tenant, newer)
     await expect(page.get_by_role("button", name="Show 1 newer run")).to_be_visible()
     assert await page.evaluate(PLACES) == places
     await page.locator("h1").hover()
     story.succeeded()
-    await told(site, tenant, story)
+    await publish_runs(site, tenant, story)
     moved = page.locator(f'tr[data-run="{story.run_id}"]')
     await expect(moved).to_contain_text("Succeeded", timeout=30_000)
     await expect(moved).to_contain_text("1 file")
@@ -90,7 +90,7 @@ async def test_H3_H4_H6_a_bar_moves_and_choice_focus_and_place_stay(
 
 
 async def test_J3_H6_on_the_list_of_jobs_an_open_menu_and_the_chosen_job_stay(
-    open_page: Door, site: Site, history: Service, tenant: Tenant
+    open_page: PageOpener, site: Site, history: Service, tenant: Tenant
 ) -> None:
     made = await tenant.job(title="Shown while running", schedule=HOURLY)
     await tenant.job(title="Another", schedule=HOURLY)
@@ -107,14 +107,14 @@ async def test_J3_H6_on_the_list_of_jobs_an_open_menu_and_the_chosen_job_stay(
     await expect(menu).to_have_attribute("open", "")
     await expect(page.get_by_role("radio", name="Shown while running")).to_be_checked()
     story.succeeded()
-    await told(site, tenant, story)
+    await publish_runs(site, tenant, story)
     await expect(page.locator(f'tr[data-job="{made["id"]}"] .badge.succeeded')).to_be_visible(timeout=30_000)
     await expect(menu).to_have_attribute("open", "")
     assert await page.evaluate("document.body.dataset.mark") == "here"
 
 
 async def test_H2_H6_the_details_follow_the_run_to_its_end(
-    open_page: Door, site: Site, history: Service, tenant: Tenant
+    open_page: PageOpener, site: Site, history: Service, tenant: Tenant
 ) -> None:
     story = await going_on(site, tenant, "Followed")
     page = await open_page(tenant)
@@ -126,12 +126,12 @@ async def test_H2_H6_the_details_follow_the_run_to_its_end(
     await expect(page.locator("[data-progress]")).to_have_text("40 %")
     await expect(page.locator("[data-remaining]")).to_contain_text("About ")
     assert await audited(page) == []
-    # What somebody has marked to copy it stays marked until they have done so.
+    # Text that a user has selected to copy stays selected until they have copied it.
     timeline = page.locator(".timeline")
     await timeline.evaluate("part => getSelection().selectAllChildren(part)")
     copied = await page.evaluate("getSelection().toString()")
     story.part(1).succeeded()
-    await told(site, tenant, story)
+    await publish_runs(site, tenant, story)
     await expect(page.locator(".run-status")).to_contain_text("Succeeded", timeout=30_000)
     await expect(page.get_by_text("Interactions 1")).to_be_visible()
     assert await page.evaluate("getSelection().toString()") == copied
@@ -143,7 +143,7 @@ async def test_H2_H6_the_details_follow_the_run_to_its_end(
 
 
 async def test_H6_history_goes_and_comes_and_the_pages_say_so_and_catch_up(
-    open_page: Door, site: Site, history: Service, tenant: Tenant
+    open_page: PageOpener, site: Site, history: Service, tenant: Tenant
 ) -> None:
     made = await tenant.job(title="Interrupted", schedule=HOURLY)
     story = await going_on(site, tenant, "Interrupted", job=UUID(made["id"]))
@@ -178,12 +178,12 @@ async def test_H6_history_goes_and_comes_and_the_pages_say_so_and_catch_up(
     await expect(other.locator("#history-notice")).to_contain_text("Run history is temporarily unavailable.")
     story.progressed(80)
     await site.system.publish(story.progress[-1])
-    # The jobs' own service is told of progress without history, and their page asks it meanwhile.
+    # job-api learns of progress without history, and their page asks it meanwhile.
     await expect(jobs.locator(".stale")).to_be_visible()
     await at_share(jobs, 0.8)
     settings = {"STORE": site.store.as_uri() if site.store else "", "HTTP_PORT": str(site.history_port)}
     again = site.system.start("history", "api", settings)
-    await replace(again, url=history.url).ready()
+    await replace(again, url=history.url).wait_ready()
     await expect(stale).to_be_hidden(timeout=60_000)
     await at_share(page, 0.8)
     assert await page.evaluate("document.body.dataset.mark") == "here"
@@ -191,9 +191,9 @@ async def test_H6_history_goes_and_comes_and_the_pages_say_so_and_catch_up(
 
 @pytest.mark.parametrize("path", ["/runs", "/artifacts"])
 async def test_U1_a_newcomer_is_let_in_to_history_at_once(
-    open_page: Door, site: Site, history: Service, path: str
+    open_page: PageOpener, site: Site, history: Service, path: str
 ) -> None:
-    """Whoever has just logged in may be at the page before history has heard of the session."""
+    """A user who has just logged in may open the page before history knows the session."""
     newcomer = await site.tenant(certificate=False)
     page = await open_page(newcomer)
     answer = await page.goto(path)

@@ -10,8 +10,8 @@ import pytest
 from shared.clock import SystemClock
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.runs import finished, story_of, told
-from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.integration.pages.runs import finished, publish_runs, story_of
+from tests.integration.pages.site import PageOpener, Site, audited, too_wide
 from tests.support.system import Service
 from tests.support.wait import eventually
 
@@ -60,7 +60,7 @@ async def places(site: Site, history: Service) -> tuple[Tenant, dict[str, str]]:
         runs[1].progressed(done)
     runs[2].triggered().queued().started().failed()
     finished(runs[4], 1, rows=1_204)
-    await told(site, tenant, runs[0], runs[1], runs[2], runs[4])
+    await publish_runs(site, tenant, runs[0], runs[1], runs[2], runs[4])
     await eventually(partial(shown, tenant, jobs[1]))
     for job in jobs[:3]:
         await eventually(partial(known, tenant, job))
@@ -94,7 +94,7 @@ async def known(tenant: Tenant, job: dict[str, Any]) -> bool:
 
 
 async def test_every_page_is_readable_by_everybody_and_fits_every_screen(
-    places: tuple[Tenant, dict[str, str]], open_page: Door
+    places: tuple[Tenant, dict[str, str]], open_page: PageOpener
 ) -> None:
     tenant, addresses = places
     page, faults = await open_page(tenant), list[str]()
@@ -110,7 +110,7 @@ async def test_every_page_is_readable_by_everybody_and_fits_every_screen(
 
 
 async def test_the_door_and_access_denied_are_readable_too(
-    places: tuple[Tenant, dict[str, str]], open_page: Door
+    places: tuple[Tenant, dict[str, str]], open_page: PageOpener
 ) -> None:
     stranger, downloader = await open_page(None), await open_page(places[0], "downloader")
     for page, path in ((stranger, "/login"), (downloader, "/jobs")):

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 from shared.clock import SystemClock
 from tests.integration.job_api.certs import make_certificate, pem, rsa_key
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.site import PASSWORD, Door, Site, audited, too_wide
+from tests.integration.pages.site import PASSWORD, PageOpener, Site, audited, too_wide
 
 
 async def names(page: Page, part: str = "main") -> list[str]:
@@ -36,7 +36,7 @@ async def new_certificate(tenant: Tenant, name: str, *, days: float = 365, bits:
     return kept
 
 
-async def test_J11_users_without_a_script(site: Site, open_page: Door) -> None:
+async def test_J11_users_without_a_script(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant(certificate=False)
     for name, roles in (("Zoe", ["operator"]), ("bob", ["viewer"]), ("Carl", [])):
         user = await new_user(tenant, name, *roles)
@@ -75,7 +75,7 @@ async def test_J11_users_without_a_script(site: Site, open_page: Door) -> None:
     await expect(page.get_by_text("No users match this filter.")).to_be_visible()
 
 
-async def test_J11_certificates_and_keys_beside_each_other(site: Site, open_page: Door) -> None:
+async def test_J11_certificates_and_keys_beside_each_other(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     await new_certificate(tenant, "Escrow", days=12, bits=3072)
     old = await new_certificate(tenant, "Left the company")
@@ -108,7 +108,7 @@ async def test_J11_certificates_and_keys_beside_each_other(site: Site, open_page
     assert (await audited(page), await too_wide(page)) == ([], 0)
 
 
-async def test_J11_what_fits_nothing_is_said_with_the_way_out(site: Site, open_page: Door) -> None:
+async def test_J11_what_fits_nothing_is_said_with_the_way_out(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     await new_certificate(tenant, "Escrow", bits=3072)
     page = await open_page(tenant, width=320)

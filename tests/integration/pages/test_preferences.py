@@ -1,4 +1,4 @@
-"""Preferences and users: certificates, passwords, keys, roles; and a database that is away."""
+"""Preferences and users: certificates, passwords, keys, roles; and an unavailable database."""
 
 import re
 from datetime import timedelta
@@ -10,12 +10,12 @@ from playwright.async_api import FilePayload, Page, expect
 from shared.clock import SystemClock
 from shared.events.values import Role
 from tests.integration.job_api.certs import der, make_certificate, pem, private_pem, rsa_key
-from tests.integration.pages.site import PASSWORD, Door, Site, audited, too_wide
+from tests.integration.pages.site import PASSWORD, PageOpener, Site, audited, too_wide
 
 XSS = "<img src=x onerror=alert(1)>"
 
 
-async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: Site, open_page: Door) -> None:
+async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant(certificate=False)
     page = await open_page(tenant, "operator")
     await page.goto("/jobs")
@@ -47,7 +47,7 @@ async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: S
     assert await audited(page) == []
 
 
-async def test_C2_certificates_that_will_expire_are_warned_of_on_the_pages(site: Site, open_page: Door) -> None:
+async def test_C2_certificates_that_will_expire_are_warned_of_on_the_pages(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     now = SystemClock().now()
     for days in (0.5, 6.5, 29.5, 31.5):
@@ -68,7 +68,7 @@ async def test_C2_certificates_that_will_expire_are_warned_of_on_the_pages(site:
         assert await audited(page) == []
 
 
-async def test_U4_somebody_changes_the_password_and_the_others_sessions_end(site: Site, open_page: Door) -> None:
+async def test_U4_somebody_changes_the_password_and_the_others_sessions_end(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     page, elsewhere = await open_page(tenant, "viewer", width=320), await open_page(tenant, "viewer")
     async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
@@ -103,7 +103,7 @@ async def cookies(page: Page) -> dict[str, str]:
     return {each["name"]: each["value"] for each in await page.context.cookies()}
 
 
-async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page: Door) -> None:
+async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page: PageOpener) -> None:
     tenant = await site.tenant()
     page = await open_page(tenant)
     await page.goto("/preferences")
@@ -130,7 +130,9 @@ async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page
     assert (await client.get("/api/v1/me")).status_code == 401
 
 
-async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_out(site: Site, open_page: Door) -> None:
+async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_out(
+    site: Site, open_page: PageOpener
+) -> None:
     tenant = await site.tenant()
     page = await open_page(tenant, width=320)
     await page.goto("/users")
@@ -165,7 +167,7 @@ async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_ou
 
 
 async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_in_with_it(
-    site: Site, open_page: Door
+    site: Site, open_page: PageOpener
 ) -> None:
     tenant = await site.tenant()
     body = {"name": "ben", "password": PASSWORD, "roles": ["viewer"]}
@@ -185,7 +187,7 @@ async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_i
     await page.get_by_label("New password").fill("short")
     await page.get_by_role("button", name="Save").click()
     await expect(page.locator("#error-password")).to_contain_text("10 characters or more")
-    await page.get_by_label("New password").fill("set by somebody else")
+    await page.get_by_label("New password").fill("set by an administrator")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("status")).to_contain_text("The user has been saved.")
     await expect(page.get_by_role("row").filter(has_text="ben")).to_contain_text("viewer")
@@ -193,12 +195,12 @@ async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_i
     await expect(ben.get_by_role("heading", name="Log in")).to_be_visible()
     await log_in(PASSWORD)
     await expect(ben.get_by_role("alert")).to_contain_text("incorrect")
-    await log_in("set by somebody else")
+    await log_in("set by an administrator")
     await expect(ben.get_by_role("heading", name="Preferences")).to_be_visible()
 
 
 @pytest.mark.parametrize("role", ["operator", "downloader", "viewer"])
-async def test_U2_users_are_the_administrators_business(site: Site, open_page: Door, role: Role) -> None:
+async def test_U2_users_are_the_administrators_business(site: Site, open_page: PageOpener, role: Role) -> None:
     tenant = await site.tenant()
     page = await open_page(tenant, role)
     await page.goto("/users")
@@ -213,7 +215,9 @@ async def test_U2_users_are_the_administrators_business(site: Site, open_page: D
 SAME = {"Sec-Fetch-Site": "same-origin"}
 
 
-async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back(site: Site, open_page: Door) -> None:
+async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back(
+    site: Site, open_page: PageOpener
+) -> None:
     tenant = await site.tenant()
     page = await open_page(tenant)
     await page.goto("/jobs")

@@ -1,4 +1,4 @@
-"""History and the details of a run, as somebody reads and uses them in a browser."""
+"""History and the details of a run, as a user reads and uses them in a browser."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,8 +12,8 @@ from shared import events
 from shared.events.runs import RunFailed
 from shared.http.identity import SESSION_COOKIE
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.runs import finished, recorded, story_of, told
-from tests.integration.pages.site import Door, Site, audited, too_wide
+from tests.integration.pages.runs import finished, publish_runs, recorded, story_of
+from tests.integration.pages.site import PageOpener, Site, audited, too_wide
 from tests.support.listener import Listener
 from tests.support.system import Service
 from tests.support.wait import eventually
@@ -36,7 +36,7 @@ async def stories(site: Site, history: Service, tenant: Tenant) -> Stories:
     }
     said = {"attempt": 2, "code": "source-access-refused", "message": f"The source refuses the login {XSS}."}
     made["failed"].started(2).add(RunFailed, **said)
-    await told(site, tenant, *made.values())
+    await publish_runs(site, tenant, *made.values())
     return made
 
 
@@ -45,7 +45,7 @@ async def titles(page: Page) -> list[str]:
 
 
 async def test_H1_J11_runs_are_listed_sorted_and_filtered_by_their_columns(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/runs")
@@ -70,7 +70,7 @@ async def test_H1_J11_runs_are_listed_sorted_and_filtered_by_their_columns(
 
 
 async def test_H1_J4_opened_from_a_job_history_is_filtered_on_it(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant)
     await page.goto(f"/runs?job_id={stories['newest'].job_id}")
@@ -86,9 +86,11 @@ async def test_H1_J4_opened_from_a_job_history_is_filtered_on_it(
     assert len(await titles(page)) >= 5
 
 
-async def test_H2_the_details_tell_all_of_a_run(open_page: Door, site: Site, tenant: Tenant, stories: Stories) -> None:
+async def test_H2_the_details_tell_all_of_a_run(
+    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories
+) -> None:
     story = story_of(tenant, "Watched", ago=timedelta(seconds=20)).triggered().queued().started()
-    await told(site, tenant, story)
+    await publish_runs(site, tenant, story)
     for step in range(1, 4):
         story.progressed(step * 25)
         await site.system.publish(story.progress[-1])
@@ -99,7 +101,7 @@ async def test_H2_the_details_tell_all_of_a_run(open_page: Door, site: Site, ten
 
         await eventually(another)
     story.part(1).succeeded()
-    await told(site, tenant, story)
+    await publish_runs(site, tenant, story)
     page = await open_page(tenant)
     await page.goto("/runs")
     await page.get_by_role("link", name="Watched").click()
@@ -133,7 +135,7 @@ async def drawn(page: Page, name: str) -> bool:
 
 
 async def test_R5_a_failure_is_told_in_words_with_what_to_do_and_its_text_is_only_text(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/runs")
@@ -148,10 +150,10 @@ async def test_R5_a_failure_is_told_in_words_with_what_to_do_and_its_text_is_onl
 
 
 async def test_R6_chosen_runs_are_cancelled_after_a_question_by_keyboard_alone(
-    open_page: Door, site: Site, tenant: Tenant, stories: Stories
+    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories
 ) -> None:
     running = story_of(tenant, "To be cancelled").triggered().queued().started()
-    await told(site, tenant, running)
+    await publish_runs(site, tenant, running)
     page = await open_page(tenant)
     await page.goto("/runs")
     await page.get_by_role("checkbox", name="Select the run of To be cancelled").focus()
@@ -170,10 +172,10 @@ async def test_R6_chosen_runs_are_cancelled_after_a_question_by_keyboard_alone(
 
 
 async def test_H2_an_ended_run_is_removed_from_the_log_and_one_that_is_not_stays(
-    open_page: Door, site: Site, tenant: Tenant, stories: Stories
+    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories
 ) -> None:
     gone = finished(story_of(tenant, "To be removed"))
-    await told(site, tenant, gone)
+    await publish_runs(site, tenant, gone)
     page = await open_page(tenant, javascript=False)
     await page.goto("/runs")
     await page.get_by_role("checkbox", name="Select the run of To be removed").check()
@@ -189,7 +191,7 @@ async def test_H2_an_ended_run_is_removed_from_the_log_and_one_that_is_not_stays
 
 
 async def test_H2_a_run_leads_to_its_files_and_its_settings_to_a_new_job(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant, javascript=False)
     await page.goto("/runs")
@@ -205,7 +207,7 @@ async def test_H2_a_run_leads_to_its_files_and_its_settings_to_a_new_job(
 
 
 async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_job(
-    open_page: Door, site: Site, tenant: Tenant
+    open_page: PageOpener, site: Site, tenant: Tenant
 ) -> None:
     settings: dict[str, Any] = {
         "media_types": ("email", "chat"),
@@ -217,7 +219,7 @@ async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_j
         "attempts": 3,
     }
     run = finished(story_of(tenant, "Frozen", **settings))
-    await told(site, tenant, run)
+    await publish_runs(site, tenant, run)
     before = {job["id"] for job in (await tenant.client.get("/api/v1/jobs")).json()["items"]}
     page = await open_page(tenant)
     await page.goto(f"/runs/{run.run_id}")
@@ -247,7 +249,7 @@ async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_j
 
 
 async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
-    open_page: Door, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, stories: Stories
 ) -> None:
     page = await open_page(tenant, "viewer")
     await page.goto("/runs")
@@ -266,7 +268,7 @@ async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
     assert await audited(page) == []
 
 
-async def test_U3_another_tenants_run_is_not_found(open_page: Door, site: Site, stories: Stories) -> None:
+async def test_U3_another_tenants_run_is_not_found(open_page: PageOpener, site: Site, stories: Stories) -> None:
     other = await site.tenant(certificate=False)
     page = await open_page(other)
     await page.goto(f"/runs/{stories['newest'].run_id}")
@@ -277,7 +279,7 @@ async def test_U3_another_tenants_run_is_not_found(open_page: Door, site: Site, 
 
 @pytest.mark.parametrize("way", ["cross-site", "no token", "another's token"])
 async def test_U4_a_form_from_elsewhere_does_nothing(
-    open_page: Door, site: Site, tenant: Tenant, stories: Stories, way: str
+    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories, way: str
 ) -> None:
     other = await open_page(tenant, "operator", javascript=False)
     await other.goto("/runs")

@@ -62,7 +62,7 @@ def request(saved: events.JobSaved, **changes: object) -> events.RunNow:
 async def scheduler(system: System) -> Service:
     await migrate(system.dsn("scheduler"), "scheduler")
     service = system.start("scheduler", "run", {"LEDGER_KEPT": "P2D", "AUDIT_EVERY": "PT1S"})
-    await service.ready()
+    await service.wait_ready()
     return service
 
 
@@ -283,7 +283,7 @@ async def test_metrics_show_scheduled_jobs_and_the_next_slot(system: System, sch
         lambda: system.fetch("scheduler", "SELECT FROM schedule WHERE job_id = $1 AND next_slot > now()", saved.job_id)
     )
     another = start_another(system)
-    await another.ready()
+    await another.wait_ready()
 
     async def is_shown() -> bool:
         jobs = await another.metric("sluice_scheduled_jobs")

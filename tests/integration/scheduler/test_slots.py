@@ -39,7 +39,7 @@ def job(kind: str = "once", **changes: object) -> events.JobSaved:
 async def scheduler(system: System) -> Service:
     await migrate(system.dsn("scheduler"), "scheduler")
     service = system.start("scheduler", "run")
-    await service.ready()
+    await service.wait_ready()
     return service
 
 
@@ -148,6 +148,6 @@ async def test_metrics_show_slots_and_lag(scheduler: Service) -> None:
 
 async def test_SIGTERM_ends_the_process_cleanly(system: System) -> None:
     service = system.start("scheduler", "run")
-    await service.ready()
+    await service.wait_ready()
     assert service.process.stop() == 0
     assert "stopped" in service.log()

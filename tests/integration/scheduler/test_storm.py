@@ -42,7 +42,7 @@ async def storm(
     await storm.publish(*(storm.new_job(now) for _ in range(JOBS)))
     storm.schedulers = [system.start("scheduler", "run") for _ in range(2)]
     for each in storm.schedulers:
-        await each.ready()
+        await each.wait_ready()
     yield storm
     system.stop()
 

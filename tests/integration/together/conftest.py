@@ -49,7 +49,7 @@ class Together:
                 self.parts[package] = self.system.start("exporter", "run", settings)
             else:
                 self.parts[package] = self.system.start(package, "api" if package == "job_api" else "run")
-        await asyncio.gather(*(self.parts[package].ready() for package in packages))
+        await asyncio.gather(*(self.parts[package].wait_ready() for package in packages))
 
     async def call(self, method: str, path: str, *, body: object = None, **headers: str) -> httpx.Response:
         """Send a request to the job API."""

@@ -159,8 +159,8 @@ class Life(RuleBasedStateMachine):
         if slot is None or slot > self.now:
             return
         self.decided = slot
-        born_so = self.model.once and self.model.at_once
-        runs = self.job.state == "active" or born_so
+        created_so = self.model.once and self.model.at_once
+        runs = self.job.state == "active" or created_so
         assert slot not in self.fired, "J10: no slot twice"
         if runs:
             self.fired.add(slot)

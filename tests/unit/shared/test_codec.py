@@ -47,9 +47,9 @@ def test_a_trace_goes_on_from_message_to_message() -> None:
     with tracing.continue_trace(parent):
         record = encode(EVENT, source="exporter", at=AT)
         assert tracing.current_trace_id() == "0af7651916cd43dd8448eb211c80319c"
-    told = decode(received(record)).traceparent
-    assert told is not None
-    assert told.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+    traceparent = decode(received(record)).traceparent
+    assert traceparent is not None
+    assert traceparent.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
     assert tracing.current_trace_id() is None
 
 

@@ -16,7 +16,7 @@ class ArchivedFile(Protocol):
 
     @property
     def artifact_id(self) -> UUID:
-        """Its id, which tells files of the same name apart."""
+        """Its id, which distinguishes files of the same name."""
 
     @property
     def name(self) -> str:

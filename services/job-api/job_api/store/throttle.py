@@ -32,7 +32,7 @@ async def take_token(database: Connection, name: str, limit: AttemptLimit, now: 
 
 
 async def return_token(database: Connection, name: str) -> None:
-    """Give back the token of an attempt that succeeded."""
+    """Return the token of an attempt that succeeded."""
     await database.execute(SQL["return_token"], _hash(name))
 
 

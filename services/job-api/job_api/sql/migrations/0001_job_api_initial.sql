@@ -178,7 +178,7 @@ CREATE POLICY own_tenant ON run_view USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON audit USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON idempotency USING (in_scope(tenant_id));
 
--- Events written with the change that they tell, until a relay has published them.
+-- Events written with the change that they report, until a relay has published them.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,

@@ -1,4 +1,4 @@
--- How often somebody tries at the door.
+-- How often users try to log in.
 -- depends: 0001_job_api_initial
 
 -- migrate: apply
