@@ -28,7 +28,6 @@ from job_api.consumer import create_handler
 from job_api.history_client import HistoryClient
 from job_api.housekeeping import Housekeeping
 from job_api.openapi import OWN_PATH, document_routes
-from job_api.pages.account.single_sign_on import SingleSignOn
 from job_api.pages.app import PagesMount, create_pages_app
 from job_api.pages.kit.services import PageServices
 from job_api.passwords import PasswordService
@@ -189,9 +188,6 @@ def create_web_app(
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.extend(RunRoutes(proxy, services.requested_runs, services.works).to_routes())
-    if issuer and verifier and client:
-        flow = SignInFlow(issuer, verifier, client)
-        app.router.routes.extend(SingleSignOn(flow, services.login).to_routes())
     page_services = PageServices(
         works=services.works,
         access=services.access,
@@ -203,7 +199,7 @@ def create_web_app(
         estimator=services.estimator,
         history=HistoryClient(history, clock),
         clock=clock,
-        sign_in_title=client.title if client is not None else None,
+        sign_in=SignInFlow(issuer, verifier, client) if issuer and verifier and client else None,
     )
     app.router.routes.append(PagesMount("/", create_pages_app(page_services)))
     return app

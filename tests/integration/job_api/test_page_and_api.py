@@ -40,7 +40,7 @@ OPERATIONS = {
     ("GET", "/artifacts/sets/{run_id:uuid}/{kind}"): {"downloadArchive"},
     ("GET", "/artifacts/{artifact_id:uuid}"): {"downloadArtifact"},
 }
-NO_DEED = {"/", "/login", "/{path:path}"}
+NO_DEED = {"/", "/login", "/login/oidc", "/login/oidc/callback", "/{path:path}"}
 """The way in, and the page for an address that is none."""
 
 

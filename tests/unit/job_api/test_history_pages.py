@@ -10,6 +10,7 @@ from job_api.pages.kit.lists import parse_day
 from job_api.pages.runs.descriptions import ADVICE, advise, describe_event, describe_timeframe, explain_state
 from job_api.pages.runs.file_sets import FileRow, group_files
 from job_api.pages.runs.run_details import plot_throughput
+from job_api.store.jobs import RunEstimate
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -121,10 +122,13 @@ def test_T2_a_timeframe_is_in_plain_words() -> None:
 
 
 def test_H3_the_time_remaining_has_its_band() -> None:
-    assert format_time_remaining(180, 120, 300) == "About 3 min remaining (2 to 5 min)"
-    assert format_time_remaining(42, 30, 300) == "About 42 s remaining (30 s to 5 min)"
-    assert format_time_remaining(7200, None, None) == "About 2.0 h remaining"
-    assert format_time_remaining(None, None, None) == "Time remaining is not known yet"
+    def format_estimate(seconds: float, low: float, high: float) -> str:
+        return format_time_remaining(RunEstimate(seconds, low, high, AT))
+
+    assert format_estimate(180, 120, 300) == "About 3 min remaining (2 to 5 min)"
+    assert format_estimate(42, 30, 300) == "About 42 s remaining (30 s to 5 min)"
+    assert format_estimate(7200, 6840, 7560) == "About 2.0 h remaining (1.9 to 2.1 h)"
+    assert format_time_remaining(None) == "Time remaining is not known yet"
 
 
 def test_a_duration_has_up_to_two_units() -> None:

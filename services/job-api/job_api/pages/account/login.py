@@ -55,6 +55,7 @@ def _parse_login(form: Form, request: Request) -> LoginAttempt:
 
 def _render(request: Request, *, target: str, login: LoginAttempt | None = None) -> Response:
     """Return the login page; `login` is one that has failed, of which the password is not shown again."""
+    sign_in = get_services(request).sign_in
     return render(
         request,
         "account/login.html",
@@ -63,5 +64,5 @@ def _render(request: Request, *, target: str, login: LoginAttempt | None = None)
         user=login.user if login else "",
         tenant=(login.tenant or "") if login else "",
         failed=login is not None,
-        sign_in_title=get_services(request).sign_in_title,
+        sign_in_title=sign_in.client.title if sign_in else None,
     )

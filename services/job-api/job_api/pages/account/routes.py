@@ -2,11 +2,14 @@
 
 from starlette.routing import Route
 
-from job_api.pages.account import api_keys, certificates, login, preferences, users
+from job_api.pages.account import api_keys, certificates, login, preferences, single_sign_on, users
+from job_api.sign_in import CALLBACK
 
 ACCOUNT_ROUTES = (
     Route("/login", login.show_login, methods=["GET"]),
     Route("/login", login.log_in, methods=["POST"]),
+    Route(single_sign_on.START_PATH, single_sign_on.begin_sign_in, methods=["GET"]),
+    Route(CALLBACK, single_sign_on.finish_sign_in, methods=["GET"]),
     Route("/logout", login.log_out, methods=["POST"]),
     Route("/preferences", preferences.show_preferences, methods=["GET"]),
     Route("/preferences/password", preferences.change_password, methods=["POST"]),

@@ -1,77 +1,81 @@
-"""`/login/oidc`: signing in through an identity provider, in browsers; it starts a session like any other."""
+"""Signing in through an identity provider, in browsers; it starts a session like any other (U1)."""
 
 from collections.abc import Awaitable
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from job_api.errors import LoginFailed, TooManyAttempts
 from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.rendering import render_problem
-from job_api.service import LoginService
+from job_api.pages.kit.services import get_services
 from job_api.service.login import SESSION_LIFETIME
 from job_api.sessions import get_client_address, set_session_cookie
-from job_api.sign_in import CALLBACK, SignInAttempt, SignInFailed, SignInFlow
+from job_api.sign_in import SignInAttempt, SignInFailed, SignInFlow
 from shared.errors import TransientError
 from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 from shared.oidc import UnknownTenant
 
-START = "/login/oidc"
+START_PATH = "/login/oidc"
 _COOKIE = "sluice_sign_in"
 _COOKIE_SECONDS = 600
 _MAX_NEXT = 2000
 log = get_logger(__name__)
 
 
-class SingleSignOn:
-    """The two addresses of signing in: on the way to the identity provider, and back."""
+async def begin_sign_in(request: Request) -> Response:
+    """Redirect the browser to the identity provider. Raises Problem 404 if none is configured."""
+    return await _render_errors(request, _begin(request, _get_flow(request)))
 
-    def __init__(self, flow: SignInFlow, login: LoginService) -> None:
-        self._flow = flow
-        self._login = login
-        self._secure = flow.client.public_url.startswith("https:")
 
-    def to_routes(self) -> list[Route]:
-        """Return the routes."""
-        return [Route(START, self.begin, methods=["GET"]), Route(CALLBACK, self.finish, methods=["GET"])]
+async def finish_sign_in(request: Request) -> Response:
+    """Start a session for the user who comes back, and redirect to the page that was requested first.
 
-    async def begin(self, request: Request) -> Response:
-        """Redirect the browser to the identity provider."""
-        return await _render_errors(request, self._begin(request))
+    Raises Problem 404 if no identity provider is configured.
+    """
+    return await _render_errors(request, _finish(request, _get_flow(request)))
 
-    async def finish(self, request: Request) -> Response:
-        """Start a session for the user who comes back, and redirect to the page asked for first."""
-        return await _render_errors(request, self._finish(request))
 
-    async def _begin(self, request: Request) -> Response:
-        address, attempt = await self._flow.begin(to_local_path(request.query_params.get("next", ""))[:_MAX_NEXT])
-        response = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
-        # Lax, as the way back begins on the identity provider's page.
-        response.set_cookie(
-            _COOKIE,
-            attempt.to_cookie(),
-            max_age=_COOKIE_SECONDS,
-            secure=self._secure,
-            httponly=True,
-            samesite="lax",
-            path=START,
-        )
-        return response
+def _get_flow(request: Request) -> SignInFlow:
+    flow = get_services(request).sign_in
+    if flow is None:
+        raise Problem(ProblemType.NOT_FOUND, "No identity provider is configured.")
+    return flow
 
-    async def _finish(self, request: Request) -> Response:
-        attempt = SignInAttempt.from_cookie(request.cookies.get(_COOKIE, ""))
-        parameters = dict(request.query_params)
-        issued = await self._login.sign_in(get_client_address(request), lambda: self._flow.finish(attempt, parameters))
-        response = RedirectResponse(attempt.next if attempt else "/jobs", 303, {"Cache-Control": "no-store"})
-        set_session_cookie(response, issued, secure=self._secure, lifetime=SESSION_LIFETIME)
-        response.delete_cookie(_COOKIE, path=START)
-        return response
+
+def _is_secure(flow: SignInFlow) -> bool:
+    return flow.client.public_url.startswith("https:")
+
+
+async def _begin(request: Request, flow: SignInFlow) -> Response:
+    address, attempt = await flow.begin(to_local_path(request.query_params.get("next", ""))[:_MAX_NEXT])
+    response = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+    # Lax, as the way back begins on the identity provider's page.
+    response.set_cookie(
+        _COOKIE,
+        attempt.to_cookie(),
+        max_age=_COOKIE_SECONDS,
+        secure=_is_secure(flow),
+        httponly=True,
+        samesite="lax",
+        path=START_PATH,
+    )
+    return response
+
+
+async def _finish(request: Request, flow: SignInFlow) -> Response:
+    attempt = SignInAttempt.from_cookie(request.cookies.get(_COOKIE, ""))
+    parameters, login = dict(request.query_params), get_services(request).login
+    issued = await login.sign_in(get_client_address(request), lambda: flow.finish(attempt, parameters))
+    response = RedirectResponse(attempt.next if attempt else "/jobs", 303, {"Cache-Control": "no-store"})
+    set_session_cookie(response, issued, secure=_is_secure(flow), lifetime=SESSION_LIFETIME)
+    response.delete_cookie(_COOKIE, path=START_PATH)
+    return response
 
 
 async def _render_errors(request: Request, response: Awaitable[Response]) -> Response:
-    """Return the response, or its error as a page: the caller is a browser."""
+    """Return the response, or its error as a page that offers a way on."""
     try:
         return await response
     except SignInFailed as error:

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
+from job_api.store.jobs import RunEstimate
+
 INSTANTS_CACHED = 4096
 """Rendered instants kept in memory, about 200 bytes each: lists show the same few again and again."""
 
@@ -52,16 +54,14 @@ def format_duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def format_time_remaining(seconds: float | None, low: float | None, high: float | None) -> str:
-    """Return an estimate of the time remaining: the median in seconds, with its 10 % to 90 % band where known."""
-    if seconds is None:
+def format_time_remaining(estimate: RunEstimate | None) -> str:
+    """Return an estimate of the time remaining: the median, with its 10 % to 90 % band."""
+    if estimate is None:
         return "Time remaining is not known yet"
-    if low is None or high is None:
-        return f"About {format_rough_duration(seconds)} remaining"
-    shortest, longest = format_rough_duration(low), format_rough_duration(high)
+    shortest, longest = format_rough_duration(estimate.low), format_rough_duration(estimate.high)
     if shortest.partition(" ")[2] == longest.partition(" ")[2]:
         shortest = shortest.partition(" ")[0]
-    return f"About {format_rough_duration(seconds)} remaining ({shortest} to {longest})"
+    return f"About {format_rough_duration(estimate.seconds)} remaining ({shortest} to {longest})"
 
 
 def format_size(size: float) -> str:

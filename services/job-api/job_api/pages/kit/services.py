@@ -15,13 +15,14 @@ from job_api.service import (
     TenantService,
     UserService,
 )
+from job_api.sign_in import SignInFlow
 from job_api.store import WorkFactory
 from shared.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageServices:
-    """The services behind the pages; `sign_in_title` names the identity provider on the login page, if there is one."""
+    """The services behind the pages; `sign_in` leads to an identity provider, if one is configured."""
 
     works: WorkFactory
     access: AccessService
@@ -33,7 +34,7 @@ class PageServices:
     estimator: SizeEstimator
     history: HistoryClient
     clock: Clock
-    sign_in_title: str | None = None
+    sign_in: SignInFlow | None = None
 
 
 def get_services(request: Request) -> PageServices:

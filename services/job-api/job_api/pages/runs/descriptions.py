@@ -7,6 +7,7 @@ from typing import Any
 
 from job_api.pages.kit.formats import format_count
 from job_api.pages.kit.labels import SOURCE_LABELS, TYPE_LABELS
+from job_api.store.jobs import RunEstimate
 
 ENDED_STATES = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 PHASES = {
@@ -76,10 +77,11 @@ Line = tuple[str, str, str]
 
 def describe_run(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run of history's API with labels, its status as the templates show it, and whether it has ended."""
+    estimate = run["estimate"]
     status = {
         "state": run["state"],
         "progress": run["progress"],
-        "estimate": run.get("estimate"),
+        "estimate": RunEstimate(**estimate) if estimate else None,
         "message": explain_state(run),
     }
     source, kind = run.get("source") or "", run.get("type") or ""
