@@ -19,7 +19,7 @@ from deploy.local.reaper import PAUSE, start_time
 
 @dataclass(frozen=True)
 class RunningStack:
-    """A stack's process, distinguished from a later one with the same id by its start time, and its address (None at first)."""
+    """A process of a stack, identified by id and start time, and its address (None at first)."""
 
     process: int
     started: str | None
