@@ -26,7 +26,7 @@ _IDENTITY: dict[str, Any] = {
 router = APIRouter(prefix="/api/v1", tags=["access"])
 
 
-class IdentityDocument(BaseModel):
+class CallerIdentity(BaseModel):
     """The caller's identity."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_IDENTITY]})
@@ -37,7 +37,7 @@ class IdentityDocument(BaseModel):
     roles: list[Role]
 
     @classmethod
-    def from_identity(cls, identity: Identity) -> "IdentityDocument":
+    def from_identity(cls, identity: Identity) -> "CallerIdentity":
         """Return an identity as the API shows it."""
         return cls(
             user_id=identity.user_id, tenant_id=identity.tenant_id, name=identity.name, roles=sorted(identity.roles)
@@ -57,7 +57,7 @@ class LoginBody(Body):
     remember: bool = Field(default=False, strict=True, description="keep the session for 30 days")
 
 
-class SessionDocument(IdentityDocument):
+class Session(CallerIdentity):
     """A session, whose cookie has been set."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_IDENTITY | {"expires_at": "2026-11-24T22:00:00Z"}]})
@@ -65,17 +65,17 @@ class SessionDocument(IdentityDocument):
     expires_at: datetime
 
     @classmethod
-    def from_issued(cls, issued: IssuedCredential) -> "SessionDocument":
+    def from_issued(cls, issued: IssuedCredential) -> "Session":
         """Return a new session as the API shows it."""
         assert issued.credential.expires_at is not None
-        identity = IdentityDocument.from_identity(issued.credential.to_identity())
+        identity = CallerIdentity.from_identity(issued.credential.to_identity())
         return cls(**identity.model_dump(), expires_at=issued.credential.expires_at)
 
 
 @router.get("/me", operation_id="getMe", summary="Get the caller's identity", responses=error_responses())
-async def get_me(identity: CurrentIdentity) -> IdentityDocument:
+async def get_me(identity: CurrentIdentity) -> CallerIdentity:
     """Return the caller's name, tenant and roles."""
-    return IdentityDocument.from_identity(identity)
+    return CallerIdentity.from_identity(identity)
 
 
 @router.post(
@@ -85,10 +85,10 @@ async def get_me(identity: CurrentIdentity) -> IdentityDocument:
     status_code=201,
     responses=error_responses(ProblemType.LOGIN_FAILED, ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
 )
-async def log_in(body: LoginBody, request: Request, response: Response, login: Login) -> SessionDocument:
+async def log_in(body: LoginBody, request: Request, response: Response, login: Login) -> Session:
     """Start a session and set its cookie; attempts are limited per account and per address."""
     attempt = LoginAttempt(**body.model_dump(), address=get_client_address(request))
-    return SessionDocument.from_issued(await start_session(login, attempt, request=request, response=response))
+    return Session.from_issued(await start_session(login, attempt, request=request, response=response))
 
 
 @router.delete("/session", operation_id="logOut", summary="Log out", status_code=204, responses=error_responses())

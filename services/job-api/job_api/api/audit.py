@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from job_api.api.services import Audit
 from job_api.queries import AuditQuery
 from job_api.roles import Admin
-from job_api.store.audit import AuditEntry
+from job_api.store import audit as store
 from shared.http.problems import error_responses
 
 _ENTRY: dict[str, Any] = {
@@ -27,7 +27,7 @@ _ENTRY: dict[str, Any] = {
 router = APIRouter(prefix="/api/v1/audit", tags=["access"])
 
 
-class AuditEntryDocument(BaseModel):
+class AuditEntry(BaseModel):
     """One change: who made it, and the object before and after."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ENTRY]})
@@ -43,7 +43,7 @@ class AuditEntryDocument(BaseModel):
     after: dict[str, Any] | None
 
     @classmethod
-    def from_entry(cls, entry: AuditEntry) -> "AuditEntryDocument":
+    def from_entry(cls, entry: store.AuditEntry) -> "AuditEntry":
         """Return an audit entry as the API shows it."""
         return cls(
             id=entry.audit_id,
@@ -61,12 +61,12 @@ class AuditEntryDocument(BaseModel):
 class AuditPage(BaseModel):
     """A page of the audit trail."""
 
-    items: list[AuditEntryDocument]
+    items: list[AuditEntry]
     next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
 @router.get("", operation_id="listAudit", summary="List audit entries", responses=error_responses())
 async def list_audit(identity: Admin, query: Annotated[AuditQuery, Query()], audit: Audit) -> AuditPage:
     """Return a page of the audit trail, newest first by default."""
-    page = (await audit.list_entries(identity, query.to_page_request())).map(AuditEntryDocument.from_entry)
+    page = (await audit.list_entries(identity, query.to_page_request())).map(AuditEntry.from_entry)
     return AuditPage(items=page.items, next=query.next_cursor(page))

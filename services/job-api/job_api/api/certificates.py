@@ -14,7 +14,8 @@ from job_api.commands import respond_once
 from job_api.queries import CertificateQuery
 from job_api.roles import Reader, Writer
 from job_api.store import UnitOfWork
-from job_api.store.certificates import Certificate, CertificateState
+from job_api.store import certificates as store
+from job_api.store.certificates import CertificateState
 from job_api.uploads import read_upload
 from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.openapi import json_response
@@ -59,7 +60,7 @@ _BODIES: dict[str, Any] = {
 router = APIRouter(prefix="/api/v1/certificates", tags=["certificates"])
 
 
-class CertificateDocument(BaseModel):
+class Certificate(BaseModel):
     """A recipient's certificate."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE]})
@@ -80,7 +81,7 @@ class CertificateDocument(BaseModel):
     retired_at: datetime | None
 
     @classmethod
-    def from_certificate(cls, certificate: Certificate, now: datetime) -> "CertificateDocument":
+    def from_certificate(cls, certificate: store.Certificate, now: datetime) -> "Certificate":
         """Return a certificate as the API shows it at an instant."""
         days = (certificate.not_after - now).days
         return cls(
@@ -104,7 +105,7 @@ class CertificateDocument(BaseModel):
 class CertificatePage(BaseModel):
     """A page of certificates."""
 
-    items: list[CertificateDocument]
+    items: list[Certificate]
     next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
@@ -121,7 +122,7 @@ def _find_warning(days: int) -> str | None:
     operation_id="uploadCertificate",
     summary="Upload a certificate",
     status_code=201,
-    response_model=CertificateDocument,
+    response_model=Certificate,
     responses=json_response(status=201, headers=("Location",))
     | error_responses(
         ProblemType.CERTIFICATE_EXISTS,
@@ -152,7 +153,7 @@ async def list_certificates(
 ) -> CertificatePage:
     """Return a page of certificates, each with the days until it expires, filtered and sorted."""
     page, now = await certificates.list_page(identity, query.to_page_request()), certificates.now()
-    items = [CertificateDocument.from_certificate(each, now) for each in page.items]
+    items = [Certificate.from_certificate(each, now) for each in page.items]
     return CertificatePage(items=items, next=query.next_cursor(page))
 
 
@@ -162,10 +163,10 @@ async def list_certificates(
     summary="Get a certificate",
     responses=error_responses(ProblemType.NOT_FOUND),
 )
-async def get_certificate(identity: Reader, certificate_id: UUID, certificates: Certificates) -> CertificateDocument:
+async def get_certificate(identity: Reader, certificate_id: UUID, certificates: Certificates) -> Certificate:
     """Return a certificate with the days until it expires, and a warning from 30 days before."""
     found = await certificates.get(identity, certificate_id)
-    return CertificateDocument.from_certificate(found, certificates.now())
+    return Certificate.from_certificate(found, certificates.now())
 
 
 @router.post(
@@ -176,15 +177,15 @@ async def get_certificate(identity: Reader, certificate_id: UUID, certificates: 
 )
 async def retire_certificate(
     identity: Writer, certificate_id: UUID, works: Works, certificates: Certificates
-) -> CertificateDocument:
+) -> Certificate:
     """Use a certificate for no further export; its owner can still read files encrypted to it.
 
     Repeating it changes nothing.
     """
     async with works.begin(identity) as work:
-        return CertificateDocument.from_certificate(await certificates.retire(work, certificate_id), work.at)
+        return Certificate.from_certificate(await certificates.retire(work, certificate_id), work.at)
 
 
-def _render_certificate(certificate: Certificate) -> RenderedResponse:
-    body = CertificateDocument.from_certificate(certificate, certificate.created_at).model_dump(mode="json")
+def _render_certificate(certificate: store.Certificate) -> RenderedResponse:
+    body = Certificate.from_certificate(certificate, certificate.created_at).model_dump(mode="json")
     return RenderedResponse(body, headers={"Location": f"/api/v1/certificates/{certificate.certificate_id}"})

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from job_api.api.job_documents import JobDocument
+from job_api.api.job_documents import Job
 from job_api.api.job_responses import render_created_job
 from job_api.api.jobs import CREATED_RESPONSE, JOB_RESPONSE
 from job_api.api.proxy import History
@@ -40,7 +40,7 @@ Changes = Annotated[
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 
-class RequestedRunDocument(BaseModel):
+class RequestedRun(BaseModel):
     """A run that was requested; it can be read and cancelled at once."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REQUESTED]})
@@ -53,7 +53,7 @@ class RequestedRunDocument(BaseModel):
     "/{job_id:uuid}/suspend",
     operation_id="suspendJob",
     summary="Suspend a job",
-    response_model=JobDocument,
+    response_model=Job,
     responses=JOB_RESPONSE | error_responses(ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE),
 )
 async def suspend_job(
@@ -73,7 +73,7 @@ async def suspend_job(
     "/{job_id:uuid}/resume",
     operation_id="resumeJob",
     summary="Resume a job",
-    response_model=JobDocument,
+    response_model=Job,
     responses=JOB_RESPONSE
     | error_responses(ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE, ProblemType.ONE_TIME_NOT_RESUMABLE),
 )
@@ -95,7 +95,7 @@ async def resume_job(
     operation_id="runJob",
     summary="Run a job now",
     status_code=202,
-    response_model=RequestedRunDocument,
+    response_model=RequestedRun,
     responses=json_response(status=202, headers=("Location",))
     | error_responses(ProblemType.NOT_FOUND, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.ONE_TIME_NOT_RUN_NOW),
 )
@@ -116,7 +116,7 @@ async def run_job(identity: Writer, job_id: UUID, request: Idempotent, works: Wo
     operation_id="cloneJob",
     summary="Clone a job",
     status_code=201,
-    response_model=JobDocument,
+    response_model=Job,
     responses=CREATED_RESPONSE | error_responses(*_CLONE_ERRORS),
 )
 async def clone_job_with_changes(
@@ -135,7 +135,7 @@ async def clone_job_with_changes(
     operation_id="cloneRun",
     summary="Create a job from a run's settings",
     status_code=201,
-    response_model=JobDocument,
+    response_model=Job,
     responses=CREATED_RESPONSE | error_responses(*_CLONE_ERRORS, ProblemType.HISTORY_UNAVAILABLE),
 )
 async def clone_run_with_changes(

@@ -62,7 +62,7 @@ JOB_EXAMPLE: dict[str, Any] = {
 }
 
 
-class LatestRunDocument(BaseModel):
+class LatestRun(BaseModel):
     """A job's latest run."""
 
     id: UUID
@@ -75,7 +75,7 @@ class LatestRunDocument(BaseModel):
     estimate: TimeEstimate | None = Field(description="null while unknown")
 
 
-class ScheduleDocument(BaseModel):
+class JobSchedule(BaseModel):
     """A schedule; if it started immediately, `start` is the instant at which the job was saved."""
 
     kind: ScheduleKind
@@ -84,7 +84,7 @@ class ScheduleDocument(BaseModel):
     start: datetime
 
 
-class TimeframeDocument(BaseModel):
+class JobTimeframe(BaseModel):
     """Which records a run exports, by their date: half-open, start <= date < end."""
 
     kind: TimeframeKind
@@ -94,7 +94,7 @@ class TimeframeDocument(BaseModel):
     unit: TimeUnit | None = Field(description="of `last`")
 
 
-class JobDocument(BaseModel):
+class Job(BaseModel):
     """A job."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE]})
@@ -106,9 +106,9 @@ class JobDocument(BaseModel):
     source: str
     type: RecordType
     media_types: list[str] | None = Field(description="null: all")
-    schedule: ScheduleDocument
+    schedule: JobSchedule
     schedule_words: str = Field(description="the schedule in words")
-    timeframe: TimeframeDocument
+    timeframe: JobTimeframe
     split_size: int | None = Field(description="bytes of uncompressed records per file; null: a single file")
     certificates: list[UUID] | None = Field(description="null: those active when a run starts")
     compression: Compression
@@ -123,7 +123,7 @@ class JobDocument(BaseModel):
     )
     next_run_at: datetime | None
     last_run_at: datetime | None
-    latest_run: LatestRunDocument | None
+    latest_run: LatestRun | None
     refusals: dict[str, str] = Field(
         description="the actions that would be refused now (suspend, resume, edit, run, delete), each with the reason"
     )
@@ -134,5 +134,5 @@ class JobDocument(BaseModel):
 class JobPage(BaseModel):
     """A page of jobs."""
 
-    items: list[JobDocument]
+    items: list[Job]
     next: str | None = Field(description="the cursor of the next page; null on the last")

@@ -1,6 +1,6 @@
 """Jobs as responses: plain documents, rendered straight to JSON, as lists of jobs are this API's most frequent answer.
 
-Their form is `job_documents.JobDocument`; tests compare each answer with it.
+Their form is `job_documents.Job`; tests compare each answer with it.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from job_api.api.job_documents import JobDocument, JobPage
+from job_api.api.job_documents import Job, JobPage
 from job_api.api.job_responses import render_created_job
 from job_api.api.services import Jobs, Responder, Works
 from job_api.bodies.drafts import JobDraft
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
     operation_id="createJob",
     summary="Create a job",
     status_code=201,
-    response_model=JobDocument,
+    response_model=Job,
     responses=CREATED_RESPONSE
     | error_responses(ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE, ProblemType.SOURCE_NOT_OFFERED),
 )
@@ -66,7 +66,7 @@ async def list_jobs(identity: Reader, request: Request, responder: Responder) ->
     "/{job_id:uuid}",
     operation_id="getJob",
     summary="Get a job",
-    response_model=JobDocument,
+    response_model=Job,
     responses=JOB_RESPONSE | error_responses(ProblemType.NOT_FOUND),
 )
 async def get_job(identity: Reader, job_id: UUID, responder: Responder) -> Response:
@@ -78,7 +78,7 @@ async def get_job(identity: Reader, job_id: UUID, responder: Responder) -> Respo
     "/{job_id:uuid}",
     operation_id="replaceJob",
     summary="Replace a job's settings",
-    response_model=JobDocument,
+    response_model=Job,
     responses=JOB_RESPONSE
     | error_responses(*CHANGE_ERRORS, ProblemType.ONE_TIME_NOT_EDITABLE, ProblemType.SOURCE_NOT_OFFERED),
 )
@@ -102,7 +102,7 @@ async def replace_job(
     "/{job_id:uuid}",
     operation_id="updateJob",
     summary="Change some of a job's settings",
-    response_model=JobDocument,
+    response_model=Job,
     responses=JOB_RESPONSE
     | error_responses(*CHANGE_ERRORS, ProblemType.ONE_TIME_NOT_EDITABLE, ProblemType.SOURCE_NOT_OFFERED),
 )

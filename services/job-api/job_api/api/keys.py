@@ -55,7 +55,7 @@ class KeyBody(Body):
         return timedelta(days=self.days) if self.days else None
 
 
-class KeyDocument(BaseModel):
+class ApiKey(BaseModel):
     """An API key, without its token."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
@@ -69,7 +69,7 @@ class KeyDocument(BaseModel):
     revoked_at: datetime | None
 
     @classmethod
-    def from_credential(cls, credential: Credential, now: datetime) -> "KeyDocument":
+    def from_credential(cls, credential: Credential, now: datetime) -> "ApiKey":
         """Return a key as the API shows it at an instant."""
         return cls(
             id=credential.identity_id,
@@ -82,7 +82,7 @@ class KeyDocument(BaseModel):
         )
 
 
-class NewKeyDocument(KeyDocument):
+class NewApiKey(ApiKey):
     """A new API key."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY | {"token": "slc_3c1f7c52..._..."}]})
@@ -90,10 +90,10 @@ class NewKeyDocument(KeyDocument):
     token: str | None = Field(description="the bearer token, shown once; null if the response is repeated")
 
 
-class KeyPage(BaseModel):
+class ApiKeyPage(BaseModel):
     """A page of API keys."""
 
-    items: list[KeyDocument]
+    items: list[ApiKey]
     next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
@@ -102,7 +102,7 @@ class KeyPage(BaseModel):
     operation_id="createKey",
     summary="Create an API key",
     status_code=201,
-    response_model=NewKeyDocument,
+    response_model=NewApiKey,
     responses=json_response(status=201, headers=("Location",))
     | error_responses(ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
@@ -116,12 +116,12 @@ async def create_key(identity: Admin, body: KeyBody, request: Idempotent, works:
 
 
 @router.get("", operation_id="listKeys", summary="List API keys", responses=error_responses())
-async def list_keys(identity: Admin, query: Annotated[KeyQuery, Query()], access: Access) -> KeyPage:
+async def list_keys(identity: Admin, query: Annotated[KeyQuery, Query()], access: Access) -> ApiKeyPage:
     """Return a page of the tenant's API keys, without their tokens, filtered and sorted."""
     now = access.now()
     page = await access.list_keys(identity, query.to_page_request(), now)
-    items = [KeyDocument.from_credential(each, now) for each in page.items]
-    return KeyPage(items=items, next=query.next_cursor(page))
+    items = [ApiKey.from_credential(each, now) for each in page.items]
+    return ApiKeyPage(items=items, next=query.next_cursor(page))
 
 
 @router.delete(
@@ -138,6 +138,6 @@ async def revoke_key(identity: Admin, key_id: UUID, works: Works, access: Access
 
 
 def _render_key(issued: IssuedCredential) -> RenderedResponse:
-    key = KeyDocument.from_credential(issued.credential, issued.credential.created_at)
+    key = ApiKey.from_credential(issued.credential, issued.credential.created_at)
     headers = {"Location": f"/api/v1/keys/{key.id}"}
     return RenderedResponse(key.model_dump(mode="json"), headers=headers, secrets={"token": str(issued.token)})

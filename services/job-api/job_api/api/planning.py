@@ -45,7 +45,7 @@ class SchedulePreview(BaseModel):
     slots: list[datetime]
 
 
-class SizeEstimateDocument(BaseModel):
+class SizeEstimate(BaseModel):
     """The approximate number of records and of their uncompressed bytes; null if unknown, with the reason."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ESTIMATE]})
@@ -74,9 +74,9 @@ async def preview_schedule(identity: Reader, body: PreviewBody, jobs: Jobs) -> S
     summary="Estimate the size of a job",
     responses=error_responses(ProblemType.TOO_LARGE, ProblemType.SOURCE_NOT_OFFERED),
 )
-async def estimate_job(identity: Reader, draft: JobDraft, jobs: Jobs, estimator: Estimator) -> SizeEstimateDocument:
+async def estimate_job(identity: Reader, draft: JobDraft, jobs: Jobs, estimator: Estimator) -> SizeEstimate:
     """Estimate the records and bytes of an unsaved job from the source's statistics, within two seconds."""
     valid = await jobs.validate(identity, draft.to_domain())
     found = await estimator.estimate(valid.settings)
     warning = find_size_warning(draft.split_size, found.bytes)
-    return SizeEstimateDocument(rows=found.rows, bytes=found.bytes, reason=found.reason, warning=warning)
+    return SizeEstimate(rows=found.rows, bytes=found.bytes, reason=found.reason, warning=warning)

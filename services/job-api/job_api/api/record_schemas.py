@@ -38,7 +38,7 @@ _RESPONSE: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix="/api/v1/record-schemas", tags=["records"])
 
 
-class RecordSchemaDocument(BaseModel):
+class RecordSchema(BaseModel):
     """Where a record type's newest schema is; a run's manifest has the version of its files as `schema_version`."""
 
     type: RecordType
@@ -51,7 +51,7 @@ class RecordSchemaList(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LIST]})
 
-    items: list[RecordSchemaDocument]
+    items: list[RecordSchema]
 
 
 @router.get("", operation_id="listRecordSchemas", summary="List record schemas", responses=error_responses())

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from job_api.api.services import Tenants
 from job_api.domain.catalog import SOURCES, format_media_type
 from job_api.roles import Reader
-from job_api.store.identities import Tenant
+from job_api.store import identities
 from shared.http.problems import error_responses
 
 _SOURCES: dict[str, Any] = {
@@ -30,27 +30,27 @@ _SOURCES: dict[str, Any] = {
 router = APIRouter(prefix="/api/v1/sources", tags=["jobs"])
 
 
-class MediaTypeChoice(BaseModel):
+class SourceMediaType(BaseModel):
     """A media type: the value that the API accepts, and its title."""
 
     id: str
     title: str
 
 
-class RecordTypeChoice(BaseModel):
+class SourceRecordType(BaseModel):
     """A record type: the value that the API accepts, its title, and its media types; empty if it has none."""
 
     id: str
     title: str
-    media_types: list[MediaTypeChoice]
+    media_types: list[SourceMediaType]
 
 
-class SourceChoice(BaseModel):
+class Source(BaseModel):
     """A source of records: the value that the API accepts, its title, and its record types."""
 
     id: str
     title: str
-    types: list[RecordTypeChoice]
+    types: list[SourceRecordType]
 
 
 class SourceList(BaseModel):
@@ -58,19 +58,19 @@ class SourceList(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SOURCES]})
 
-    items: list[SourceChoice]
+    items: list[Source]
 
     @classmethod
-    def from_tenant(cls, tenant: Tenant) -> "SourceList":
+    def from_tenant(cls, tenant: identities.Tenant) -> "SourceList":
         """Return the choices of a tenant."""
-        media = [MediaTypeChoice(id=each, title=format_media_type(each)) for each in tenant.media_types]
+        media = [SourceMediaType(id=each, title=format_media_type(each)) for each in tenant.media_types]
         return cls(
             items=[
-                SourceChoice(
+                Source(
                     id=source.source_id,
                     title=source.title,
                     types=[
-                        RecordTypeChoice(id=kind, title=title, media_types=media if kind == "interaction" else [])
+                        SourceRecordType(id=kind, title=title, media_types=media if kind == "interaction" else [])
                         for kind, title in source.types
                     ],
                 )

@@ -10,7 +10,7 @@ from job_api.api.services import Tenants, Works
 from job_api.bodies.fields import Body
 from job_api.roles import Admin
 from job_api.service.tenants import MAX_MEDIA_TYPE_LENGTH, MAX_MEDIA_TYPES
-from job_api.store.identities import Tenant
+from job_api.store import identities
 from shared.http.identity import CurrentIdentity
 from shared.http.problems import ProblemType, error_responses
 
@@ -37,7 +37,7 @@ class TenantPatch(Body):
     )
 
 
-class TenantDocument(BaseModel):
+class Tenant(BaseModel):
     """A customer organisation."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TENANT]})
@@ -48,7 +48,7 @@ class TenantDocument(BaseModel):
     media_types: tuple[str, ...] = Field(description="the media types that jobs may choose from")
 
     @classmethod
-    def from_tenant(cls, tenant: Tenant) -> "TenantDocument":
+    def from_tenant(cls, tenant: identities.Tenant) -> "Tenant":
         """Return a tenant as the API shows it."""
         return cls(
             id=tenant.tenant_id,
@@ -59,9 +59,9 @@ class TenantDocument(BaseModel):
 
 
 @router.get("", operation_id="getTenant", summary="Get the caller's tenant", responses=error_responses())
-async def get_tenant(identity: CurrentIdentity, tenants: Tenants) -> TenantDocument:
+async def get_tenant(identity: CurrentIdentity, tenants: Tenants) -> Tenant:
     """Return the caller's tenant."""
-    return TenantDocument.from_tenant(await tenants.get(identity))
+    return Tenant.from_tenant(await tenants.get(identity))
 
 
 @router.patch(
@@ -70,7 +70,7 @@ async def get_tenant(identity: CurrentIdentity, tenants: Tenants) -> TenantDocum
     summary="Change the tenant's media types",
     responses=error_responses(ProblemType.TOO_LARGE),
 )
-async def update_tenant(identity: Admin, patch: TenantPatch, works: Works, tenants: Tenants) -> TenantDocument:
+async def update_tenant(identity: Admin, patch: TenantPatch, works: Works, tenants: Tenants) -> Tenant:
     """Set the media types that jobs may choose from; saved jobs keep theirs. The operator sets name and number."""
     async with works.begin(identity) as work:
-        return TenantDocument.from_tenant(await tenants.update_media_types(work, patch.media_types))
+        return Tenant.from_tenant(await tenants.update_media_types(work, patch.media_types))

@@ -13,9 +13,8 @@ from job_api.bodies.fields import Body
 from job_api.commands import respond_once
 from job_api.queries import UserQuery
 from job_api.roles import Admin
-from job_api.service.users import MAX_NAME, MIN_PASSWORD, NewUser
-from job_api.store import UnitOfWork
-from job_api.store.identities import User
+from job_api.service.users import MAX_NAME, MIN_PASSWORD, NewUserData
+from job_api.store import UnitOfWork, identities
 from shared.events.values import Role
 from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.identity import CurrentIdentity
@@ -71,7 +70,7 @@ class PasswordBody(Body):
     new: Password
 
 
-class UserDocument(BaseModel):
+class User(BaseModel):
     """A user, who may log in unless disabled."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_USER]})
@@ -84,7 +83,7 @@ class UserDocument(BaseModel):
     issuer: str | None = Field(description="the identity provider that authenticates the user; null: a password")
 
     @classmethod
-    def from_user(cls, user: User) -> "UserDocument":
+    def from_user(cls, user: identities.User) -> "User":
         """Return a user as the API shows it."""
         return cls(
             id=user.user_id,
@@ -96,7 +95,7 @@ class UserDocument(BaseModel):
         )
 
 
-class NewUserDocument(UserDocument):
+class NewUser(User):
     """A new user."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_USER | {"password": "X0c8pK1v2m7Qd4Zs9LwT"}]})
@@ -109,7 +108,7 @@ class NewUserDocument(UserDocument):
 class UserPage(BaseModel):
     """A page of users."""
 
-    items: list[UserDocument]
+    items: list[User]
     next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
@@ -118,7 +117,7 @@ class UserPage(BaseModel):
     operation_id="createUser",
     summary="Create a user",
     status_code=201,
-    response_model=NewUserDocument,
+    response_model=NewUser,
     responses=json_response(status=201, headers=("Location",))
     | error_responses(ProblemType.USER_EXISTS, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
@@ -135,7 +134,7 @@ async def create_user(identity: Admin, body: UserBody, request: Idempotent, work
 @router.get("/users", operation_id="listUsers", summary="List users", responses=error_responses())
 async def list_users(identity: Admin, query: Annotated[UserQuery, Query()], users: Users) -> UserPage:
     """Return a page of the tenant's users, including those of the identity provider."""
-    page = (await users.list_page(identity, query.to_page_request())).map(UserDocument.from_user)
+    page = (await users.list_page(identity, query.to_page_request())).map(User.from_user)
     return UserPage(items=page.items, next=query.next_cursor(page))
 
 
@@ -145,9 +144,9 @@ async def list_users(identity: Admin, query: Annotated[UserQuery, Query()], user
     summary="Get a user",
     responses=error_responses(ProblemType.NOT_FOUND),
 )
-async def get_user(identity: Admin, user_id: UUID, users: Users) -> UserDocument:
+async def get_user(identity: Admin, user_id: UUID, users: Users) -> User:
     """Return a user."""
-    return UserDocument.from_user(await users.get(identity, user_id))
+    return User.from_user(await users.get(identity, user_id))
 
 
 @router.patch(
@@ -156,14 +155,14 @@ async def get_user(identity: Admin, user_id: UUID, users: Users) -> UserDocument
     summary="Change, disable or enable a user",
     responses=error_responses(ProblemType.NOT_FOUND, ProblemType.LAST_ADMIN, ProblemType.TOO_LARGE),
 )
-async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, works: Works, users: Users) -> UserDocument:
+async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, works: Works, users: Users) -> User:
     """Change a user's roles or password, or disable the user; sessions and keys follow within five seconds.
 
     Users of an identity provider can only be disabled and enabled.
     """
     change = await users.prepare_change(roles=patch.roles, disabled=patch.disabled, password=patch.password)
     async with works.begin(identity) as work:
-        return UserDocument.from_user(await users.change(work, user_id, change, caller=identity))
+        return User.from_user(await users.change(work, user_id, change, caller=identity))
 
 
 @router.put(
@@ -180,7 +179,7 @@ async def change_password(identity: CurrentIdentity, body: PasswordBody, works: 
         await users.change_own_password(work, identity, password_hash)
 
 
-def _render_user(user: User, new: NewUser) -> RenderedResponse:
-    body = UserDocument.from_user(user).model_dump(mode="json")
+def _render_user(user: identities.User, new: NewUserData) -> RenderedResponse:
+    body = User.from_user(user).model_dump(mode="json")
     headers = {"Location": f"/api/v1/users/{user.user_id}"}
     return RenderedResponse(body, headers=headers, secrets={"password": new.generated})

@@ -20,7 +20,7 @@ MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class NewUser:
+class NewUserData:
     """A user to be created, with the password's hash; `generated` is the password if it was generated here."""
 
     name: str
@@ -30,7 +30,7 @@ class NewUser:
 
     def __repr__(self) -> str:
         """Keep the password out of logs and tracebacks."""
-        return f"NewUser({self.name!r}, {self.roles})"
+        return f"NewUserData({self.name!r}, {self.roles})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class UserService:
         self._passwords = passwords
         self._authenticator = authenticator
 
-    async def prepare_user(self, name: str, roles: tuple[Role, ...], password: str | None) -> NewUser:
+    async def prepare_user(self, name: str, roles: tuple[Role, ...], password: str | None) -> NewUserData:
         """Check and hash the data of a new user; without a password, generate one. Raises InvalidInput."""
         name = name.strip()
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
@@ -62,7 +62,7 @@ class UserService:
         _check_password(password)
         generated = secrets.token_urlsafe(15) if password is None else None
         password_hash = await self._passwords.hash(password or generated or "")
-        return NewUser(name, tuple(dict.fromkeys(roles)), password_hash, generated)
+        return NewUserData(name, tuple(dict.fromkeys(roles)), password_hash, generated)
 
     async def prepare_change(
         self, *, roles: tuple[Role, ...] | None, disabled: bool | None, password: str | None
@@ -80,7 +80,7 @@ class UserService:
             raise InvalidInput(FieldFault("current", "is not your password"))
         return await self._passwords.hash(new)
 
-    async def create(self, work: UnitOfWork, new: NewUser) -> User:
+    async def create(self, work: UnitOfWork, new: NewUserData) -> User:
         """Create a user. Raises OperationRefused if the name is in use."""
         user = User(uuid4(), work.actor.tenant_id, new.name, new.password_hash, new.roles, created_at=work.at)
         if not await identities.insert_user(work.connection, user, work.at):
