@@ -15,6 +15,7 @@ from job_api.sessions import clear_session_cookie, get_client_address, start_ses
 from shared.auth import Identity
 from shared.events.values import Role
 from shared.http.identity import CurrentIdentity
+from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
 
 _IDENTITY: dict[str, Any] = {
@@ -23,13 +24,12 @@ _IDENTITY: dict[str, Any] = {
     "name": "ana",
     "roles": ["operator"],
 }
+_SESSION = _IDENTITY | {"expires_at": "2026-11-24T22:00:00Z"}
 router = APIRouter(prefix="/api/v1", tags=["access"])
 
 
 class CallerIdentity(BaseModel):
     """The caller's identity."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTITY]})
 
     user_id: UUID
     tenant_id: UUID
@@ -60,8 +60,6 @@ class LoginBody(Body):
 class Session(CallerIdentity):
     """A session, whose cookie has been set."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTITY | {"expires_at": "2026-11-24T22:00:00Z"}]})
-
     expires_at: datetime
 
     @classmethod
@@ -72,7 +70,12 @@ class Session(CallerIdentity):
         return cls(**identity.model_dump(), expires_at=issued.credential.expires_at)
 
 
-@router.get("/me", operation_id="getMe", summary="Get the caller's identity", responses=error_responses())
+@router.get(
+    "/me",
+    operation_id="getMe",
+    summary="Get the caller's identity",
+    responses=json_response(_IDENTITY) | error_responses(),
+)
 async def get_me(identity: CurrentIdentity) -> CallerIdentity:
     """Return the caller's name, tenant and roles."""
     return CallerIdentity.from_identity(identity)
@@ -83,7 +86,8 @@ async def get_me(identity: CurrentIdentity) -> CallerIdentity:
     operation_id="logIn",
     summary="Log in",
     status_code=201,
-    responses=error_responses(ProblemType.LOGIN_FAILED, ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
+    responses=json_response(_SESSION, status=201)
+    | error_responses(ProblemType.LOGIN_FAILED, ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
 )
 async def log_in(body: LoginBody, request: Request, response: Response, login: Login) -> Session:
     """Start a session and set its cookie; attempts are limited per account and per address."""

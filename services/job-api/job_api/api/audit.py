@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from job_api.api.services import Audit
 from job_api.queries import AuditQuery
 from job_api.roles import Admin
 from job_api.store import audit as store
+from shared.http.openapi import json_response
 from shared.http.problems import error_responses
 
 _ENTRY: dict[str, Any] = {
@@ -29,8 +30,6 @@ router = APIRouter(prefix="/api/v1/audit", tags=["access"])
 
 class AuditEntry(BaseModel):
     """One change: who made it, and the object before and after."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_ENTRY]})
 
     id: int
     created_at: datetime
@@ -65,7 +64,12 @@ class AuditPage(BaseModel):
     next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
-@router.get("", operation_id="listAudit", summary="List audit entries", responses=error_responses())
+@router.get(
+    "",
+    operation_id="listAudit",
+    summary="List audit entries",
+    responses=json_response({"items": [_ENTRY], "next": None}) | error_responses(),
+)
 async def list_audit(identity: Admin, query: Annotated[AuditQuery, Query()], audit: Audit) -> AuditPage:
     """Return a page of the audit trail, newest first by default."""
     page = (await audit.list_entries(identity, query.to_page_request())).map(AuditEntry.from_entry)

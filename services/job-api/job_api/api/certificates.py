@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from job_api.api.services import Certificates, Works
@@ -38,6 +38,7 @@ _CERTIFICATE: dict[str, Any] = {
     "created_at": "2026-11-24T10:00:00Z",
     "retired_at": None,
 }
+_RETIRED = _CERTIFICATE | {"version": 2, "state": "retired", "retired_at": "2026-12-01T09:30:00Z"}
 _BODIES: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -62,8 +63,6 @@ router = APIRouter(prefix="/api/v1/certificates", tags=["certificates"])
 
 class Certificate(BaseModel):
     """A recipient's certificate."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE]})
 
     id: UUID
     version: int
@@ -123,7 +122,7 @@ def _find_warning(days: int) -> str | None:
     summary="Upload a certificate",
     status_code=201,
     response_model=Certificate,
-    responses=json_response(status=201, headers=("Location",))
+    responses=json_response(_CERTIFICATE, status=201, headers=("Location",))
     | error_responses(
         ProblemType.CERTIFICATE_EXISTS,
         ProblemType.IDEMPOTENCY_CONFLICT,
@@ -147,7 +146,12 @@ async def upload_certificate(
     return await respond_once(works, identity, request, command=upload)
 
 
-@router.get("", operation_id="listCertificates", summary="List certificates", responses=error_responses())
+@router.get(
+    "",
+    operation_id="listCertificates",
+    summary="List certificates",
+    responses=json_response({"items": [_CERTIFICATE], "next": None}) | error_responses(),
+)
 async def list_certificates(
     identity: Reader, query: Annotated[CertificateQuery, Query()], certificates: Certificates
 ) -> CertificatePage:
@@ -161,7 +165,7 @@ async def list_certificates(
     "/{certificate_id:uuid}",
     operation_id="getCertificate",
     summary="Get a certificate",
-    responses=error_responses(ProblemType.NOT_FOUND),
+    responses=json_response(_CERTIFICATE) | error_responses(ProblemType.NOT_FOUND),
 )
 async def get_certificate(identity: Reader, certificate_id: UUID, certificates: Certificates) -> Certificate:
     """Return a certificate with the days until it expires, and a warning from 30 days before."""
@@ -173,7 +177,7 @@ async def get_certificate(identity: Reader, certificate_id: UUID, certificates: 
     "/{certificate_id:uuid}/retire",
     operation_id="retireCertificate",
     summary="Retire a certificate",
-    responses=error_responses(ProblemType.NOT_FOUND),
+    responses=json_response(_RETIRED) | error_responses(ProblemType.NOT_FOUND),
 )
 async def retire_certificate(
     identity: Writer, certificate_id: UUID, works: Works, certificates: Certificates

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from job_api.api.job_documents import Job
@@ -42,8 +42,6 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 class RequestedRun(BaseModel):
     """A run that was requested; it can be read and cancelled at once."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_REQUESTED]})
 
     run_id: UUID
     location: str
@@ -96,7 +94,7 @@ async def resume_job(
     summary="Run a job now",
     status_code=202,
     response_model=RequestedRun,
-    responses=json_response(status=202, headers=("Location",))
+    responses=json_response(_REQUESTED, status=202, headers=("Location",))
     | error_responses(ProblemType.NOT_FOUND, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.ONE_TIME_NOT_RUN_NOW),
 )
 async def run_job(identity: Writer, job_id: UUID, request: Idempotent, works: Works, jobs: Jobs) -> Response:

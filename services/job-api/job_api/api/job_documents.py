@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from job_api.domain.jobs import StateReason
 from shared.events.values import (
@@ -61,6 +61,14 @@ JOB_EXAMPLE: dict[str, Any] = {
     "saved_at": "2027-01-03T15:12:09.120000Z",
 }
 
+CREATED_JOB_EXAMPLE: dict[str, Any] = JOB_EXAMPLE | {
+    "version": 1,
+    "next_run_at": "2027-01-04T06:00:00Z",
+    "last_run_at": None,
+    "latest_run": None,
+    "refusals": {},
+}
+
 
 class LatestRun(BaseModel):
     """A job's latest run."""
@@ -96,8 +104,6 @@ class JobTimeframe(BaseModel):
 
 class Job(BaseModel):
     """A job."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE]})
 
     id: UUID
     version: int = Field(description="rises with each change; the ETag")

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from job_api.api.job_documents import Job, JobPage
+from job_api.api.job_documents import CREATED_JOB_EXAMPLE, JOB_EXAMPLE, Job, JobPage
 from job_api.api.job_responses import render_created_job
 from job_api.api.services import Jobs, Responder, Works
 from job_api.bodies.drafts import JobDraft
@@ -20,8 +20,8 @@ from shared.http.openapi import json_response
 from shared.http.parameters import query_parameters
 from shared.http.problems import ProblemType, error_responses
 
-JOB_RESPONSE = json_response(headers=("ETag",))
-CREATED_RESPONSE = json_response(status=201, headers=("ETag", "Location"))
+JOB_RESPONSE = json_response(JOB_EXAMPLE, headers=("ETag",))
+CREATED_RESPONSE = json_response(CREATED_JOB_EXAMPLE, status=201, headers=("ETag", "Location"))
 CHANGE_ERRORS = (
     ProblemType.NOT_FOUND,
     ProblemType.LOST_UPDATE,
@@ -54,7 +54,7 @@ async def create_job(identity: Writer, draft: JobDraft, request: Idempotent, wor
     operation_id="listJobs",
     summary="List jobs",
     response_model=JobPage,
-    responses=error_responses(),
+    responses=json_response({"items": [JOB_EXAMPLE], "next": None}) | error_responses(),
     openapi_extra=query_parameters(JobQuery),
 )
 async def list_jobs(identity: Reader, request: Request, responder: Responder) -> Response:

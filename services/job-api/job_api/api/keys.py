@@ -31,6 +31,7 @@ _KEY: dict[str, Any] = {
     "expires_at": "2027-11-24T10:00:00Z",
     "revoked_at": None,
 }
+_NEW_KEY = _KEY | {"token": "slc_3c1f7c521f0b4f0e8d436f1f5c7e9b10_..."}
 router = APIRouter(prefix="/api/v1/keys", tags=["access"])
 
 
@@ -58,8 +59,6 @@ class KeyBody(Body):
 class ApiKey(BaseModel):
     """An API key, without its token."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
-
     id: UUID
     name: str
     state: KeyState
@@ -85,8 +84,6 @@ class ApiKey(BaseModel):
 class NewApiKey(ApiKey):
     """A new API key."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_KEY | {"token": "slc_3c1f7c52..._..."}]})
-
     token: str | None = Field(description="the bearer token, shown once; null if the response is repeated")
 
 
@@ -103,7 +100,7 @@ class ApiKeyPage(BaseModel):
     summary="Create an API key",
     status_code=201,
     response_model=NewApiKey,
-    responses=json_response(status=201, headers=("Location",))
+    responses=json_response(_NEW_KEY, status=201, headers=("Location",))
     | error_responses(ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
 async def create_key(identity: Admin, body: KeyBody, request: Idempotent, works: Works, access: Access) -> Response:
@@ -115,7 +112,12 @@ async def create_key(identity: Admin, body: KeyBody, request: Idempotent, works:
     return await respond_once(works, identity, request, command=create)
 
 
-@router.get("", operation_id="listKeys", summary="List API keys", responses=error_responses())
+@router.get(
+    "",
+    operation_id="listKeys",
+    summary="List API keys",
+    responses=json_response({"items": [_KEY], "next": None}) | error_responses(),
+)
 async def list_keys(identity: Admin, query: Annotated[KeyQuery, Query()], access: Access) -> ApiKeyPage:
     """Return a page of the tenant's API keys, without their tokens, filtered and sorted."""
     now = access.now()

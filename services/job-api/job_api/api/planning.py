@@ -13,6 +13,7 @@ from job_api.domain import ScheduleDraft
 from job_api.domain.schedules import describe_schedule
 from job_api.domain.sizes import find_size_warning
 from job_api.roles import Reader
+from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
 
 _PREVIEW_REQUEST: dict[str, Any] = {
@@ -39,16 +40,12 @@ class PreviewBody(Body):
 class SchedulePreview(BaseModel):
     """The next slots of a schedule, fewer than requested if it ends."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_PREVIEW]})
-
     words: str = Field(description="the schedule in words")
     slots: list[datetime]
 
 
 class SizeEstimate(BaseModel):
     """The approximate number of records and of their uncompressed bytes; null if unknown, with the reason."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_ESTIMATE]})
 
     rows: int | None
     bytes: int | None
@@ -60,7 +57,7 @@ class SizeEstimate(BaseModel):
     "/preview",
     operation_id="previewSchedule",
     summary="Preview a schedule",
-    responses=error_responses(ProblemType.TOO_LARGE),
+    responses=json_response(_PREVIEW) | error_responses(ProblemType.TOO_LARGE),
 )
 async def preview_schedule(identity: Reader, body: PreviewBody, jobs: Jobs) -> SchedulePreview:
     """Return the next slots of an unsaved schedule, in UTC."""
@@ -72,7 +69,7 @@ async def preview_schedule(identity: Reader, body: PreviewBody, jobs: Jobs) -> S
     "/estimate",
     operation_id="estimateJob",
     summary="Estimate the size of a job",
-    responses=error_responses(ProblemType.TOO_LARGE, ProblemType.SOURCE_NOT_OFFERED),
+    responses=json_response(_ESTIMATE) | error_responses(ProblemType.TOO_LARGE, ProblemType.SOURCE_NOT_OFFERED),
 )
 async def estimate_job(identity: Reader, draft: JobDraft, jobs: Jobs, estimator: Estimator) -> SizeEstimate:
     """Estimate the records and bytes of an unsaved job from the source's statistics, within two seconds."""

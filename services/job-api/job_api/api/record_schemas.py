@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from job_api.roles import Anybody
+from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses, not_found
 from shared.record_schemas import LATEST, RECORD_TYPES, RecordType, read_record_schema
 
@@ -49,12 +50,15 @@ class RecordSchema(BaseModel):
 class RecordSchemaList(BaseModel):
     """The record types and their schemas."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_LIST]})
-
     items: list[RecordSchema]
 
 
-@router.get("", operation_id="listRecordSchemas", summary="List record schemas", responses=error_responses())
+@router.get(
+    "",
+    operation_id="listRecordSchemas",
+    summary="List record schemas",
+    responses=json_response(_LIST) | error_responses(),
+)
 async def list_record_schemas(identity: Anybody) -> RecordSchemaList:
     """Return the record types, each with the newest version and the location of its schema."""
     return RecordSchemaList.model_validate(_LIST)

@@ -3,12 +3,13 @@
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from job_api.api.services import Tenants
 from job_api.domain.catalog import SOURCES, format_media_type
 from job_api.roles import Reader
 from job_api.store import identities
+from shared.http.openapi import json_response
 from shared.http.problems import error_responses
 
 _SOURCES: dict[str, Any] = {
@@ -56,8 +57,6 @@ class Source(BaseModel):
 class SourceList(BaseModel):
     """The sources that the tenant can export from."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SOURCES]})
-
     items: list[Source]
 
     @classmethod
@@ -79,7 +78,12 @@ class SourceList(BaseModel):
         )
 
 
-@router.get("", operation_id="listSources", summary="List sources", responses=error_responses())
+@router.get(
+    "",
+    operation_id="listSources",
+    summary="List sources",
+    responses=json_response(_SOURCES) | error_responses(),
+)
 async def list_sources(identity: Reader, tenants: Tenants) -> SourceList:
     """Return the sources, their record types, and the tenant's media types."""
     return SourceList.from_tenant(await tenants.get(identity))

@@ -12,6 +12,7 @@ from job_api.roles import Admin
 from job_api.service.tenants import MAX_MEDIA_TYPE_LENGTH, MAX_MEDIA_TYPES
 from job_api.store import identities
 from shared.http.identity import CurrentIdentity
+from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
 
 _TENANT: dict[str, Any] = {
@@ -40,8 +41,6 @@ class TenantPatch(Body):
 class Tenant(BaseModel):
     """A customer organisation."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_TENANT]})
-
     id: UUID
     name: str
     source_tenant: int = Field(description="the number that the tenant's rows bear in the source; it never changes")
@@ -58,7 +57,12 @@ class Tenant(BaseModel):
         )
 
 
-@router.get("", operation_id="getTenant", summary="Get the caller's tenant", responses=error_responses())
+@router.get(
+    "",
+    operation_id="getTenant",
+    summary="Get the caller's tenant",
+    responses=json_response(_TENANT) | error_responses(),
+)
 async def get_tenant(identity: CurrentIdentity, tenants: Tenants) -> Tenant:
     """Return the caller's tenant."""
     return Tenant.from_tenant(await tenants.get(identity))
@@ -68,7 +72,7 @@ async def get_tenant(identity: CurrentIdentity, tenants: Tenants) -> Tenant:
     "",
     operation_id="updateTenant",
     summary="Change the tenant's media types",
-    responses=error_responses(ProblemType.TOO_LARGE),
+    responses=json_response(_TENANT) | error_responses(ProblemType.TOO_LARGE),
 )
 async def update_tenant(identity: Admin, patch: TenantPatch, works: Works, tenants: Tenants) -> Tenant:
     """Set the media types that jobs may choose from; saved jobs keep theirs. The operator sets name and number."""

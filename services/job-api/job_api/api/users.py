@@ -30,6 +30,7 @@ _USER: dict[str, Any] = {
     "created_at": "2026-11-24T10:00:00Z",
     "issuer": None,
 }
+_NEW_USER = _USER | {"password": "X0c8pK1v2m7Qd4Zs9LwT"}
 router = APIRouter(prefix="/api/v1", tags=["access"])
 
 
@@ -73,8 +74,6 @@ class PasswordBody(Body):
 class User(BaseModel):
     """A user, who may log in unless disabled."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_USER]})
-
     id: UUID
     name: str
     roles: tuple[Role, ...]
@@ -98,8 +97,6 @@ class User(BaseModel):
 class NewUser(User):
     """A new user."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_USER | {"password": "X0c8pK1v2m7Qd4Zs9LwT"}]})
-
     password: str | None = Field(
         description="the generated password, shown once; null if one was given or the response is repeated"
     )
@@ -118,7 +115,7 @@ class UserPage(BaseModel):
     summary="Create a user",
     status_code=201,
     response_model=NewUser,
-    responses=json_response(status=201, headers=("Location",))
+    responses=json_response(_NEW_USER, status=201, headers=("Location",))
     | error_responses(ProblemType.USER_EXISTS, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
 async def create_user(identity: Admin, body: UserBody, request: Idempotent, works: Works, users: Users) -> Response:
@@ -131,7 +128,12 @@ async def create_user(identity: Admin, body: UserBody, request: Idempotent, work
     return await respond_once(works, identity, request, command=create)
 
 
-@router.get("/users", operation_id="listUsers", summary="List users", responses=error_responses())
+@router.get(
+    "/users",
+    operation_id="listUsers",
+    summary="List users",
+    responses=json_response({"items": [_USER], "next": None}) | error_responses(),
+)
 async def list_users(identity: Admin, query: Annotated[UserQuery, Query()], users: Users) -> UserPage:
     """Return a page of the tenant's users, including those of the identity provider."""
     page = (await users.list_page(identity, query.to_page_request())).map(User.from_user)
@@ -142,7 +144,7 @@ async def list_users(identity: Admin, query: Annotated[UserQuery, Query()], user
     "/users/{user_id:uuid}",
     operation_id="getUser",
     summary="Get a user",
-    responses=error_responses(ProblemType.NOT_FOUND),
+    responses=json_response(_USER) | error_responses(ProblemType.NOT_FOUND),
 )
 async def get_user(identity: Admin, user_id: UUID, users: Users) -> User:
     """Return a user."""
@@ -153,7 +155,8 @@ async def get_user(identity: Admin, user_id: UUID, users: Users) -> User:
     "/users/{user_id:uuid}",
     operation_id="updateUser",
     summary="Change, disable or enable a user",
-    responses=error_responses(ProblemType.NOT_FOUND, ProblemType.LAST_ADMIN, ProblemType.TOO_LARGE),
+    responses=json_response(_USER)
+    | error_responses(ProblemType.NOT_FOUND, ProblemType.LAST_ADMIN, ProblemType.TOO_LARGE),
 )
 async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, works: Works, users: Users) -> User:
     """Change a user's roles or password, or disable the user; sessions and keys follow within five seconds.

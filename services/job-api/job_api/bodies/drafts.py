@@ -1,22 +1,23 @@
 """The body that describes a whole job: its draft as JSON."""
 
 from typing import Any
-from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from job_api import domain
-from job_api.bodies.fields import Body, BodyInstant, MediaType, Whole
-from job_api.domain.drafts import (
-    MAX_ATTEMPTS,
-    MAX_DESCRIPTION,
-    MAX_RECIPIENTS,
-    MAX_SPLIT_SIZE,
-    MAX_TIMEFRAME_COUNT,
-    MAX_TITLE,
-    MIN_SPLIT_SIZE,
+from job_api.bodies import fields
+from job_api.bodies.fields import (
+    Attempts,
+    Body,
+    BodyInstant,
+    CertificateIds,
+    Interval,
+    JobDescription,
+    JobTitle,
+    MediaTypes,
+    SplitSize,
+    UnitCount,
 )
-from job_api.domain.schedules import MAX_INTERVAL
 from shared.events import Schedule, Timeframe
 from shared.events.values import (
     CatchUp,
@@ -29,38 +30,24 @@ from shared.events.values import (
     TimeUnit,
 )
 
-EVERY_LIMITS: dict[str, Any] = {"minimum": 1, "maximum": max(MAX_INTERVAL.values())}
-SPLIT_LIMITS: dict[str, Any] = {"minimum": MIN_SPLIT_SIZE, "maximum": MAX_SPLIT_SIZE}
-ATTEMPT_LIMITS: dict[str, Any] = {"minimum": 1, "maximum": MAX_ATTEMPTS}
-COUNT_LIMITS: dict[str, Any] = {"minimum": 1, "maximum": MAX_TIMEFRAME_COUNT}
-EVERY = f"the interval in hours (1 to {MAX_INTERVAL['hourly']}), days, weeks or months (1 to 10,000); 1 if omitted"
-TITLE = f"1 to {MAX_TITLE} characters after trimming"
-DESCRIPTION = f"at most {MAX_DESCRIPTION:,} characters"
-SPLIT_SIZE = "the size of each file in bytes of uncompressed records, 1 MiB or more; null: a single file"
-CERTIFICATES = "ids of the recipients' certificates; null: those active when a run starts"
-MAX_TEXT, MAX_MEDIA_TYPES = 20_000, 100
-"""How much is parsed; what is valid is decided by the domain, which reports every fault at once."""
-
 
 class ScheduleBody(Body):
     """When a job is due, in UTC: immediately or from `start` on, and how often after that."""
 
     kind: ScheduleKind
-    every: Whole | None = Field(default=None, description=EVERY, json_schema_extra=EVERY_LIMITS)
-    immediately: bool = Field(default=False, strict=True, description="start now; `start` is then omitted")
-    start: BodyInstant | None = Field(default=None, description="the first instant, with its offset from UTC")
+    every: Interval | None = Field(None, description=fields.INTERVAL_HELP)
+    immediately: bool = Field(default=False, strict=True, description="start now")
+    start: BodyInstant | None = Field(None, description=fields.START_HELP)
 
 
 class TimeframeBody(Body):
     """Which records a run exports, by their date: half-open, start <= date < end."""
 
     kind: TimeframeKind = "all"
-    start: BodyInstant | None = Field(default=None, description="of `fixed`")
-    end: BodyInstant | None = Field(default=None, description="of `fixed`")
-    count: Whole | None = Field(
-        default=None, description="of `last`: the number of units before the slot", json_schema_extra=COUNT_LIMITS
-    )
-    unit: TimeUnit | None = Field(default=None, description="of `last`")
+    start: BodyInstant | None = Field(None, description="of `fixed`")
+    end: BodyInstant | None = Field(None, description="of `fixed`")
+    count: UnitCount | None = Field(None, description=fields.UNIT_COUNT_HELP)
+    unit: TimeUnit | None = Field(None, description="of `last`")
 
 
 DRAFT_EXAMPLE: dict[str, Any] = {
@@ -88,30 +75,20 @@ class JobDraft(Body):
         extra="forbid", frozen=True, json_schema_extra={"examples": [DRAFT_EXAMPLE, ONCE_EXAMPLE]}
     )
 
-    title: str = Field(
-        max_length=MAX_TEXT, description=TITLE, json_schema_extra={"minLength": 1, "maxLength": MAX_TITLE}
-    )
-    description: str = Field(
-        default="", max_length=MAX_TEXT, description=DESCRIPTION, json_schema_extra={"maxLength": MAX_DESCRIPTION}
-    )
-    source: str = Field(max_length=100, description="as listed by `GET /api/v1/sources`", examples=["contact_history"])
+    title: JobTitle = Field(description=fields.TITLE_HELP)
+    description: JobDescription = Field("", description=fields.DESCRIPTION_HELP)
+    source: str = Field(max_length=100, description=fields.SOURCE_HELP, examples=["contact_history"])
     type: RecordType
-    media_types: tuple[MediaType, ...] | None = Field(
-        None, max_length=MAX_MEDIA_TYPES, description="null: all; contacts have none"
-    )
+    media_types: MediaTypes | None = Field(None, description=fields.MEDIA_TYPES_HELP)
     schedule: ScheduleBody
     timeframe: TimeframeBody = Field(default_factory=TimeframeBody)
-    split_size: Whole | None = Field(default=None, description=SPLIT_SIZE, json_schema_extra=SPLIT_LIMITS)
-    certificates: tuple[UUID, ...] | None = Field(
-        None, max_length=100, description=CERTIFICATES, json_schema_extra={"maxItems": MAX_RECIPIENTS}
-    )
-    compression: Compression = Field("fast", description="`small` takes longer and makes smaller files")
-    cipher: Cipher = Field("aes-256-cbc", description="`aes-256-gcm` files open with `openssl cms` only")
-    catch_up: CatchUp = Field("last", description="which slots run that were missed while no scheduler ran")
-    overlap: Overlap = Field("skip", description="what happens to a slot while the previous run is in progress")
-    attempts: Whole = Field(
-        default=5, description="how many times a run is attempted", json_schema_extra=ATTEMPT_LIMITS
-    )
+    split_size: SplitSize | None = Field(None, description=fields.SPLIT_SIZE_HELP)
+    certificates: CertificateIds | None = Field(None, description=fields.CERTIFICATES_HELP)
+    compression: Compression = Field("fast", description=fields.COMPRESSION_HELP)
+    cipher: Cipher = Field("aes-256-cbc", description=fields.CIPHER_HELP)
+    catch_up: CatchUp = Field("last", description=fields.CATCH_UP_HELP)
+    overlap: Overlap = Field("skip", description=fields.OVERLAP_HELP)
+    attempts: Attempts = Field(5, description=fields.ATTEMPTS_HELP)
 
     def to_domain(self) -> domain.Draft:
         """Return the draft, not yet validated."""

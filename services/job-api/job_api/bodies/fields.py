@@ -1,24 +1,83 @@
-"""The base of request bodies, and the types of their fields."""
+"""The base of request bodies, and the types of their fields.
+
+The document declares what is valid. What is parsed is wider: the domain decides, and reports every fault at once.
+"""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from job_api.domain.drafts import (
+    MAX_ATTEMPTS,
+    MAX_DESCRIPTION,
+    MAX_RECIPIENTS,
+    MAX_SPLIT_SIZE,
+    MAX_TIMEFRAME_COUNT,
+    MAX_TITLE,
+    MIN_SPLIT_SIZE,
+)
+from job_api.domain.schedules import MAX_INTERVAL
 from shared.http.values import require_date
 
 _MAX_BIGINT = 2**63 - 1
+_MAX_TEXT = 20_000
+_MAX_ITEMS = 100
 
-BodyInstant = Annotated[datetime, BeforeValidator(require_date), Field(examples=["2027-01-04T06:00:00Z"])]
-"""An RFC 3339 instant; that it has an offset is a rule of the domain (S6)."""
 
-Whole = Annotated[int, Field(strict=True, ge=-_MAX_BIGINT, le=_MAX_BIGINT)]
-"""An integer that PostgreSQL can store; which integers are valid is a rule of the domain."""
+def _require_bigint(value: int) -> int:
+    if abs(value) > _MAX_BIGINT:
+        raise ValueError("is too large")
+    return value
 
-MediaType = Annotated[str, Field(max_length=200)]
+
+def _integer(minimum: int, maximum: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": minimum, "maximum": maximum})
+
+
+def _text(minimum: int, maximum: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "minLength": minimum, "maxLength": maximum})
+
+
+def _uuids(maximum: int) -> WithJsonSchema:
+    items: dict[str, Any] = {"type": "string", "format": "uuid"}
+    return WithJsonSchema({"type": "array", "items": items, "minItems": 1, "maxItems": maximum, "uniqueItems": True})
 
 
 class Body(BaseModel):
     """The JSON body of a request; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+BodyInstant = Annotated[datetime, BeforeValidator(require_date), Field(examples=["2027-01-04T06:00:00Z"])]
+"""An RFC 3339 instant; that it has an offset is a rule of the domain (S6)."""
+
+_Bigint = Annotated[int, Field(strict=True), AfterValidator(_require_bigint)]
+Interval = Annotated[_Bigint, _integer(1, max(MAX_INTERVAL.values()))]
+UnitCount = Annotated[_Bigint, _integer(1, MAX_TIMEFRAME_COUNT)]
+SplitSize = Annotated[_Bigint, _integer(MIN_SPLIT_SIZE, MAX_SPLIT_SIZE)]
+Attempts = Annotated[_Bigint, _integer(1, MAX_ATTEMPTS)]
+JobTitle = Annotated[str, Field(max_length=_MAX_TEXT), _text(1, MAX_TITLE)]
+JobDescription = Annotated[str, Field(max_length=_MAX_TEXT), _text(0, MAX_DESCRIPTION)]
+MediaTypes = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=_MAX_ITEMS)]
+CertificateIds = Annotated[tuple[UUID, ...], Field(max_length=_MAX_ITEMS), _uuids(MAX_RECIPIENTS)]
+
+TITLE_HELP = f"1 to {MAX_TITLE} characters after trimming"
+DESCRIPTION_HELP = f"at most {MAX_DESCRIPTION:,} characters"
+SOURCE_HELP = "as listed by `GET /api/v1/sources`"
+MEDIA_TYPES_HELP = "null: all; contacts have none"
+INTERVAL_HELP = (
+    f"the interval: 1 to {MAX_INTERVAL['hourly']} hours, or 1 to {MAX_INTERVAL['daily']:,} days, weeks or months; "
+    "1 if omitted; `once` has none"
+)
+START_HELP = "the first instant, with its offset from UTC; omitted with `immediately`"
+UNIT_COUNT_HELP = "of `last`: the number of units before the slot"
+SPLIT_SIZE_HELP = "the size of each file in bytes of uncompressed records, 1 MiB or more; null: a single file"
+CERTIFICATES_HELP = "ids of the recipients' certificates; null: those active when a run starts"
+COMPRESSION_HELP = "`small` takes longer and makes smaller files"
+CIPHER_HELP = "`aes-256-gcm` files open with `openssl cms` only"
+CATCH_UP_HELP = "which slots run that were missed while no scheduler ran"
+OVERLAP_HELP = "what happens to a slot while the previous run is in progress"
+ATTEMPTS_HELP = "how many times a run is attempted"

@@ -2,28 +2,25 @@
 
 from collections.abc import Mapping
 from typing import Any, cast
-from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ConfigDict, Field, ValidationError
 
 from job_api import domain
-from job_api.bodies.drafts import (
-    ATTEMPT_LIMITS,
-    CERTIFICATES,
-    COUNT_LIMITS,
-    DESCRIPTION,
-    EVERY,
-    EVERY_LIMITS,
-    MAX_MEDIA_TYPES,
-    MAX_TEXT,
-    SPLIT_LIMITS,
-    SPLIT_SIZE,
-    TITLE,
-    JobDraft,
+from job_api.bodies import fields
+from job_api.bodies.drafts import JobDraft
+from job_api.bodies.fields import (
+    Attempts,
+    Body,
+    BodyInstant,
+    CertificateIds,
+    Interval,
+    JobDescription,
+    JobTitle,
+    MediaTypes,
+    SplitSize,
+    UnitCount,
 )
-from job_api.bodies.fields import Body, BodyInstant, MediaType, Whole
-from job_api.domain.drafts import MAX_DESCRIPTION, MAX_RECIPIENTS, MAX_TITLE
 from shared.events.values import (
     CatchUp,
     Cipher,
@@ -35,8 +32,7 @@ from shared.events.values import (
     TimeUnit,
 )
 
-# A field that is not sent is left as it is, so no default is ever read; null, where it is allowed, restores the
-# setting's own default.
+# An omitted field stays as it is, so no default is ever read; null, where allowed, restores the setting's own default.
 _UNSET: Any = None
 
 
@@ -44,9 +40,9 @@ class SchedulePatch(Body):
     """Changes to a schedule; another `kind` starts without any field of the present one."""
 
     kind: ScheduleKind = _UNSET
-    every: Whole | None = Field(_UNSET, description=EVERY, json_schema_extra=EVERY_LIMITS)
-    immediately: bool | None = Field(_UNSET, strict=True, description="start now; `start` is then omitted")
-    start: BodyInstant | None = Field(_UNSET, description="the first instant, with its offset from UTC")
+    every: Interval | None = Field(_UNSET, description=fields.INTERVAL_HELP)
+    immediately: bool | None = Field(_UNSET, strict=True, description="start now")
+    start: BodyInstant | None = Field(_UNSET, description=fields.START_HELP)
 
 
 class TimeframePatch(Body):
@@ -55,9 +51,7 @@ class TimeframePatch(Body):
     kind: TimeframeKind | None = _UNSET
     start: BodyInstant | None = Field(_UNSET, description="of `fixed`")
     end: BodyInstant | None = Field(_UNSET, description="of `fixed`")
-    count: Whole | None = Field(
-        _UNSET, description="of `last`: the number of units before the slot", json_schema_extra=COUNT_LIMITS
-    )
+    count: UnitCount | None = Field(_UNSET, description=fields.UNIT_COUNT_HELP)
     unit: TimeUnit | None = Field(_UNSET, description="of `last`")
 
 
@@ -67,31 +61,23 @@ class JobPatch(Body):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"examples": [{"title": "The same, for the regulator", "split_size": None}]},
+        json_schema_extra={"examples": [{"title": "The same, for the regulator", "split_size": 1073741824}]},
     )
 
-    title: str = Field(
-        _UNSET, max_length=MAX_TEXT, description=TITLE, json_schema_extra={"minLength": 1, "maxLength": MAX_TITLE}
-    )
-    description: str | None = Field(
-        _UNSET, max_length=MAX_TEXT, description=DESCRIPTION, json_schema_extra={"maxLength": MAX_DESCRIPTION}
-    )
-    source: str = Field(_UNSET, max_length=100, description="as listed by `GET /api/v1/sources`")
+    title: JobTitle = Field(_UNSET, description=fields.TITLE_HELP)
+    description: JobDescription | None = Field(_UNSET, description=fields.DESCRIPTION_HELP)
+    source: str = Field(_UNSET, max_length=100, description=fields.SOURCE_HELP)
     type: RecordType = _UNSET
-    media_types: tuple[MediaType, ...] | None = Field(
-        _UNSET, max_length=MAX_MEDIA_TYPES, description="null: all; contacts have none"
-    )
+    media_types: MediaTypes | None = Field(_UNSET, description=fields.MEDIA_TYPES_HELP)
     schedule: SchedulePatch = _UNSET
     timeframe: TimeframePatch | None = _UNSET
-    split_size: Whole | None = Field(_UNSET, description=SPLIT_SIZE, json_schema_extra=SPLIT_LIMITS)
-    certificates: tuple[UUID, ...] | None = Field(
-        _UNSET, max_length=100, description=CERTIFICATES, json_schema_extra={"maxItems": MAX_RECIPIENTS}
-    )
-    compression: Compression | None = _UNSET
-    cipher: Cipher | None = _UNSET
-    catch_up: CatchUp | None = _UNSET
-    overlap: Overlap | None = _UNSET
-    attempts: Whole | None = Field(_UNSET, json_schema_extra=ATTEMPT_LIMITS)
+    split_size: SplitSize | None = Field(_UNSET, description=fields.SPLIT_SIZE_HELP)
+    certificates: CertificateIds | None = Field(_UNSET, description=fields.CERTIFICATES_HELP)
+    compression: Compression | None = Field(_UNSET, description=fields.COMPRESSION_HELP)
+    cipher: Cipher | None = Field(_UNSET, description=fields.CIPHER_HELP)
+    catch_up: CatchUp | None = Field(_UNSET, description=fields.CATCH_UP_HELP)
+    overlap: Overlap | None = Field(_UNSET, description=fields.OVERLAP_HELP)
+    attempts: Attempts | None = Field(_UNSET, description=fields.ATTEMPTS_HELP)
 
 
 def patch_job(job: domain.Job, patch: JobPatch) -> domain.Draft:
