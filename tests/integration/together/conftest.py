@@ -118,6 +118,11 @@ class Together:
         (row,) = await eventually(lambda: self.system.fetch("exporter", query, run_id))
         return row["state"], row["cancel_reason"]
 
+    async def wait_for_slot(self, job: dict[str, Any]) -> UUID:
+        """Wait until the scheduler has decided a slot of a job; return the id of its run."""
+        run_id, _ = (await eventually(lambda: self.slots(job)))[0]
+        return run_id
+
     async def slots(self, job: dict[str, Any]) -> list[tuple[UUID, str]]:
         """Return the slots of a job in the ledger: runs and reasons, in order."""
         query = "SELECT run_id, reason FROM slot WHERE job_id = $1 ORDER BY at"
@@ -129,13 +134,16 @@ class Together:
         return [row["state"] for row in await self.system.fetch("exporter", query, UUID(job["id"]))]
 
     async def wait_until_deleted(self, jobs: Sequence[dict[str, Any]]) -> None:
-        """Wait until the exporter knows that jobs are deleted."""
+        """Wait until the scheduler and the exporter know that jobs are deleted."""
         ids = [UUID(job["id"]) for job in jobs]
 
         async def are_deletions_known() -> bool:
-            query = "SELECT count(*) FROM job WHERE deleted AND job_id = ANY ($1::uuid[])"
-            (row,) = await self.system.fetch("exporter", query, ids)
-            return bool(row[0] == len(ids))
+            query = "SELECT count(*) FROM {} WHERE deleted AND job_id = ANY ($1::uuid[])"
+            for role, table in (("scheduler", "schedule"), ("exporter", "job")):
+                (row,) = await self.system.fetch(role, query.format(table), ids)
+                if row[0] != len(ids):
+                    return False
+            return True
 
         await eventually(are_deletions_known)
 

@@ -16,18 +16,17 @@ from tests.support.wait import eventually
 
 CROSSINGS = 12
 """In each of three orders."""
+AT_ONCE = {"kind": "once", "immediately": True}
 
 
 async def test_J9_a_trigger_published_after_the_deletion_ends_cancelled(together: Together) -> None:
-    jobs = [await together.create_job() for _ in range(CROSSINGS)]
     async with together.hold_relays():
-        runs = [await together.run_now(job) for job in jobs]
-        fates = [await together.wait_for_fate(run) for run in runs if run is not None]
-        assert fates == ["triggered"] * CROSSINGS, "decided, and nobody knows"
+        jobs = [await together.create_job(**AT_ONCE) for _ in range(CROSSINGS)]
+        runs = [await together.wait_for_slot(job) for job in jobs]
+        # The slots are decided, but their triggers are not published.
         assert {(await together.delete(job)).status_code for job in jobs} == {204}
         await together.wait_until_deleted(jobs)
     for job, run in zip(jobs, runs, strict=True):
-        assert run is not None
         assert await together.wait_for_end(run) == ("cancelled", "job-deleted")
         assert await together.runs(job) == ["cancelled"]
         assert (await together.call("GET", f"/jobs/{job['id']}")).status_code == 404
@@ -50,34 +49,45 @@ async def test_J9_a_triggered_job_cannot_be_deleted_until_its_run_has_ended(toge
 
 
 async def test_J9_a_deletion_and_a_trigger_in_flight_have_one_of_two_results(together: Together) -> None:
-    jobs = [await together.create_job() for _ in range(CROSSINGS)]
-    outcomes: list[tuple[dict[str, Any], httpx.Response, UUID | None]] = []
+    outcomes: list[tuple[dict[str, Any], httpx.Response]] = []
     # No run gets past its first row, so none can end before everything in flight has arrived.
     async with together.history.close_gate_at("interaction", 1):
-        for number, job in enumerate(jobs):
-            asking = asyncio.create_task(together.run_now(job))
-            # Between zero and the time that a trigger takes to reach the job API.
-            if number % 3:
-                run = await asking
-                if number % 3 == 1 and run is not None:
-                    await together.wait_for_fate(run)
-            answer = await together.delete(job)
-            outcomes.append((job, answer, await asking))
-        for job, answer, run in outcomes:
+        for number in range(CROSSINGS):
+            job = await together.create_job(**AT_ONCE)
+            # Between zero and the time that a trigger takes to reach the exporter.
+            if number % 3 == 1:
+                await together.wait_for_slot(job)
+            elif number % 3 == 2:
+                await eventually(partial(together.runs, job))
+            outcomes.append((job, await together.delete(job)))
+        for job, answer in outcomes:
             if answer.status_code == 204:
                 await together.wait_until_deleted([job])
-                if run is not None and await together.wait_for_fate(run) == "triggered":
+                for run, _ in await together.slots(job):
                     assert await together.wait_for_end(run) == ("cancelled", "job-deleted")
                 assert set(await together.runs(job)) <= {"cancelled"}, "nothing is left behind"
             else:
+                run = await together.wait_for_slot(job)
                 assert (answer.status_code, answer.json()["run"]) == (409, str(run))
-                assert run is not None
                 await together.cancel(job, run)
                 assert await together.wait_for_end(run) == ("cancelled", "requested")
-    refused = [job for job, answer, _ in outcomes if answer.status_code == 409]
+    refused = [job for job, answer in outcomes if answer.status_code == 409]
     await asyncio.gather(*(delete_eventually(together, job) for job in refused))
-    for job in jobs:
+    for job, _ in outcomes:
         assert set(await together.runs(job)) <= {"cancelled"}
+
+
+async def test_J9_a_job_with_a_requested_run_cannot_be_deleted(together: Together) -> None:
+    job = await together.create_job()
+    async with together.history.close_gate_at("interaction", 1):
+        run = await together.run_now(job)
+        answer = await together.delete(job)
+        assert (answer.status_code, answer.json()["run"]) == (409, str(run)), "before the scheduler knows of it"
+        assert run is not None
+        await together.wait_for_fate(run)
+        await together.cancel(job, run)
+        assert await together.wait_for_end(run) == ("cancelled", "requested")
+    await delete_eventually(together, job)
 
 
 async def test_S10_run_now_requested_twice_is_one_run_and_leaves_the_schedule_unchanged(together: Together) -> None:
