@@ -207,7 +207,13 @@ class Storm:
         }
 
     async def wait_until_done(self) -> None:
-        """Wait until all events are applied, all due slots decided and all decisions published."""
+        """Wait until all events are applied, all due slots decided and all decisions published.
+
+        A clock that was stepped back may be behind the latest change of a job, whose slots up to then are not due yet.
+        """
+        (row,) = await self.fetch("SELECT ledger_now() AS now")
+        if row["now"] < self.latest:
+            await self.step(self.latest - row["now"])
 
         async def is_done() -> bool:
             assert await self.knows_all(), "not all changes are known"
