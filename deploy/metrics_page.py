@@ -28,7 +28,7 @@ No label contains the id of a job, a run, a tenant or a user, so the number of s
 
 LABELS = {
     "class": "`transient` (another attempt may help) or `permanent`",
-    "code": "codes of a failed attempt: those of `exporter/errors.py` and `exporter/package/recipients.py`, "
+    "code": "codes of a failed attempt: those of `exporter/errors.py` and `shared/certificates.py`, "
     "`worker-died`, `internal`",
     "days": "`0`, `1`, `7`, `30`",
     "difference": "how the slot ledger differs from the schedules: a fixed list of the auditor",
