@@ -25,11 +25,11 @@ _FILE = {"exists": True, "dir_okay": False, "readable": True}
 
 def decrypt(
     files: Annotated[list[Path], typer.Argument(help="Files to decrypt (.zip.p7m).", **_FILE)],
+    *,
     key: Annotated[Path, typer.Option(help="Your RSA private key (PEM).", **_FILE)],
     cert: Annotated[Path | None, typer.Option(help="The key's certificate (PEM or DER).", **_FILE)] = None,
     passphrase_file: Annotated[Path | None, typer.Option(help="File with the key's passphrase.", **_FILE)] = None,
     output: Annotated[Path, typer.Option(help="Folder to write to.", file_okay=False)] = Path(),
-    *,
     keep_zip: Annotated[bool, typer.Option("--keep-zip", help="Keep the decrypted archive as well.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:

@@ -45,6 +45,17 @@ ENVIRONMENT_HOMES = [
 ]
 CLOCK_HOMES = ["shared/clock.py", "deploy/"]
 
+# Classes with the same name in several places, with the reason. Every other name is used once, apart from the documents
+# of the APIs, which are named after their resources, as generated clients show them.
+SHARED_NAMES = {
+    "Process": "each service's processes",
+    "Settings": "each service's settings",
+    "SluiceError": "the client is a distribution of its own, without the services' errors",
+    "UnitOfWork": "each service's transaction: rows, audit entries and events",
+}
+API_DOCUMENTS = ("services/job-api/job_api/api/", "services/history/history/api/", "services/history/history/views/")
+ROUTE_METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "api_route"}
+
 # The order inside a service: what the modules of a folder must not import, as the beginnings of module names.
 KAFKA = ("shared.kafka", "shared.codec", "shared.outbox", "shared.topics")
 TABLES = ("shared.postgres",)
@@ -74,6 +85,8 @@ INNER_ORDER = {
     "services/job-api/job_api/domain": ("job_api.api", "job_api.pages", "job_api.service", "job_api.store"),
     "services/job-api/job_api/store": ("job_api.api", "job_api.pages", "job_api.service"),
     "services/job-api/job_api/service": ("job_api.api", "job_api.pages"),
+    "services/job-api/job_api/pages": ("job_api.api", "job_api.app"),
+    "services/job-api/job_api/api": ("job_api.pages", "job_api.app"),
 }
 
 
@@ -249,6 +262,38 @@ def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return lines - sum((node.end_lineno or 0) - first[id(node)] + 1 for node in within)
 
 
+def is_decorated(function: ast.FunctionDef | ast.AsyncFunctionDef, methods: set[str]) -> bool:
+    """Return whether a function is decorated with a call of one of the methods, such as `@router.get(...)`."""
+    return any(
+        isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr in methods
+        for each in function.decorator_list
+    )
+
+
+def is_route(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a function is a route of an APIRouter."""
+    return is_decorated(function, ROUTE_METHODS)
+
+
+def is_called_by_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a framework passes the parameters by name: to routes and to commands."""
+    return is_decorated(function, ROUTE_METHODS | {"command"})
+
+
+def test_routes_are_short_functions_at_module_level() -> None:
+    faults, count = [], 0
+    for source in sources("shared", *SERVICES.values()):
+        top = {id(node) for node in source.tree.body}
+        for each in filter(is_route, source.functions()):
+            count += 1
+            if id(each) not in top:
+                faults.append(f"{source.path}:{each.lineno} {each.name} is nested")
+            if own_lines(each) > 8:
+                faults.append(f"{source.path}:{each.lineno} {each.name} has {own_lines(each)} lines")
+    assert count > 50
+    assert faults == []
+
+
 def public_functions(source: Source) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, bool]]:
     """Yield the public functions of a module and its public classes, each with whether it takes `self` or `cls`."""
     for node in source.tree.body:
@@ -259,6 +304,26 @@ def public_functions(source: Source) -> Iterator[tuple[ast.FunctionDef | ast.Asy
                 if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and not each.name.startswith("_"):
                     decorators = {name.id for name in each.decorator_list if isinstance(name, ast.Name)}
                     yield each, "staticmethod" not in decorators
+
+
+def test_public_functions_take_at_most_three_positional_parameters() -> None:
+    faults = []
+    for source in sources(*PRODUCT):
+        for function, takes_self in public_functions(source):
+            count = len(function.args.posonlyargs) + len(function.args.args) - takes_self
+            if count > 3 and not is_called_by_name(function):
+                faults.append(f"{source.path}:{function.lineno} {function.name}: {count}")
+    assert faults == []
+
+
+def test_each_class_name_is_used_once() -> None:
+    places: dict[str, list[str]] = {}
+    for source in sources(*PRODUCT):
+        for node in source.nodes:
+            if isinstance(node, ast.ClassDef) and not source.path.startswith(API_DOCUMENTS):
+                places.setdefault(node.name, []).append(source.path)
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in SHARED_NAMES} == {}
+    assert [name for name in SHARED_NAMES if len(places.get(name, [])) < 2] == [], "no longer needed in SHARED_NAMES"
 
 
 def test_public_names_have_docstrings() -> None:

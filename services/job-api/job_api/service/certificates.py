@@ -58,7 +58,7 @@ class CertificateService:
 
     async def retire(self, work: UnitOfWork, certificate_id: UUID) -> Certificate:
         """Use a certificate for no further export; repeating it changes nothing. Raises NotFound."""
-        retired = await store.retire(work.connection, work.actor.tenant_id, certificate_id, work.at)
+        retired = await store.retire(work.connection, work.actor.tenant_id, certificate_id, at=work.at)
         if retired is None:
             return await store.get(work.connection, work.actor.tenant_id, certificate_id)
         work.emit(retired.to_event())

@@ -77,7 +77,7 @@ class LoginService:
         async with self._database.transaction(ALL_TENANTS) as database:
             # In the same order everywhere, so that two logins cannot deadlock.
             for name, limit in sorted(limits.items()):
-                waits.append(await throttle.take_token(database, name, limit, now))
+                waits.append(await throttle.take_token(database, name, limit, now=now))
         longest = max((wait for wait in waits if wait is not None), default=None)
         if longest is not None:
             raise TooManyAttempts(math.ceil(longest.total_seconds()))

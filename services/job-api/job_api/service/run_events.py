@@ -68,7 +68,7 @@ class RunEventHandler:
         if isinstance(event, RunQueued | RunSkipped):
             await runs.insert(database, event)
         message = event.message if isinstance(event, RunAttemptFailed | RunFailed) else None
-        if not await runs.apply_event(database, event, state, message):
+        if not await runs.apply_event(database, event, state, message=message):
             return
         await runs.update_latest_run(database, event.tenant_id, event.job_id)
         if state == "succeeded":

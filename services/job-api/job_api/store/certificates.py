@@ -87,7 +87,7 @@ async def list_page(database: Connection, tenant_id: UUID, request: PageRequest)
     return (await CERTIFICATES.fetch(database, tenant_id, request)).map(_to_certificate)
 
 
-async def retire(database: Connection, tenant_id: UUID, certificate_id: UUID, at: datetime) -> Certificate | None:
+async def retire(database: Connection, tenant_id: UUID, certificate_id: UUID, *, at: datetime) -> Certificate | None:
     """Retire a certificate; return it, or None if there is no active one with this id."""
     row = await database.fetchrow(SQL["retire_certificate"], tenant_id, certificate_id, at)
     return _to_certificate(row) if row is not None else None

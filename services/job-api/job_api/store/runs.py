@@ -45,7 +45,7 @@ async def find_requested(database: Connection, tenant_id: UUID, run_id: UUID) ->
     return RequestedRun(**select_fields(row, RequestedRun)) if row is not None else None
 
 
-async def apply_event(database: Connection, event: RunEvent, state: RunState, message: str | None) -> bool:
+async def apply_event(database: Connection, event: RunEvent, state: RunState, *, message: str | None) -> bool:
     """Apply an event to its run; return False if it is old, a duplicate, or of an unknown run."""
     run_id = await database.fetchval(
         SQL["apply_run_event"], event.run_id, event.token, event.seq, state, event.at, message, event.tenant_id

@@ -16,7 +16,7 @@ class AttemptLimit:
     refill_interval: timedelta
 
 
-async def take_token(database: Connection, name: str, limit: AttemptLimit, now: datetime) -> timedelta | None:
+async def take_token(database: Connection, name: str, limit: AttemptLimit, *, now: datetime) -> timedelta | None:
     """Count an attempt; return None, or how long to wait for the next if the limit is exceeded.
 
     An attempt that exceeds the limit is not counted.

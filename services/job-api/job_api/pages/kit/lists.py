@@ -62,7 +62,9 @@ class ListAddress:
         """Return the query that the address describes, with these filters. Raises Problem 422."""
         return parse_list_query(kind, filters | {name: self.get(name) for name in ("sort", "cursor")})
 
-    def to_template(self, columns: Columns, query: ListQuery, page: Page[Any], fields: Sequence[str]) -> dict[str, Any]:
+    def to_template(
+        self, columns: Columns, query: ListQuery, page: Page[Any], *, fields: Sequence[str]
+    ) -> dict[str, Any]:
         """Return what the template needs to show a page of the list; `fields` are the parameters that filter it."""
         filters, next_cursor = {name: self.get(name) for name in fields}, query.next_cursor(page)
         own = {self.prefix + name for name in (*fields, "cursor")}
