@@ -136,7 +136,7 @@ class Consumer(ConsumerRebalanceListener):
         async with self._gate:
             batch = {where: records for where, records in polled.items() if where in consumer.assignment()}
             try:
-                await self._handler.handle_batch([_received(each) for records in batch.values() for each in records])
+                await self._handler.handle_batch([_to_received(each) for records in batch.values() for each in records])
             except TransientError as error:
                 self._rewind(consumer, batch)
                 failure = error
@@ -187,5 +187,5 @@ class Consumer(ConsumerRebalanceListener):
             return None
 
 
-def _received(record: ConsumerRecord) -> Received:
+def _to_received(record: ConsumerRecord) -> Received:
     return Received(record.topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))

@@ -56,7 +56,7 @@ async def producer(kafka_address: str) -> AsyncIterator[Producer]:
 
 
 @asynccontextmanager
-async def consuming(
+async def run_consumer(
     address: str,
     producer: Producer,
     handler: FailingHandler,
@@ -88,11 +88,11 @@ def numbers_of(handler: FailingHandler, job: UUID) -> list[int]:
 async def test_a_transient_error_is_retried_in_order(kafka_address: str, producer: Producer) -> None:
     handler, job = FailingHandler(outages=3), uuid4()
     await producer.send(records_of(job, range(100)))
-    async with consuming(kafka_address, producer, handler, group=f"g-{job}", batch=30) as (consumer, _):
+    async with run_consumer(kafka_address, producer, handler, group=f"g-{job}", batch=30) as (consumer, _):
         await eventually(lambda: numbers_of(handler, job) == list(range(100)))
         assert consumer.find_fault() is None
     again = FailingHandler()
-    async with consuming(kafka_address, producer, again, group=f"g-{job}"):
+    async with run_consumer(kafka_address, producer, again, group=f"g-{job}"):
         await producer.send(records_of(job, [100]))
         await eventually(lambda: numbers_of(again, job))
     assert numbers_of(again, job) == [100], "committed messages are not handled again"
@@ -104,7 +104,7 @@ async def test_a_rejected_message_becomes_a_dead_letter_and_the_others_are_handl
     handler, job = FailingHandler(rejected={7}), uuid4()
     async with Listener(kafka_address, RUNS.dead_letter_topic) as dead:
         await producer.send(records_of(job, range(20)))
-        async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
+        async with run_consumer(kafka_address, producer, handler, group=f"g-{job}"):
             await eventually(lambda: numbers_of(handler, job) == [number for number in range(20) if number != 7])
             record = await dead.record()
     notes = dict(record.headers)
@@ -115,7 +115,7 @@ async def test_a_rejected_message_becomes_a_dead_letter_and_the_others_are_handl
 async def test_dead_letters_are_republished_once(kafka_address: str, producer: Producer) -> None:
     handler, job = FailingHandler(rejected={3}), uuid4()
     await producer.send(records_of(job, range(5)))
-    async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
+    async with run_consumer(kafka_address, producer, handler, group=f"g-{job}"):
         await eventually(lambda: numbers_of(handler, job) == [0, 1, 2, 4])
         handler.rejected.clear()
         assert await replay_dead_letters(kafka_address, RUNS, quiet=timedelta(seconds=5)) >= 1
@@ -130,24 +130,24 @@ async def test_too_many_dead_letters_end_the_consumer_with_its_offset_unmoved(
     handler = FailingHandler(rejected=set(range(10)))
     await producer.send(records_of(job, range(10)))
     limit = DeadLetterLimit(maximum=3)
-    async with consuming(kafka_address, producer, handler, group=f"g-{job}", limit=limit) as (_, running):
+    async with run_consumer(kafka_address, producer, handler, group=f"g-{job}", limit=limit) as (_, running):
         with pytest.raises(TooManyDeadLetters):
             await asyncio.wait_for(running, 60)
     repaired = FailingHandler()
-    async with consuming(kafka_address, producer, repaired, group=f"g-{job}"):
+    async with run_consumer(kafka_address, producer, repaired, group=f"g-{job}"):
         await eventually(lambda: numbers_of(repaired, job) == list(range(10)))
 
 
 async def test_joining_and_leaving_members_lose_no_message(kafka_address: str, producer: Producer) -> None:
     group, jobs = f"g-{secrets.token_hex(4)}", [uuid4() for _ in range(40)]
     first, second, third = FailingHandler(), FailingHandler(), FailingHandler()
-    async with consuming(kafka_address, producer, first, group=group, batch=20) as (_, one):
+    async with run_consumer(kafka_address, producer, first, group=group, batch=20) as (_, one):
         await producer.send([record for job in jobs for record in records_of(job, range(50))])
-        async with consuming(kafka_address, producer, second, group=group, batch=20) as (member, _):
+        async with run_consumer(kafka_address, producer, second, group=group, batch=20) as (member, _):
             await eventually(lambda: member.find_fault() is None)
             await producer.send([record for job in jobs for record in records_of(job, range(50, 100))])
             await eventually(lambda: bool(second.handled))
-        async with consuming(kafka_address, producer, third, group=group, batch=20):
+        async with run_consumer(kafka_address, producer, third, group=group, batch=20):
             await producer.send([record for job in jobs for record in records_of(job, range(100, 150))])
             everything = {(job, number) for job in jobs for number in range(150)}
             await eventually(lambda: everything <= {*first.handled, *second.handled, *third.handled})
@@ -159,7 +159,7 @@ async def test_a_message_as_large_as_the_end_of_ten_thousand_files_is_handled(
 ) -> None:
     handler, job = FailingHandler(), uuid4()
     large = replace(FAILED, job_id=job, seq=1, message="".join(secrets.token_hex(1024) for _ in range(2500)))
-    async with consuming(kafka_address, producer, handler, group=f"g-{job}"):
+    async with run_consumer(kafka_address, producer, handler, group=f"g-{job}"):
         await producer.send([codec.encode(large, source="test", at=AT)])
         await eventually(lambda: numbers_of(handler, job) == [1])
 

@@ -46,7 +46,7 @@ async def write(pool: Pool, job: UUID, first: int, last: int) -> None:
         await outbox.write(database, written, source="exporter", at=AT)
 
 
-async def collected(listener: Listener, jobs: list[UUID], each: int) -> dict[UUID, list[int]]:
+async def collect(listener: Listener, jobs: list[UUID], each: int) -> dict[UUID, list[int]]:
     found: dict[UUID, list[int]] = defaultdict(list)
     while any(len(set(found[job])) < each for job in jobs):
         event = decode(await listener.record()).event
@@ -64,7 +64,7 @@ async def test_several_relays_publish_each_key_in_order(system: System, pool: Po
         await asyncio.gather(*(write(pool, job, start, start + 10) for start in range(0, 100, 10) for job in jobs[:1]))
         for start in range(0, 100, 10):
             await asyncio.gather(*(write(pool, job, start, start + 10) for job in jobs[1:]))
-        found = await collected(listener, jobs, 100)
+        found = await collect(listener, jobs, 100)
         stopping.set()
         await asyncio.gather(*running)
     for job in jobs[1:]:
@@ -125,7 +125,7 @@ async def test_a_relay_is_woken_by_the_commit(system: System, pool: Pool, produc
         job = uuid4()
         async with Listener(system.kafka, "sluice.runs") as listener:
             await write(pool, job, 0, 1)
-            assert (await collected(listener, [job], 1))[job] == [0]
+            assert (await collect(listener, [job], 1))[job] == [0]
     finally:
         stopping.set()
         await wait_for_first(stopping)

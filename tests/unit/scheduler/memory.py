@@ -94,7 +94,7 @@ class MemoryLedger:
     def fates(self) -> dict[datetime, str]:
         return {slot: self.slots[slot].reason for slot in sorted(self.slots)}
 
-    def triggered(self) -> list[datetime]:
+    def triggered_slots(self) -> list[datetime]:
         return [slot for slot in sorted(self.slots) if isinstance(self.slots[slot], Trigger)]
 
 
@@ -102,12 +102,12 @@ def grid(schedule: Schedule, begin: datetime, end: datetime) -> Iterator[datetim
     """Yield the hours in [begin, end] at which an hourly, daily or one-time schedule on whole hours is due."""
     hour = begin.replace(minute=0, second=0, microsecond=0)
     while hour <= end:
-        if hour >= begin and _fires(schedule, hour):
+        if hour >= begin and _is_due_at(schedule, hour):
             yield hour
         hour += HOUR
 
 
-def _fires(schedule: Schedule, hour: datetime) -> bool:
+def _is_due_at(schedule: Schedule, hour: datetime) -> bool:
     start = schedule.start.replace(microsecond=0)
     if schedule.kind == "once":
         return hour == start

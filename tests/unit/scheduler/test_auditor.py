@@ -17,44 +17,46 @@ HOURLY = Schedule(kind="hourly", start=at("2026-11-01T00:00"))
 DECIDED = replace(create_version(job(HOURLY, NOON - SECOND), "{}", None), next_slot=NOON + 3 * HOUR)
 
 
-def recorded(slot: datetime, *, version: int = 1, reason: str = "schedule") -> RecordedSlot:
+def make_slot(slot: datetime, *, version: int = 1, reason: str = "schedule") -> RecordedSlot:
     fate = "triggered" if reason in {"schedule", "immediate", "catch-up"} else "skipped"
     return RecordedSlot(slot, derive_run_id(JOB, slot), version, fate, reason)
 
 
-LEDGER = [recorded(NOON + number * HOUR) for number in range(3)]
+LEDGER = [make_slot(NOON + number * HOUR) for number in range(3)]
 
 
-def found(version: JobVersion, ledger: list[RecordedSlot]) -> list[tuple[str, str]]:
+def list_differences(version: JobVersion, ledger: list[RecordedSlot]) -> list[tuple[str, str]]:
     differences = find_differences(version, ledger, slots_from=NOON - HOUR, slots_to=NOON + 9 * HOUR)
     return [(f"{slot:%H:%M}", kind) for slot, kind in differences]
 
 
 def test_S7_a_correct_ledger_has_no_difference() -> None:
-    assert found(DECIDED, LEDGER) == []
-    before = recorded(NOON - 30 * 60 * SECOND, version=0)
-    assert found(DECIDED, [before, *LEDGER]) == [], "slots of other versions are not checked"
+    assert list_differences(DECIDED, LEDGER) == []
+    before = make_slot(NOON - 30 * 60 * SECOND, version=0)
+    assert list_differences(DECIDED, [before, *LEDGER]) == [], "slots of other versions are not checked"
 
 
 @pytest.mark.parametrize(
     ("ledger", "difference"),
     [
         (LEDGER[:1] + LEDGER[2:], ("13:00", "missing")),
-        ([*LEDGER, recorded(NOON + 30 * 60 * SECOND)], ("12:30", "unexpected")),
+        ([*LEDGER, make_slot(NOON + 30 * 60 * SECOND)], ("12:30", "unexpected")),
         ([*LEDGER[:2], replace(LEDGER[2], run_id=JOB)], ("14:00", "wrong")),
-        ([*LEDGER[:2], recorded(NOON + 2 * HOUR, reason="suspended")], ("14:00", "wrong")),
-        ([*LEDGER[:2], recorded(NOON + 2 * HOUR, reason="ended")], ("14:00", "wrong")),
+        ([*LEDGER[:2], make_slot(NOON + 2 * HOUR, reason="suspended")], ("14:00", "wrong")),
+        ([*LEDGER[:2], make_slot(NOON + 2 * HOUR, reason="ended")], ("14:00", "wrong")),
     ],
 )
 def test_S7_a_slot_that_is_lost_added_or_wrong_is_reported(
     ledger: list[RecordedSlot], difference: tuple[str, str]
 ) -> None:
-    assert found(DECIDED, ledger) == [difference]
+    assert list_differences(DECIDED, ledger) == [difference]
 
 
 def test_S7_a_run_of_a_suspended_job_is_wrong_unless_decided_before_the_suspension_arrived() -> None:
     suspended = replace(DECIDED, number=2, state="suspended")
-    assert found(suspended, [recorded(NOON, version=1), *(replace(each, version=2) for each in LEDGER[1:])]) == [
+    assert list_differences(
+        suspended, [make_slot(NOON, version=1), *(replace(each, version=2) for each in LEDGER[1:])]
+    ) == [
         ("13:00", "wrong"),
         ("14:00", "wrong"),
     ]
@@ -67,22 +69,22 @@ def supersede(version: JobVersion, until: datetime, **changes: object) -> JobVer
 def test_S7_a_superseded_version_is_audited_for_its_own_time_only() -> None:
     """The version decided two of the three hours; the third belongs to its successor."""
     superseded = supersede(DECIDED, NOON + HOUR + SECOND)
-    assert found(superseded, LEDGER[:2]) == []
-    assert found(superseded, LEDGER) == []
-    assert found(superseded, LEDGER[:1]) == [("13:00", "missing")]
-    assert found(superseded, [LEDGER[0], replace(LEDGER[1], run_id=JOB)]) == [("13:00", "wrong")]
-    assert found(superseded, [LEDGER[0], replace(LEDGER[1], version=2)]) == [("13:00", "wrong")], (
+    assert list_differences(superseded, LEDGER[:2]) == []
+    assert list_differences(superseded, LEDGER) == []
+    assert list_differences(superseded, LEDGER[:1]) == [("13:00", "missing")]
+    assert list_differences(superseded, [LEDGER[0], replace(LEDGER[1], run_id=JOB)]) == [("13:00", "wrong")]
+    assert list_differences(superseded, [LEDGER[0], replace(LEDGER[1], version=2)]) == [("13:00", "wrong")], (
         "version 2 did not exist then"
     )
-    half_past = recorded(NOON + 30 * 60 * SECOND)
-    assert found(superseded, [LEDGER[0], half_past, LEDGER[1]]) == [("12:30", "unexpected")]
+    half_past = make_slot(NOON + 30 * 60 * SECOND)
+    assert list_differences(superseded, [LEDGER[0], half_past, LEDGER[1]]) == [("12:30", "unexpected")]
     open_version = replace(superseded, next_slot=NOON + HOUR)
-    assert found(open_version, LEDGER[:1]) == []
+    assert list_differences(open_version, LEDGER[:1]) == []
 
 
 def test_S7_slots_due_before_a_deletion_have_a_fate() -> None:
     deleted = supersede(DECIDED, NOON + HOUR + SECOND, deleted=True)
-    assert found(deleted, [LEDGER[0], recorded(NOON + HOUR, reason="ended")]) == []
-    assert found(deleted, LEDGER[:1]) == [("13:00", "missing")]
+    assert list_differences(deleted, [LEDGER[0], make_slot(NOON + HOUR, reason="ended")]) == []
+    assert list_differences(deleted, LEDGER[:1]) == [("13:00", "missing")]
     current = replace(DECIDED, deleted=True, next_slot=None)
-    assert found(current, LEDGER[:1]) == [], "a job has no slots after its deletion"
+    assert list_differences(current, LEDGER[:1]) == [], "a job has no slots after its deletion"

@@ -38,7 +38,7 @@ def test_S8_the_newest_missed_slots_run_and_the_others_are_recorded(catch_up: Ca
     ledger.save(job(HOURLY, NOON, catch_up=catch_up))
     ledger.decide_all(NOON + 10 * DAY + 10 * 60 * SECOND, limit)
     assert len(ledger.slots) == 241
-    assert ledger.triggered() == [NOON + number * HOUR for number in range(241 - most, 241)]
+    assert ledger.triggered_slots() == [NOON + number * HOUR for number in range(241 - most, 241)]
     assert set(ledger.fates().values()) <= {"missed", "catch-up"}
 
 
@@ -210,11 +210,11 @@ def test_S8_an_edit_while_older_slots_are_open_adds_no_run(catch_up: CatchUp, mo
     now = NOON + 205 * HOUR + 30 * 60 * SECOND
     ledger.decide_batch(now, limit=10)
     assert [each.number for each in ledger.open_versions()] == [1]
-    assert ledger.triggered() == [NOON + number * HOUR for number in range(206 - min(most, 5), 206)]
+    assert ledger.triggered_slots() == [NOON + number * HOUR for number in range(206 - min(most, 5), 206)]
     ledger.save(job(HOURLY, now, version=3, catch_up=catch_up))
     ledger.decide_all(now + SECOND, limit=10)
     assert len(ledger.slots) == 205
-    assert ledger.triggered() == [NOON + number * HOUR for number in range(206 - most, 206)]
+    assert ledger.triggered_slots() == [NOON + number * HOUR for number in range(206 - most, 206)]
 
 
 def test_S7_a_clock_set_back_between_two_savings_gives_no_slot_to_both() -> None:

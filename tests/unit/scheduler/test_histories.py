@@ -64,7 +64,7 @@ def expected_versions(saved: list[events.JobSaved]) -> list[ExpectedVersion]:
     ]
 
 
-def expected(known: list[ExpectedVersion], slot: datetime, own: ExpectedVersion, now: datetime) -> str:
+def expected_reason(known: list[ExpectedVersion], slot: datetime, own: ExpectedVersion, now: datetime) -> str:
     """Return the reason of a slot's fate when it is decided at `now` from the versions known then."""
     if own.job.state == "suspended":
         return "suspended"
@@ -96,7 +96,7 @@ def test_S7_S8_J5_J10_every_slot_has_the_one_fate_that_the_rules_define(
         for each in known:
             for slot in each.slots:
                 if slot <= now and slot not in reasons:
-                    reasons[slot] = expected(chain, slot, each, now)
+                    reasons[slot] = expected_reason(chain, slot, each, now)
     assert ledger.fates() == dict(sorted(reasons.items()))
 
 

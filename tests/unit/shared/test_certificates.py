@@ -56,7 +56,7 @@ def der() -> bytes:
     return valid_for_a_year().certificate.public_bytes(serialization.Encoding.DER)
 
 
-def rejected() -> dict[str, tuple[bytes, str]]:
+def rejected_inputs() -> dict[str, tuple[bytes, str]]:
     pem, other = valid_for_a_year().pem, officer("other").pem
     key, locked = valid_for_a_year().key_pem(), valid_for_a_year().key_pem(b"passphrase")
     elliptic = ec.generate_private_key(ec.SECP256R1()).public_key()
@@ -82,9 +82,9 @@ def rejected() -> dict[str, tuple[bytes, str]]:
     }
 
 
-@pytest.mark.parametrize("case", rejected())
+@pytest.mark.parametrize("case", rejected_inputs())
 def test_C1_P3_upload_and_run_agree_that_it_is_one_certificate_alone(case: str) -> None:
-    content, message = rejected()[case]
+    content, message = rejected_inputs()[case]
     with pytest.raises(CertificateRejected, match=message) as upload:
         accept_certificate(content, at=INSIDE)
     with pytest.raises(CertificateRefused, match=message) as run:

@@ -15,11 +15,11 @@ from tests.contract.samples import AT, samples
 EVENT = next(event for event in samples() if type(event).__name__ == "RunFailed")
 
 
-def received(record: Record) -> Received:
+def to_received(record: Record) -> Received:
     return Received(record.topic, 3, 7, record.key, record.value, record.headers)
 
 
-GOOD = received(encode(EVENT, source="exporter", at=AT))
+GOOD = to_received(encode(EVENT, source="exporter", at=AT))
 
 
 def with_header(name: str, value: bytes | None) -> Received:
@@ -47,7 +47,7 @@ def test_a_trace_goes_on_from_message_to_message() -> None:
     with tracing.continue_trace(parent):
         record = encode(EVENT, source="exporter", at=AT)
         assert tracing.current_trace_id() == "0af7651916cd43dd8448eb211c80319c"
-    traceparent = decode(received(record)).traceparent
+    traceparent = decode(to_received(record)).traceparent
     assert traceparent is not None
     assert traceparent.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
     assert tracing.current_trace_id() is None

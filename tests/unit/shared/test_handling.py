@@ -60,12 +60,12 @@ class Effect:
         self.applied += numbers
 
 
-def received(number: int) -> Received:
+def make_record(number: int) -> Received:
     record = codec.encode(replace(FAILED, job_id=uuid4(), seq=number), source="test", at=AT)
     return Received(record.topic, 0, number, record.key, record.value, record.headers)
 
 
-def unreadable(number: int) -> Received:
+def make_unreadable(number: int) -> Received:
     return Received("sluice.runs", 0, number, b"key", b"{}", (("ce_type", b"sluice.run.dreamt.v1"),))
 
 
@@ -74,20 +74,20 @@ def producer() -> MemoryProducer:
     return MemoryProducer()
 
 
-def handler(effect: Effect, producer: Producer, *, most: int = 100) -> MessageHandler:
+def make_handler(effect: Effect, producer: Producer, *, most: int = 100) -> MessageHandler:
     return MessageHandler(effect, DeadLetterWriter(producer, group=GROUP, limit=DeadLetterLimit(maximum=most)))
 
 
 async def test_a_batch_is_handled_together(producer: MemoryProducer) -> None:
     effect = Effect()
-    await handler(effect, producer).handle_batch([received(number) for number in range(3)])
+    await make_handler(effect, producer).handle_batch([make_record(number) for number in range(3)])
     assert (effect.calls, producer.sent) == ([[0, 1, 2]], [])
 
 
 async def test_only_what_fails_for_good_becomes_a_dead_letter(producer: MemoryProducer) -> None:
     effect = Effect(errors={1: MessageRejected("no such job"), 3: ValueError("with private content")})
-    records = [received(0), received(1), unreadable(2), received(3), received(4)]
-    await handler(effect, producer).handle_batch(records)
+    records = [make_record(0), make_record(1), make_unreadable(2), make_record(3), make_record(4)]
+    await make_handler(effect, producer).handle_batch(records)
     assert effect.applied == [0, 4]
     assert effect.calls == [[0, 1, 3, 4], [0], [1], [3], [4]]
     assert producer.reasons() == [
@@ -101,7 +101,7 @@ async def test_only_what_fails_for_good_becomes_a_dead_letter(producer: MemoryPr
 
 async def test_a_transient_error_leaves_the_batch_to_a_retry(producer: MemoryProducer) -> None:
     effect = Effect(outages=1)
-    handling, records = handler(effect, producer), [received(0), received(1)]
+    handling, records = make_handler(effect, producer), [make_record(0), make_record(1)]
     with pytest.raises(TransientError):
         await handling.handle_batch(records)
     assert (effect.calls, producer.sent) == ([[0, 1]], [])
@@ -112,26 +112,26 @@ async def test_a_transient_error_leaves_the_batch_to_a_retry(producer: MemoryPro
 async def test_a_dead_letter_that_kafka_does_not_accept_is_retried(producer: MemoryProducer) -> None:
     effect = Effect(errors={0: MessageRejected("no such job")})
     producer.outages = 1
-    handling = handler(effect, producer)
+    handling = make_handler(effect, producer)
     with pytest.raises(KafkaUnavailable):
-        await handling.handle_one(received(0))
-    await handling.handle_one(received(0))
+        await handling.handle_one(make_record(0))
+    await handling.handle_one(make_record(0))
     assert producer.reasons() == ["MessageRejected: no such job"]
 
 
 async def test_one_record_is_handled_once_by_itself(producer: MemoryProducer) -> None:
     effect = Effect(errors={1: ValueError()})
-    handling = handler(effect, producer)
-    for record in (received(0), received(1), unreadable(2)):
+    handling = make_handler(effect, producer)
+    for record in (make_record(0), make_record(1), make_unreadable(2)):
         await handling.handle_one(record)
     assert effect.calls == [[0], [1]]
     assert producer.reasons() == ["ValueError", "unknown event type 'sluice.run.dreamt.v1'"]
 
 
 async def test_too_many_dead_letters_end_the_handling(producer: MemoryProducer) -> None:
-    handling = handler(Effect(), producer, most=2)
+    handling = make_handler(Effect(), producer, most=2)
     with pytest.raises(TooManyDeadLetters, match="too many messages rejected, the latest because: unknown event type"):
-        await handling.handle_batch([unreadable(number) for number in range(5)])
+        await handling.handle_batch([make_unreadable(number) for number in range(5)])
     assert len(producer.sent) == 2
 
 
