@@ -17,7 +17,7 @@ class Topic:
     """
 
     name: str
-    key: Literal["job_id", "certificate_id", "identity_id"]
+    key: Literal["job_id", "certificate_id", "identity_id", "tenant_id"]
     retention: timedelta | None
     events: tuple[type[events.Event], ...]
     description: str
@@ -122,8 +122,17 @@ ESTIMATES = Topic(
     consumers=("history", "job-api"),
     is_public=True,
 )
+AUDIT = Topic(
+    name="sluice.audit",
+    key="tenant_id",
+    retention=timedelta(days=90),
+    events=(events.AuditRecorded,),
+    description="what users did in history: downloads, links, deletions, cancellations, retention",
+    producers=("history",),
+    consumers=("job-api",),
+)
 
-TOPICS: tuple[Topic, ...] = (JOBS, CERTIFICATES, IDENTITIES, TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES)
+TOPICS: tuple[Topic, ...] = (JOBS, CERTIFICATES, IDENTITIES, TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES, AUDIT)
 DEAD_LETTER_RETENTION = timedelta(days=30)
 
 TOPIC_OF: dict[type[events.Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}

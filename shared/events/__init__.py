@@ -3,6 +3,7 @@
 A reader rejects a type or version that is not in `REGISTRY`; a class is never looked up by a name from the wire.
 """
 
+from shared.events.audit import AuditRecorded
 from shared.events.certificates import CertificateSaved
 from shared.events.commands import CancelRun, RunNow
 from shared.events.estimates import RunEstimated
@@ -51,6 +52,7 @@ Event = (
     | RunRemoved
     | RunProgressed
     | RunEstimated
+    | AuditRecorded
 )
 
 REGISTRY: dict[tuple[str, int], type[Event]] = {
@@ -76,10 +78,12 @@ REGISTRY: dict[tuple[str, int], type[Event]] = {
     ("run.removed", 1): RunRemoved,
     ("run.progressed", 1): RunProgressed,
     ("run.estimated", 1): RunEstimated,
+    ("audit.recorded", 1): AuditRecorded,
 }
 
 __all__ = [
     "REGISTRY",
+    "AuditRecorded",
     "CancelRun",
     "CertificateSaved",
     "Event",

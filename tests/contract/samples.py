@@ -151,5 +151,18 @@ def samples() -> list[events.Event]:
             bytes_done=67_000_000,
             slices=((50_000, 100_000), (0, 100_000)),
         ),
+        events.AuditRecorded(
+            audit_id=UUID("0192f0c1-7b1e-7000-8000-000000000006"),
+            tenant_id=TENANT,
+            service="history",
+            at=AT,
+            actor_id=USER,
+            actor_name="ana",
+            action="artifact.delete",
+            object_kind="artifact",
+            object_id=UUID("0192f0c1-7b1e-5000-8000-000000000007"),
+            before={"state": "available"},
+            after={"state": "deleted"},
+        ),
         events.RunEstimated(**life, progress=0.25, eta_seconds=12.5, eta_low=9.0, eta_high=20.0),
     ]

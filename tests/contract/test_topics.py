@@ -10,7 +10,12 @@ from shared.codec import NAME_OF
 from shared.topics import TOPIC_OF, TOPICS, Topic
 
 ROOT = Path(__file__).parents[2]
-KEYS = {"job_id": "job id", "certificate_id": "certificate id", "identity_id": "key or session id"}
+KEYS = {
+    "job_id": "job id",
+    "certificate_id": "certificate id",
+    "identity_id": "key or session id",
+    "tenant_id": "tenant id",
+}
 
 
 def text_of(page: str) -> str:

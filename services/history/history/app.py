@@ -24,7 +24,6 @@ from history.service.runs import RunService
 from history.settings import Settings
 from history.store import SOURCE
 from history.store.artifacts import ArtifactStore
-from history.store.audit import AuditReader
 from history.store.estimates import EstimateStore
 from history.store.identities import IdentityStore
 from history.store.links import LinkStore
@@ -48,7 +47,7 @@ TAGS = {
     "runs": "The run log: every run, its progress, and the accuracy of its estimates",
     "artifacts": "Finished files: lists, downloads, archives, links, deletion",
     "events": "Live updates as server-sent events",
-    "governance": "Retention and the audit trail, for administrators",
+    "governance": "The retention of files, for administrators",
 }
 
 
@@ -154,7 +153,7 @@ async def open_api(settings: Settings) -> AsyncIterator[Process]:
         downloads = DownloadService(files, ArtifactStore(pool), objects)
         services = (
             *(RunService(log, files, downloads), files, downloads, LinkService(LinkStore(pool), downloads)),
-            *(live_updates, retention, AuditReader(pool), UnitOfWorkFactory(pool)),
+            *(live_updates, retention, UnitOfWorkFactory(pool)),
         )
         api = create_api(
             health, identities.authenticate, authenticate_external=authenticate_external, services=services

@@ -24,7 +24,7 @@ from job_api.api import (
 from job_api.api.job_responses import JobResponder
 from job_api.api.proxy import LIMITS, PATHS, HistoryProxy
 from job_api.api.runs import RunRoutes
-from job_api.consumer import create_handler
+from job_api.consumer import TOPICS, create_handler
 from job_api.history_client import HistoryClient
 from job_api.housekeeping import Housekeeping
 from job_api.openapi import OWN_PATH, document_routes
@@ -59,7 +59,6 @@ from shared.oidc import TokenVerifier, make_oidc_authenticator
 from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
 from shared.postgres import Pool, check_connection, open_pool
-from shared.topics import ESTIMATES, RUNS, TRIGGERS
 
 REQUESTS_PER_SECOND, REQUEST_BURST = 200.0, 1000
 """The rate limit of each identity, per process of this service."""
@@ -123,8 +122,8 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
         consumer = Consumer(
             kafka=settings.kafka,
             group="sluice.job-api",
-            topics=[TRIGGERS, RUNS, ESTIMATES],
-            handle=create_handler(RunEventHandler(database, clock)),
+            topics=TOPICS,
+            handle=create_handler(RunEventHandler(database, clock), AuditService(database)),
             producer=producer,
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=SERVICE)

@@ -1,18 +1,24 @@
-"""The Kafka consumer: hands triggers, run events and estimates to the read model."""
+"""The Kafka consumer: triggers, run events and estimates go to the read model, audit entries to the audit trail."""
 
 from collections.abc import Sequence
 
-from job_api.service import RunEventHandler
+from job_api.service import AuditService, RunEventHandler
 from shared.codec import Message
-from shared.events import RunEstimated, RunEvent, SlotSkipped, SlotTriggered
+from shared.events import AuditRecorded, RunEstimated, RunEvent, SlotSkipped, SlotTriggered
 from shared.kafka import Handler
+from shared.topics import AUDIT, ESTIMATES, RUNS, TRIGGERS
+
+TOPICS = (TRIGGERS, RUNS, ESTIMATES, AUDIT)
 
 
-def create_handler(run_events: RunEventHandler) -> Handler:
-    """Return the handler of `sluice.triggers`, `sluice.runs` and `sluice.estimates`."""
+def create_handler(run_events: RunEventHandler, audit: AuditService) -> Handler:
+    """Return the handler of `TOPICS`."""
 
     async def handle(messages: Sequence[Message]) -> None:
+        events = [message.event for message in messages]
         applied = SlotTriggered | SlotSkipped | RunEvent | RunEstimated
-        await run_events.apply([message.event for message in messages if isinstance(message.event, applied)])
+        await run_events.apply([event for event in events if isinstance(event, applied)])
+        if entries := [event for event in events if isinstance(event, AuditRecorded)]:
+            await audit.record(entries)
 
     return handle

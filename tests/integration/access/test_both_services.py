@@ -192,3 +192,21 @@ async def test_U1_changed_keys_of_the_issuer_are_fetched_again_and_kept_while_it
     finally:
         services.issuer.answering = True
     await services.wait_for([200, 200], services.token(), within=60)
+
+
+async def test_U5_one_audit_trail_has_the_actions_of_both_services(services: Services) -> None:
+    bearer = {"Authorization": f"Bearer {services.tenant['api_key']}"}
+    async with httpx.AsyncClient(base_url=services.history.url, headers=bearer) as history:
+        assert (await history.put("/api/v1/artifacts/retention", json={"days": 7})).status_code == 200
+
+    async def entries_of_history() -> list[dict[str, Any]]:
+        page = await services.admin.get("/api/v1/audit", params={"service": "history"})
+        found: list[dict[str, Any]] = page.json()["items"]
+        return found
+
+    (entry,) = await eventually(entries_of_history)
+    changed = entry["action"], entry["before"], entry["after"]
+    assert changed == ("retention.edit", {"days": 30}, {"days": 7})
+    trail = (await services.admin.get("/api/v1/audit")).json()["items"]
+    assert {each["service"] for each in trail} == {"job-api", "history"}
+    assert entry["actor_id"] in {each["object_id"] for each in trail if each["action"] == "user.create"}

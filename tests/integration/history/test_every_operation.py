@@ -38,7 +38,6 @@ ALLOWED = {
     "followRuns": READERS,
     "getRetention": set[str](),
     "setRetention": set[str](),
-    "listHistoryAudit": set[str](),
 }
 """Roles that may use each operation; administrators may use all. An operation that is missing here fails the tests."""
 OPEN = {"followLink", "headLink"}

@@ -38,8 +38,9 @@ async def test_J11_a_deep_page_of_the_audit_trail_is_read_from_the_sorts_index(
 
 AUDIT_INDEX = {"created_at": "at", "object_kind": "kind"}
 ENTRIES = """
-INSERT INTO job_api.audit (tenant_id, at, actor_name, action, object_kind, object_id)
-SELECT $1, now() + n * interval '1 second', 'Actor ' || n % 40, 'job.' || n % 7, 'kind' || n % 5, gen_random_uuid()
+INSERT INTO job_api.audit (tenant_id, at, actor_name, action, object_kind, object_id, service)
+SELECT $1, now() + n * interval '1 second', 'Actor ' || n % 40, 'job.' || n % 7, 'kind' || n % 5, gen_random_uuid(),
+    'service-' || n % 3
 FROM generate_series(1, 3000) AS n
 """
 

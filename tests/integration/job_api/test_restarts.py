@@ -8,9 +8,9 @@ from uuid import UUID
 
 import httpx
 
+from job_api.consumer import TOPICS
 from shared import events
 from shared.postgres import migrate
-from shared.topics import ESTIMATES, RUNS, TRIGGERS
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.stories import Story
 from tests.integration.job_api.test_process import bootstrap
@@ -88,7 +88,7 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
     await service.wait_ready()
 
     async def after_all_is_taken() -> dict[str, dict[str, Any]]:
-        await eventually(lambda: system.has_consumed_all("sluice.job-api", TRIGGERS, RUNS, ESTIMATES), timeout=120)
+        await eventually(lambda: system.has_consumed_all("sluice.job-api", *TOPICS), timeout=120)
         return await jobs_of(service, bearer)
 
     found = await after_all_is_taken()

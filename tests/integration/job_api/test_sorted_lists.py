@@ -165,23 +165,26 @@ CASES = {
         rows=AUDIT,
         fill=f"""
             INSERT INTO job_api.audit
-                (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
+                (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after, service)
             SELECT $1, $2::timestamptz + n % 4 * interval '1 day',
                 CASE n % 3 WHEN 0 THEN '{AN_ACTOR}'::uuid END, left({NAME}, 2),
                 (ARRAY['job.edit', 'job.create', 'user.edit'])[1 + n % 3], (ARRAY['job', 'job', 'user'])[1 + n % 3],
                 ('{SOMETHING[:-1]}' || n % 5)::uuid,
                 CASE n % 2 WHEN 0 THEN jsonb_build_object('title', 'Über alles') END,
-                CASE WHEN n % 4 > 1 THEN jsonb_build_object('title', 'Nightly') END
+                CASE WHEN n % 4 > 1 THEN jsonb_build_object('title', 'Nightly') END,
+                (ARRAY['history', 'job-api'])[1 + n % 2]
             FROM {ROWS}
         """,
         order={
             "created_at": at("created_at"),
+            "service": lambda row: row["service"],
             "actor": lambda row: row["actor"].lower(),
             "action": lambda row: row["action"],
             "object_kind": lambda row: row["object_kind"],
             "object_id": lambda row: row["object_id"],
         },
         filters=(
+            ({"service": "history"}, lambda row: row["service"] == "history"),
             ({"action": "job.edit"}, lambda row: row["action"] == "job.edit"),
             ({"object_kind": "user"}, lambda row: row["object_kind"] == "user"),
             ({"object_id": SOMETHING}, lambda row: row["object_id"] == SOMETHING),

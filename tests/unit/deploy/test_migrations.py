@@ -7,8 +7,13 @@ import pytest
 
 SERVICES = Path(__file__).parents[3] / "services"
 MIGRATIONS = sorted(SERVICES.glob("*/*/sql/migrations/*.sql"))
-# Replaced or renamed a table before the first release.
-UNRELEASED = {"0002_scheduler_past", "0003_scheduler_schedule_history", "0007_job_api_idempotency_keys"}
+# Replaced, renamed or dropped a table or column before the first release.
+UNRELEASED = {
+    "0002_scheduler_past",
+    "0003_scheduler_schedule_history",
+    "0007_job_api_idempotency_keys",
+    "0007_history_audit_events",
+}
 # Dropping an index or a constraint, or making a column nullable, does not affect older processes.
 BREAKS = re.compile(
     r"\bDROP\s+(TABLE|COLUMN|VIEW|SCHEMA|TYPE)\b|\bRENAME\s+(COLUMN\b|TO\b)|\bALTER\s+COLUMN\s+\w+\s+(SET\s+DATA\s+)?TYPE\b"

@@ -12,7 +12,6 @@ from history.service.links import LinkService
 from history.service.live import LiveService
 from history.service.retention import RetentionService
 from history.service.runs import RunService
-from history.store.audit import AuditReader
 from history.store.unit_of_work import UnitOfWorkFactory
 from shared.auth import Identity
 from shared.http.app import service_of
@@ -29,7 +28,6 @@ Downloads = Annotated[DownloadService, service_of(DownloadService)]
 Links = Annotated[LinkService, service_of(LinkService)]
 Live = Annotated[LiveService, service_of(LiveService)]
 RetentionRules = Annotated[RetentionService, service_of(RetentionService)]
-AuditTrail = Annotated[AuditReader, service_of(AuditReader)]
 Units = Annotated[UnitOfWorkFactory, service_of(UnitOfWorkFactory)]
 
 RunId = Annotated[UUID, Path(description="the run", examples=[examples.RUN_ID])]

@@ -1,4 +1,4 @@
-"""Responses as the OpenAPI document shows them: one run, its files, and their scores and audit entries."""
+"""Responses as the OpenAPI document shows them: one run, its files and its scores."""
 
 import json
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 RUN_ID = "3f0e5c2a-9d4b-5e6f-8a7b-0c1d2e3f4a5b"
 JOB_ID = "0192f0c1-7b1e-7000-8000-000000000002"
 ARTIFACT_ID = "7a1c9e4d-2b3f-5a6e-9c8d-1e2f3a4b5c6d"
-_USER_ID = "0192f0c1-7b1e-7000-8000-000000000003"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _NAME = f"Interaction-{JOB_ID}-20261124T100000Z.zip.p7m"
 
@@ -169,20 +168,6 @@ LINK = {
     "expires_at": "2026-11-24T10:20:00Z",
 }
 RETENTION = {"days": 30}
-AUDIT = {
-    "items": [
-        {
-            "id": 17,
-            "at": "2026-11-24T10:05:00Z",
-            "user_id": _USER_ID,
-            "name": "Ada",
-            "action": "download",
-            "object_id": ARTIFACT_ID,
-            "details": {"first_byte": 0},
-        }
-    ],
-    "next": None,
-}
 MANIFEST = {
     "manifest_version": 1,
     "schema_version": 1,

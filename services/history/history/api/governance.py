@@ -1,15 +1,11 @@
-"""Operations of administrators: retention and the audit trail."""
+"""Operations of administrators: the retention of files."""
 
-from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi import APIRouter
 
 from history.api import examples
-from history.api.dependencies import Administrator, AuditTrail, RetentionRules, Units
-from history.api.queries import HistoryAuditQuery
-from history.views.governance import HistoryAuditPage, Retention, to_audit_entry
-from shared.http.documents import to_response
+from history.api.dependencies import Administrator, RetentionRules, Units
+from history.views.governance import Retention
 from shared.http.openapi import json_response
-from shared.http.parameters import parse_query, query_parameters
 from shared.http.problems import ProblemType, error_responses
 
 router = APIRouter(prefix="/api/v1/artifacts", tags=["governance"])
@@ -39,18 +35,3 @@ async def set_retention(
     async with units.begin(identity) as work:
         await retention.set_days(work, wanted.days)
     return Retention(days=(await retention.find_period(identity.tenant_id)).days)
-
-
-@router.get(
-    "/audit",
-    operation_id="listHistoryAudit",
-    summary="List the audit trail of runs and files",
-    response_model=HistoryAuditPage,
-    responses=json_response(examples.AUDIT) | error_responses(),
-    openapi_extra=query_parameters(HistoryAuditQuery),
-)
-async def list_audit(identity: Administrator, request: Request, audit: AuditTrail) -> Response:
-    """Return downloads, links, deletions, cancellations, removals and changes of the retention, newest first."""
-    query = parse_query(HistoryAuditQuery, request)
-    page = (await audit.list_page(identity.tenant_id, query.to_page_request())).map(to_audit_entry)
-    return to_response(HistoryAuditPage(items=page.items, next=query.next_cursor(page)))

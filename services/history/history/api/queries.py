@@ -6,8 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from history.api import examples
-from history.store.lists import ARTIFACTS, AUDIT, RUNS
-from history.store.unit_of_work import AuditAction
+from history.store.lists import ARTIFACTS, RUNS
 from history.views.artifacts import ArtifactState
 from shared.events.values import RecordType, RunState
 from shared.http.lists import FilterQuery, KeysetList, ListQuery, sort_field
@@ -62,12 +61,3 @@ class ArtifactQuery(ArtifactFilters, ListQuery):
     """Which artifacts, in which order, and which page."""
 
     sort: str = sort_field(ARTIFACTS)
-
-
-class HistoryAuditQuery(ListQuery):
-    """Which entries of the audit trail, and which page."""
-
-    rows: ClassVar[KeysetList] = AUDIT
-
-    sort: str = sort_field(AUDIT)
-    action: AuditAction | None = Field(None, description="only this action", examples=["download"])

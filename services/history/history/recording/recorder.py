@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from history.recording.projections import LogEvent, apply_batch, compact_batch
 from history.store.log import RunLog
-from shared.events import CancelRun, CertificateSaved, Event, IdentitySaved, JobDeleted, JobSaved, RunNow
+from shared.events import AuditRecorded, CancelRun, CertificateSaved, Event, IdentitySaved, JobDeleted, JobSaved, RunNow
 from shared.observe import RECORDED_EVENTS
 
 
@@ -28,7 +28,7 @@ class Recorder:
                     saved.append(event)
                 case JobDeleted():
                     deleted.append(event)
-                case CertificateSaved() | CancelRun() | RunNow():
+                case CertificateSaved() | CancelRun() | RunNow() | AuditRecorded():
                     continue
                 case _:
                     run_events.append(event)

@@ -65,7 +65,7 @@ class ArtifactService:
         """
         await self.find_all(work.identity, artifact_ids)
         removed = await self._retention.delete(work, artifact_ids)
-        work.audit("delete-file", removed, before="available", after="deleted")
+        work.audit("artifact.delete", removed, before={"state": "available"}, after={"state": "deleted"})
 
     async def to_artifacts(self, identity: Identity, rows: Sequence[Record]) -> list[Artifact]:
         """Return the artifacts of rows."""

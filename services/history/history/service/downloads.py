@@ -56,7 +56,7 @@ class DownloadService:
 
         It comes before the first byte is sent, so that the audit trail also has downloads that are cut off.
         """
-        work.audit("download", [file.artifact_id], first_byte=start)
+        work.audit("artifact.download", [file.artifact_id], after={"first_byte": start})
         if start == 0:
             await self._store.count_download(work.connection, [file.artifact_id], work.at)
             DOWNLOADS.labels("file").inc()
@@ -64,7 +64,7 @@ class DownloadService:
     async def record_archive(self, work: UnitOfWork, files: Sequence[StoredFile]) -> None:
         """Record the download of several files as one archive."""
         artifact_ids = [file.artifact_id for file in files]
-        work.audit("download-archive", artifact_ids, files=len(files))
+        work.audit("artifact.download-archive", artifact_ids, after={"files": len(files)})
         await self._store.count_download(work.connection, artifact_ids, work.at)
         DOWNLOADS.labels("archive").inc()
 

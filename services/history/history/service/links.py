@@ -32,7 +32,7 @@ class LinkService:
             secret_hash=hash_secret(secret),
             expires_at=link.expires_at,
         )
-        work.audit("make-link", [artifact_id], expires_at=link.expires_at.isoformat())
+        work.audit("artifact.link", [artifact_id], after={"expires_at": link.expires_at.isoformat()})
         return link
 
     async def open(self, secret: str) -> tuple[StoredFile, Identity]:

@@ -95,7 +95,7 @@ class RetentionService:
         tenant_id = work.identity.tenant_id
         before = await self.find_period(tenant_id)
         await self._tenants.set_days(work.connection, tenant_id, days)
-        work.audit("set-retention", [tenant_id], before=before.days, after=days)
+        work.audit("retention.edit", [tenant_id], before={"days": before.days}, after={"days": days})
 
     async def _delete_objects(self, rows: Sequence[Record]) -> None:
         for place in range(0, len(rows), _CONCURRENT_DELETES):

@@ -85,7 +85,7 @@ class RunService:
                 requested_at=work.at,
             )
         )
-        work.audit("cancel-run", [run_id], before=row["state"])
+        work.audit("run.cancel", [run_id], before={"state": row["state"]})
         return to_run(row, work.at)
 
     async def remove(self, work: UnitOfWork, run_id: UUID) -> None:
@@ -97,7 +97,7 @@ class RunService:
         work.emit(
             RunRemoved(job_id=row["job_id"], tenant_id=who.tenant_id, run_id=run_id, removed_by=who.user_id, at=work.at)
         )
-        work.audit("remove-run", [run_id], before=row["state"])
+        work.audit("run.remove", [run_id], before={"state": row["state"]})
 
     async def read_manifest(self, identity: Identity, run_id: UUID) -> bytes:
         """Return a run's manifest as it is stored (rule P5).

@@ -290,16 +290,6 @@ SELECT min(days) FROM retention;
 -- set_retention: set how many days a tenant's files are kept
 INSERT INTO retention (tenant_id, days) VALUES ($1, $2) ON CONFLICT (tenant_id) DO UPDATE SET days = EXCLUDED.days;
 
--- add_audit: add an entry for each object to the audit trail
-INSERT INTO audit (tenant_id, user_id, name, action, object_id, details)
-SELECT :tenant_id, :user_id, :name, :action, object_id, :details::jsonb FROM unnest(:object_ids::uuid[]) AS object_id;
-
--- list_audit: a page of a tenant's audit trail (see history.store.lists)
-SELECT id, at, user_id, name, action, object_id, details, ({sort})::text AS sorted_by FROM audit
-WHERE tenant_id = $1{conditions}
-ORDER BY {sort} {direction}
-LIMIT {limit};
-
 -- add_link: add a link
 INSERT INTO link (secret_hash, tenant_id, artifact_id, user_id, name, expires_at)
 VALUES (:secret_hash, :tenant_id, :artifact_id, :user_id, :name, :expires_at);

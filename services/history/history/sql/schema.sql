@@ -255,19 +255,6 @@ CREATE TABLE retention (
     days integer NOT NULL CHECK (days BETWEEN 1 AND 30)
 );
 
--- The audit trail of downloads, deletions, cancellations and changes; `details` has the values before and after.
-CREATE TABLE audit (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    tenant_id uuid NOT NULL,
-    user_id uuid NOT NULL,
-    name text NOT NULL,
-    action text NOT NULL,
-    object_id uuid NOT NULL,
-    details jsonb NOT NULL
-);
-CREATE INDEX audit_tenant ON audit (tenant_id, id);
-
 -- Short-lived links to a file that need no login, with only a hash of their secret. `request_key` was the Idempotency-Key
 -- of the request; only the previous release still writes it.
 CREATE TABLE link (

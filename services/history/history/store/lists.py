@@ -65,13 +65,3 @@ ARTIFACTS = KeysetList(
     | between("created", "created_at"),
     default_sort="-created_at",
 )
-AUDIT = KeysetList(
-    name="audit",
-    statement=SQL["list_audit"],
-    key="id",
-    key_type="bigint",
-    # Entries are numbered as they are written.
-    sorts={"at": ("id", "bigint")},
-    filters={"action": "action = {0}::text"},
-    default_sort="-at",
-)

@@ -1,4 +1,4 @@
-"""`/api/v1/audit`: who changed what (rule U5)."""
+"""`/api/v1/audit`: who did what, in all services (rule U5)."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from shared.http.problems import error_responses
 _ENTRY: dict[str, Any] = {
     "id": 4711,
     "created_at": "2026-11-24T10:00:00Z",
+    "service": "job-api",
     "actor_id": "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22",
     "actor": "ana",
     "action": "certificate.retire",
@@ -29,10 +30,11 @@ router = APIRouter(prefix="/api/v1/audit", tags=["access"])
 
 
 class AuditEntry(BaseModel):
-    """One change: who made it, and the object before and after."""
+    """One action: who took it, in which service, and the object before and after."""
 
     id: int
     created_at: datetime
+    service: str = Field(description="where it was done: `job-api` or `history`")
     actor_id: UUID | None = Field(description="null: the system itself")
     actor: str = Field(description="name of the user or API key, or `system`")
     action: str = Field(description="`<kind>.<verb>`, as in `job.suspend`")
@@ -47,6 +49,7 @@ class AuditEntry(BaseModel):
         return cls(
             id=entry.audit_id,
             created_at=entry.at,
+            service=entry.service,
             actor_id=entry.actor_id,
             actor=entry.actor_name,
             action=entry.action,
@@ -71,6 +74,9 @@ class AuditPage(BaseModel):
     responses=json_response({"items": [_ENTRY], "next": None}) | error_responses(),
 )
 async def list_audit(identity: Admin, query: Annotated[AuditQuery, Query()], audit: Audit) -> AuditPage:
-    """Return a page of the audit trail, newest first by default."""
+    """Return a page of the audit trail of all services, newest first by default.
+
+    What is done to runs and files appears within seconds.
+    """
     page = (await audit.list_entries(identity, query.to_page_request())).map(AuditEntry.from_entry)
     return AuditPage(items=page.items, next=query.next_cursor(page))

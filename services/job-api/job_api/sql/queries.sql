@@ -247,6 +247,16 @@ WITH entries AS (
 INSERT INTO outbox (shard, topic, key, value, headers)
 SELECT * FROM unnest($10::smallint[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[]);
 
+-- insert_audit_entry: add an entry of another service, unless it was added before or its tenant has been erased
+INSERT INTO audit (
+    tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after, service, event_id
+)
+SELECT
+    tenant_id, :at::timestamptz, :actor_id::uuid, :actor_name::text, :action::text, :object_kind::text,
+    :object_id::uuid, :before::jsonb, :after::jsonb, :service::text, :event_id::uuid
+FROM tenant WHERE tenant_id = :tenant_id
+ON CONFLICT (event_id) DO NOTHING;
+
 -- delete_old_sessions: delete sessions that ended long ago
 DELETE FROM identity WHERE kind = 'session' AND (expires_at < $1 OR revoked_at < $1);
 
@@ -302,7 +312,7 @@ WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND (kind = 'sessio
 RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
 
 -- audit: a page of a tenant's audit trail; conditions and order come from a fixed set
-SELECT audit_id, at, actor_id, actor_name, action, object_kind, object_id, before, after, {sort}::text AS sorted_by
+SELECT audit_id, at, service, actor_id, actor_name, action, object_kind, object_id, before, after, {sort}::text AS sorted_by
 FROM audit
 WHERE tenant_id = $1 {conditions}
 ORDER BY {sort} {direction}, audit_id {direction}

@@ -143,7 +143,8 @@ CREATE TABLE run_view (
 CREATE INDEX run_view_job ON run_view (job_id, slot DESC);
 CREATE INDEX run_view_ended ON run_view (ended_at) WHERE ended_at IS NOT NULL;
 
--- The audit trail, written in the transaction of each change.
+-- The audit trail of all services: entries of this one are written in the transaction of each change, those of other
+-- services (`event_id` is theirs) arrive over Kafka.
 CREATE TABLE audit (
     audit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant_id uuid NOT NULL REFERENCES tenant,
@@ -155,10 +156,14 @@ CREATE TABLE audit (
     object_id uuid NOT NULL,
     before jsonb,
     after jsonb,
-    actor_key text NOT NULL GENERATED ALWAYS AS (lower(actor_name)) STORED
+    actor_key text NOT NULL GENERATED ALWAYS AS (lower(actor_name)) STORED,
+    service text NOT NULL DEFAULT 'job-api',
+    event_id uuid
 );
+CREATE UNIQUE INDEX audit_event ON audit (event_id);
 -- As for jobs, one for each sort of the list.
 CREATE INDEX audit_by_at ON audit (tenant_id, at, audit_id);
+CREATE INDEX audit_by_service ON audit (tenant_id, service, audit_id);
 CREATE INDEX audit_by_actor ON audit (tenant_id, actor_key, audit_id);
 CREATE INDEX audit_by_action ON audit (tenant_id, action, audit_id);
 CREATE INDEX audit_by_kind ON audit (tenant_id, object_kind, audit_id);

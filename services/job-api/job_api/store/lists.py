@@ -130,12 +130,14 @@ AUDIT = KeysetList(
     key_type="bigint",
     sorts={
         "created_at": ("at", "timestamptz"),
+        "service": ("service", "text"),
         "actor": ("actor_key", "text"),
         "action": ("action", "text"),
         "object_kind": ("object_kind", "text"),
         "object_id": ("object_id", "uuid"),
     },
     filters={
+        "service": "service = {0}::text",
         "action": "action = {0}::text",
         "object_kind": "object_kind = {0}::text",
         "object_id": "object_id = {0}::uuid",
