@@ -15,9 +15,9 @@ from shared.lifecycle import Health
 from shared.oidc_issuer import OidcIssuer
 from shared.postgres import open_pool
 from tests.integration.job_api.certs import make_certificate, pem
-from tests.integration.job_api.stories import Story
+from tests.integration.job_api.run_events import RunEventBuilder
 from tests.integration.job_api.test_oidc_tokens import access
-from tests.integration.job_api.test_run_events import take
+from tests.integration.job_api.test_run_events import apply
 from tests.integration.job_api.world import HOURLY, NOW, ONCE_LATER, ONCE_NOW, Tenant, World, draft
 from tests.support.issuer import run_issuer
 
@@ -54,7 +54,7 @@ async def cross_site(world: World, tenant: Tenant) -> httpx.Response:
 
 async def run_in_progress(world: World, tenant: Tenant) -> httpx.Response:
     job = await tenant.job(schedule=HOURLY)
-    await take(world, Story(job, tenant.tenant_id).triggered())
+    await apply(world, RunEventBuilder(job, tenant.tenant_id).triggered())
     return await tenant.client.delete(f"/api/v1/jobs/{job['id']}", headers=ANY)
 
 

@@ -15,7 +15,7 @@ from shared.events import CertificateSaved, IdentitySaved, JobSaved
 from shared.postgres import migrate
 from shared.topics import CERTIFICATES, IDENTITIES, JOBS
 from tests.integration.job_api.certs import make_certificate, pem
-from tests.integration.job_api.stories import Story
+from tests.integration.job_api.run_events import RunEventBuilder
 from tests.integration.job_api.world import draft
 from tests.support.listener import Listener
 from tests.support.system import Service, System
@@ -75,7 +75,7 @@ async def test_what_is_saved_reaches_kafka_and_what_happens_to_runs_comes_back(s
             assert isinstance(saved, JobSaved)
             assert (saved.version, saved.settings.source_tenant, saved.state) == (1, 101, "active")
 
-            story = Story(job, UUID(made["tenant_id"]), now.replace(microsecond=0))
+            story = RunEventBuilder(job, UUID(made["tenant_id"]), now.replace(microsecond=0))
             await system.publish(story.triggered(), story.queued(), story.started(), story.estimated(0.5))
 
             async def halfway() -> bool:

@@ -5,8 +5,8 @@ import asyncio
 import httpx
 
 from shared.events import JobDeleted, JobSaved
-from tests.integration.job_api.stories import Story
-from tests.integration.job_api.test_run_events import take
+from tests.integration.job_api.run_events import RunEventBuilder
+from tests.integration.job_api.test_run_events import apply
 from tests.integration.job_api.world import HOURLY, ONCE_LATER, Tenant, World, draft
 
 ROUNDS = 25
@@ -16,9 +16,9 @@ async def test_J9_a_trigger_and_a_deletion_that_cross_end_in_one_of_the_two_ways
     seen = set()
     for number in range(ROUNDS):
         job = await tenant.job(schedule=ONCE_LATER if number % 2 else HOURLY)
-        story = Story(job, tenant.tenant_id)
+        story = RunEventBuilder(job, tenant.tenant_id)
         path = f"/api/v1/jobs/{job['id']}"
-        both = [tenant.client.delete(path, headers={"If-Match": "*"}), take(world, story.triggered(), story.queued())]
+        both = [tenant.client.delete(path, headers={"If-Match": "*"}), apply(world, story.triggered(), story.queued())]
         # Which one begins is taken in turns; which one wins is the database's.
         results = await asyncio.gather(*(both if number % 4 < 2 else reversed(both)))
         answer = next(each for each in results if isinstance(each, httpx.Response))
@@ -68,9 +68,9 @@ async def test_U2_two_administrators_cannot_shut_each_other_out_at_once(world: W
 
 async def test_J9_events_for_one_job_from_two_members_do_not_wait_in_a_circle(world: World, tenant: Tenant) -> None:
     jobs = [await tenant.job(schedule=HOURLY) for _ in range(6)]
-    stories = [Story(job, tenant.tenant_id) for job in jobs]
+    stories = [RunEventBuilder(job, tenant.tenant_id) for job in jobs]
     await asyncio.gather(
-        take(world, *(story.triggered() for story in stories)),
+        apply(world, *(story.triggered() for story in stories)),
         *(tenant.client.post(f"/api/v1/jobs/{job['id']}/suspend") for job in reversed(jobs)),
     )
     for job in jobs:

@@ -12,7 +12,7 @@ from job_api.consumer import TOPICS
 from shared import events
 from shared.postgres import migrate
 from tests.integration.job_api.certs import make_certificate, pem
-from tests.integration.job_api.stories import Story
+from tests.integration.job_api.run_events import RunEventBuilder
 from tests.integration.job_api.test_process import bootstrap
 from tests.integration.job_api.world import draft
 from tests.support.system import Service, System
@@ -22,7 +22,7 @@ KILLS = 1
 ENDS = ("succeeded", "failed", "cancelled", "running")
 
 
-def events_of(story: Story, end: str) -> list[events.Event]:
+def events_of(story: RunEventBuilder, end: str) -> list[events.Event]:
     """Return all events of a run, in their order."""
     published: list[events.Event] = [story.triggered(), story.queued(), story.started()]
     published += [story.estimated(part / 8) for part in range(1, 7)]
@@ -69,7 +69,7 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
     later = (slot + timedelta(days=1)).isoformat()
     once = await made_jobs(service, bearer, {"kind": "once", "start": later}, len(ENDS))
     ends = {job["id"]: ENDS[number % len(ENDS)] for number, job in enumerate(repeated + once)}
-    stories = [events_of(Story(job, tenant_id, slot), ends[job["id"]]) for job in repeated + once]
+    stories = [events_of(RunEventBuilder(job, tenant_id, slot), ends[job["id"]]) for job in repeated + once]
 
     order = random.Random(7)
     for number in range(1, KILLS + 1):

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from shared.clock import SystemClock
-from tests.integration.job_api.stories import Story
+from tests.integration.job_api.run_events import RunEventBuilder
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant
 from tests.integration.pages.keys import reach
 from tests.integration.pages.site import PageOpener, Site, audited, too_wide
@@ -19,7 +19,7 @@ from tests.support.wait import eventually
 
 async def running(site: Site, tenant: Tenant, job: dict[str, Any], *, progress: float = 0.4) -> UUID:
     """Have a run of a job in progress, as the other services would publish it."""
-    story = Story(job, tenant.tenant_id, SystemClock().now() - timedelta(minutes=1))
+    story = RunEventBuilder(job, tenant.tenant_id, SystemClock().now() - timedelta(minutes=1))
 
     async def shown(name: str, value: object) -> bool:
         latest = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"]
@@ -31,6 +31,23 @@ async def running(site: Site, tenant: Tenant, job: dict[str, Any], *, progress: 
     await site.system.publish(story.estimated(progress))
     await eventually(partial(shown, "progress", progress))
     return story.run_id
+
+
+async def cancel_requested_run(site: Site, tenant: Tenant, job: dict[str, Any]) -> None:
+    """Have a job's requested run end, as an exporter would publish it: until then the job cannot be deleted (J9)."""
+
+    async def latest_run() -> dict[str, Any]:
+        latest: dict[str, Any] = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"]
+        return latest
+
+    run_id = UUID((await latest_run())["id"])
+    events = RunEventBuilder(job, tenant.tenant_id, SystemClock().now(), run_id=run_id)
+    await site.system.publish(events.triggered(), events.queued(), events.cancelled())
+
+    async def has_ended() -> bool:
+        return bool((await latest_run())["state"] == "cancelled")
+
+    await eventually(has_ended)
 
 
 async def choose(page: Page, title: str) -> None:
@@ -80,7 +97,7 @@ async def test_J9_what_is_not_allowed_is_disabled_and_says_why(site: Site, open_
     await choose(page, "Running")
     await expect(bin_).to_have_attribute("aria-disabled", "true")
     await expect(page.locator("#refusals")).to_contain_text(
-        "is in progress: cancel it or wait for its end, then delete."
+        "is in progress: cancel it or wait for it to end, then delete the job."
     )
     await bin_.click(force=True)
     await expect(page).to_have_url(re.compile("/jobs$"))
@@ -118,6 +135,8 @@ async def test_J4_J5_J9_with_the_keyboard_alone_a_job_is_suspended_run_and_delet
     await reach(page, page.get_by_role("button", name="Run now"), back=True)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_contain_text("A run has been requested.")
+    await cancel_requested_run(site, tenant, job)
+    await page.goto("/jobs?sort=title")
     await reach(page, page.get_by_role("radio", name="Mine"))
     await page.keyboard.press("Space")
     await reach(page, page.get_by_role("button", name="Delete"), back=True)

@@ -1,4 +1,4 @@
-"""The events of a run, as the other services would publish them."""
+"""Builds the events of a run as the scheduler, the exporters and history publish them."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -21,22 +21,26 @@ from shared.events import (
     Timeframe,
     Window,
 )
+from shared.events.values import SlotCause
 from shared.timetable import derive_run_id
 
 SLOT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SETTINGS = JobSettings(title="t", source="contact_history", type="interaction", source_tenant=7, timeframe=Timeframe())
 
 
-class Story:
-    """The events of one run, as the other services would publish them."""
+class RunEventBuilder:
+    """The events of one run; `run_id` is that of a run requested now, which has no slot of the schedule."""
 
-    def __init__(self, job: dict[str, Any], tenant_id: UUID, slot: datetime = SLOT) -> None:
+    def __init__(
+        self, job: dict[str, Any], tenant_id: UUID, slot: datetime = SLOT, *, run_id: UUID | None = None
+    ) -> None:
         self.slot = slot
         self.job_id, self.tenant_id = UUID(job["id"]), tenant_id
-        self.run_id = derive_run_id(self.job_id, slot)
+        self.run_id = run_id or derive_run_id(self.job_id, slot)
+        self.cause: SlotCause = "schedule" if run_id is None else "run-now"
         self._seq = count()
 
-    def _who(self, token: int = 1) -> dict[str, Any]:
+    def _common(self, token: int = 1) -> dict[str, Any]:
         at = self.slot + timedelta(seconds=next(self._seq))
         run = {"job_id": self.job_id, "tenant_id": self.tenant_id, "run_id": self.run_id}
         return run | {"token": token, "seq": next(self._seq), "at": at}
@@ -47,7 +51,7 @@ class Story:
             tenant_id=self.tenant_id,
             run_id=self.run_id,
             slot=self.slot,
-            cause="schedule",
+            cause=self.cause,
             job_version=1,
             settings=SETTINGS,
             overlap="skip",
@@ -66,25 +70,24 @@ class Story:
         )
 
     def queued(self) -> RunQueued:
-        return RunQueued(**self._who(0), slot=self.slot, cause="schedule", settings=SETTINGS)
+        return RunQueued(**self._common(0), slot=self.slot, cause=self.cause, settings=SETTINGS)
 
     def started(self, token: int = 1) -> RunStarted:
-        return RunStarted(**self._who(token), exporter="e", attempt=token, window=Window(), recipients=())
+        return RunStarted(**self._common(token), exporter="e", attempt=token, window=Window(), recipients=())
 
     def estimated(self, progress: float, token: int = 1) -> RunEstimated:
-        return RunEstimated(**self._who(token), progress=progress, eta_seconds=60.0, eta_low=40.0, eta_high=90.0)
+        return RunEstimated(**self._common(token), progress=progress, eta_seconds=60.0, eta_low=40.0, eta_high=90.0)
 
     def handed_back(self, token: int = 1) -> RunHandedBack:
-        return RunHandedBack(**self._who(token), exporter="e")
+        return RunHandedBack(**self._common(token), exporter="e")
 
     def attempt_failed(self, token: int = 1) -> RunAttemptFailed:
-        return RunAttemptFailed(
-            **self._who(token), attempt=1, code="c", message="the source is unavailable", retry_at=SLOT
-        )
+        message = "the source is unavailable"
+        return RunAttemptFailed(**self._common(token), attempt=1, code="c", message=message, retry_at=SLOT)
 
     def succeeded(self, token: int = 1) -> RunSucceeded:
         return RunSucceeded(
-            **self._who(token),
+            **self._common(token),
             rows=1,
             bytes_raw=1,
             bytes_packed=1,
@@ -94,14 +97,14 @@ class Story:
             title=SETTINGS.title,
             type=SETTINGS.type,
             slot=self.slot,
-            cause="schedule",
+            cause=self.cause,
         )
 
     def failed(self, token: int = 1) -> RunFailed:
-        return RunFailed(**self._who(token), attempt=1, code="c", message="no certificate")
+        return RunFailed(**self._common(token), attempt=1, code="c", message="no certificate")
 
     def cancelled(self) -> RunCancelled:
-        return RunCancelled(**self._who(2), reason="requested", requested_by=None)
+        return RunCancelled(**self._common(2), reason="requested", requested_by=None)
 
     def skipped(self) -> RunSkipped:
-        return RunSkipped(**self._who(0), slot=self.slot, cause="schedule", reason="overlap", settings=SETTINGS)
+        return RunSkipped(**self._common(0), slot=self.slot, cause=self.cause, reason="overlap", settings=SETTINGS)
