@@ -21,7 +21,7 @@ SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name)
 
 -- insert_user: store a new user; returns nothing if the name is in use
 INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at, issuer)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+VALUES (:user_id, :tenant_id, :name, :password_hash, :roles, :created_at, :issuer)
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
@@ -36,7 +36,7 @@ LIMIT 5;
 -- insert_identity: store a new API key or session
 INSERT INTO identity
     (identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+VALUES (:identity_id, :tenant_id, :user_id, :kind, :name, :roles, :secret_hash, :created_at, :expires_at);
 
 -- identity: the API key or session that a bearer token names
 SELECT identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version
@@ -65,7 +65,10 @@ RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, creat
 -- insert_certificate: store a new certificate; returns nothing if an active one has its name or fingerprint
 INSERT INTO certificate
     (certificate_id, tenant_id, name, state, pem, fingerprint, subject, key_bits, not_before, not_after, created_at)
-VALUES ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9, $10)
+VALUES (
+    :certificate_id, :tenant_id, :name, 'active', :pem, :fingerprint, :subject, :key_bits, :not_before, :not_after,
+    :created_at
+)
 ON CONFLICT DO NOTHING
 RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
     created_at, retired_at;
@@ -112,16 +115,21 @@ RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, sub
 INSERT INTO job
     (job_id, tenant_id, version, state, state_reason, title, description, source, type, settings, schedule_kind,
     schedule_start, schedule_immediately, schedule_every, catch_up, overlap, created_at, saved_at, next_run_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
+VALUES (
+    :job_id, :tenant_id, :version, :state, :state_reason, :title, :description, :source, :type, :settings,
+    :schedule_kind, :schedule_start, :schedule_immediately, :schedule_every, :catch_up, :overlap, :created_at,
+    :saved_at, :next_run_at
+);
 
 -- update_job: store a job's next version
 UPDATE job SET
-    version = $3, state = $4, state_reason = $5, title = $6, description = $7, source = $8, type = $9, settings = $10,
-    schedule_kind = $11, schedule_start = $12, schedule_immediately = $13, schedule_every = $14, catch_up = $15,
-    overlap = $16, saved_at = $18, next_run_at = $19,
+    version = :version, state = :state, state_reason = :state_reason, title = :title, description = :description,
+    source = :source, type = :type, settings = :settings, schedule_kind = :schedule_kind,
+    schedule_start = :schedule_start, schedule_immediately = :schedule_immediately,
+    schedule_every = :schedule_every, catch_up = :catch_up, overlap = :overlap, saved_at = :saved_at, next_run_at = :next_run_at,
     -- resuming a job resets its failures
-    failures = CASE WHEN state = 'suspended' AND $4 = 'active' THEN 0 ELSE failures END
-WHERE job_id = $1 AND tenant_id = $2 AND created_at = $17;
+    failures = CASE WHEN state = 'suspended' AND :state = 'active' THEN 0 ELSE failures END
+WHERE job_id = :job_id AND tenant_id = :tenant_id AND created_at = :created_at;
 
 -- delete_job: delete a job, and with it its runs in the read model
 DELETE FROM job WHERE tenant_id = $1 AND job_id = $2;
@@ -196,22 +204,24 @@ WHERE run.tenant_id = $1 AND run.run_id = $2 AND run.cause = 'run-now' AND run.e
 
 -- apply_run_event: apply an event to its run, unless a newer one was applied or the run has ended; returns the run's id
 UPDATE run_view AS run SET
-    state = $4, token = $2, seq = $3,
-    started_at = CASE WHEN $4 = 'running' THEN coalesce(run.started_at, $5) ELSE run.started_at END,
-    ended_at = CASE WHEN $4 IN ('queued', 'running') THEN NULL ELSE $5::timestamptz END,
-    message = $6,
-    progress = CASE WHEN $4 = 'succeeded' THEN 1 ELSE run.progress END,
-    eta_seconds = CASE WHEN $4 = 'running' THEN run.eta_seconds END,
-    eta_low = CASE WHEN $4 = 'running' THEN run.eta_low END,
-    eta_high = CASE WHEN $4 = 'running' THEN run.eta_high END
-WHERE run.run_id = $1 AND run.tenant_id = $7 AND (run.token, run.seq) < ($2::bigint, $3::bigint) AND run.ended_at IS NULL
+    state = :state, token = :token, seq = :seq,
+    started_at = CASE WHEN :state = 'running' THEN coalesce(run.started_at, :at) ELSE run.started_at END,
+    ended_at = CASE WHEN :state IN ('queued', 'running') THEN NULL ELSE :at::timestamptz END,
+    message = :message,
+    progress = CASE WHEN :state = 'succeeded' THEN 1 ELSE run.progress END,
+    eta_seconds = CASE WHEN :state = 'running' THEN run.eta_seconds END,
+    eta_low = CASE WHEN :state = 'running' THEN run.eta_low END,
+    eta_high = CASE WHEN :state = 'running' THEN run.eta_high END
+WHERE run.run_id = :run_id AND run.tenant_id = :tenant_id AND run.ended_at IS NULL
+    AND (run.token, run.seq) < (:token::bigint, :seq::bigint)
 RETURNING run.run_id;
 
 -- apply_estimate: apply an estimate to its run, unless a newer one was applied or the run has ended
 UPDATE run_view SET
-    estimate_token = $2, estimate_seq = $3, estimated_at = $4, progress = $5, eta_seconds = $6, eta_low = $7,
-    eta_high = $8
-WHERE run_id = $1 AND tenant_id = $9 AND (estimate_token, estimate_seq) < ($2::bigint, $3::bigint) AND ended_at IS NULL;
+    estimate_token = :token, estimate_seq = :seq, estimated_at = :at, progress = :progress,
+    eta_seconds = :eta_seconds, eta_low = :eta_low, eta_high = :eta_high
+WHERE run_id = :run_id AND tenant_id = :tenant_id AND ended_at IS NULL
+    AND (estimate_token, estimate_seq) < (:token::bigint, :seq::bigint);
 
 -- update_latest_run: bring up to date what the list shows of a job's runs; a run in progress precedes later ones
 UPDATE job SET
@@ -241,11 +251,11 @@ DELETE FROM run_view WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM job WHERE j
 -- flush: the end of a unit of work: its audit entries and its events
 WITH entries AS (
     INSERT INTO audit (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
-    SELECT $1, $2, $3, $4, each.*
-    FROM unnest($5::text[], $6::text[], $7::uuid[], $8::jsonb[], $9::jsonb[]) AS each
+    SELECT :tenant_id, :at, :actor_id, :actor_name, each.*
+    FROM unnest(:actions::text[], :object_kinds::text[], :object_ids::uuid[], :befores::jsonb[], :afters::jsonb[]) AS each
 )
 INSERT INTO outbox (shard, topic, key, value, headers)
-SELECT * FROM unnest($10::smallint[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[]);
+SELECT * FROM unnest(:shards::smallint[], :topics::text[], :keys::bytea[], :values::bytea[], :headers::bytea[]);
 
 -- insert_audit_entry: add an entry of another service, unless it was added before or its tenant has been erased
 INSERT INTO audit (

@@ -50,19 +50,20 @@ class Certificate:
 
 async def insert(database: Connection, certificate: Certificate) -> Certificate | None:
     """Store a new certificate; return None if an active one has its name or fingerprint."""
-    row = await database.fetchrow(
-        SQL["insert_certificate"],
-        certificate.certificate_id,
-        certificate.tenant_id,
-        certificate.name,
-        certificate.pem,
-        certificate.fingerprint,
-        certificate.subject,
-        certificate.key_bits,
-        certificate.not_before,
-        certificate.not_after,
-        certificate.created_at,
+    statement = SQL.bind(
+        "insert_certificate",
+        certificate_id=certificate.certificate_id,
+        tenant_id=certificate.tenant_id,
+        name=certificate.name,
+        pem=certificate.pem,
+        fingerprint=certificate.fingerprint,
+        subject=certificate.subject,
+        key_bits=certificate.key_bits,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+        created_at=certificate.created_at,
     )
+    row = await database.fetchrow(*statement)
     return _to_certificate(row) if row is not None else None
 
 

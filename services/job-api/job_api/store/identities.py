@@ -142,10 +142,17 @@ async def lock_users(database: Connection, tenant_id: UUID) -> list[User]:
 
 async def insert_user(database: Connection, user: User, at: datetime) -> bool:
     """Store a new user; return False if the name is in use."""
-    user_id = await database.fetchval(
-        SQL["insert_user"], user.user_id, user.tenant_id, user.name, user.password_hash, user.roles, at, user.issuer
+    statement = SQL.bind(
+        "insert_user",
+        user_id=user.user_id,
+        tenant_id=user.tenant_id,
+        name=user.name,
+        password_hash=user.password_hash,
+        roles=user.roles,
+        created_at=at,
+        issuer=user.issuer,
     )
-    return user_id is not None
+    return await database.fetchval(*statement) is not None
 
 
 async def update_user(database: Connection, user: User) -> User:
@@ -158,18 +165,19 @@ async def update_user(database: Connection, user: User) -> User:
 
 async def insert_credential(database: Connection, credential: Credential) -> None:
     """Store a new API key or session."""
-    await database.execute(
-        SQL["insert_identity"],
-        credential.identity_id,
-        credential.tenant_id,
-        credential.user_id,
-        credential.kind,
-        credential.name,
-        credential.roles,
-        credential.secret_hash,
-        credential.created_at,
-        credential.expires_at,
+    statement = SQL.bind(
+        "insert_identity",
+        identity_id=credential.identity_id,
+        tenant_id=credential.tenant_id,
+        user_id=credential.user_id,
+        kind=credential.kind,
+        name=credential.name,
+        roles=credential.roles,
+        secret_hash=credential.secret_hash,
+        created_at=credential.created_at,
+        expires_at=credential.expires_at,
     )
+    await database.execute(*statement)
 
 
 async def find_credential(database: Connection, identity_id: UUID) -> Credential | None:

@@ -81,12 +81,12 @@ async def get_context(database: Connection, tenant_id: UUID, now: datetime) -> D
 
 async def insert(database: Connection, job: Job) -> None:
     """Store a new job."""
-    await database.execute(SQL["insert_job"], *_to_columns(job))
+    await database.execute(*SQL.bind("insert_job", **_to_columns(job)))
 
 
 async def update(database: Connection, job: Job) -> None:
     """Store a job's next version; its row must be locked."""
-    await database.execute(SQL["update_job"], *_to_columns(job))
+    await database.execute(*SQL.bind("update_job", **_to_columns(job)))
 
 
 async def delete(database: Connection, job: Job) -> None:
@@ -148,28 +148,28 @@ def find_next_run(job: Job, now: datetime) -> datetime | None:
     return find_next_slot(job.schedule, now) if job.state == "active" else None
 
 
-def _to_columns(job: Job) -> tuple[Any, ...]:
-    return (
-        job.job_id,
-        job.tenant_id,
-        job.version,
-        job.state,
-        job.state_reason,
-        job.settings.title,
-        job.description,
-        job.settings.source,
-        job.settings.type,
-        SETTINGS.dump_python(job.settings, mode="json"),
-        job.schedule.kind,
-        job.schedule.start,
-        job.schedule.immediately,
-        job.schedule.every,
-        job.catch_up,
-        job.overlap,
-        job.created_at,
-        job.saved_at,
-        find_next_run(job, job.saved_at),
-    )
+def _to_columns(job: Job) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "tenant_id": job.tenant_id,
+        "version": job.version,
+        "state": job.state,
+        "state_reason": job.state_reason,
+        "title": job.settings.title,
+        "description": job.description,
+        "source": job.settings.source,
+        "type": job.settings.type,
+        "settings": SETTINGS.dump_python(job.settings, mode="json"),
+        "schedule_kind": job.schedule.kind,
+        "schedule_start": job.schedule.start,
+        "schedule_immediately": job.schedule.immediately,
+        "schedule_every": job.schedule.every,
+        "catch_up": job.catch_up,
+        "overlap": job.overlap,
+        "created_at": job.created_at,
+        "saved_at": job.saved_at,
+        "next_run_at": find_next_run(job, job.saved_at),
+    }
 
 
 def to_job(row: Record) -> Job:

@@ -47,26 +47,34 @@ async def find_requested(database: Connection, tenant_id: UUID, run_id: UUID) ->
 
 async def apply_event(database: Connection, event: RunEvent, state: RunState, *, message: str | None) -> bool:
     """Apply an event to its run; return False if it is old, a duplicate, or of an unknown run."""
-    run_id = await database.fetchval(
-        SQL["apply_run_event"], event.run_id, event.token, event.seq, state, event.at, message, event.tenant_id
+    statement = SQL.bind(
+        "apply_run_event",
+        run_id=event.run_id,
+        tenant_id=event.tenant_id,
+        token=event.token,
+        seq=event.seq,
+        state=state,
+        at=event.at,
+        message=message,
     )
-    return run_id is not None
+    return await database.fetchval(*statement) is not None
 
 
 async def apply_estimate(database: Connection, event: RunEstimated) -> None:
     """Apply an estimate to its run, unless the run has ended."""
-    await database.execute(
-        SQL["apply_estimate"],
-        event.run_id,
-        event.token,
-        event.seq,
-        event.at,
-        event.progress,
-        event.eta_seconds,
-        event.eta_low,
-        event.eta_high,
-        event.tenant_id,
+    statement = SQL.bind(
+        "apply_estimate",
+        run_id=event.run_id,
+        tenant_id=event.tenant_id,
+        token=event.token,
+        seq=event.seq,
+        at=event.at,
+        progress=event.progress,
+        eta_seconds=event.eta_seconds,
+        eta_low=event.eta_low,
+        eta_high=event.eta_high,
     )
+    await database.execute(*statement)
 
 
 async def update_latest_run(database: Connection, tenant_id: UUID, job_id: UUID) -> None:

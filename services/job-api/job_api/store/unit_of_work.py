@@ -89,17 +89,28 @@ class UnitOfWork:
         pending = self._pending
         if not (pending.events or pending.entries):
             return
+        actions, object_kinds, object_ids, befores, afters = _to_columns(pending.entries, 5)
         rows = outbox.to_rows(pending.events, source=SERVICE, at=self.at)
-        # One statement: a round trip costs a request more than the rows do.
-        await self.connection.execute(
-            SQL["flush"],
-            self.actor.tenant_id,
-            self.at,
-            self.actor.user_id,
-            self.actor.name,
-            *_columns(pending.entries, 5),
-            *_columns(rows, 5),
+        shards, topics, keys, values, headers = _to_columns(rows, 5)
+        statement = SQL.bind(
+            "flush",
+            tenant_id=self.actor.tenant_id,
+            at=self.at,
+            actor_id=self.actor.user_id,
+            actor_name=self.actor.name,
+            actions=actions,
+            object_kinds=object_kinds,
+            object_ids=object_ids,
+            befores=befores,
+            afters=afters,
+            shards=shards,
+            topics=topics,
+            keys=keys,
+            values=values,
+            headers=headers,
         )
+        # One statement: a round trip costs a request more than the rows do.
+        await self.connection.execute(*statement)
         pending.events, pending.entries = [], []
 
 
@@ -115,5 +126,5 @@ class WorkFactory:
         return UnitOfWork.begin(self.database, Actor.from_identity(identity), self.clock.now())
 
 
-def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+def _to_columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
