@@ -121,10 +121,4 @@ def _change_state(url: str, token_file: Path | None, token: str | None, *, path:
 
 
 def _describe_latest(run: Json | None) -> str:
-    return "" if run is None else describe_state(run | {"estimate": _estimate(run)})
-
-
-def _estimate(run: Json) -> Json | None:
-    if run["eta_seconds"] is None:
-        return None
-    return {"seconds": run["eta_seconds"], "low": run["eta_low"], "high": run["eta_high"]}
+    return "" if run is None else describe_state(run)

@@ -115,6 +115,12 @@ def test_a_job_is_suspended_resumed_and_deleted(shell: Shell, run_id: str) -> No
     assert "There is no job" in shell.run("jobs", "show", job, status=1).stderr
 
 
+def test_jobs_are_listed_with_their_latest_run(shell: Shell, run_id: str) -> None:
+    (line,) = [each for each in shell.run("jobs", "list").stdout.splitlines() if "Nightly, declared" in each]
+    assert line.split()[0] == shell.jobs()["Nightly, declared"]["id"]
+    assert "succeeded" in line
+
+
 def test_runs_are_listed_and_shown(shell: Shell, run_id: str) -> None:
     listed = shell.run("runs", "list").stdout
     assert run_id in listed
