@@ -28,7 +28,7 @@ SERVICES = ("job-api", "history")
 RETIRED_PARAMETERS = {"q", "since", "before", "longer_than", "with_files", "job", "run"}
 RETIRED_FIELDS = {"eta_seconds", "eta_low", "eta_high", "share"}
 # A name whose schema differs from list to list by what is in the list.
-BY_LIST = {"action", "sort", "state", "status", "type", "name", "role"}
+BY_LIST = {"sort", "state", "status", "type", "name", "role"}
 
 
 def operations(document: Document) -> Iterator[tuple[str, Document]]:
