@@ -36,10 +36,12 @@ LABELS = {
     "form": "of bytes: `raw` (records) or `packed` (files); of downloads: `file`, `archive`, `link`",
     "group": "Kafka consumer groups, one for each kind of process",
     "kind": "`interaction`, `contact`, `attachment`",
+    "loop": "the loops of a process, a fixed list",
     "method": "HTTP methods",
     "outcome": "what the recorder did with an event: applied, superseded or ignored; a fixed list",
     "phase": "phases of a run, a fixed list",
-    "reason": "reasons for a slot's fate or a run's end, from the event contract",
+    "reason": "reasons for a slot's fate or a run's end, from the event contract; why a partition waits: "
+    "`unavailable`, `unreadable`, `unexpected`",
     "route": "route templates (`/api/v1/jobs/{job_id}`), never addresses; `none` when no route matches",
     "service": "`job-api`, `scheduler`, `exporter`, `history`",
     "state": "final states of a run",

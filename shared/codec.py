@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from pydantic import TypeAdapter, ValidationError
 
 from shared import events, tracing
-from shared.errors import InvalidMessage
+from shared.errors import InvalidMessage, UnknownVersion
 from shared.schema_ids import SCHEMA_BASE
 from shared.topics import TOPIC_OF
 
@@ -138,8 +138,8 @@ def own_headers(key: str) -> Headers:
 def decode(record: Received) -> Message:
     """Return the message of a record.
 
-    Raises InvalidMessage when the record is not a known event on its own topic and under its own key; the reason never
-    quotes the record's content, which may be personal data.
+    Raises InvalidMessage when the record is not a known event on its own topic and under its own key, UnknownVersion
+    when it is a later version of one; the reason never quotes the record's content, which may be personal data.
     """
     headers = dict(record.headers)
     decoder = _DECODERS.get(headers.get("ce_type", b""))
@@ -178,6 +178,8 @@ def _type_error(ce_type: str) -> InvalidMessage:
     known = sorted(number for kind, number in events.REGISTRY if kind == name)
     if not known:
         return InvalidMessage(f"unknown event type {ce_type!r}")
+    if version.isdecimal() and int(version) > known[-1]:
+        return UnknownVersion(f"{ce_type!r} is newer than this release, which reads versions {known} of {name}")
     if not version.isdecimal() or int(version) not in known:
         return InvalidMessage(f"{ce_type!r} has an unknown version; known versions of {name}: {known}")
     return InvalidMessage(f"{ce_type!r} is not a well-formed event type")

@@ -10,15 +10,23 @@ class TransientError(SluiceError):
 
 
 class InvalidMessage(SluiceError):
-    """A message cannot be decoded: its type or version is unknown, or its content does not match its schema."""
+    """A message cannot be decoded: its type is unknown, or its content does not match its schema."""
 
 
 class MessageRejected(SluiceError):
     """A message was decoded but can never be handled; it becomes a dead letter."""
 
 
-class TooManyDeadLetters(SluiceError):
-    """So many messages were rejected that the consumer is probably at fault: it stops, with its offset unmoved."""
+class UnknownVersion(InvalidMessage):
+    """A message has a later version of a known event: this consumer waits to be upgraded, with its offset unmoved."""
+
+
+class ConsumerPaused(SluiceError):
+    """So many messages were rejected that the consumer is probably at fault: it waits, with its offset unmoved."""
+
+
+class RestartRequired(SluiceError):
+    """Only a new process can go on; this one ends, and its supervisor starts another."""
 
 
 class InvalidSettings(SluiceError):

@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from shared.errors import InvalidSettings, SluiceError
-from shared.observe import get_logger, render_metrics
+from shared.errors import InvalidSettings, RestartRequired, SluiceError
+from shared.observe import LOOP_FAILURES, get_logger, render_metrics
 from shared.settings import ServiceSettings, to_variable_name
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
@@ -29,10 +29,11 @@ Check = Callable[[], Awaitable[str | None]]
 log = get_logger(__name__)
 
 _CHECK_LIMIT = 5.0
+_LONGEST_PAUSE, _HEALED_SECONDS = 10.0, 60.0
 
 
 class LoopFailed(SluiceError):
-    """A loop ended without a request to stop; the process ends with it, and its supervisor restarts it."""
+    """A loop cannot go on in this process, which ends with it; its supervisor starts another."""
 
 
 @dataclass
@@ -88,6 +89,53 @@ def health_app(health: Health) -> Starlette:
     return Starlette(routes=health_routes(health))
 
 
+class LoopSupervisor:
+    """Starts a loop again whenever it fails, after a pause: one failure must not end all the loops of a process.
+
+    A loop that raises RestartRequired, or that fails while the process stops, ends the process.
+    """
+
+    def __init__(self, name: str, loop: Loop) -> None:
+        self._name = name
+        self._loop = loop
+        self._failures = 0
+        self._failed_at = 0.0
+        self._reason = ""
+
+    def find_fault(self) -> str | None:
+        """Return why the loop failed, if it did within the last minute."""
+        if self._failures and time.monotonic() - self._failed_at < _HEALED_SECONDS:
+            return f"{self._name} failed and was started again: {self._reason}"
+        return None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run the loop until `stopping` is set. Raises LoopFailed, RestartRequired, or an error while stopping."""
+        while True:
+            try:
+                await self._loop(stopping)
+            except RestartRequired:
+                raise
+            except Exception as error:
+                if stopping.is_set():
+                    raise
+                await self._pause(error, stopping)
+                if not stopping.is_set():
+                    continue
+            if not stopping.is_set():
+                raise LoopFailed(f"{self._name} ended by itself")
+            return
+
+    async def _pause(self, error: Exception, stopping: asyncio.Event) -> None:
+        now = time.monotonic()
+        self._failures = 1 if now - self._failed_at > _HEALED_SECONDS else self._failures + 1
+        # Texts of others' errors may quote the data.
+        self._failed_at, self._reason = now, str(error) if isinstance(error, SluiceError) else type(error).__name__
+        seconds = min(_LONGEST_PAUSE, 0.5 * 2.0 ** min(self._failures - 1, 10))
+        LOOP_FAILURES.labels(self._name).inc()
+        log.error("loop failed, starting it again", loop=self._name, in_seconds=seconds, exc_info=error)
+        await wait_for_first(stopping, seconds=seconds)
+
+
 async def run(
     loops: Mapping[str, Loop],
     *,
@@ -98,15 +146,18 @@ async def run(
 ) -> None:
     """Run all loops and the HTTP server until SIGTERM or SIGINT, then let each loop finish its work within `grace`.
 
-    Raises LoopFailed when a loop fails or ends by itself, after stopping the others, and InvalidSettings for a port
-    that is in use or a certificate that cannot be loaded.
+    A loop that fails is started again. Raises LoopFailed when one ends by itself, needs a new process, or fails while
+    stopping, after stopping the others, and InvalidSettings for a port that is in use or a certificate that cannot be
+    loaded.
     """
     stopping = health.stopping
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     server, listener = _Server(_server_config(app, settings)), _open_listener(settings)
     log.info("started", host=settings.http_host, port=listener.getsockname()[1], loops=sorted(loops))
-    tasks = [asyncio.create_task(_run_guarded(name, loop, stopping), name=name) for name, loop in loops.items()]
+    tasks = [
+        asyncio.create_task(_supervise(name, loop, health).run(stopping), name=name) for name, loop in loops.items()
+    ]
     web = asyncio.create_task(server.serve([listener]), name="http")
     stop = asyncio.create_task(stopping.wait(), name="stop signal")
     began = time.monotonic()
@@ -118,6 +169,12 @@ async def run(
     log.info("stopped", after_seconds=round(time.monotonic() - began, 1), failures=failures)
     if failures:
         raise LoopFailed("; ".join(failures))
+
+
+def _supervise(name: str, loop: Loop, health: Health) -> LoopSupervisor:
+    supervisor = LoopSupervisor(name, loop)
+    health.add_check(f"loop {name}", supervisor.find_fault)
+    return supervisor
 
 
 def _server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
@@ -150,12 +207,6 @@ def _open_listener(settings: ServiceSettings) -> socket.socket:
             f"cannot serve on {settings.http_host}:{settings.http_port} ({error.strerror}); "
             f"set another {port} (0 for a free one) or {host}"
         ) from None
-
-
-async def _run_guarded(name: str, loop: Loop, stopping: asyncio.Event) -> None:
-    await loop(stopping)
-    if not stopping.is_set():
-        raise LoopFailed(f"{name} ended by itself")
 
 
 async def _finish(tasks: Sequence[asyncio.Task[object]], grace: timedelta) -> list[str]:

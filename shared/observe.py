@@ -23,7 +23,13 @@ CONSUMED = Counter("sluice_consumed_messages_total", "Messages handled and their
 CONSUMER_LAG = Gauge(
     "sluice_consumer_lag_messages", "Messages in this member's partitions that are not handled yet", ["group"]
 )
-CONSUMER_RETRIES = Counter("sluice_consumer_retries_total", "Batches retried after a transient error", ["group"])
+CONSUMER_RETRIES = Counter("sluice_consumer_retries_total", "Batches and messages that are tried again", ["group"])
+CONSUMER_WAITING = Gauge(
+    "sluice_consumer_waiting_partitions",
+    "Partitions of this member whose next message cannot be handled, by the reason why it waits",
+    ["group", "reason"],
+)
+LOOP_FAILURES = Counter("sluice_loop_failures_total", "Loops of a process that failed and were started again", ["loop"])
 DEAD_LETTERS = Counter("sluice_dead_letters_total", "Messages written to a dead-letter topic", ["group", "topic"])
 OUTBOX_ROWS = Gauge("sluice_outbox_rows", "Events in the outbox that are not published yet", ["service"])
 OUTBOX_AGE = Gauge("sluice_outbox_oldest_seconds", "Age of the oldest event that is not published yet", ["service"])

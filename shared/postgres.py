@@ -1,6 +1,6 @@
-"""PostgreSQL: connections, migrations, notifications, and which of the driver's errors are transient.
+"""PostgreSQL: connections, migrations and notifications.
 
-Named SQL statements are in `shared.queries`.
+What the driver's errors mean is in `shared.postgres_errors`, named SQL statements are in `shared.queries`.
 """
 
 import asyncio
@@ -18,28 +18,12 @@ from pogo_core.util import migrate as pogo
 from pogo_core.util import sql as pogo_sql
 
 from shared.errors import SluiceError, TransientError
+from shared.postgres_errors import find_row
 
 Record: TypeAlias = asyncpg.Record
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-# Lost connections, a server that starts or stops, serialization failures and deadlocks: the same call may succeed
-# later. All other errors are faults of Sluice or of the data, which a retry would hide.
-_TRANSIENT = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.QueryCanceledError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.InternalClientError,
-)
 _RECONNECT_SECONDS = 1.0
 _CLOSE_LIMIT = 5.0
 _MIGRATION_LOCK = 0x51_01_CE
@@ -55,25 +39,32 @@ class PostgresMisconfigured(SluiceError):
 
 @contextmanager
 def wrap_transient_errors() -> Iterator[None]:
-    """Run the block. Raises PostgresUnavailable for the driver's transient errors; others propagate unchanged."""
+    """Run the block. Raises PostgresUnavailable for what `shared.postgres_errors` calls transient."""
     try:
         yield
-    except _TRANSIENT as error:
-        raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
-    except asyncpg.InterfaceError as error:
-        if "connection" not in str(error) and "pool" not in str(error):
+    except PostgresUnavailable:
+        raise
+    except Exception as error:
+        row = find_row(error)
+        if row is None or row.verdict != "transient":
             raise
-        raise PostgresUnavailable(f"PostgreSQL: {error}") from error
+        raise PostgresUnavailable(f"PostgreSQL: {row.meaning} ({type(error).__name__}: {error})") from error
 
 
 @contextmanager
 def wrap_connection_errors(dsn: str) -> Iterator[None]:
     """Run a block that opens a connection. Raises PostgresUnavailable or PostgresMisconfigured for its errors."""
     try:
-        with wrap_transient_errors():
+        with wrap_transient_errors(), _wrap_rejections():
             yield
     except PostgresUnavailable as error:
         raise PostgresUnavailable(f"{error} (connecting to {_address(dsn)})") from error
+
+
+@contextmanager
+def _wrap_rejections() -> Iterator[None]:
+    try:
+        yield
     except (
         asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.InvalidCatalogNameError,
@@ -135,17 +126,22 @@ async def _prepare(connection: Connection) -> None:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Acquire a connection and begin a transaction. Transient errors are raised as PostgresUnavailable."""
-    with wrap_transient_errors():
-        async with pool.acquire() as connection, connection.transaction():
-            yield connection
+    async with connection(pool) as acquired, acquired.transaction():
+        yield acquired
 
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """Acquire a connection without a transaction. Transient errors are raised as PostgresUnavailable."""
     with wrap_transient_errors():
-        async with pool.acquire() as acquired:
-            yield acquired
+        try:
+            async with pool.acquire() as acquired:
+                yield acquired
+        except Exception as error:
+            if (row := find_row(error)) is not None and row.renew:
+                # Each connection is replaced when it is next acquired, with its prepared statements.
+                await pool.expire_connections()
+            raise
 
 
 async def migrate(dsn: str, package: str) -> None:

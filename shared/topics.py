@@ -137,3 +137,33 @@ DEAD_LETTER_RETENTION = timedelta(days=30)
 
 TOPIC_OF: dict[type[events.Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}
 """The one topic that each event travels on."""
+
+HANDLING_TOPIC = "sluice.handling"
+"""Internal and compacted: which messages operators have set aside, and where consumers have paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerGroup:
+    """A group of equal consumers and the topics that it follows; its own replay topic comes on top."""
+
+    name: str
+    topics: tuple[Topic, ...]
+
+    @property
+    def replay_topic(self) -> str:
+        """Return the name of the topic on which dead letters are handed to this group, and to no other."""
+        return f"{self.name}.replay"
+
+
+CONSUMER_GROUPS: tuple[ConsumerGroup, ...] = (
+    ConsumerGroup("sluice.scheduler", (JOBS, COMMANDS)),
+    ConsumerGroup("sluice.exporter", (TRIGGERS, COMMANDS, JOBS, CERTIFICATES)),
+    ConsumerGroup("sluice.job-api", (TRIGGERS, RUNS, ESTIMATES, AUDIT)),
+    ConsumerGroup("sluice.history.recorder", (TRIGGERS, RUNS, PROGRESS, ESTIMATES, IDENTITIES, JOBS)),
+    ConsumerGroup("sluice.history.estimates", (TRIGGERS, RUNS, PROGRESS)),
+)
+
+
+def find_replay_topic(group: str) -> str | None:
+    """Return the replay topic of a group, or None for a group that is not of Sluice's services."""
+    return next((each.replay_topic for each in CONSUMER_GROUPS if each.name == group), None)

@@ -2,25 +2,28 @@
 
 A handler gets the decoded messages of one poll, those of one partition in order, and applies them in one transaction;
 their offsets are committed after it has returned. Retries and dead letters are decided in `shared.kafka.handling`.
+A partition whose next message cannot be handled is paused, and tried again after a while; the others go on.
 """
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared.clock import Clock, SystemClock
-from shared.codec import Received
-from shared.errors import SluiceError, TransientError
+from shared.errors import RestartRequired, SluiceError
 from shared.kafka.dead_letters import DeadLetterLimit
-from shared.kafka.handling import Backoff, DeadLetterWriter, Handler, MessageHandler
+from shared.kafka.handling import REASONS, Backoff, BatchOutcome, DeadLetterWriter, Handler, MessageHandler, Waiting
+from shared.kafka.notes import KafkaNotes
 from shared.kafka.producer import Producer
+from shared.kafka.reading import to_received
 from shared.kafka_access import KafkaAccess
-from shared.observe import CONSUMED, CONSUMER_LAG, get_logger
-from shared.topics import Topic
+from shared.observe import CONSUMED, CONSUMER_LAG, CONSUMER_WAITING, get_logger
+from shared.topics import Topic, find_replay_topic
 
 Batch = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 log = get_logger(__name__)
@@ -29,8 +32,15 @@ _POLL_MS = 500
 _CHECK_SECONDS, _STALLED_SECONDS = 5.0, 90.0
 
 
-class ConsumerStalled(SluiceError):
-    """Messages wait and none has been handled for 90 s (seen after broker restarts): the process must be restarted."""
+class ConsumerStalled(RestartRequired):
+    """Messages wait and none was fetched for 90 s (seen after broker restarts): the process must be restarted."""
+
+
+@dataclass(slots=True)
+class _WaitingPartition:
+    waiting: Waiting
+    backoff: Backoff
+    retry_at: float
 
 
 class Consumer(ConsumerRebalanceListener):
@@ -53,12 +63,14 @@ class Consumer(ConsumerRebalanceListener):
         self._topics = topics
         self._batch = batch
         self._clock = clock or SystemClock()
-        dead_letters = DeadLetterWriter(producer, group=group, limit=limit, clock=self._clock)
+        notes = KafkaNotes(self._kafka, producer, group=group)
+        dead_letters = DeadLetterWriter(producer, group=group, notes=notes, limit=limit, clock=self._clock)
         self._handler = MessageHandler(handle, dead_letters)
         self._backoff = Backoff(group)
         # Held while a batch is handled, never around getmany: a rebalance waits for the batch's commit, so that the
         # next owner begins after it, and records of partitions that have just been revoked are dropped.
         self._gate = asyncio.Lock()
+        self._waiting: dict[TopicPartition, _WaitingPartition] = {}
         self._joined = False
         self._lag: int | None = None
         self._advanced = time.monotonic()
@@ -68,12 +80,14 @@ class Consumer(ConsumerRebalanceListener):
         """Return why this member is not ready, or None: it is ready while it advances or nothing waits."""
         if not self._joined:
             return f"{self._group}: no partitions assigned yet"
+        for where, each in self._waiting.items():
+            return f"{self._group}: {each.waiting.describe((where.topic, where.partition))}"
         if self._lag and time.monotonic() - self._advanced > _STALLED_SECONDS / 3:
             return f"{self._group}: {self._lag} messages wait and none was handled lately"
         return None
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until `stopping` is set. Raises TooManyDeadLetters or ConsumerStalled, with offsets unmoved."""
+        """Consume until `stopping` is set. Raises ConsumerStalled, with offsets unmoved."""
         self._stopping = stopping
         consumer = AIOKafkaConsumer(
             **self._kafka.client_options(),
@@ -85,7 +99,9 @@ class Consumer(ConsumerRebalanceListener):
             heartbeat_interval_ms=2_000,
             max_poll_interval_ms=300_000,
         )
-        consumer.subscribe([topic.name for topic in self._topics], listener=self)
+        replay_topic = find_replay_topic(self._group)
+        topics = [topic.name for topic in self._topics] + ([replay_topic] if replay_topic else [])
+        consumer.subscribe(topics, listener=self)
         await self._start(consumer, stopping)
         try:
             watch = asyncio.create_task(self._watch(consumer), name=f"{self._group} lag")
@@ -100,12 +116,16 @@ class Consumer(ConsumerRebalanceListener):
                     await watch
         finally:
             self._joined = False
+            self._waiting.clear()
+            self._show_waiting()
             await consumer.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Wait for the current batch, so that its offsets are committed before the partitions change hands."""
         async with self._gate:
             self._joined = False
+            self._waiting.clear()
+            self._show_waiting()
         log.debug("partitions revoked", group=self._group, partitions=len(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
@@ -125,58 +145,91 @@ class Consumer(ConsumerRebalanceListener):
                 return
 
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+        self._resume_due(consumer)
         try:
             polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._batch)
         except KafkaError as error:
             await self._backoff.wait("cannot fetch messages", error, self._stopping)
             return
+        self._backoff.reset()
         if not polled:
             return
-        failure: TransientError | None = None
         async with self._gate:
             batch = {where: records for where, records in polled.items() if where in consumer.assignment()}
-            try:
-                await self._handler.handle_batch([_to_received(each) for records in batch.values() for each in records])
-            except TransientError as error:
-                self._rewind(consumer, batch)
-                failure = error
-            else:
-                await self._commit(consumer, batch)
-        if failure is not None:
-            await self._backoff.wait("retrying batch", failure, self._stopping)
+            records = [to_received(each) for records in batch.values() for each in records]
+            outcome = await self._handler.handle_batch(records)
+            await self._commit(consumer, batch, outcome)
+            self._pause_waiting(consumer, batch, outcome)
 
-    def _rewind(self, consumer: AIOKafkaConsumer, batch: Batch) -> None:
-        for where, records in batch.items():
+    def _resume_due(self, consumer: AIOKafkaConsumer) -> None:
+        now = time.monotonic()
+        for where, each in self._waiting.items():
+            if each.retry_at <= now:
+                with suppress(IllegalStateError):
+                    consumer.resume(where)
+
+    def _pause_waiting(self, consumer: AIOKafkaConsumer, batch: Batch, outcome: BatchOutcome) -> None:
+        for where in batch:
+            waiting = outcome.waiting.get((where.topic, where.partition))
+            if waiting is None:
+                self._waiting.pop(where, None)
+                continue
+            known = self._waiting.get(where)
+            is_same = known is not None and known.waiting.offset == waiting.offset
+            backoff = known.backoff if known is not None and is_same else Backoff(self._group)
+            seconds = backoff.next_seconds()
+            self._waiting[where] = _WaitingPartition(waiting, backoff, time.monotonic() + seconds)
+            log.warning(
+                "message waits",
+                group=self._group,
+                why=waiting.describe((where.topic, where.partition)),
+                retry_in_seconds=seconds,
+            )
             # A partition that was revoked in the meantime is read by its next owner from the committed offset.
             with suppress(IllegalStateError):
-                consumer.seek(where, records[0].offset)
+                consumer.pause(where)
+                consumer.seek(where, waiting.offset)
+        self._show_waiting()
 
-    async def _commit(self, consumer: AIOKafkaConsumer, batch: Batch) -> None:
-        self._advanced = time.monotonic()
-        self._backoff.reset()
-        if not batch:
+    def _show_waiting(self) -> None:
+        for reason in REASONS:
+            count = sum(each.waiting.reason == reason for each in self._waiting.values())
+            CONSUMER_WAITING.labels(self._group, reason).set(count)
+
+    async def _commit(self, consumer: AIOKafkaConsumer, batch: Batch, outcome: BatchOutcome) -> None:
+        positions = {}
+        for where, records in batch.items():
+            waiting = outcome.waiting.get((where.topic, where.partition))
+            position = records[-1].offset + 1 if waiting is None else waiting.offset
+            if position > records[0].offset:
+                positions[where] = position
+        if not positions:
             return
+        self._advanced = time.monotonic()
         try:
-            await consumer.commit({where: records[-1].offset + 1 for where, records in batch.items()})
+            await consumer.commit(positions)
         except (CommitFailedError, IllegalStateError):
             # The next owner handles these again, which idempotent effects make harmless.
             log.warning("offsets not committed, the group was rebalanced", group=self._group)
         except KafkaError as error:
             log.warning("offsets not committed yet", group=self._group, error=type(error).__name__)
-        for where, records in batch.items():
-            CONSUMED.labels(self._group, where.topic).inc(len(records))
+        for where, position in positions.items():
+            CONSUMED.labels(self._group, where.topic).inc(sum(each.offset < position for each in batch[where]))
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             await self._clock.sleep(_CHECK_SECONDS)
             lag = await self._measure_lag(consumer)
             if lag is None:
+                self._advanced = time.monotonic()  # Kafka is unavailable: nothing could be handled
                 continue
             self._lag = lag
             CONSUMER_LAG.labels(self._group).set(lag)
             if not lag:
                 self._advanced = time.monotonic()
-            elif self._backoff.failures == 0 and time.monotonic() - self._advanced > _STALLED_SECONDS:
+            elif self._waiting or self._backoff.failures:
+                continue  # it is known why nothing is handled
+            elif time.monotonic() - self._advanced > _STALLED_SECONDS:
                 raise ConsumerStalled(f"{self._group}: {lag} messages wait and none was handled")
 
     async def _measure_lag(self, consumer: AIOKafkaConsumer) -> int | None:
@@ -185,7 +238,3 @@ class Consumer(ConsumerRebalanceListener):
             return int(sum([end - await consumer.position(where) for where, end in ends.items()]))
         except (KafkaError, IllegalStateError):
             return None
-
-
-def _to_received(record: ConsumerRecord) -> Received:
-    return Received(record.topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))

@@ -1,25 +1,49 @@
-"""The retry and dead-letter policy: transient errors are retried in place, all others set their message aside.
+"""The retry and dead-letter policy: only what is wrong in a message itself is a dead letter, all else is tried again.
 
-Delivery is at least once, so a handler must be idempotent. The caller commits a message's offset only after
-`MessageHandler` has returned, and calls again with the same messages after a TransientError.
+A message is set aside when it cannot be decoded, when a domain rule rejects it (MessageRejected), or when PostgreSQL
+rejects a value of it (`shared.postgres_errors`). Whatever else happens, the message waits with its offset unmoved, and
+so do those behind it in its partition; those before it and other partitions go on.
+
+Delivery is at least once, so a handler must be idempotent.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from shared.clock import Clock, SystemClock
 from shared.codec import Message, Received, decode
-from shared.errors import InvalidMessage, SluiceError, TooManyDeadLetters, TransientError
-from shared.kafka.dead_letters import DeadLetterLimit, to_dead_letter
+from shared.errors import (
+    ConsumerPaused,
+    InvalidMessage,
+    MessageRejected,
+    SluiceError,
+    TransientError,
+    UnknownVersion,
+)
+from shared.kafka.dead_letters import DeadLetterLimit, find_origin, to_dead_letter
+from shared.kafka.notes import HandlingNotes
 from shared.kafka.producer import Producer
 from shared.lifecycle import wait_for_first
 from shared.observe import CONSUMER_RETRIES, DEAD_LETTERS, get_logger
+from shared.postgres_errors import is_content_error
 
 Handler = Callable[[Sequence[Message]], Awaitable[None]]
 """Applies messages, those of one partition in order, in one transaction; it may get the same messages again."""
+Place = tuple[str, int]
+"""A topic and a partition."""
+Reason = Literal["unavailable", "unreadable", "unexpected"]
+REASONS: tuple[Reason, ...] = ("unavailable", "unreadable", "unexpected")
 log = get_logger(__name__)
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.2, 10.0
+# So often a whole batch is tried again before its messages are tried one by one: one of them may be the cause.
+_BATCH_ATTEMPTS = 3
+_LONGEST_TRACE, _REMEMBERED = 8, 1000
 
 
 class Backoff:
@@ -47,95 +71,217 @@ class Backoff:
         await wait_for_first(stopping, seconds=seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The first message of a partition that cannot be handled yet, and why."""
+
+    offset: int
+    error: Exception
+
+    @property
+    def reason(self) -> Reason:
+        """The kind of the cause: a dependency, the messages, or something that nobody foresaw."""
+        if isinstance(self.error, TransientError):
+            return "unavailable"
+        return "unreadable" if isinstance(self.error, UnknownVersion | ConsumerPaused) else "unexpected"
+
+    def describe(self, place: Place) -> str:
+        """Return where the message is and why it waits, in words."""
+        return f"{place[0]}[{place[1]}] waits at offset {self.offset}: {describe_error(self.error)}"
+
+
+@dataclass(slots=True)
+class BatchOutcome:
+    """What has become of a batch: of each partition, the message that waits; all before it are done."""
+
+    waiting: dict[Place, Waiting] = field(default_factory=dict)
+
+    def wait(self, record: Received, error: Exception) -> None:
+        """Let a message wait, unless an earlier one of its partition does."""
+        if not self.is_behind(record):
+            self.waiting[_place(record)] = Waiting(record.offset, error)
+
+    def is_behind(self, record: Received) -> bool:
+        """Return whether the message or an earlier one of its partition waits."""
+        known = self.waiting.get(_place(record))
+        return known is not None and known.offset <= record.offset
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A record and the message in it; they differ in topic and offset for a letter that is replayed."""
+
+    record: Received
+    message: Message
+
+
 class DeadLetterWriter:
-    """Writes messages that cannot be handled to their topic's dead-letter topic, up to a limit."""
+    """Writes messages to their topic's dead-letter topic, up to a limit."""
 
     def __init__(
-        self, producer: Producer, *, group: str, limit: DeadLetterLimit | None = None, clock: Clock | None = None
+        self,
+        producer: Producer,
+        *,
+        group: str,
+        notes: HandlingNotes,
+        limit: DeadLetterLimit | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.group = group
         self._producer = producer
+        self._notes = notes
         self._limit = limit or DeadLetterLimit()
         self._clock = clock or SystemClock()
+        # A batch that is tried again holds what was rejected the time before.
+        self._written: deque[tuple[str, int, int]] = deque(maxlen=_REMEMBERED)
 
-    async def write(self, record: Received, reason: str) -> None:
-        """Publish a message with its origin and the reason. Raises TooManyDeadLetters or KafkaUnavailable."""
-        now = self._clock.now()
-        if self._limit.count(now):
-            raise TooManyDeadLetters(f"{self.group}: too many messages rejected, the latest because: {reason}")
-        await self._producer.send([to_dead_letter(record, group=self.group, reason=reason, at=now)])
-        DEAD_LETTERS.labels(self.group, record.topic).inc()
+    async def write(self, record: Received, origin: Received, reason: str) -> None:
+        """Publish a message with its origin and the reason, once. Raises ConsumerPaused or KafkaUnavailable."""
+        where = (record.topic, record.partition, record.offset)
+        if where in self._written:
+            return
+        if (pause := await self._notes.find_pause()) is not None:
+            raise ConsumerPaused(pause)
+        if self._limit.count(self._clock.now()):
+            reason = f"too many messages rejected, the latest because: {reason}"
+            await self._notes.note_pause(record, reason)
+            raise ConsumerPaused(reason)
+        await self._publish(origin, reason)
+        self._written.append(where)
+
+    async def write_ordered(self, record: Received, origin: Received, error: Exception) -> bool:
+        """Publish a message that an operator has set aside; return False without such an order.
+
+        Raises KafkaUnavailable.
+        """
+        if (order := await self._notes.find_order(record)) is None:
+            return False
+        await self._publish(origin, f"set aside by an operator: {order} ({describe_error(error)})")
+        return True
+
+    async def _publish(self, origin: Received, reason: str) -> None:
+        await self._producer.send([to_dead_letter(origin, group=self.group, reason=reason, at=self._clock.now())])
+        DEAD_LETTERS.labels(self.group, origin.topic).inc()
         log.error(
             "dead letter written",
             group=self.group,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
+            topic=origin.topic,
+            partition=origin.partition,
+            offset=origin.offset,
             reason=reason,
         )
 
 
 class MessageHandler:
-    """Decodes records and applies a handler to them; whatever fails for good becomes a dead letter.
-
-    Its methods raise TransientError, after which the same records must be handled again, and TooManyDeadLetters, after
-    which the process must end without committing their offsets.
-    """
+    """Decodes records and applies a handler to them. The caller commits what the outcome says is done, and no more."""
 
     def __init__(self, handle: Handler, dead_letters: DeadLetterWriter) -> None:
         self._handle = handle
         self._dead_letters = dead_letters
+        self._failed_batches = 0
         self._retries = CONSUMER_RETRIES.labels(dead_letters.group)
 
-    async def handle_batch(self, records: Sequence[Received]) -> None:
-        """Handle records together; when that fails for good, one by one, to find those that cause it."""
+    async def handle_batch(self, records: Sequence[Received]) -> BatchOutcome:
+        """Handle records together; when that fails, one by one, to find those that cause it."""
+        outcome = BatchOutcome()
+        items = [item for each in records if (item := await self._decode(each, outcome)) is not None]
         try:
-            messages = [message for each in records if (message := await self._decode(each)) is not None]
-            if messages:
-                await self._handle_together(messages)
-        except TransientError:
+            if items:
+                await self._handle([item.message for item in items])
+        except Exception as error:
+            await self._handle_separately(items, error, outcome)
+        else:
+            self._failed_batches = 0
+        if outcome.waiting:
             self._retries.inc()
-            raise
+        return outcome
 
-    async def handle_one(self, record: Received) -> None:
-        """Handle one record by itself."""
-        try:
-            if (message := await self._decode(record)) is not None:
-                await self._handle_alone(message)
-        except TransientError:
+    async def handle_one(self, record: Received) -> Waiting | None:
+        """Handle one record by itself; return None, or why it waits."""
+        outcome = BatchOutcome()
+        if (item := await self._decode(record, outcome)) is not None:
+            await self._handle_alone(item, outcome)
+        if outcome.waiting:
             self._retries.inc()
-            raise
+        return next(iter(outcome.waiting.values()), None)
 
-    async def _decode(self, record: Received) -> Message | None:
-        try:
-            return decode(record)
-        except InvalidMessage as error:
-            await self._dead_letters.write(record, str(error))
+    async def _decode(self, record: Received, outcome: BatchOutcome) -> _Item | None:
+        if outcome.is_behind(record):
             return None
-
-    async def _handle_together(self, messages: Sequence[Message]) -> None:
+        origin = find_origin(record) if record.topic.endswith(".replay") else record
+        if origin is None:
+            log.error("not a replayed letter, ignored", topic=record.topic, offset=record.offset)
+            return None
         try:
-            await self._handle(messages)
-        except TransientError:
-            raise
-        except Exception as error:
-            # One of the messages is the cause, or the handler is: handled alone, each shows which.
-            log.warning(
-                "batch failed, handling its messages one by one",
-                group=self._dead_letters.group,
-                error=describe_error(error),
-            )
-            for message in messages:
-                await self._handle_alone(message)
+            return _Item(record, decode(origin))
+        except UnknownVersion as error:
+            await self._wait(record, origin, error, outcome)
+        except InvalidMessage as error:
+            await self._set_aside(record, origin, str(error), outcome)
+        return None
 
-    async def _handle_alone(self, message: Message) -> None:
+    async def _handle_separately(self, items: Sequence[_Item], error: Exception, outcome: BatchOutcome) -> None:
+        self._failed_batches += 1
+        if isinstance(error, TransientError) and self._failed_batches < _BATCH_ATTEMPTS:
+            _let_wait(items, error, outcome)
+            return
+        log.warning(
+            "batch failed, handling its messages one by one",
+            group=self._dead_letters.group,
+            error=describe_error(error),
+        )
+        unavailable = 0
+        for number, item in enumerate(items):
+            if outcome.is_behind(item.record):
+                continue
+            await self._handle_alone(item, outcome)
+            waiting = outcome.waiting.get(_place(item.record))
+            unavailable += waiting is not None and isinstance(waiting.error, TransientError)
+            if waiting is not None and unavailable > 1:
+                # Not this message's fault but that of something they all need: trying each would take very long.
+                _let_wait(items[number:], waiting.error, outcome)
+                return
+
+    async def _handle_alone(self, item: _Item, outcome: BatchOutcome) -> None:
+        origin = item.message.origin
         try:
-            await self._handle([message])
-        except TransientError:
-            raise
+            await self._handle([item.message])
         except Exception as error:
-            log.exception("message rejected", group=self._dead_letters.group, topic=message.origin.topic)
-            await self._dead_letters.write(message.origin, describe_error(error))
+            if isinstance(error, MessageRejected) or is_content_error(error):
+                await self._set_aside(item.record, origin, describe_error(error), outcome)
+            else:
+                await self._wait(item.record, origin, error, outcome)
+
+    async def _set_aside(self, record: Received, origin: Received, reason: str, outcome: BatchOutcome) -> None:
+        try:
+            await self._dead_letters.write(record, origin, reason)
+        except SluiceError as error:
+            await self._wait(record, origin, error, outcome)
+
+    async def _wait(self, record: Received, origin: Received, error: Exception, outcome: BatchOutcome) -> None:
+        try:
+            if await self._dead_letters.write_ordered(record, origin, error):
+                return
+        except TransientError as unavailable:
+            log.warning("cannot read what operators have set aside", error=describe_error(unavailable))
+        outcome.wait(record, error)
+        if outcome.waiting[_place(record)].reason == "unexpected":
+            log.error("message cannot be handled", error=describe_error(error), at=_trace(error))
+
+
+def _let_wait(items: Iterable[_Item], error: Exception, outcome: BatchOutcome) -> None:
+    for item in items:
+        outcome.wait(item.record, error)
+
+
+def _place(record: Received) -> Place:
+    return record.topic, record.partition
+
+
+def _trace(error: Exception) -> list[str]:
+    """Return where an error was raised, without its text, which may quote the message's content."""
+    frames = traceback.extract_tb(error.__traceback__)[-_LONGEST_TRACE:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def describe_error(error: Exception) -> str:

@@ -22,6 +22,7 @@ HOMES = {
     "aiokafka": ["shared/kafka"],
     "asyncpg": [
         "shared/postgres.py",
+        "shared/postgres_errors.py",
         "shared/provision.py",
         "services/exporter/exporter/source/snapshot.py",
         "services/exporter/exporter/source/watermark.py",

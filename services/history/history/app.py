@@ -37,6 +37,8 @@ from shared.clock import SystemClock
 from shared.http.app import create_app, handle_errors
 from shared.http.identity import Authenticate, AuthenticateExternal
 from shared.kafka import Consumer, Producer, Replay
+from shared.kafka.handling import DeadLetterWriter
+from shared.kafka.notes import KafkaNotes
 from shared.lifecycle import Health, Loop, health_app
 from shared.oidc import TokenVerifier, make_oidc_authenticator
 from shared.oidc_issuer import OidcIssuer
@@ -104,13 +106,16 @@ async def open_estimates(settings: Settings) -> AsyncIterator[Process]:
     ):
         health = Health()
         estimates = EstimateService(EstimateStore(pool), producer)
-        intake = EstimateIntake(estimates, producer, group=GROUP, stopping=health.stopping)
+        notes = KafkaNotes(settings.kafka, producer, group=GROUP)
+        intake = EstimateIntake(
+            estimates, DeadLetterWriter(producer, group=GROUP, notes=notes), stopping=health.stopping
+        )
         app = create_faust_app(settings.kafka)
         attach_agents(app, handle=intake.handle, on_assigned=estimates.retain_partitions)
-        faust = FaustLoop(app, stalled_after=settings.stalled_after)
+        faust = FaustLoop(app, stalled_after=settings.stalled_after, find_wait=intake.find_fault)
         health.add_check("postgres", lambda: check_connection(pool))
         health.add_check("events", faust.find_fault)
-        loops = {"agents": faust.run, "estimates": estimates.run, "intake": intake.run}
+        loops = {"agents": faust.run, "estimates": estimates.run}
         yield Process(loops, health_app(health), health)
 
 

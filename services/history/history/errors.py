@@ -1,9 +1,9 @@
 """The errors of history's domain."""
 
-from shared.errors import SluiceError, TransientError
+from shared.errors import RestartRequired, SluiceError, TransientError
 
 
-class EstimatesStalled(SluiceError):
+class EstimatesStalled(RestartRequired):
     """Messages are waiting and none is handled; a new process is the remedy."""
 
 

@@ -13,6 +13,8 @@ from history.settings import Settings
 from history.store.estimates import EstimateStore
 from shared.codec import Received, decode
 from shared.kafka import Producer
+from shared.kafka.handling import DeadLetterWriter
+from shared.kafka.notes import KafkaNotes
 from shared.postgres import open_pool
 from tests.bench.history.consuming import Stopwatch
 
@@ -28,7 +30,9 @@ async def main(which: str, events: int) -> None:
         app: Any = create_faust_app(settings.kafka)
         app.conf.id = f"bench-{which}-{time.time_ns()}"
         estimates = EstimateService(EstimateStore(pool), producer)
-        intake = EstimateIntake(estimates, producer, group="bench", stopping=stopping)
+        notes = KafkaNotes(settings.kafka, producer, group="bench")
+        dead_letters = DeadLetterWriter(producer, group="bench", notes=notes)
+        intake = EstimateIntake(estimates, dead_letters, stopping=stopping)
 
         async def only_decode(record: Received) -> None:
             decode(record)
@@ -39,7 +43,7 @@ async def main(which: str, events: int) -> None:
             await watch.measure(1, lambda: handle(record))
 
         attach_agents(app, handle=timed, on_assigned=lambda _: None)
-        loops = [FaustLoop(app, stalled_after=settings.stalled_after).run(stopping)]
+        loops = [FaustLoop(app, stalled_after=settings.stalled_after, find_wait=intake.find_fault).run(stopping)]
         loops += [estimates.run(stopping)] if which == "ours" else []
         running = [asyncio.create_task(loop) for loop in loops]
         await asyncio.wait([asyncio.create_task(watch.done.wait()), *running], return_when=asyncio.FIRST_COMPLETED)

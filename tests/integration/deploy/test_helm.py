@@ -191,10 +191,11 @@ def test_alerts_link_to_the_operators_runbooks() -> None:
 
 
 def test_strimzi_gets_every_topic() -> None:
+    from shared.kafka.admin import to_topic_configs
     from shared.topics import TOPICS
 
     topics = {each["metadata"]["name"]: each["spec"] for each in of_kind("operators", "KafkaTopic")}
-    assert set(topics) == {topic.name for topic in TOPICS} | {topic.dead_letter_topic for topic in TOPICS}
+    assert set(topics) == set(to_topic_configs(TOPICS, 3))
     assert all(each["replicas"] == 3 and each["config"]["min.insync.replicas"] == 2 for each in topics.values())
     assert len(of_kind("operators", "Cluster")) == 1
 

@@ -15,7 +15,9 @@ import pytest
 from deploy.local.postgres_account import Account, find_installation
 from deploy.local.processes import plain_environment
 from shared import codec
+from shared.clock import SystemClock
 from shared.kafka import Producer
+from shared.kafka.dead_letters import to_dead_letter
 from shared.topics import COMMANDS
 from tests.support.servers import Databases
 
@@ -162,9 +164,12 @@ async def test_a_role_s_password_is_changed(installed: tuple[dict[str, str], str
 async def test_dead_letters_are_replayed(own_kafka: str, installed: tuple[dict[str, str], str]) -> None:
     given, _ = installed
     async with Producer.open(own_kafka, name="test") as producer:
-        await producer.send([codec.Record(COMMANDS.dead_letter_topic, b"x", b"{}", (("dead_reason", b"test"),))])
+        origin = codec.Received(COMMANDS.name, 0, 0, b"x", b"{}", ())
+        await producer.send([to_dead_letter(origin, group="sluice.exporter", reason="test", at=SystemClock().now())])
     printed = await asyncio.to_thread(run, commands("Replay dead letters"), given)
-    assert printed == f"dead letters republished on {COMMANDS.name}: 1\n"
+    assert printed == f"dead letters of {COMMANDS.name} replayed to sluice.exporter: 1\n"
+    printed = await asyncio.to_thread(run, commands("Set a message aside"), given)
+    assert printed == "sluice.exporter will set aside sluice.commands[3] 1207 to 1207\n"
 
 
 async def test_everything_is_republished_to_a_new_kafka(installed: tuple[dict[str, str], str]) -> None:

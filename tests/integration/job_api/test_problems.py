@@ -203,3 +203,30 @@ async def test_I2_each_problem_is_produced_as_the_page_says(world: World, tenant
     assert "Traceback" not in answer.text
     if answer.status_code in {429, 503}:
         assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_read_only_server_and_a_full_disk_are_answered_503_until_they_end(world: World, tenant: Tenant) -> None:
+    fill = """CREATE FUNCTION job_api.fill() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$"""
+    database = world.dsn.rpartition("/")[2]
+    faults = [
+        (
+            f'ALTER DATABASE "{database}" SET default_transaction_read_only = on',
+            f'ALTER DATABASE "{database}" RESET default_transaction_read_only',
+        ),
+        (
+            f"{fill}; CREATE TRIGGER fill BEFORE INSERT ON job_api.outbox EXECUTE FUNCTION job_api.fill()",
+            "DROP TRIGGER fill ON job_api.outbox",
+        ),
+    ]
+    for begin, end in faults:
+        await world.admin.execute(begin)
+        await world.pool.expire_connections()
+        refused = await tenant.client.post("/api/v1/jobs", json=draft(title="Waits"))
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"].isdecimal()
+        assert refused.json()["type"].endswith("/unavailable")
+        await world.admin.execute(end)
+        # Without a new pool: after such an error, its connections are replaced.
+        answer = await tenant.client.post("/api/v1/jobs", json=draft(title="Waits"))
+        assert answer.status_code == 201

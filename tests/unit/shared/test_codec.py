@@ -8,7 +8,7 @@ import pytest
 
 from shared import tracing
 from shared.codec import Received, Record, decode, encode
-from shared.errors import InvalidMessage
+from shared.errors import InvalidMessage, UnknownVersion
 from shared.outbox import SHARDS, pack_headers, select_shard, unpack_headers
 from tests.contract.samples import AT, samples
 
@@ -59,7 +59,7 @@ def test_a_trace_goes_on_from_message_to_message() -> None:
         (with_header("ce_type", None), "header ce_type is missing"),
         (with_header("ce_type", b"sluice.run.exploded.v1"), "unknown event type 'sluice.run.exploded.v1'"),
         (
-            with_header("ce_type", b"sluice.run.failed.v2"),
+            with_header("ce_type", b"sluice.run.failed.v0"),
             r"unknown version; known versions of run.failed: \[1\]",
         ),
         (with_header("ce_type", b"\xff"), "header ce_type is missing or not ASCII"),
@@ -90,3 +90,8 @@ def test_a_key_has_one_shard() -> None:
     keys = [str(uuid4()).encode() for _ in range(500)]
     assert {select_shard(key) for key in keys} == set(range(SHARDS))
     assert [select_shard(key) for key in keys] == [select_shard(bytes(key)) for key in keys]
+
+
+def test_a_later_version_of_a_known_event_is_told_from_what_is_wrong() -> None:
+    with pytest.raises(UnknownVersion, match=r"'sluice.run.failed.v2' is newer than this release, which reads"):
+        decode(with_header("ce_type", b"sluice.run.failed.v2"))

@@ -15,10 +15,11 @@ import faust
 
 from history.errors import EstimatesStalled
 from shared.codec import Received
+from shared.errors import RestartRequired
 from shared.kafka_access import KafkaAccess
 from shared.lifecycle import wait_for_first
 from shared.observe import CONSUMER_LAG, get_logger
-from shared.topics import PROGRESS, RUNS, TRIGGERS
+from shared.topics import PROGRESS, RUNS, TRIGGERS, find_replay_topic
 
 GROUP = "sluice.history.estimates"
 TOPICS = (TRIGGERS, RUNS, PROGRESS)
@@ -55,14 +56,16 @@ def attach_agents(
     app: Any, *, handle: Callable[[Received], Awaitable[None]], on_assigned: Callable[[set[int]], None]
 ) -> None:
     """Pass every record to `handle`, one at a time, and the owned partitions to `on_assigned` after each rebalance."""
-    channel = app.topic(*(topic.name for topic in TOPICS), key_serializer="raw", value_serializer="raw")
+    replay_topic = find_replay_topic(GROUP)
+    names = [*(topic.name for topic in TOPICS), replay_topic]
+    channel = app.topic(*names, key_serializer="raw", value_serializer="raw")
 
     async def follow(stream: Any) -> None:
         async for event in stream.events():
             await handle(_to_received(event.message))
 
     async def notify(_: Any, assigned: Any, **__: Any) -> None:
-        on_assigned({each.partition for each in assigned})
+        on_assigned({each.partition for each in assigned if each.topic != replay_topic})
 
     app.agent(channel, concurrency=1, name="follow")(follow)
     app.on_partitions_assigned.connect(notify, weak=False)
@@ -71,8 +74,9 @@ def attach_agents(
 class FaustLoop:
     """Runs a faust app as one loop of a process, with a watchdog over its progress."""
 
-    def __init__(self, app: Any, *, stalled_after: timedelta) -> None:
+    def __init__(self, app: Any, *, stalled_after: timedelta, find_wait: Callable[[], str | None]) -> None:
         self._app = app
+        self._find_wait = find_wait
         self._stalled_after = stalled_after.total_seconds()
         self._lag: int | None = None
         self._position = -1
@@ -82,6 +86,8 @@ class FaustLoop:
         """Return why the app is not ready, or None when it is."""
         if self._lag is None:
             return f"{GROUP}: no partitions assigned yet"
+        if (wait := self._find_wait()) is not None:
+            return wait
         if self._lag and time.monotonic() - self._advanced_at > self._stalled_after / 3:
             return f"{GROUP}: {self._lag} messages wait and none was handled recently"
         return None
@@ -93,13 +99,16 @@ class FaustLoop:
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
         self._app.finalize()
-        await self._app.start()
         try:
+            await self._app.start()
             while not stopping.is_set():
-                if self._app.crashed:
-                    raise EstimatesStalled(f"{GROUP}: the app crashed: {type(self._app.crash_reason).__name__}")
-                await self._check_progress()
+                await self._try_check()
                 await wait_for_first(stopping, seconds=_CHECK_INTERVAL)
+        except RestartRequired:
+            raise
+        except Exception as error:
+            # An app cannot be started twice.
+            raise EstimatesStalled(f"{GROUP}: the app failed: {type(error).__name__}") from error
         finally:
             await self._stop()
 
@@ -111,6 +120,18 @@ class FaustLoop:
             log.warning("faust did not stop in time", seconds=_STOP_TIMEOUT)
             stop.cancel()
 
+    async def _try_check(self) -> None:
+        if self._app.crashed:
+            raise EstimatesStalled(f"{GROUP}: the app crashed: {type(self._app.crash_reason).__name__}")
+        try:
+            await self._check_progress()
+        except EstimatesStalled:
+            raise
+        except Exception as error:
+            # Kafka is unavailable, so nothing could be handled meanwhile.
+            log.warning("progress not checked", error=type(error).__name__)
+            self._advanced_at = time.monotonic()
+
     async def _check_progress(self) -> None:
         owned = self._app.consumer.assignment()
         if not owned or self._app.rebalancing:
@@ -120,7 +141,7 @@ class FaustLoop:
         self._lag = sum(max(0, (ends.get(each) or 0) - position) for each, position in positions.items())
         CONSUMER_LAG.labels(GROUP).set(self._lag)
         position = sum(positions.values())
-        if position != self._position or not self._lag:
+        if position != self._position or not self._lag or self._find_wait() is not None:
             self._position, self._advanced_at = position, time.monotonic()
         elif time.monotonic() - self._advanced_at > self._stalled_after:
             raise EstimatesStalled(f"{GROUP}: {self._lag} messages wait and none was handled")

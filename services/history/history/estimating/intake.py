@@ -5,49 +5,45 @@ from collections.abc import Sequence
 
 from history.estimating.estimates import EstimateService
 from shared.codec import Message, Received
-from shared.errors import TooManyDeadLetters, TransientError
-from shared.kafka import Producer
-from shared.kafka.handling import Backoff, DeadLetterWriter, MessageHandler
+from shared.kafka.handling import REASONS, Backoff, DeadLetterWriter, MessageHandler
 from shared.lifecycle import wait_for_first
-from shared.observe import CONSUMED
-from shared.topics import TOPICS
+from shared.observe import CONSUMED, CONSUMER_WAITING, get_logger
+
+log = get_logger(__name__)
 
 
 class EstimateIntake:
-    """Handles records one by one and never raises into the agent; too many dead letters end the process instead."""
+    """Handles records one by one and never raises into the agent: a record that cannot be handled is tried again."""
 
-    def __init__(self, service: EstimateService, producer: Producer, *, group: str, stopping: asyncio.Event) -> None:
+    def __init__(self, service: EstimateService, dead_letters: DeadLetterWriter, *, stopping: asyncio.Event) -> None:
         self._service = service
-        self._handler = MessageHandler(self._apply, DeadLetterWriter(producer, group=group))
-        self._backoff = Backoff(group)
+        self._group = dead_letters.group
+        self._handler = MessageHandler(self._apply, dead_letters)
         self._stopping = stopping
-        self._failure: TooManyDeadLetters | None = None
-        self._failed = asyncio.Event()
-        self._consumed = {topic.name: CONSUMED.labels(group, topic.name) for topic in TOPICS}
+        self._fault: str | None = None
+
+    def find_fault(self) -> str | None:
+        """Return where the record is that cannot be handled, and why, or None."""
+        return self._fault
 
     async def handle(self, record: Received) -> None:
-        """Handle a record or write it to the dead letters; retry while the error is transient."""
+        """Handle a record or write it to the dead letters; while neither is possible, try again."""
+        backoff = Backoff(self._group)
         while not self._stopping.is_set():
-            try:
-                await self._handler.handle_one(record)
-            except TransientError as error:
-                await self._backoff.wait("retrying record", error, self._stopping)
-            except TooManyDeadLetters as error:
-                self._failure = error
-                self._failed.set()
-                break
-            else:
-                self._backoff.reset()
-                self._consumed[record.topic].inc()
+            waiting = await self._handler.handle_one(record)
+            for reason in REASONS:
+                is_waiting = waiting is not None and waiting.reason == reason
+                CONSUMER_WAITING.labels(self._group, reason).set(is_waiting)
+            if waiting is None:
+                self._fault = None
+                CONSUMED.labels(self._group, record.topic).inc()
                 return
+            self._fault = f"{self._group}: {waiting.describe((record.topic, record.partition))}"
+            seconds = backoff.next_seconds()
+            log.warning("message waits", group=self._group, why=self._fault, retry_in_seconds=seconds)
+            await wait_for_first(self._stopping, seconds=seconds)
         # The record is not handled and must not be acknowledged, so the agent waits here until the process ends.
         await asyncio.Event().wait()
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Wait until `stopping` is set. Raises TooManyDeadLetters."""
-        await wait_for_first(self._failed, stopping)
-        if self._failure is not None:
-            raise self._failure
 
     async def _apply(self, messages: Sequence[Message]) -> None:
         for message in messages:
