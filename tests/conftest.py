@@ -1,5 +1,7 @@
 """Fixtures that every test may use, and how the tests run."""
 
+import gc
+
 import pytest
 import structlog
 from hypothesis import settings
@@ -20,6 +22,13 @@ settings.load_profile("sluice")
 
 LONGEST = ("scheduler/test_storm", "history/test_faults", "pages/", "exporter/", "deploy/")
 """Parts of the paths of the longest files: run first, so that no worker is left alone with one of them at the end."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Exclude all imported modules from garbage collection, which otherwise takes a third of the unit tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,7 +31,8 @@ def scan(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime]:
     """Return every slot in [begin, end], minute by minute and day by day."""
     start = schedule.start
     minutes = [minute for minute in range(1440) if _is_due_minute(schedule, minute)]
-    days = [day for day in DAYS if begin.date() <= day <= end.date() and _is_due_day(schedule, day)]
+    first, last = begin.date(), end.date()
+    days = [day for day in DAYS if first <= day <= last and _is_due_day(schedule, day)]
     found = {
         datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=UTC)
         for day in days
@@ -39,7 +40,8 @@ def scan(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime]:
     }
     if schedule.immediately:
         found.add(start)
-    return sorted(slot for slot in found if begin <= slot <= end and slot >= start)
+    first_instant = max(begin, start)
+    return sorted(slot for slot in found if first_instant <= slot <= end)
 
 
 def _is_due_minute(schedule: Schedule, minute: int) -> bool:
