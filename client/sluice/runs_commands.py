@@ -34,7 +34,7 @@ def list_runs(
     if as_json:
         console.print_json(data=found)
         return
-    head = ("run", "job", "state", "slot (UTC)", "took", "records", "files")
+    head = ("run", "job", "state", "scheduled for (UTC)", "took", "records", "files")
     print_table(head, ([run["id"], run["title"], describe_state(run), *_numbers(run)] for run in found))
 
 
