@@ -1,6 +1,6 @@
-"""`make bench-api`: what the job API costs beside a bare FastAPI route over the same pool, in the same run.
+"""`make bench-api`: the cost of the job API compared with a bare FastAPI route over the same pool, in the same run.
 
-The last line is JSON; every ratio is the median of the trials, the bare route measured before and after each.
+The last line is JSON; every ratio is the median of the trials, the bare route run_trials before and after each.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from tests.integration.job_api.world import draft
 from tests.support.servers import Databases
 
 PASSWORD = "bench-password"
-WANTED = {"get_ratio": 0.6, "list_ratio": 0.35, "create_ratio": 0.25, "p99_ratio": 5.0, "deep_page_ratio": 1.3}
-AT_MOST = {"p99_ratio", "deep_page_ratio"}
+LIMITS = {"get_ratio": 0.6, "list_ratio": 0.35, "create_ratio": 0.25, "p99_ratio": 5.0, "deep_page_ratio": 1.3}
+UPPER_LIMITS = {"p99_ratio", "deep_page_ratio"}
 PAGE = 50
 FILL = """
 INSERT INTO job_api.job (
@@ -43,14 +43,14 @@ WHERE job_id = $2
 """
 
 
-def say(words: str) -> None:
-    """Report progress to the person who waits."""
-    sys.stdout.write(words + "\n")
+def print_line(text: str) -> None:
+    """Print a line of progress at once."""
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-async def prepared(databases: Databases, jobs: int, tenants: int, largest: int = 0) -> tuple[str, str]:
-    """Make a database with jobs in tenants; return the service's address of it, and a token of the last tenant.
+async def create_database(databases: Databases, jobs: int, tenants: int, largest: int = 0) -> tuple[str, str]:
+    """Create a database with jobs in several tenants; return its DSN, and a token of the last tenant.
 
     The last tenant has `largest` of the jobs, where that is more than an equal share; the others share the rest.
     """
@@ -69,14 +69,14 @@ async def prepared(databases: Databases, jobs: int, tenants: int, largest: int =
                 database, SystemClock(), tenant=f"tenant {number}", source_tenant=number, user="ana"
             )
             last = number == tenants - 1
-            await filled(connection, made["tenant_id"], max(share, largest) if last else share)
+            await insert_jobs(connection, made["tenant_id"], max(share, largest) if last else share)
     await connection.execute("VACUUM ANALYZE job_api.job")
     await connection.close()
     return dsn, made["api_key"]
 
 
-async def filled(connection: "asyncpg.Connection[asyncpg.Record]", tenant_id: str, jobs: int) -> None:
-    """Give a tenant its jobs, in the form that the API gives them."""
+async def insert_jobs(connection: "asyncpg.Connection[asyncpg.Record]", tenant_id: str, jobs: int) -> None:
+    """Insert jobs for a tenant, in the form in which the API stores them."""
     settings = {
         "title": "Job",
         "source": "contact_history",
@@ -102,7 +102,7 @@ async def filled(connection: "asyncpg.Connection[asyncpg.Record]", tenant_id: st
     await connection.execute(FILL, tenant_id, first, jobs - 1)
 
 
-async def trial(api: int, plain: int, token: str, job_id: str, deep: str, seconds: float) -> dict[str, float]:
+async def run_trial(api: int, plain: int, token: str, job_id: str, deep: str, seconds: float) -> dict[str, float]:
     """Measure everything once."""
 
     async def run(port: int, wire: bytes) -> Measured:
@@ -136,8 +136,8 @@ async def trial(api: int, plain: int, token: str, job_id: str, deep: str, second
     }
 
 
-async def page_at(port: int, token: str, depth: int, limit: int) -> str:
-    """Return the cursor of a page deep in the list, and walk there as a client does."""
+async def find_cursor(port: int, token: str, depth: int, limit: int) -> str:
+    """Return the cursor of a page deep in the list, reached as a client does, page by page."""
     cursor = ""
     path = f"/api/v1/jobs?limit={limit}&sort=title&state=active"
     for _ in range(depth):
@@ -148,15 +148,15 @@ async def page_at(port: int, token: str, depth: int, limit: int) -> str:
     return cursor
 
 
-async def measured(given: argparse.Namespace, dsn: str, token: str) -> list[dict[str, float]]:
+async def run_trials(given: argparse.Namespace, dsn: str, token: str) -> list[dict[str, float]]:
     """Start the server and run the trials."""
     async with serving(dsn) as (api, plain):
         listed = json.loads(await ask(api, request("GET", "/api/v1/jobs?limit=1", token)))
-        deep = await page_at(api, token, given.depth, PAGE)
+        deep = await find_cursor(api, token, given.depth, PAGE)
         found = []
         for number in range(given.trials):
-            found.append(await trial(api, plain, token, listed["items"][0]["id"], deep, given.seconds))
-            say(f"trial {number + 1}: { ({name: round(value, 3) for name, value in found[-1].items()}) }")
+            found.append(await run_trial(api, plain, token, listed["items"][0]["id"], deep, given.seconds))
+            print_line(f"trial {number + 1}: { ({name: round(value, 3) for name, value in found[-1].items()}) }")
         return found
 
 
@@ -174,17 +174,17 @@ async def main() -> None:
     with Reaper() as reaper:
         folder: Path = reaper.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", reaper)
-        dsn, token = await prepared(
+        dsn, token = await create_database(
             Databases(server.start()), given.jobs, given.tenants, largest=(given.depth + 2) * PAGE
         )
-        found = await measured(given, dsn, token)
+        found = await run_trials(given, dsn, token)
         server.stop()
     result = {name: statistics.median([each[name] for each in found]) for name in found[0]}
-    for name, wanted in WANTED.items():
-        good = result[name] <= wanted if name in AT_MOST else result[name] >= wanted
-        sign = "<=" if name in AT_MOST else ">="
-        say(f"{name:>16} {result[name]:6.3f}  {sign} {wanted}  {'yes' if good else 'NO'}")
-    say(json.dumps({name: round(result[name], 4) for name in WANTED}))
+    for name, wanted in LIMITS.items():
+        good = result[name] <= wanted if name in UPPER_LIMITS else result[name] >= wanted
+        sign = "<=" if name in UPPER_LIMITS else ">="
+        print_line(f"{name:>16} {result[name]:6.3f}  {sign} {wanted}  {'yes' if good else 'NO'}")
+    print_line(json.dumps({name: round(result[name], 4) for name in LIMITS}))
 
 
 if __name__ == "__main__":

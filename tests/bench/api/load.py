@@ -1,4 +1,4 @@
-"""A client that costs little: raw HTTP/1.1 over connections that stay open, one request at a time on each."""
+"""A cheap client: raw HTTP/1.1 over persistent connections, one request at a time on each."""
 
 import asyncio
 import time
@@ -10,21 +10,21 @@ Request = Callable[[], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load found: requests a second, and the 99th of a hundred latencies in seconds."""
+    """The result of a load: requests per second, and the 99th percentile of the latency in seconds."""
 
     per_second: float
     p99: float
 
 
 def request(method: str, path: str, token: str = "", body: bytes = b"", headers: str = "") -> bytes:
-    """Return a request as it goes over the wire."""
+    """Return the bytes of a request."""
     bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
     return f"{method} {path} HTTP/1.1\r\nHost: bench\r\n{bearer}{length}{headers}\r\n".encode() + body
 
 
 async def ask(port: int, wire: bytes) -> bytes:
-    """Return the body of one answer, which must be a success."""
+    """Send a request and return the body of its response. Raises RuntimeError unless it succeeds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(wire)
     body = await _answer(reader)
@@ -33,7 +33,7 @@ async def ask(port: int, wire: bytes) -> bytes:
 
 
 async def load(port: int, make: Request, *, connections: int, seconds: float) -> Measured:
-    """Ask for so many seconds, and measure."""
+    """Send requests for some seconds, and measure. Raises RuntimeError if one fails."""
     latencies: list[float] = []
     until = time.perf_counter() + seconds
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The process that is measured: the job API and, beside it, a bare FastAPI route over the same pool."""
+"""The process that is measured: the job API, and a bare FastAPI route over the same pool."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ CONNECTIONS = 8
 
 
 def bare(pool: Pool) -> FastAPI:
-    """Return the least that FastAPI and PostgreSQL can do together."""
+    """Return an application with one route, which runs one trivial query."""
     app = FastAPI(openapi_url=None)
 
     @app.get("/bare")
@@ -34,7 +34,7 @@ async def serve(app: ASGIApp, port: int) -> None:
 
 
 async def main(dsn: str, api_port: int, bare_port: int) -> None:
-    """Serve both."""
+    """Serve both applications."""
     async with open_pool(dsn, size=CONNECTIONS, name="bench") as pool:
         api = create_web_app(pool, clock=SystemClock(), health=Health(), requests_per_second=1e9)
         await asyncio.gather(serve(api, api_port), serve(bare(pool), bare_port))

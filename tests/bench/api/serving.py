@@ -1,4 +1,4 @@
-"""Runs the process that is measured while something measures it."""
+"""Runs the measured process during a measurement."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from tests.support.wait import eventually
 
 @asynccontextmanager
 async def serving(dsn: str) -> AsyncIterator[tuple[int, int]]:
-    """Serve the job API and the bare route over a database; give the port of each."""
+    """Serve the job API and the bare route over a database; provide the port of each."""
     api, plain = free_port(), free_port()
     argv = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
     server = await asyncio.create_subprocess_exec(*argv)

@@ -20,7 +20,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, async_p
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from shared.http.identity import SESSION_COOKIE
-from tests.bench.api.__main__ import prepared, say
+from tests.bench.api.__main__ import create_database, print_line
 from tests.bench.api.serving import serving
 from tests.support.servers import Databases
 
@@ -115,7 +115,7 @@ async def measured(given: argparse.Namespace, dsn: str, key: str) -> dict[str, f
     async with serving(dsn) as (api, _):
         # An API key is taken where a session is: both are bearer tokens of the same form.
         page, listed = await in_turns(api, key, given.times)
-        say(f"first byte: page {page * 1000:.2f} ms, JSON list {listed * 1000:.2f} ms")
+        print_line(f"first byte: page {page * 1000:.2f} ms, JSON list {listed * 1000:.2f} ms")
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
@@ -133,12 +133,12 @@ async def main() -> None:
     with Reaper() as reaper:
         folder: Path = reaper.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", reaper)
-        dsn, key = await prepared(Databases(server.start()), given.jobs, 1)
+        dsn, key = await create_database(Databases(server.start()), given.jobs, 1)
         found = await measured(given, dsn, key)
         server.stop()
     for name, wanted in WANTED.items():
-        say(f"{name:>12} {found[name]:8.3f}  <= {wanted}  {'yes' if found[name] <= wanted else 'NO'}")
-    say(json.dumps({name: round(value, 3) for name, value in found.items()}))
+        print_line(f"{name:>12} {found[name]:8.3f}  <= {wanted}  {'yes' if found[name] <= wanted else 'NO'}")
+    print_line(json.dumps({name: round(value, 3) for name, value in found.items()}))
 
 
 if __name__ == "__main__":

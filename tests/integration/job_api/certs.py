@@ -1,4 +1,4 @@
-"""Certificates made for tests."""
+"""Self-signed certificates for tests."""
 
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,7 +13,7 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 @cache
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Return an RSA key; making one takes long, so tests share them."""
+    """Return an RSA key; generating one is slow, so tests share it."""
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
@@ -25,7 +25,7 @@ def make_certificate(
     ends: timedelta = timedelta(days=365),
     name: str = "officer",
 ) -> x509.Certificate:
-    """Return a certificate that signs itself, valid from and to the given times from `now`."""
+    """Return a self-signed certificate, valid from `begins` to `ends`, both relative to `now`."""
     key = key or rsa_key()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     return (

@@ -1,4 +1,4 @@
-"""The job API over a real PostgreSQL, asked through its ASGI application."""
+"""The job API over a real PostgreSQL, called through its ASGI application."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ PASSWORD = "test-password"
 
 @pytest.fixture(scope="session")
 async def job_api_template(postgres: Databases) -> str:
-    """Return the name of a database with the job API's schema, to copy."""
+    """Return the name of a template database with the job API's schema."""
     admin = await postgres.create()
     passwords = {f"{role}_password": PASSWORD for role in ("job_api", "scheduler", "exporter", "history")}
     await provision(ProvisionSettings(admin_dsn=admin, **passwords))
@@ -28,11 +28,11 @@ async def job_api_template(postgres: Databases) -> str:
 
 @pytest.fixture
 async def dsn(postgres: Databases, job_api_template: str) -> str:
-    """Return the address of a fresh database for the job API's own role."""
+    """Return the DSN of a fresh database for the job API's own role."""
     admin = await postgres.create(template=job_api_template)
     name = admin.rpartition("/")[2]
     connection = await asyncpg.connect(admin)
-    # A copied database keeps its roles' rights, but not their settings, which are kept per database.
+    # A copied database keeps its roles' privileges, but not their settings, which are per database.
     await connection.execute(f'ALTER ROLE job_api IN DATABASE "{name}" SET search_path = job_api')
     await connection.close()
     return postgres.dsn(name, role="job_api", password=PASSWORD)

@@ -1,4 +1,4 @@
-"""Who may come in: U1 to U4."""
+"""Authentication, sessions and API keys: U1 to U4."""
 
 import json
 
@@ -18,7 +18,7 @@ async def log_in(world: World, tenant: Tenant, **changes: object) -> tuple[httpx
     return client, await client.post("/api/v1/session", json=body)
 
 
-async def test_U1_the_first_administrator_is_made_once(world: World) -> None:
+async def test_U1_the_first_administrator_is_created_once(world: World) -> None:
     first = await bootstrap_tenant(world.database, world.clock, tenant="Acme", source_tenant=101, user="ana")
     assert set(first) == {"tenant_id", "user", "password", "api_key"}
     again = await bootstrap_tenant(world.database, world.clock, tenant="acme", source_tenant=101, user="bob")
@@ -43,7 +43,7 @@ async def test_U1_a_session_by_login_works_and_ends(world: World, tenant: Tenant
     assert (ended.identity_id, ended.revoked, ended.version) == (saved.identity_id, True, 2)
 
 
-async def test_U4_a_cookie_is_secure_behind_tls_and_lasts_when_asked(world: World, tenant: Tenant) -> None:
+async def test_U4_a_cookie_is_secure_behind_tls_and_persistent_on_request(world: World, tenant: Tenant) -> None:
     client = world.client()
     client.base_url = httpx.URL("https://sluice.test")
     body = {"user": tenant.user, "password": tenant.password, "remember": True}
@@ -55,7 +55,9 @@ async def test_U4_a_cookie_is_secure_behind_tls_and_lasts_when_asked(world: Worl
 @pytest.mark.parametrize(
     "wrong", [{"password": "wrong"}, {"user": "nobody"}, {"tenant": "another"}, {"password": "\ud83d" + "x"}]
 )
-async def test_U1_a_wrong_login_says_not_what_was_wrong(world: World, tenant: Tenant, wrong: dict[str, str]) -> None:
+async def test_U1_a_failed_login_does_not_disclose_what_was_wrong(
+    world: World, tenant: Tenant, wrong: dict[str, str]
+) -> None:
     client = world.client()
     body = {"user": tenant.user, "password": tenant.password} | wrong
     content = json.dumps(body)
@@ -110,7 +112,7 @@ async def test_U4_a_key_is_shown_once_stored_hashed_and_can_be_revoked(world: Wo
     assert (await client.get("/api/v1/me")).status_code == 401
 
 
-async def test_U1_a_key_ends_with_its_time(world: World, tenant: Tenant) -> None:
+async def test_U1_a_key_expires(world: World, tenant: Tenant) -> None:
     body = {"name": "loader", "roles": ["viewer"], "days": 1}
     client = world.client((await tenant.client.post("/api/v1/keys", json=body)).json()["token"])
     await world.clock.sleep(86399)
@@ -120,7 +122,7 @@ async def test_U1_a_key_ends_with_its_time(world: World, tenant: Tenant) -> None
 
 
 @pytest.mark.parametrize("token", ["", "x", "slc_", "slc_00000000000000000000000000000000_x", "slc_%00_%00"])
-async def test_U1_a_bad_token_is_nobody(world: World, token: str) -> None:
+async def test_U1_an_invalid_token_is_refused(world: World, token: str) -> None:
     answer = await world.client(token or None).get("/api/v1/jobs")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"

@@ -17,7 +17,7 @@ async def upload(tenant: Tenant, content: bytes, name: str = "second") -> httpx.
     return await tenant.client.post(PATH, data={"name": name}, files={"file": ("c.pem", content)})
 
 
-async def test_C1_pem_and_der_are_kept_as_one_form(world: World, tenant: Tenant) -> None:
+async def test_C1_pem_and_der_are_stored_in_one_form(world: World, tenant: Tenant) -> None:
     made = make_certificate(now=NOW, name="second")
     answer = await upload(tenant, der(made))
     assert answer.status_code == 201, answer.text
@@ -31,7 +31,7 @@ async def test_C1_pem_and_der_are_kept_as_one_form(world: World, tenant: Tenant)
     assert (await tenant.client.get(f"{PATH}/{found['id']}")).json() == found
 
 
-async def test_C1_a_certificate_is_accepted_to_its_very_end(tenant: Tenant) -> None:
+async def test_C1_a_certificate_is_accepted_until_its_last_instant(tenant: Tenant) -> None:
     last, first = make_certificate(now=NOW, ends=timedelta(0)), make_certificate(now=NOW, begins=timedelta(0))
     for name, certificate in (("last", last), ("first", first)):
         assert (await upload(tenant, pem(certificate).encode(), name)).status_code == 201
@@ -56,7 +56,7 @@ def refusals() -> dict[str, tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("case", refusals())
-async def test_C1_what_is_no_good_certificate_is_refused_in_words(tenant: Tenant, case: str) -> None:
+async def test_C1_an_unsuitable_certificate_is_refused_with_the_reason(tenant: Tenant, case: str) -> None:
     content, words = refusals()[case]
     answer = await upload(tenant, content)
     assert answer.status_code == 422, answer.text
@@ -66,7 +66,7 @@ async def test_C1_what_is_no_good_certificate_is_refused_in_words(tenant: Tenant
 
 @pytest.mark.parametrize("locked", [None, b"secret"])
 @pytest.mark.parametrize("form", ["json", "file"])
-async def test_C1_a_private_key_is_refused_not_kept_and_not_logged(
+async def test_C1_a_private_key_is_refused_not_stored_and_not_logged(
     world: World, tenant: Tenant, capfd: pytest.CaptureFixture[str], locked: bytes | None, form: str
 ) -> None:
     content = pem(make_certificate(now=NOW)) + private_pem(rsa_key(), locked)
@@ -85,7 +85,7 @@ async def test_C1_a_private_key_is_refused_not_kept_and_not_logged(
     assert secret not in out + err
 
 
-async def test_C1_a_private_key_in_der_is_refused_as_such(tenant: Tenant) -> None:
+async def test_C1_a_private_key_in_der_is_refused_as_a_private_key(tenant: Tenant) -> None:
     from cryptography.hazmat.primitives import serialization
 
     key = rsa_key().private_bytes(
@@ -94,7 +94,7 @@ async def test_C1_a_private_key_in_der_is_refused_as_such(tenant: Tenant) -> Non
     assert "private key" in (await upload(tenant, key)).json()["errors"][0]["message"]
 
 
-async def test_C1_a_private_key_is_not_repeated_when_the_body_is_wrong(tenant: Tenant) -> None:
+async def test_C1_an_invalid_body_with_a_private_key_is_not_repeated(tenant: Tenant) -> None:
     key = private_pem(rsa_key())
     answer = await tenant.client.post(PATH, json={"name": 5, "pem": [key]})
     assert answer.status_code == 422
@@ -125,7 +125,7 @@ async def test_C1_a_retired_certificate_is_used_for_no_job_and_its_name_is_free(
     assert (await tenant.client.post(PATH, json=body)).status_code == 201
 
 
-async def test_C2_it_is_warned_before_a_certificate_expires(world: World, tenant: Tenant) -> None:
+async def test_C2_a_warning_precedes_the_expiry_of_a_certificate(world: World, tenant: Tenant) -> None:
     for days, warned in ((30, None), (29, "29 days"), (7, "7 days"), (1, "within"), (0, "within")):
         made = pem(make_certificate(now=NOW, ends=timedelta(days=days, hours=1), name=str(days)))
         found = (await tenant.client.post(PATH, json={"name": str(days), "pem": made})).json()
@@ -133,7 +133,7 @@ async def test_C2_it_is_warned_before_a_certificate_expires(world: World, tenant
         assert (warned or "") in (found["warning"] or "")
 
 
-async def test_I3_uploading_again_with_the_same_key_is_answered_as_before(tenant: Tenant) -> None:
+async def test_I3_an_upload_repeated_with_the_same_key_gets_the_same_response(tenant: Tenant) -> None:
     body = {"name": "second", "pem": pem(make_certificate(now=NOW))}
     first, again = [await tenant.client.post(PATH, json=body, headers={"Idempotency-Key": "c"}) for _ in range(2)]
     assert (first.status_code, again.status_code) == (201, 201)

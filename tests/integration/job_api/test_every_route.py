@@ -1,4 +1,4 @@
-"""U1 to U3 at every door: each operation of the OpenAPI document with no token, with each role, with foreign ids."""
+"""U1 to U3 for every operation of the OpenAPI document: without a token, with each role, and with foreign ids."""
 
 import secrets
 from collections.abc import Iterator
@@ -48,13 +48,13 @@ OPERATIONS = {
     "logOut": {"operator", "downloader", "viewer"},
     "logIn": {"operator", "downloader", "viewer"},
 }
-"""Who may do what beside admins, who may all; another operation in the document fails the tests until it is here."""
+"""The roles that may call each operation, besides administrators; an operation missing here fails the tests."""
 OPEN = {"logIn"}
-MAKING = {"createJob", "cloneJob", "cloneRun", "runJob", "uploadCertificate", "createKey", "createUser"}
-ASKS_HISTORY = {"cloneRun"}
+CREATING = {"createJob", "cloneJob", "cloneRun", "runJob", "uploadCertificate", "createKey", "createUser"}
+CALLS_HISTORY = {"cloneRun"}
 """Their 404 is history's; here, without history, they answer that it is unavailable."""
 FOR_ALL_TENANTS = {"getRecordSchema"}
-"""Their ids are words of the product, the same for everybody."""
+"""Their ids are the same for all tenants."""
 ROLES = ("admin", "operator", "downloader", "viewer")
 
 
@@ -64,8 +64,8 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield method.upper(), path, operation
 
 
-def example(app: FastAPI, operation: dict[str, Any]) -> Any:
-    """Return the first example of an operation's JSON body, as the document gives it."""
+def find_example(app: FastAPI, operation: dict[str, Any]) -> Any:
+    """Return the first find_example of an operation's JSON body in the document."""
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     if body is None:
         return None
@@ -74,8 +74,8 @@ def example(app: FastAPI, operation: dict[str, Any]) -> Any:
     return body["examples"][0]
 
 
-async def own(tenant: Tenant, parameter: str) -> str:
-    """Make what an operation's path names, and return its id."""
+async def create_object(tenant: Tenant, parameter: str) -> str:
+    """Create the object that a parameter of a path names, and return its id."""
     client = tenant.client
     match parameter:
         case "job_id":
@@ -93,14 +93,14 @@ async def own(tenant: Tenant, parameter: str) -> str:
             return "contact"
         case "key_id":
             return str((await client.post("/api/v1/keys", json={"name": "k", "roles": ["viewer"]})).json()["id"])
-    raise AssertionError(f"say how to make a {parameter}")
+    raise AssertionError(f"do not know how to create a {parameter}")
 
 
-async def ask(
+async def call(
     world: World, client: httpx.AsyncClient, operation: tuple[str, str, dict[str, Any]], ids: dict[str, str]
 ) -> httpx.Response:
     method, path, described = operation
-    body = example(world.app, described)
+    body = find_example(world.app, described)
     needs = {each["name"] for each in described.get("parameters", [])}
     headers = {"If-Match": "*"} if "If-Match" in needs else {}
     return await client.request(method, path.format(**ids), json=body, headers=headers)
@@ -114,39 +114,39 @@ async def test_U2_every_operation_is_in_the_table_of_roles(world: World) -> None
     assert {described["operationId"] for _, _, described in operations(world.app)} == set(OPERATIONS)
 
 
-async def test_U1_without_a_token_nothing_answers_but_the_door(world: World) -> None:
+async def test_U1_without_a_token_only_the_login_is_open(world: World) -> None:
     stranger = world.client()
     for operation in operations(world.app):
         ids = {name: str(uuid4()) for name in parameters(operation[2])}
-        answer = await ask(world, stranger, operation, ids)
+        answer = await call(world, stranger, operation, ids)
         assert answer.status_code == 401, operation[2]["operationId"]
         kind = "login-failed" if operation[2]["operationId"] in OPEN else "unauthenticated"
         assert answer.json()["type"].endswith(f"/{kind}")
 
 
-async def test_U3_anothers_id_and_an_unknown_one_get_the_same_404_at_every_door(world: World, tenant: Tenant) -> None:
+async def test_U3_a_foreign_id_and_an_unknown_one_get_the_same_404_everywhere(world: World, tenant: Tenant) -> None:
     other = await world.tenant()
     tried = 0
     for operation in operations(world.app):
         names = parameters(operation[2])
-        if not names or operation[2]["operationId"] in ASKS_HISTORY | FOR_ALL_TENANTS:
+        if not names or operation[2]["operationId"] in CALLS_HISTORY | FOR_ALL_TENANTS:
             continue
-        foreign = {name: await own(other, name) for name in names}
+        foreign = {name: await create_object(other, name) for name in names}
         unknown = {name: str(uuid4()) for name in names}
-        answers = [await ask(world, tenant.client, operation, ids) for ids in (foreign, unknown)]
+        answers = [await call(world, tenant.client, operation, ids) for ids in (foreign, unknown)]
         for answer in answers:
             assert answer.status_code == 404, (operation[2]["operationId"], answer.text)
         first, second = (answer.json() | {"instance": ""} for answer in answers)
         assert first == second
         assert set(answers[0].headers) == set(answers[1].headers)
-        mine = await ask(world, other.client, operation, foreign)
+        mine = await call(world, other.client, operation, foreign)
         assert mine.is_success, (operation[2]["operationId"], mine.text)
         tried += 1
     assert tried >= 9
 
 
 @pytest.mark.parametrize("path", ["jobs", "certificates", "keys", "users", "audit"])
-async def test_U3_lists_hold_ones_own_only(world: World, tenant: Tenant, path: str) -> None:
+async def test_U3_lists_contain_the_tenants_own_objects_only(world: World, tenant: Tenant, path: str) -> None:
     other = await world.tenant()
     for each in (tenant, other):
         await each.job()
@@ -163,24 +163,26 @@ async def test_U2_each_role_may_what_the_table_says_and_no_more(world: World, te
     for operation in operations(world.app):
         name = operation[2]["operationId"]
         client = world.client(await tenant.key(role))
-        ids = {each: await own(tenant, each) for each in parameters(operation[2])}
-        answer = await ask(world, client, operation, ids)
+        ids = {each: await create_object(tenant, each) for each in parameters(operation[2])}
+        answer = await call(world, client, operation, ids)
         if role == "admin" or role in OPERATIONS[name]:
-            good = {503} if name in ASKS_HISTORY else {200, 201, 202, 204, 422}
+            good = {503} if name in CALLS_HISTORY else {200, 201, 202, 204, 422}
             assert answer.status_code in good or name in OPEN, (name, answer.text)
         else:
             assert answer.status_code == 403, (name, answer.text)
             assert answer.json()["type"].endswith("/access-denied")
 
 
-async def test_U2_a_role_that_falls_short_learns_nothing_of_what_is_there(world: World, tenant: Tenant) -> None:
+async def test_U2_an_insufficient_role_learns_nothing_of_what_exists(world: World, tenant: Tenant) -> None:
     client = world.client(await tenant.key("viewer"))
     job = await tenant.job()
     for job_id in (job["id"], str(uuid4())):
         assert (await client.delete(f"/api/v1/jobs/{job_id}", headers={"If-Match": "*"})).status_code == 403
 
 
-async def test_U3_the_database_shows_a_forgotten_where_nothing_of_others(world: World, tenant: Tenant) -> None:
+async def test_U3_row_level_security_hides_other_tenants_from_a_query_without_a_condition(
+    world: World, tenant: Tenant
+) -> None:
     other = await world.tenant()
     await other.job()
     await tenant.job()
@@ -216,8 +218,8 @@ async def test_I1_the_document_is_complete_enough_to_generate_a_client(world: Wo
         assert described["summary"], where
         assert "401" in described["responses"], where
         if method in {"POST", "PUT", "PATCH"} and "requestBody" in described:
-            assert example(world.app, described), where
+            assert find_example(world.app, described), where
         names = {each["name"] for each in described.get("parameters", [])}
-        assert ("Idempotency-Key" in names) == (described["operationId"] in MAKING), where
+        assert ("Idempotency-Key" in names) == (described["operationId"] in CREATING), where
         if path == "/api/v1/jobs/{job_id}" and method != "GET":
             assert {"412", "428"} <= set(described["responses"]), where

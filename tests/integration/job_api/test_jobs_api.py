@@ -10,11 +10,11 @@ from tests.integration.job_api.world import HOURLY, ONCE_LATER, ONCE_NOW, Tenant
 JOBS = "/api/v1/jobs"
 
 
-def tagged(job: dict[str, Any]) -> dict[str, str]:
+def if_match(job: dict[str, Any]) -> dict[str, str]:
     return {"If-Match": f'"{job["version"]}"'}
 
 
-async def test_J1_a_job_is_made_with_its_defaults_and_told_to_the_others(world: World, tenant: Tenant) -> None:
+async def test_J1_a_job_is_created_with_defaults_and_published(world: World, tenant: Tenant) -> None:
     answer = await tenant.client.post(JOBS, json=draft(title="  Nightly "))
     assert answer.status_code == 201
     job = answer.json()
@@ -37,7 +37,7 @@ async def test_J1_a_job_is_made_with_its_defaults_and_told_to_the_others(world: 
     assert (await tenant.client.get(f"{JOBS}/{job['id']}")).json() == job
 
 
-async def test_J1_every_fault_is_told_at_once_in_words(tenant: Tenant) -> None:
+async def test_J1_every_fault_is_reported_at_once(tenant: Tenant) -> None:
     body = draft(title=" ", split_size=5, media_types=["email", "telepathy"], timeframe={"kind": "last", "count": 0})
     answer = await tenant.client.post(JOBS, json=body)
     assert answer.status_code == 422
@@ -47,7 +47,7 @@ async def test_J1_every_fault_is_told_at_once_in_words(tenant: Tenant) -> None:
     assert fields == {"title", "split_size", "media_types", "timeframe.count", "timeframe.unit"}
 
 
-async def test_J2_info_mart_is_refused_with_its_own_type_and_offered_nowhere(tenant: Tenant) -> None:
+async def test_J2_info_mart_is_refused_with_its_own_problem_type_and_offered_nowhere(tenant: Tenant) -> None:
     answer = await tenant.client.post(JOBS, json=draft(source="info_mart"))
     assert answer.status_code == 422
     assert answer.json()["type"].endswith("/source-not-offered")
@@ -87,7 +87,9 @@ async def test_S6_another_offset_is_converted_and_shown_as_utc(tenant: Tenant) -
     assert job["schedule"]["start"] == "2026-11-25T04:00:00Z"
 
 
-async def test_J6_once_and_at_once_is_born_suspended_and_never_resumed(world: World, tenant: Tenant) -> None:
+async def test_J6_a_one_time_job_that_starts_immediately_is_created_suspended_and_never_resumed(
+    world: World, tenant: Tenant
+) -> None:
     job = await tenant.job(schedule=ONCE_NOW)
     assert (job["state"], job["state_reason"], job["next_run_at"]) == ("suspended", "one-time", None)
     answer = await tenant.client.post(f"{JOBS}/{job['id']}/resume")
@@ -102,15 +104,15 @@ async def test_J6_once_and_at_once_is_born_suspended_and_never_resumed(world: Wo
 async def test_J8_a_one_time_job_cannot_be_edited(tenant: Tenant, schedule: dict[str, Any]) -> None:
     job = await tenant.job(schedule=schedule)
     for answer in (
-        await tenant.client.put(f"{JOBS}/{job['id']}", json=draft(), headers=tagged(job)),
-        await tenant.client.patch(f"{JOBS}/{job['id']}", json={"title": "x"}, headers=tagged(job)),
+        await tenant.client.put(f"{JOBS}/{job['id']}", json=draft(), headers=if_match(job)),
+        await tenant.client.patch(f"{JOBS}/{job['id']}", json={"title": "x"}, headers=if_match(job)),
     ):
         assert answer.status_code == 409
         assert answer.json()["type"].endswith("/one-time-not-editable")
     assert "edit" in job["refusals"]
 
 
-async def test_J5_the_slider_suspends_and_resumes_and_can_be_pushed_twice(world: World, tenant: Tenant) -> None:
+async def test_J5_suspending_and_resuming_work_and_can_be_repeated(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
     for _ in range(2):
         answer = await tenant.client.post(f"{JOBS}/{job['id']}/suspend")
@@ -130,12 +132,12 @@ async def test_J5_the_slider_suspends_and_resumes_and_can_be_pushed_twice(world:
     assert (await world.audit(tenant))[-3:] == ["job.create", "job.suspend", "job.resume"]
 
 
-async def test_J10_an_edit_of_a_job_that_started_at_once_fires_nothing_again(world: World, tenant: Tenant) -> None:
+async def test_J10_an_edit_of_a_job_that_started_immediately_fires_nothing_again(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule={"kind": "daily", "immediately": True})
     started = job["schedule"]["start"]
     await world.clock.sleep(3600)
     changes = {"title": "Renamed", "schedule": {"every": 2}}
-    answer = await tenant.client.patch(f"{JOBS}/{job['id']}", json=changes, headers=tagged(job))
+    answer = await tenant.client.patch(f"{JOBS}/{job['id']}", json=changes, headers=if_match(job))
     assert answer.status_code == 200, answer.text
     assert answer.json()["schedule"] == {"kind": "daily", "every": 2, "immediately": True, "start": started}
 
@@ -164,7 +166,7 @@ async def test_I3_a_merge_patch_changes_what_it_names(tenant: Tenant) -> None:
         description="old", split_size=1 << 20, timeframe={"kind": "last", "count": 3, "unit": "days"}
     )
     changes = {"description": None, "split_size": None, "timeframe": {"kind": "all"}, "schedule": {"every": 3}}
-    answer = await tenant.client.patch(f"{JOBS}/{job['id']}", json=changes, headers=tagged(job))
+    answer = await tenant.client.patch(f"{JOBS}/{job['id']}", json=changes, headers=if_match(job))
     assert answer.status_code == 200, answer.text
     after = answer.json()
     assert (after["description"], after["split_size"], after["timeframe"]["kind"]) == ("", None, "all")
@@ -180,12 +182,12 @@ async def test_I2_a_patch_with_unknown_or_missing_fields_is_refused(
     tenant: Tenant, changes: dict[str, Any], named: str
 ) -> None:
     job = await tenant.job()
-    answer = await tenant.client.patch(f"{JOBS}/{job['id']}", json=changes, headers=tagged(job))
+    answer = await tenant.client.patch(f"{JOBS}/{job['id']}", json=changes, headers=if_match(job))
     assert answer.status_code == 422, answer.text
     assert [fault["field"] for fault in answer.json()["errors"]] == [named]
 
 
-async def test_I3_the_same_request_sent_again_is_done_once(world: World, tenant: Tenant) -> None:
+async def test_I3_a_repeated_request_acts_once(world: World, tenant: Tenant) -> None:
     key = {"Idempotency-Key": "one"}
     first = await tenant.client.post(JOBS, json=draft(), headers=key)
     await world.clock.sleep(60)
@@ -208,9 +210,9 @@ async def test_I3_a_refused_request_does_not_use_up_its_key(tenant: Tenant) -> N
     assert (await tenant.client.post(JOBS, json=draft(), headers=key)).status_code == 201
 
 
-async def test_J9_a_deleted_job_is_gone_and_told_as_a_tombstone(world: World, tenant: Tenant) -> None:
+async def test_J9_a_deleted_job_is_gone_and_published_as_a_tombstone(world: World, tenant: Tenant) -> None:
     job = await tenant.job()
-    answer = await tenant.client.delete(f"{JOBS}/{job['id']}", headers=tagged(job))
+    answer = await tenant.client.delete(f"{JOBS}/{job['id']}", headers=if_match(job))
     assert (answer.status_code, answer.content) == (204, b"")
     assert (await tenant.client.get(f"{JOBS}/{job['id']}")).status_code == 404
     deleted = (await world.events())[-1]
@@ -235,8 +237,8 @@ async def test_I4_pages_hold_every_job_once_while_jobs_are_added(world: World, t
         cursor = page["next"]
         if cursor is None or len(seen) > 60:
             break
-    assert len(seen) == len(set(seen)), "no job twice"
-    assert made <= set(seen), "every job that was there"
+    assert len(seen) == len(set(seen)), "no job appears twice"
+    assert made <= set(seen), "no existing job is left out"
 
 
 async def test_J11_the_list_filters_and_searches_on_the_server(tenant: Tenant) -> None:
@@ -276,7 +278,7 @@ async def test_J11_the_list_filters_and_searches_on_the_server(tenant: Tenant) -
         "next_run_until=1795000000",
     ],
 )
-async def test_I4_a_list_that_cannot_be_is_refused(tenant: Tenant, query: str) -> None:
+async def test_I4_invalid_list_parameters_are_refused(tenant: Tenant, query: str) -> None:
     answer = await tenant.client.get(f"{JOBS}?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"]

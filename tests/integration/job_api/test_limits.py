@@ -1,4 +1,4 @@
-"""How much of it: bodies, requests a second, attempts to log in."""
+"""Limits on body size, request rate and login attempts."""
 
 from collections.abc import AsyncIterator
 
@@ -29,7 +29,7 @@ async def test_C1_ten_megabytes_of_garbage_as_a_certificate_are_refused(tenant: 
     assert answer.status_code == 413
 
 
-async def test_a_token_that_asks_too_often_is_told_when_to_come_back(world: World, tenant: Tenant) -> None:
+async def test_a_token_above_its_rate_limit_gets_a_retry_after(world: World, tenant: Tenant) -> None:
     client = world.client(await tenant.key("viewer"))
     for _ in range(REQUEST_BURST):
         assert (await client.get("/api/v1/me")).status_code == 200
@@ -37,7 +37,7 @@ async def test_a_token_that_asks_too_often_is_told_when_to_come_back(world: Worl
     assert answer.status_code == 429
     assert answer.json()["type"].endswith("/too-many-requests")
     assert answer.headers["retry-after"] == "1"
-    assert (await tenant.client.get("/api/v1/me")).status_code == 200, "others are not held up"
+    assert (await tenant.client.get("/api/v1/me")).status_code == 200, "other tokens are not affected"
     await world.clock.sleep(1)
     for _ in range(int(REQUESTS_PER_SECOND)):
         assert (await client.get("/api/v1/me")).status_code == 200
@@ -62,7 +62,7 @@ async def test_U4_guessing_at_an_account_is_slowed_down(world: World, tenant: Te
     assert tenant.user not in stored
 
 
-async def test_U4_good_logins_are_not_counted(world: World, tenant: Tenant) -> None:
+async def test_U4_successful_logins_are_not_counted(world: World, tenant: Tenant) -> None:
     for _ in range(PER_ACCOUNT.burst + 2):
         assert (await attempt(world.client(), tenant, tenant.password)).status_code == 201
 

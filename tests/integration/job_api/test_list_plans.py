@@ -7,7 +7,7 @@ import pytest
 
 from job_api.store.lists import AUDIT, JOBS
 from shared.http.lists import KeysetList, PageRequest
-from tests.bench.api.__main__ import filled
+from tests.bench.api.__main__ import insert_jobs
 from tests.integration.job_api.world import Tenant, World
 
 
@@ -16,7 +16,7 @@ from tests.integration.job_api.world import Tenant, World
 async def test_J11_a_deep_page_is_read_from_the_sorts_index(
     world: World, tenant: Tenant, sort: str, descending: bool
 ) -> None:
-    await filled(world.admin, str(tenant.tenant_id), 3000)
+    await insert_jobs(world.admin, str(tenant.tenant_id), 3000)
     await world.admin.execute("ANALYZE job_api.job")
     plan = await explain_deep_page(
         world, tenant, JOBS, PageRequest(sort=sort, descending=descending, filters={"state": "active"}, limit=2000)

@@ -1,4 +1,4 @@
-"""U1: login from the page by an identity provider: authorization code, PKCE, state and nonce; then a session."""
+"""U1: signing in through an identity provider, with authorization code, PKCE, state and nonce."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PAGES = "http://sluice.test"
 
 @dataclass
 class Browser:
-    """A browser that stands before the login page, and the issuer that it is sent to."""
+    """A browser on the login page, and the issuer that it is redirected to."""
 
     world: World
     tenant: Tenant
@@ -31,15 +31,15 @@ class Browser:
     app: Any
 
     def __post_init__(self) -> None:
-        """Open it, without cookies."""
+        """Return a new browser session, without cookies."""
         self.pages = self.another()
 
     def another(self) -> httpx.AsyncClient:
-        """Open another browser."""
+        """Return a browser session without cookies."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PAGES)
 
     async def begin(self, path: str = "/jobs") -> str:
-        """Follow the link of the login page as far as the issuer; return where the issuer sends back to."""
+        """Follow the login page's link to the issuer; return the address that the issuer redirects to."""
         there = await self.pages.get("/login/oidc", params={"next": path})
         assert there.status_code == 303, there.text
         async with httpx.AsyncClient() as outside:
@@ -48,7 +48,7 @@ class Browser:
         return str(back.headers["location"])
 
     async def return_by(self, address: str, browser: httpx.AsyncClient | None = None) -> httpx.Response:
-        """Follow the issuer's way back."""
+        """Follow the issuer's redirect back."""
         found = urlsplit(address)
         return await (browser or self.pages).get(f"{found.path}?{found.query}")
 
@@ -84,7 +84,7 @@ async def test_U1_the_login_page_offers_it_only_where_it_is_configured(browser: 
     assert (await browser.world.client().get("/login/oidc")).status_code == 404
 
 
-async def test_U1_there_and_back_again_makes_a_session_as_any_other(browser: Browser) -> None:
+async def test_U1_signing_in_starts_a_session_like_any_other(browser: Browser) -> None:
     answer = await browser.return_by(await browser.begin("/runs?job=1"))
     assert (answer.status_code, answer.headers["location"]) == (303, "/runs?job=1")
     cookies = {each.partition("=")[0]: each for each in answer.headers.get_list("set-cookie")}
@@ -102,7 +102,7 @@ async def test_U1_there_and_back_again_makes_a_session_as_any_other(browser: Bro
     assert (await browser.pages.get("/api/v1/me")).status_code == 401
 
 
-async def test_U1_the_request_has_all_that_keeps_others_out(browser: Browser) -> None:
+async def test_U1_the_authorization_request_has_pkce_state_and_nonce(browser: Browser) -> None:
     there = await browser.pages.get("/login/oidc", params={"next": "https://evil.test/"})
     asked = {name: each[0] for name, each in parse_qs(urlsplit(there.headers["location"]).query).items()}
     assert asked["redirect_uri"] == f"{PAGES}/login/oidc/callback"
@@ -117,7 +117,7 @@ async def test_U1_the_request_has_all_that_keeps_others_out(browser: Browser) ->
     assert answer.headers["location"] == "/jobs"
 
 
-async def test_U1_nobody_is_let_in_by_a_way_back_that_is_not_theirs(browser: Browser) -> None:
+async def test_U1_a_callback_of_another_sign_in_is_refused(browser: Browser) -> None:
     stolen = await browser.begin()
     async with browser.another() as victim:
         assert (await browser.return_by(stolen, victim)).status_code == 401
@@ -128,7 +128,7 @@ async def test_U1_nobody_is_let_in_by_a_way_back_that_is_not_theirs(browser: Bro
         assert answer.status_code == 401
         assert "start again" in answer.text
     assert (await browser.return_by(stolen)).status_code == 303
-    assert (await browser.return_by(stolen)).status_code == 401, "a code is good once"
+    assert (await browser.return_by(stolen)).status_code == 401, "a code is valid once"
     assert "sluice_session" not in answer.headers.get("set-cookie", "")
 
 
@@ -141,7 +141,7 @@ async def test_U1_an_id_token_of_another_sign_in_or_client_is_refused(browser: B
         assert "sluice_session" not in answer.headers.get("set-cookie", "")
 
 
-async def test_U1_who_is_not_let_in_is_told_why(browser: Browser) -> None:
+async def test_U1_a_refused_sign_in_gives_the_reason(browser: Browser) -> None:
     person = browser.issuer.person
     browser.issuer.person = {}
     assert (await browser.return_by(await browser.begin())).status_code == 401
@@ -167,7 +167,7 @@ async def test_U2_roles_follow_the_issuer_at_each_login(browser: Browser) -> Non
     await first.aclose()
 
 
-async def test_U1_who_was_shut_out_here_does_not_come_in_by_the_issuer(browser: Browser) -> None:
+async def test_U1_a_user_disabled_here_cannot_sign_in_through_the_issuer(browser: Browser) -> None:
     await browser.return_by(await browser.begin())
     me = (await browser.pages.get("/api/v1/me")).json()["user_id"]
     assert (await browser.tenant.client.patch(f"/api/v1/users/{me}", json={"disabled": True})).status_code == 200

@@ -1,4 +1,4 @@
-"""U1: an identity provider's tokens are taken beside our own, and no others are; time stands still unless moved."""
+"""U1: an identity provider's tokens are accepted as well as API keys, and no others; the clock stands still."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ def access(provider: TestIssuer, **changes: Any) -> OidcAccess:
 
 @dataclass
 class OidcSetup:
-    """The API before an issuer, and a tenant's claims."""
+    """The API with an issuer, and the claims of a tenant."""
 
     world: World
     tenant: Tenant
@@ -49,14 +49,14 @@ class OidcSetup:
     claims: dict[str, Any] = field(default_factory=dict)
 
     def client(self, token: str) -> httpx.AsyncClient:
-        """Return a client that bears a token."""
+        """Return a client with a bearer token."""
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://sluice.test", headers=headers
         )
 
     async def get(self, path: str = "/api/v1/jobs", **changes: Any) -> httpx.Response:
-        """Ask with a good token, changed."""
+        """Send a request with a valid token, with changed claims."""
         async with self.client(self.issuer.token(self.world.clock.at, **(self.claims | changes))) as client:
             return await client.get(path)
 
@@ -75,7 +75,7 @@ async def setup(world: World, tenant: Tenant, issuer: TestIssuer) -> AsyncIterat
         yield OidcSetup(world, tenant, issuer, app, claims)
 
 
-async def test_U1_a_good_token_is_somebody_with_the_roles_and_tenant_of_its_claims(setup: OidcSetup) -> None:
+async def test_U1_a_valid_token_has_the_roles_and_tenant_of_its_claims(setup: OidcSetup) -> None:
     me = (await setup.get("/api/v1/me")).json()
     assert (me["name"], me["roles"], me["tenant_id"]) == ("u-4711", ["operator"], str(setup.tenant.tenant_id))
     again = (await setup.get("/api/v1/me", aud=["another", "sluice-too"], realm={"roles": "sluice-readers y"})).json()
@@ -84,7 +84,7 @@ async def test_U1_a_good_token_is_somebody_with_the_roles_and_tenant_of_its_clai
     assert setup.issuer.key_requests == 1
 
 
-async def test_U1_what_the_issuer_did_not_say_of_now_and_us_is_refused(setup: OidcSetup) -> None:
+async def test_U1_a_token_not_issued_for_this_service_and_time_is_refused(setup: OidcSetup) -> None:
     for name, forge in FORGED_TOKENS.items():
         token = forge(setup.issuer, setup.world.clock.at, setup.claims)
         async with setup.client(token) as client:
@@ -110,7 +110,7 @@ async def test_U2_without_a_role_claim_access_is_denied(setup: OidcSetup) -> Non
         assert answer.json()["type"].endswith("/access-denied")
 
 
-async def test_U3_a_tenant_that_is_not_here_is_refused(setup: OidcSetup) -> None:
+async def test_U3_an_unknown_tenant_is_refused(setup: OidcSetup) -> None:
     strange: list[Any] = [None, str(uuid4()), "Acme", 7, [str(setup.tenant.tenant_id)]]
     for tenant in strange:
         claims: dict[str, Any] = {"https://acme.test/tenant": tenant}
@@ -119,7 +119,7 @@ async def test_U3_a_tenant_that_is_not_here_is_refused(setup: OidcSetup) -> None
         assert answer.json()["type"].endswith("/unknown-tenant")
 
 
-async def test_U3_a_token_of_another_tenant_sees_that_tenants_things_only(setup: OidcSetup) -> None:
+async def test_U3_a_token_of_another_tenant_sees_that_tenants_objects_only(setup: OidcSetup) -> None:
     other = await setup.world.tenant()
     job = await setup.tenant.job()
     answer = await setup.get(f"/api/v1/jobs/{job['id']}", **{"https://acme.test/tenant": str(other.tenant_id)})
@@ -138,10 +138,10 @@ async def test_U1_claim_values_can_be_translated_to_tenants(world: World, tenant
         app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened)
         setup = OidcSetup(world, tenant, issuer, app, {"org": "acme", "roles": ["viewer"]})
         assert (await setup.get()).status_code == 200
-        assert (await setup.get(org=str(tenant.tenant_id))).status_code == 403, "only what is in the table"
+        assert (await setup.get(org=str(tenant.tenant_id))).status_code == 403, "only tenants in the mapping"
 
 
-async def test_U5_what_somebody_of_the_issuer_does_stands_in_the_audit_trail_by_subject(setup: OidcSetup) -> None:
+async def test_U5_the_audit_trail_names_a_user_of_the_issuer_by_subject(setup: OidcSetup) -> None:
     async with setup.client(setup.issuer.token(NOW, **setup.claims)) as client:
         headers = {"Idempotency-Key": "k"}
         made = [await client.post("/api/v1/jobs", json=draft(), headers=headers) for _ in range(2)]
@@ -158,14 +158,14 @@ async def user_of(setup: OidcSetup) -> dict[str, Any]:
     return found
 
 
-async def test_U1_an_administrator_shuts_a_user_of_the_issuer_out_and_history_is_told(setup: OidcSetup) -> None:
+async def test_U1_a_user_of_the_issuer_can_be_disabled_and_history_learns_of_it(setup: OidcSetup) -> None:
     assert (await setup.get()).status_code == 200
     user = await user_of(setup)
     assert user["issuer"] == setup.issuer.url
     for disabled, status in ((True, 401), (False, 200)):
         answer = await setup.tenant.client.patch(f"/api/v1/users/{user['id']}", json={"disabled": disabled})
         assert answer.status_code == 200, answer.text
-        # The application before the issuer is another process's: it may have the user cached for a moment.
+        # The application with the issuer stands for another process, which may have the user cached for a moment.
         await setup.world.clock.sleep(2)
         assert (await setup.get()).status_code == status
         saved = [event for event in await setup.world.events() if isinstance(event, IdentitySaved)][-1]
@@ -184,7 +184,7 @@ async def test_U1_an_issuers_user_has_no_password_here_and_the_issuers_roles(set
         assert (await setup.world.client().post("/api/v1/session", json=login)).status_code == 401
 
 
-async def test_U1_a_local_user_of_the_same_name_is_somebody_else(setup: OidcSetup) -> None:
+async def test_U1_a_local_user_of_the_same_name_is_another_user(setup: OidcSetup) -> None:
     body = {"name": "u-4711", "roles": ["viewer"], "password": "correct horse battery"}
     local = (await setup.tenant.client.post("/api/v1/users", json=body)).json()
     assert (await setup.get("/api/v1/me")).json()["user_id"] != local["id"]
@@ -195,7 +195,7 @@ async def test_U1_a_local_user_of_the_same_name_is_somebody_else(setup: OidcSetu
     assert session.json()["user_id"] == local["id"]
 
 
-async def test_U1_an_administrator_of_the_issuer_can_make_keys(setup: OidcSetup) -> None:
+async def test_U1_an_administrator_of_the_issuer_can_create_keys(setup: OidcSetup) -> None:
     async with setup.client(
         setup.issuer.token(NOW, **(setup.claims | {"realm": {"roles": ["sluice-admins"]}}))
     ) as admin:
@@ -204,16 +204,16 @@ async def test_U1_an_administrator_of_the_issuer_can_make_keys(setup: OidcSetup)
     assert (await setup.world.client(made.json()["token"]).get("/api/v1/jobs")).status_code == 200
 
 
-async def test_U1_new_keys_are_read_when_a_token_names_one_but_not_at_every_strangers_word(setup: OidcSetup) -> None:
+async def test_U1_new_keys_are_read_when_a_token_names_one_but_not_for_every_forged_token(setup: OidcSetup) -> None:
     assert (await setup.get()).status_code == 200
     old = setup.issuer.token(NOW, **setup.claims)
     setup.issuer.rotate()
-    assert (await setup.get()).status_code == 401, "asked a moment ago"
+    assert (await setup.get()).status_code == 401, "the keys were read a moment ago"
     await setup.world.clock.sleep(MIN_INTERVAL.total_seconds())
     assert (await setup.get()).status_code == 200
     assert setup.issuer.key_requests == 2
     async with setup.client(old) as client:
-        assert (await client.get("/api/v1/me")).status_code == 401, "a key that was taken back"
+        assert (await client.get("/api/v1/me")).status_code == 401, "a key that was withdrawn"
     for number in range(20):
         async with setup.client(setup.issuer.sign({}, kid=f"made up {number}")) as client:
             assert (await client.get("/api/v1/me")).status_code == 401
@@ -232,7 +232,9 @@ async def test_U1_keys_are_read_again_when_they_are_old(setup: OidcSetup) -> Non
     await eventually(lambda: setup.issuer.key_requests == 2)
 
 
-async def test_U1_while_the_issuer_is_away_known_keys_stay_good_and_unknown_ones_wait(setup: OidcSetup) -> None:
+async def test_U1_while_the_issuer_is_unavailable_known_keys_stay_valid_and_unknown_ones_give_503(
+    setup: OidcSetup,
+) -> None:
     setup.issuer.answering = False
     never = await setup.get()
     assert never.status_code == 503
@@ -247,13 +249,13 @@ async def test_U1_while_the_issuer_is_away_known_keys_stay_good_and_unknown_ones
     setup.issuer.rotate()
     await setup.world.clock.sleep(0.5)
     unknown = await setup.get()
-    assert unknown.status_code == 503, "it may be a new key of the issuer's"
+    assert unknown.status_code == 503, "it may be a new key of the issuer"
     await setup.world.clock.sleep(MIN_INTERVAL.total_seconds())
     assert (await setup.get()).status_code == 503
     assert (await setup.tenant.client.get("/api/v1/jobs")).status_code == 200, "our own keys need no issuer"
 
 
-async def test_U1_an_issuer_that_calls_itself_otherwise_is_not_believed(
+async def test_U1_an_issuer_with_another_identifier_is_not_trusted(
     world: World, tenant: Tenant, issuer: TestIssuer
 ) -> None:
     async with OidcIssuer.open(access(issuer, issuer=f"{issuer.url}/"), world.clock) as opened:

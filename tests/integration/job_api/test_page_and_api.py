@@ -1,4 +1,4 @@
-"""I5: what the page can do, the API can do. Another address of the pages fails this until its operations are named."""
+"""I5: the API can do what the pages can. An address of the pages without named operations fails this test."""
 
 from starlette.routing import Route
 
@@ -40,18 +40,18 @@ OPERATIONS = {
     ("GET", "/artifacts/sets/{run_id:uuid}/{kind}"): {"downloadArchive"},
     ("GET", "/artifacts/{artifact_id:uuid}"): {"downloadArtifact"},
 }
-NO_DEED = {"/", "/login", "/login/oidc", "/login/oidc/callback", "/{path:path}"}
-"""The way in, and the page for an address that is none."""
+WITHOUT_OPERATION = {"/", "/login", "/login/oidc", "/login/oidc/callback", "/{path:path}"}
+"""The entry pages, and the page for unknown addresses."""
 
 
-def test_I5_each_address_of_the_pages_is_an_operation_of_the_API(world: World) -> None:
+def test_I5_each_address_of_the_pages_is_an_operation_of_the_api(world: World) -> None:
     pages = next(route for route in world.app.router.routes if isinstance(route, PagesMount))
     addresses = {
         (method, route.path)
         for route in pages.routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
-        if method != "GET" or route.path not in NO_DEED
+        if method != "GET" or route.path not in WITHOUT_OPERATION
     }
     assert addresses == set(OPERATIONS)
     offered = {

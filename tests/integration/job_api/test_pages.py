@@ -1,4 +1,4 @@
-"""The first pages: they work as plain links and forms, and let nobody in who may not."""
+"""The pages work as plain links and forms, and enforce authentication and roles."""
 
 import re
 
@@ -9,7 +9,7 @@ from starlette.routing import Route
 from job_api.pages.app import PagesMount
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant, World
 
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -22,20 +22,20 @@ async def log_in(world: World, tenant: Tenant) -> httpx.AsyncClient:
 
 
 async def token_of(client: httpx.AsyncClient) -> dict[str, str]:
-    """Return what a form of this session bears, as it stands on the page."""
+    """Return the hidden fields of a form of this session, as the page contains them."""
     found = re.search(r'name="csrf" value="([^"]+)"', (await client.get("/preferences")).text)
     assert found is not None
     return {"csrf": found[1]}
 
 
-async def test_U1_a_stranger_is_led_to_the_login_page_and_back(world: World) -> None:
+async def test_U1_a_visitor_without_a_session_is_led_to_the_login_page_and_back(world: World) -> None:
     answer = await world.client().get("/jobs?sort=title")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/jobs%3Fsort%3Dtitle")
     page = await world.client().get(answer.headers["location"])
     assert 'value="/jobs?sort=title"' in page.text
 
 
-async def test_U1_a_wrong_login_keeps_what_was_typed_but_the_password(world: World, tenant: Tenant) -> None:
+async def test_U1_a_failed_login_keeps_what_was_entered_except_the_password(world: World, tenant: Tenant) -> None:
     form = {"user": tenant.user, "tenant": "<b>", "password": "secret-typed"}
     answer = await world.client(None, **SAME_SITE).post("/login", data=form)
     assert answer.status_code == 401
@@ -107,7 +107,7 @@ async def test_U2_without_the_role_a_page_says_access_denied(world: World, tenan
     assert (answer.status_code, "Access denied" in answer.text) == (403, True)
 
 
-async def test_the_history_page_says_when_history_is_away(world: World, tenant: Tenant) -> None:
+async def test_the_history_page_reports_an_unavailable_history(world: World, tenant: Tenant) -> None:
     client = await log_in(world, tenant)
     assert "temporarily unavailable" in (await client.get("/runs")).text
 
@@ -121,10 +121,12 @@ async def test_logging_out_ends_the_session(world: World, tenant: Tenant) -> Non
 
 
 def forms_of(world: World) -> list[str]:
-    """Return the address of every form that changes something, but the door's, which has no session yet."""
+    """Return the address of every form that changes something, except the login form, which has no session yet."""
     pages = next(route for route in world.app.router.routes if isinstance(route, PagesMount))
     found = [route.path for route in pages.routes if isinstance(route, Route) and "POST" in (route.methods or ())]
-    return [re.sub(r"\{[^}]*:uuid\}", NOBODY, path).replace("{part}", "schedule") for path in found if path != "/login"]
+    return [
+        re.sub(r"\{[^}]*:uuid\}", UNKNOWN_ID, path).replace("{part}", "schedule") for path in found if path != "/login"
+    ]
 
 
 async def test_U4_every_form_is_refused_without_its_token_and_from_another_site(world: World, tenant: Tenant) -> None:
@@ -137,7 +139,7 @@ async def test_U4_every_form_is_refused_without_its_token_and_from_another_site(
             assert answer.status_code == 403, (address, data, site)
 
 
-async def test_U3_no_page_tells_of_another_tenants_things(world: World, tenant: Tenant) -> None:
+async def test_U3_no_page_shows_another_tenants_objects(world: World, tenant: Tenant) -> None:
     other = await world.tenant()
     job, key = await other.job(title="Secret of others", schedule=HOURLY), await other.client.get("/api/v1/keys")
     user = (await other.client.get("/api/v1/users")).json()["items"][0]["id"]
@@ -180,7 +182,7 @@ async def test_J4_the_same_form_sent_twice_makes_one_job_and_a_changed_one_anoth
     assert sorted(job["title"] for job in items) == ["Changed", "Twice"]
 
 
-async def test_J10_an_edit_of_a_job_that_began_at_once_starts_nothing_again(world: World, tenant: Tenant) -> None:
+async def test_J10_an_edit_of_a_job_that_started_immediately_starts_nothing_again(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule={"kind": "hourly", "every": 5, "immediately": True})
     await world.clock.sleep(600)
     client = await log_in(world, tenant)
@@ -194,7 +196,7 @@ async def test_J10_an_edit_of_a_job_that_began_at_once_starts_nothing_again(worl
     assert (now["title"], now["schedule"]["start"]) == ("Renamed", job["schedule"]["start"])
 
 
-async def test_a_fault_of_ours_is_a_plain_page_with_the_bar_and_the_policy(world: World, tenant: Tenant) -> None:
+async def test_an_internal_error_is_a_plain_page_with_header_and_policy(world: World, tenant: Tenant) -> None:
     cookie = (await log_in(world, tenant)).cookies["sluice_session"]
     await world.admin.execute("ALTER TABLE job_api.job RENAME TO gone")
     transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)

@@ -1,4 +1,4 @@
-"""Looking ahead, cloning and running now: J4, J12, S2 to S5, S10."""
+"""Previews, estimates, clones and runs requested now: J4, J12, S2 to S5, S10."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ JOBS = "/api/v1/jobs"
         ({"kind": "daily", "start": "2026-11-01T10:30:15Z"}, [f"11-{day}T10:30" for day in range(24, 29)]),
     ],
 )
-async def test_J12_the_next_five_slots_of_a_schedule_not_saved_yet(
+async def test_J12_the_next_five_slots_of_an_unsaved_schedule(
     tenant: Tenant, schedule: dict[str, Any], slots: list[str]
 ) -> None:
     answer = await tenant.client.post(f"{JOBS}/preview", json={"schedule": schedule})
@@ -40,14 +40,14 @@ async def test_J12_the_next_five_slots_of_a_schedule_not_saved_yet(
     assert [slot[5:16] for slot in answer.json()["slots"]] == slots
 
 
-async def test_S4_starting_at_once_shows_now_and_then_the_grid(tenant: Tenant) -> None:
+async def test_S4_an_immediate_start_shows_now_and_then_the_grid(tenant: Tenant) -> None:
     body = {"schedule": {"kind": "hourly", "every": 4, "immediately": True}, "count": 2}
     answer = (await tenant.client.post(f"{JOBS}/preview", json=body)).json()
     assert answer["slots"] == ["2026-11-24T10:30:15Z", "2026-11-24T12:00:00Z"]
     assert answer["words"] == "every 4 hours from 00:00 UTC"
 
 
-async def test_J12_a_schedule_that_cannot_be_is_told_beside_its_fields(tenant: Tenant) -> None:
+async def test_J12_the_faults_of_an_invalid_schedule_name_its_fields(tenant: Tenant) -> None:
     body = {"schedule": {"kind": "once", "start": "2020-01-01T00:00:00Z"}}
     answer = await tenant.client.post(f"{JOBS}/preview", json=body)
     assert answer.status_code == 422
@@ -61,7 +61,7 @@ async def test_J12_without_a_source_there_is_a_reason_and_no_error(tenant: Tenan
     assert "not connected" in answer.json()["reason"]
 
 
-async def asked(world: World, tenant: Tenant, source: str, **changes: Any) -> dict[str, Any]:
+async def estimate(world: World, tenant: Tenant, source: str, **changes: Any) -> dict[str, Any]:
     app = create_web_app(world.pool, clock=world.clock, health=Health(), source=SourceStatistics(source))
     bearer = {"Authorization": f"Bearer {tenant.token}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", headers=bearer) as client:
@@ -86,28 +86,28 @@ async def test_J12_the_estimate_comes_from_the_sources_statistics(
         ANALYZE contact_history.interaction;
         """
     )
-    everything = await asked(world, tenant, source)
+    everything = await estimate(world, tenant, source)
     assert 4500 < everything["rows"] < 5500
     assert everything["bytes"] > everything["rows"] * 100
-    chats = await asked(world, tenant, source, media_types=["chat"])
+    chats = await estimate(world, tenant, source, media_types=["chat"])
     assert 300 < chats["rows"] < 800
     fixed = {"kind": "fixed", "start": "2026-01-01T00:00:00Z", "end": "2026-01-11T10:00:00Z"}
-    assert 100 < (await asked(world, tenant, source, timeframe=fixed))["rows"] < 500
-    await asked(world, tenant, source, timeframe={"kind": "last", "count": 2, "unit": "months"})
-    broken = await asked(world, tenant, source, type="contact")
+    assert 100 < (await estimate(world, tenant, source, timeframe=fixed))["rows"] < 500
+    await estimate(world, tenant, source, timeframe={"kind": "last", "count": 2, "unit": "months"})
+    broken = await estimate(world, tenant, source, type="contact")
     assert (broken["rows"], broken["reason"]) == (None, "The source could not answer.")
     await database.execute("BEGIN; LOCK TABLE contact_history.interaction")
-    slow = await asked(world, tenant, source)
+    slow = await estimate(world, tenant, source)
     assert slow["reason"] == "The source did not answer in time."
     await database.close()
 
 
-async def test_J12_a_source_that_is_away_is_a_reason(world: World, tenant: Tenant) -> None:
-    found = await asked(world, tenant, "postgresql://nobody:x@127.0.0.1:9/none")
+async def test_J12_an_unreachable_source_is_a_reason(world: World, tenant: Tenant) -> None:
+    found = await estimate(world, tenant, "postgresql://nobody:x@127.0.0.1:9/none")
     assert found["reason"] == "The source is temporarily unavailable."
 
 
-async def test_J4_a_clone_takes_all_settings_over_but_what_is_changed(world: World, tenant: Tenant) -> None:
+async def test_J4_a_clone_has_all_settings_except_those_changed(world: World, tenant: Tenant) -> None:
     job = await tenant.job(description="for us", split_size=1 << 20, media_types=["email"], schedule=HOURLY)
     answer = await tenant.client.post(f"{JOBS}/{job['id']}/clone", json={"title": "Copy", "split_size": None})
     assert answer.status_code == 201, answer.text
@@ -151,7 +151,7 @@ async def test_J4_a_runs_frozen_settings_make_a_job(world: World, tenant: Tenant
     mine = "0192f0c1-7b1e-5000-8000-000000000001"
 
     async def run(request: Request) -> Response:
-        assert request.headers["authorization"] == f"Bearer {tenant.token}", "asked in the caller's name"
+        assert request.headers["authorization"] == f"Bearer {tenant.token}", "sent with the caller's credentials"
         known = request.path_params["run_id"] == mine
         return JSONResponse({"settings": frozen} if known else {}, 200 if known else 404)
 
@@ -174,7 +174,7 @@ async def test_J4_a_runs_frozen_settings_make_a_job(world: World, tenant: Tenant
             assert other.status_code == 404
 
 
-async def test_S10_run_now_asks_once_and_leaves_the_schedule_alone(world: World, tenant: Tenant) -> None:
+async def test_S10_run_now_requests_one_run_and_leaves_the_schedule_unchanged(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
     await tenant.client.post(f"{JOBS}/{job['id']}/suspend")
     headers = {"Idempotency-Key": "now"}
@@ -189,7 +189,7 @@ async def test_S10_run_now_asks_once_and_leaves_the_schedule_alone(world: World,
 
 
 @pytest.mark.parametrize("schedule", [ONCE_NOW, ONCE_LATER])
-async def test_S10_a_one_time_job_is_not_run_now(tenant: Tenant, schedule: dict[str, Any]) -> None:
+async def test_S10_a_one_time_job_cannot_be_run_now(tenant: Tenant, schedule: dict[str, Any]) -> None:
     job = await tenant.job(schedule=schedule)
     answer = await tenant.client.post(f"{JOBS}/{job['id']}/run")
     assert answer.status_code == 409

@@ -1,4 +1,4 @@
-"""I2: the page of problems lists each type, and each is really produced, with the status that the page says."""
+"""I2: PROBLEMS.md lists each problem type, and each is really returned, with the status listed."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ from tests.integration.job_api.world import HOURLY, NOW, ONCE_LATER, ONCE_NOW, T
 from tests.support.issuer import run_issuer
 
 PAGE = Path(__file__).parents[3] / "services" / "job-api" / "PROBLEMS.md"
-# What comes behind is history's, and its own test's.
+# The second table is history's, which has a test of its own.
 OURS = PAGE.read_text(encoding="utf-8").partition("\n## ")[0]
 LISTED = {name: int(status) for name, status in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", OURS, re.M)}
 Scenario = Callable[[World, Tenant], Awaitable[httpx.Response]]
@@ -58,14 +58,14 @@ async def run_in_progress(world: World, tenant: Tenant) -> httpx.Response:
     return await tenant.client.delete(f"/api/v1/jobs/{job['id']}", headers=ANY)
 
 
-def once_refused(command: str, schedule: dict[str, Any]) -> Scenario:
-    async def asked(world: World, tenant: Tenant) -> httpx.Response:
+def refuse_one_time(command: str, schedule: dict[str, Any]) -> Scenario:
+    async def run_scenario(world: World, tenant: Tenant) -> httpx.Response:
         job = await tenant.job(schedule=schedule)
         if command == "edit":
             return await tenant.client.patch(f"/api/v1/jobs/{job['id']}", json={}, headers=ANY)
         return await tenant.client.post(f"/api/v1/jobs/{job['id']}/{command}")
 
-    return asked
+    return run_scenario
 
 
 async def certificate_exists(world: World, tenant: Tenant) -> httpx.Response:
@@ -110,7 +110,7 @@ async def too_many_attempts(world: World, tenant: Tenant) -> httpx.Response:
 
 
 async def internal(world: World, tenant: Tenant) -> httpx.Response:
-    # What nobody foresaw: a table that is not there.
+    # An unexpected error: a missing table.
     await world.admin.execute("ALTER TABLE job_api.job RENAME TO job_lost")
     transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=tenant.client.headers) as client:
@@ -132,11 +132,11 @@ async def unavailable(world: World, tenant: Tenant) -> httpx.Response:
             await world.admin.execute("ALTER ROLE job_api CONNECTION LIMIT -1")
 
 
-def asking(method: str, path: str, **more: Any) -> Scenario:
-    async def asked(world: World, tenant: Tenant) -> httpx.Response:
+def send(method: str, path: str, **more: Any) -> Scenario:
+    async def run_scenario(world: World, tenant: Tenant) -> httpx.Response:
         return await tenant.client.request(method, path, **more)
 
-    return asked
+    return run_scenario
 
 
 async def unauthenticated(world: World, tenant: Tenant) -> httpx.Response:
@@ -149,31 +149,31 @@ SCENARIOS: dict[str, Scenario] = {
     "unknown-tenant": unknown_tenant,
     "access-denied": access_denied,
     "cross-site": cross_site,
-    "not-found": asking("GET", "/api/v1/jobs/0192f0c1-7b1e-7000-8000-000000000000"),
-    "method-not-allowed": asking("PUT", "/api/v1/me"),
+    "not-found": send("GET", "/api/v1/jobs/0192f0c1-7b1e-7000-8000-000000000000"),
+    "method-not-allowed": send("PUT", "/api/v1/me"),
     "run-in-progress": run_in_progress,
-    "one-time-not-resumable": once_refused("resume", ONCE_NOW),
-    "one-time-not-editable": once_refused("edit", ONCE_LATER),
-    "one-time-not-run-now": once_refused("run", ONCE_NOW),
+    "one-time-not-resumable": refuse_one_time("resume", ONCE_NOW),
+    "one-time-not-editable": refuse_one_time("edit", ONCE_LATER),
+    "one-time-not-run-now": refuse_one_time("run", ONCE_NOW),
     "certificate-exists": certificate_exists,
     "user-exists": user_exists,
     "last-admin": last_admin,
     "idempotency-conflict": idempotency_conflict,
     "lost-update": lost_update,
-    "too-large": asking("POST", "/api/v1/jobs", content=bytes(2 << 20)),
-    "unsupported-media-type": asking("POST", "/api/v1/certificates", content=b"x"),
-    "invalid": asking("POST", "/api/v1/jobs", json={}),
-    "source-not-offered": asking("POST", "/api/v1/jobs", json=draft(source="info_mart")),
+    "too-large": send("POST", "/api/v1/jobs", content=bytes(2 << 20)),
+    "unsupported-media-type": send("POST", "/api/v1/certificates", content=b"x"),
+    "invalid": send("POST", "/api/v1/jobs", json={}),
+    "source-not-offered": send("POST", "/api/v1/jobs", json=draft(source="info_mart")),
     "if-match-required": if_match_required,
     "too-many-requests": too_many_requests,
     "too-many-attempts": too_many_attempts,
     "internal": internal,
     "unavailable": unavailable,
-    "history-unavailable": asking("GET", "/api/v1/runs"),
+    "history-unavailable": send("GET", "/api/v1/runs"),
 }
 
 
-def test_I2_the_page_and_the_scenarios_know_the_same_problems() -> None:
+def test_I2_the_page_and_the_scenarios_cover_the_same_problems() -> None:
     assert set(SCENARIOS) == set(LISTED)
 
 

@@ -1,4 +1,4 @@
-"""The job API as a process of its own: set up from the command line, with a real Kafka on both sides."""
+"""The job API as a process, set up from the command line, with a real Kafka on both sides."""
 
 import asyncio
 import json
@@ -38,20 +38,20 @@ async def bootstrap(system: System, tenant: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 async def api(system: System) -> Service:
-    """Return a process that serves the API; the schema is migrated by two at once first."""
+    """Return a process that serves the API; two concurrent migrations set up its schema."""
     await asyncio.gather(*(migrate(system.dsn("job_api"), "job_api") for _ in range(2)))
     service = system.start("job_api", "api")
     await service.wait_ready()
     return service
 
 
-async def test_U1_bootstrap_makes_a_tenant_once_even_when_run_twice_at_once(system: System, api: Service) -> None:
+async def test_U1_bootstrap_creates_a_tenant_once_even_when_run_twice_at_once(system: System, api: Service) -> None:
     made = await asyncio.gather(bootstrap(system, "Twice"), bootstrap(system, "Twice"))
     assert {each["tenant_id"] for each in made} == {made[0]["tenant_id"]}
     assert sorted("exists" in each for each in made) == [False, True]
 
 
-async def test_what_is_saved_reaches_kafka_and_what_happens_to_runs_comes_back(system: System, api: Service) -> None:
+async def test_changes_reach_kafka_and_run_events_come_back(system: System, api: Service) -> None:
     async with (
         Listener(system.kafka, JOBS.name) as jobs,
         Listener(system.kafka, CERTIFICATES.name) as certificates,
@@ -87,7 +87,7 @@ async def test_what_is_saved_reaches_kafka_and_what_happens_to_runs_comes_back(s
             assert refused.status_code == 409
 
 
-async def test_it_stops_on_request_and_serves_again_with_what_it_held(system: System, api: Service) -> None:
+async def test_a_restarted_process_serves_the_same_data(system: System, api: Service) -> None:
     made = await bootstrap(system, "Stays")
     bearer = {"Authorization": f"Bearer {made['api_key']}"}
     second = system.start("job_api", "api")

@@ -1,4 +1,4 @@
-"""Runs, artifacts and live updates are passed on to history as they are: headers, ranges, streams, both ways."""
+"""Requests for runs, artifacts and live updates are forwarded to history unchanged: headers, ranges and streams."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tests.support.wait import eventually
 
 
 class Elsewhere:
-    """A history that says what it was asked."""
+    """A history that echoes each request."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
@@ -74,13 +74,13 @@ async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncC
         lower, lower_task, base = await serving(app)
         async with httpx.AsyncClient(base_url=base) as client:
             yield upstream, client
-        # The last to begin is the first to end: each puts the signal handlers back that it found.
+        # Last started, first stopped: each server restores the signal handlers that it found.
         for server, task in ((lower, lower_task), (upper, upper_task)):
             server.should_exit = True
             await task
 
 
-async def test_a_request_and_its_answer_are_passed_on(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
+async def test_a_request_and_its_response_are_forwarded(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
     headers = {
         "Authorization": "Bearer x",
         "Range": "bytes=0-1",
@@ -102,12 +102,12 @@ async def test_a_request_and_its_answer_are_passed_on(elsewhere: tuple[Elsewhere
     assert "x-hop" not in seen["headers"]
 
 
-async def test_bodies_are_passed_on(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
-    answer = await elsewhere[1].post("/api/v1/runs", content=b"words", headers={"Cookie": "sluice_session=y"})
-    assert (answer.json()["body"], answer.json()["headers"]["cookie"]) == ("words", "sluice_session=y")
+async def test_bodies_are_forwarded(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
+    answer = await elsewhere[1].post("/api/v1/runs", content=b"text", headers={"Cookie": "sluice_session=y"})
+    assert (answer.json()["body"], answer.json()["headers"]["cookie"]) == ("text", "sluice_session=y")
 
 
-async def test_H6_live_updates_arrive_while_the_stream_is_open_and_its_end_is_passed_on(
+async def test_H6_live_updates_are_forwarded_while_the_stream_is_open_and_so_is_its_end(
     elsewhere: tuple[Elsewhere, httpx.AsyncClient],
 ) -> None:
     upstream, client = elsewhere
@@ -118,17 +118,17 @@ async def test_H6_live_updates_arrive_while_the_stream_is_open_and_its_end_is_pa
     await eventually(upstream.gone.is_set, timeout=10)
 
 
-async def test_H6_live_updates_that_break_off_end_in_order_and_a_download_does_not(
+async def test_H6_live_updates_that_are_cut_off_end_cleanly_and_a_download_does_not(
     elsewhere: tuple[Elsewhere, httpx.AsyncClient],
 ) -> None:
-    """A browser that follows comes again by itself; half a file must never pass for a whole one."""
+    """A browser reconnects to live updates by itself; half a file must never pass for a whole one."""
     live = await elsewhere[1].get("/api/v1/events/broken", params={"type": "text/event-stream"})
     assert live.text == "id: 1\n"
     with pytest.raises(httpx.RemoteProtocolError):
         await elsewhere[1].get("/api/v1/events/broken", params={"type": "application/zip"})
 
 
-async def test_history_away_is_said_in_words(world: World) -> None:
+async def test_an_unavailable_history_is_a_problem(world: World) -> None:
     async with open_history_client("http://127.0.0.1:9") as history:
         app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:

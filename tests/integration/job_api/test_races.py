@@ -1,4 +1,4 @@
-"""What happens at once: J9's trigger in flight, two edits of one version, one request sent twice, two last admins."""
+"""Concurrent requests: a trigger in flight (J9), two edits of one version, a repeated request, two last admins."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def test_J9_a_trigger_and_a_deletion_that_cross_end_in_one_of_the_two_ways
         story = RunEventBuilder(job, tenant.tenant_id)
         path = f"/api/v1/jobs/{job['id']}"
         both = [tenant.client.delete(path, headers={"If-Match": "*"}), apply(world, story.triggered(), story.queued())]
-        # Which one begins is taken in turns; which one wins is the database's.
+        # They start in turns; the database decides which one wins.
         results = await asyncio.gather(*(both if number % 4 < 2 else reversed(both)))
         answer = next(each for each in results if isinstance(each, httpx.Response))
         runs = await world.admin.fetchval("SELECT count(*) FROM job_api.run_view WHERE job_id = $1", story.job_id)
@@ -34,7 +34,7 @@ async def test_J9_a_trigger_and_a_deletion_that_cross_end_in_one_of_the_two_ways
     assert seen <= {204, 409}
 
 
-async def test_I3_of_two_edits_of_one_version_one_is_lost_and_told_so(world: World, tenant: Tenant) -> None:
+async def test_I3_of_two_edits_of_one_version_one_is_refused_as_a_lost_update(world: World, tenant: Tenant) -> None:
     for _ in range(5):
         job = await tenant.job()
         path, headers = f"/api/v1/jobs/{job['id']}", {"If-Match": '"1"'}
@@ -46,7 +46,7 @@ async def test_I3_of_two_edits_of_one_version_one_is_lost_and_told_so(world: Wor
         assert (await tenant.client.get(path)).json() == winner.json()
 
 
-async def test_I3_one_request_sent_many_times_at_once_is_done_once(tenant: Tenant) -> None:
+async def test_I3_a_request_repeated_concurrently_acts_once(tenant: Tenant) -> None:
     headers = {"Idempotency-Key": "all-at-once"}
     answers = await asyncio.gather(
         *(tenant.client.post("/api/v1/jobs", json=draft(), headers=headers) for _ in range(5))
@@ -56,7 +56,7 @@ async def test_I3_one_request_sent_many_times_at_once_is_done_once(tenant: Tenan
     assert len((await tenant.client.get("/api/v1/jobs")).json()["items"]) == 1
 
 
-async def test_U2_two_administrators_cannot_shut_each_other_out_at_once(world: World, tenant: Tenant) -> None:
+async def test_U2_two_administrators_cannot_disable_each_other_at_once(world: World, tenant: Tenant) -> None:
     body = {"name": "second", "roles": ["admin"]}
     second = (await tenant.client.post("/api/v1/users", json=body)).json()["id"]
     first = (await tenant.client.get("/api/v1/me")).json()["user_id"]

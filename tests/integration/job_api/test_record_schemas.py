@@ -11,7 +11,7 @@ from tests.integration.job_api.world import Tenant, World
 SCHEMAS = "/api/v1/record-schemas"
 
 
-async def test_E4_every_record_type_is_listed_with_its_schemas_place(tenant: Tenant) -> None:
+async def test_E4_every_record_type_is_listed_with_the_location_of_its_schema(tenant: Tenant) -> None:
     items = (await tenant.client.get(SCHEMAS)).json()["items"]
     assert [item["type"] for item in items] == list(RECORD_TYPES)
     for item in items:
@@ -20,7 +20,7 @@ async def test_E4_every_record_type_is_listed_with_its_schemas_place(tenant: Ten
 
 
 @pytest.mark.parametrize("record_type", RECORD_TYPES)
-async def test_E4_a_schema_is_served_as_it_is_kept_and_is_one(tenant: Tenant, record_type: str) -> None:
+async def test_E4_a_schema_is_served_unchanged_and_is_valid(tenant: Tenant, record_type: str) -> None:
     answer = await tenant.client.get(f"{SCHEMAS}/{record_type}")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/schema+json"
@@ -35,6 +35,6 @@ async def test_E4_another_record_type_is_not_found(tenant: Tenant, record_type: 
     assert answer.json()["type"].endswith("/not-found")
 
 
-async def test_E4_who_may_fetch_files_may_read_what_is_in_them(world: World, tenant: Tenant) -> None:
+async def test_E4_a_downloader_may_read_the_schemas(world: World, tenant: Tenant) -> None:
     loader = world.client(await tenant.key("downloader"))
     assert (await loader.get(f"{SCHEMAS}/interaction")).status_code == 200

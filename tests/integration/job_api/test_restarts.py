@@ -1,4 +1,4 @@
-"""job-api follows what happens to runs over kills and restarts, and what it has taken in once it is published again."""
+"""The read model of runs survives kills and restarts, and events that are published again."""
 
 import random
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def events_of(story: RunEventBuilder, end: str) -> list[events.Event]:
     return [*published, last[end]()] if end in last else published
 
 
-async def jobs_of(service: Service, bearer: dict[str, str]) -> dict[str, dict[str, Any]]:
+async def list_jobs(service: Service, bearer: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Return the list of jobs as the API shows it."""
     async with httpx.AsyncClient(base_url=service.url, headers=bearer, timeout=30) as client:
         answer = await client.get("/api/v1/jobs", params={"limit": 100})
@@ -42,38 +42,38 @@ async def jobs_of(service: Service, bearer: dict[str, str]) -> dict[str, dict[st
         return {job["id"]: job for job in answer.json()["items"]}
 
 
-async def with_certificate(service: Service, bearer: dict[str, str]) -> None:
-    """Give the tenant a recipient."""
+async def upload_certificate(service: Service, bearer: dict[str, str]) -> None:
+    """Upload a certificate for the tenant."""
     body = {"name": "officer", "pem": pem(make_certificate(now=datetime.now(UTC)))}
     async with httpx.AsyncClient(base_url=service.url, headers=bearer, timeout=30) as client:
         assert (await client.post("/api/v1/certificates", json=body)).status_code == 201
 
 
-async def made_jobs(service: Service, bearer: dict[str, str], schedule: dict[str, Any], count: int) -> list[Any]:
-    """Make some jobs over the API."""
+async def create_jobs(service: Service, bearer: dict[str, str], schedule: dict[str, Any], count: int) -> list[Any]:
+    """Create some jobs over the API."""
     async with httpx.AsyncClient(base_url=service.url, headers=bearer, timeout=30) as client:
         answers = [await client.post("/api/v1/jobs", json=draft(schedule=schedule)) for _ in range(count)]
     assert {answer.status_code for answer in answers} == {201}
     return [answer.json() for answer in answers]
 
 
-async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_process_was_killed(system: System) -> None:
+async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_process_is_killed(system: System) -> None:
     await migrate(system.dsn("job_api"), "job_api")
     service = system.start("job_api", "api")
     await service.wait_ready()
     made = await bootstrap(system, "Restarts")
     bearer, tenant_id = {"Authorization": f"Bearer {made['api_key']}"}, UUID(made["tenant_id"])
-    await with_certificate(service, bearer)
+    await upload_certificate(service, bearer)
     slot = datetime.now(UTC).replace(microsecond=0)
-    repeated = await made_jobs(service, bearer, {"kind": "hourly", "immediately": True}, 4 * len(ENDS))
+    repeated = await create_jobs(service, bearer, {"kind": "hourly", "immediately": True}, 4 * len(ENDS))
     later = (slot + timedelta(days=1)).isoformat()
-    once = await made_jobs(service, bearer, {"kind": "once", "start": later}, len(ENDS))
+    once = await create_jobs(service, bearer, {"kind": "once", "start": later}, len(ENDS))
     ends = {job["id"]: ENDS[number % len(ENDS)] for number, job in enumerate(repeated + once)}
     stories = [events_of(RunEventBuilder(job, tenant_id, slot), ends[job["id"]]) for job in repeated + once]
 
     order = random.Random(7)
     for number in range(1, KILLS + 1):
-        # Each time a part more of every story, what was published before once again, and the process dies in the midst.
+        # Each time more events of every run, the earlier ones again, and the process is killed in the middle.
         parts = [story[: len(story) * number // (KILLS + 1)] for story in stories]
         order.shuffle(parts)
         await system.publish(*(event for part in parts for event in part))
@@ -87,15 +87,15 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
     service = system.start("job_api", "api")
     await service.wait_ready()
 
-    async def after_all_is_taken() -> dict[str, dict[str, Any]]:
+    async def list_once_consumed() -> dict[str, dict[str, Any]]:
         await eventually(lambda: system.has_consumed_all("sluice.job-api", *TOPICS), timeout=120)
-        return await jobs_of(service, bearer)
+        return await list_jobs(service, bearer)
 
-    found = await after_all_is_taken()
+    found = await list_once_consumed()
     assert {job_id: job["latest_run"]["state"] for job_id, job in found.items()} == ends
-    # Topics have no order among each other: an estimate may have come before its run was known to have started.
+    # There is no order between topics: an estimate may arrive before its run is known to have started.
     await system.publish(*everything)
-    found = await after_all_is_taken()
+    found = await list_once_consumed()
     for job_id, job in found.items():
         assert job["latest_run"]["state"] == ends[job_id]
         assert job["latest_run"]["progress"] == {"succeeded": 1.0, "running": 0.75}.get(
@@ -105,7 +105,7 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
         suspended = found[job["id"]]
         assert (suspended["state"], suspended["state_reason"], suspended["version"]) == ("suspended", "one-time", 2)
     await system.publish(*everything)
-    assert await after_all_is_taken() == found, "what is published again changes nothing"
+    assert await list_once_consumed() == found, "republished events change nothing"
     (suspensions,) = await system.fetch(
         "job_api",
         "SELECT count(*) FROM set_config('job_api.scope', 'all', false), job_api.audit WHERE action = 'job.suspend'",

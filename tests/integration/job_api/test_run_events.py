@@ -1,4 +1,4 @@
-"""What happens to runs reaches the list of jobs: J3, J7, J9, R1, R8; doubled, late and replayed events do no harm."""
+"""Run events reach the list of jobs: J3, J7, J9, R1, R8; duplicate, late and replayed events do no harm."""
 
 import random
 from datetime import timedelta
@@ -18,20 +18,20 @@ async def apply(world: World, *events: AppliedEvent) -> None:
     await RunEventHandler(world.database, world.clock).apply(events)
 
 
-async def shown(tenant: Tenant, job: dict[str, Any]) -> dict[str, Any]:
+async def get_job(tenant: Tenant, job: dict[str, Any]) -> dict[str, Any]:
     answer = await tenant.client.get(f"/api/v1/jobs/{job['id']}")
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
     return found
 
 
-async def test_J3_a_running_job_shows_progress_and_the_time_left(world: World, tenant: Tenant) -> None:
+async def test_J3_a_running_job_shows_progress_and_the_time_remaining(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
     story = RunEventBuilder(job, tenant.tenant_id)
     await apply(world, story.triggered(), story.queued())
-    assert (await shown(tenant, job))["latest_run"]["state"] == "queued"
+    assert (await get_job(tenant, job))["latest_run"]["state"] == "queued"
     await apply(world, story.started(), story.estimated(0.25))
-    found = await shown(tenant, job)
+    found = await get_job(tenant, job)
     run = found["latest_run"]
     assert (run["state"], run["progress"]) == ("running", 0.25)
     assert (run["estimate"]["seconds"], run["estimate"]["low"], run["estimate"]["high"]) == (60.0, 40.0, 90.0)
@@ -40,7 +40,7 @@ async def test_J3_a_running_job_shows_progress_and_the_time_left(world: World, t
     page = (await tenant.client.get("/api/v1/jobs", params={"status": "running"})).json()["items"]
     assert [each["id"] for each in page] == [job["id"]]
     await apply(world, story.succeeded())
-    run = (await shown(tenant, job))["latest_run"]
+    run = (await get_job(tenant, job))["latest_run"]
     assert (run["state"], run["progress"], run["estimate"]) == ("succeeded", 1.0, None)
     assert run["ended_at"] is not None
 
@@ -49,10 +49,10 @@ async def test_J3_the_next_run_moves_on_with_the_slots(world: World, tenant: Ten
     job = await tenant.job(schedule=HOURLY)
     world.clock.at = SLOT + timedelta(seconds=1)
     await apply(world, RunEventBuilder(job, tenant.tenant_id).triggered())
-    assert (await shown(tenant, job))["next_run_at"] == "2026-11-24T16:00:00Z"
+    assert (await get_job(tenant, job))["next_run_at"] == "2026-11-24T16:00:00Z"
     world.clock.at = SLOT + timedelta(hours=4)
     await apply(world, RunEventBuilder(job, tenant.tenant_id, SLOT + timedelta(hours=4)).skipped_slot("overlap"))
-    assert (await shown(tenant, job))["next_run_at"] == "2026-11-24T20:00:00Z"
+    assert (await get_job(tenant, job))["next_run_at"] == "2026-11-24T20:00:00Z"
 
 
 async def test_J3_a_run_in_progress_is_shown_before_a_later_one_that_was_skipped(world: World, tenant: Tenant) -> None:
@@ -62,9 +62,9 @@ async def test_J3_a_run_in_progress_is_shown_before_a_later_one_that_was_skipped
         RunEventBuilder(job, tenant.tenant_id, SLOT + timedelta(hours=4)),
     )
     await apply(world, first.triggered(), first.queued(), first.started(), second.triggered(), second.skipped())
-    assert (await shown(tenant, job))["latest_run"]["id"] == str(first.run_id)
+    assert (await get_job(tenant, job))["latest_run"]["id"] == str(first.run_id)
     await apply(world, first.succeeded())
-    assert (await shown(tenant, job))["latest_run"]["state"] == "skipped"
+    assert (await get_job(tenant, job))["latest_run"]["state"] == "skipped"
 
 
 async def test_J7_a_scheduled_one_time_job_is_suspended_by_its_start_and_never_resumed(
@@ -75,10 +75,10 @@ async def test_J7_a_scheduled_one_time_job_is_suspended_by_its_start_and_never_r
     story = RunEventBuilder(job, tenant.tenant_id)
     for _ in range(2):
         await apply(world, story.triggered())
-    found = await shown(tenant, job)
+    found = await get_job(tenant, job)
     assert (found["state"], found["state_reason"], found["version"]) == ("suspended", "one-time", 2)
     saved = [event for event in await world.events() if isinstance(event, JobSaved)]
-    assert [event.version for event in saved] == [1, 2], "published once, however often the trigger comes"
+    assert [event.version for event in saved] == [1, 2], "published once, however often the trigger arrives"
     answer = await tenant.client.post(f"/api/v1/jobs/{job['id']}/resume")
     assert answer.json()["type"].endswith("/one-time-not-resumable")
     assert (await world.audit(tenant))[-1] == "job.suspend"
@@ -87,13 +87,13 @@ async def test_J7_a_scheduled_one_time_job_is_suspended_by_its_start_and_never_r
 async def test_J7_a_missed_start_counts_as_its_start(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=ONCE_LATER)
     await apply(world, RunEventBuilder(job, tenant.tenant_id).skipped_slot("missed"))
-    assert (await shown(tenant, job))["state_reason"] == "one-time"
+    assert (await get_job(tenant, job))["state_reason"] == "one-time"
 
 
-async def test_J6_the_trigger_of_a_job_born_suspended_changes_nothing(world: World, tenant: Tenant) -> None:
+async def test_J6_the_trigger_of_a_job_created_suspended_changes_nothing(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=ONCE_NOW)
     await apply(world, RunEventBuilder(job, tenant.tenant_id, NOW).triggered())
-    found = await shown(tenant, job)
+    found = await get_job(tenant, job)
     assert (found["version"], found["latest_run"]["state"]) == (1, "queued")
 
 
@@ -136,11 +136,11 @@ async def test_R1_an_ended_run_never_changes_again(world: World, tenant: Tenant)
     early = story.started()
     await apply(world, story.triggered(), story.queued(), story.succeeded(), early, story.started(9), story.failed(9))
     await apply(world, story.estimated(0.1, token=9))
-    run = (await shown(tenant, job))["latest_run"]
+    run = (await get_job(tenant, job))["latest_run"]
     assert (run["state"], run["progress"]) == ("succeeded", 1.0)
 
 
-async def test_H8_replays_and_doubles_in_any_batches_end_in_the_same_list(world: World, tenant: Tenant) -> None:
+async def test_H8_replays_and_duplicates_in_any_batches_give_the_same_list(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule=HOURLY)
     story = RunEventBuilder(job, tenant.tenant_id)
     history: list[AppliedEvent] = [
@@ -154,13 +154,13 @@ async def test_H8_replays_and_doubles_in_any_batches_end_in_the_same_list(world:
         story.succeeded(2),
     ]
     await apply(world, *history)
-    once = await shown(tenant, job)
+    once = await get_job(tenant, job)
     for seed in range(5):
         chance = random.Random(seed)
         start = chance.randrange(len(history))
         await apply(world, *history[start:], *history[start:])
         await apply(world, *chance.sample(history, len(history)))
-    assert await shown(tenant, job) == once
+    assert await get_job(tenant, job) == once
 
 
 async def test_R8_five_failed_runs_in_a_row_suspend_a_job_with_the_reason(world: World, tenant: Tenant) -> None:
@@ -179,25 +179,25 @@ async def test_R8_five_failed_runs_in_a_row_suspend_a_job_with_the_reason(world:
     await apply(world, good.triggered(), good.succeeded())
     for number in range(5, 9):
         await fail(number)
-    assert (await shown(tenant, job))["state"] == "active"
+    assert (await get_job(tenant, job))["state"] == "active"
     await fail(9)
-    found = await shown(tenant, job)
+    found = await get_job(tenant, job)
     assert (found["state"], found["state_reason"]) == ("suspended", "failures")
     assert found["latest_run"]["message"] == "no certificate"
     answer = await tenant.client.post(f"/api/v1/jobs/{job['id']}/resume")
     assert answer.json()["state"] == "active"
     await fail(10)
-    assert (await shown(tenant, job))["state"] == "active", "counting begins anew"
+    assert (await get_job(tenant, job))["state"] == "active", "the count starts again"
 
 
-async def test_U3_an_event_that_names_another_tenant_touches_nothing(world: World, tenant: Tenant) -> None:
+async def test_U3_an_event_that_names_another_tenant_changes_nothing(world: World, tenant: Tenant) -> None:
     other = await world.tenant()
     job = await tenant.job(schedule=HOURLY)
     story = RunEventBuilder(job, other.tenant_id)
     await apply(world, story.triggered(), story.queued(), story.started())
-    assert (await shown(tenant, job))["latest_run"] is None
+    assert (await get_job(tenant, job))["latest_run"] is None
 
 
-async def test_events_of_unknown_jobs_are_passed_over(world: World, tenant: Tenant) -> None:
+async def test_events_of_unknown_jobs_are_ignored(world: World, tenant: Tenant) -> None:
     story = RunEventBuilder({"id": str(uuid4())}, tenant.tenant_id)
     await apply(world, story.triggered(), story.started(), story.estimated(0.5), story.failed())

@@ -15,7 +15,7 @@ async def test_I1_the_api_does_what_its_document_says(system: System, tmp_path: 
     service = system.start("job_api", "api")
     await service.wait_ready()
     made = await bootstrap(system, "Schema")
-    # Logging in is limited by intent, and its cookie would stand in for the token in what follows.
+    # Login attempts are limited on purpose, and the session's cookie would replace the token in later requests.
     await run_schemathesis(
         service.url,
         made["api_key"],

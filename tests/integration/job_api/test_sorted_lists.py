@@ -1,4 +1,4 @@
-"""J11, I4: users, keys, certificates and the audit trail are filtered, sorted and paged here, by whatever they show."""
+"""J11, I4: users, keys, certificates and the audit trail are filtered, sorted and paged by every column shown."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -13,20 +13,20 @@ from shared.http.lists import KeysetList
 from tests.integration.job_api.world import NOW, Tenant, World
 
 Row = dict[str, Any]
-# Letters alone, so that every collation agrees on their order; half of the names are great.
+# Letters only, so that every collation agrees on their order; half of the names are in upper case.
 NAME = "CASE n % 2 WHEN 0 THEN lower(word) ELSE upper(word) END"
 ROLES = "(ARRAY['{viewer}', '{operator,downloader}', '{admin}', '{operator}', '{}'])[1 + n % 5]::text[]"
 ROWS = """
     generate_series(1, $3::int) AS n,
     LATERAL (SELECT translate(md5($4::int || ' ' || n), '0123456789', 'ghijklmnop') AS word)
 """
-AN_ACTOR, SOMETHING = f"{'a' * 8}-0000-4000-8000-000000000000", f"{'b' * 8}-0000-4000-8000-000000000003"
+AN_ACTOR, OBJECT_ID = f"{'a' * 8}-0000-4000-8000-000000000000", f"{'b' * 8}-0000-4000-8000-000000000003"
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A list: rows for it, with what is alike in several and what is absent, and what a page must be."""
+    """A list: rows for it, with equal and absent values, and the order and filters that its fetch_all must follow."""
 
     path: str
     table: str
@@ -169,7 +169,7 @@ CASES = {
             SELECT $1, $2::timestamptz + n % 4 * interval '1 day',
                 CASE n % 3 WHEN 0 THEN '{AN_ACTOR}'::uuid END, left({NAME}, 2),
                 (ARRAY['job.edit', 'job.create', 'user.edit'])[1 + n % 3], (ARRAY['job', 'job', 'user'])[1 + n % 3],
-                ('{SOMETHING[:-1]}' || n % 5)::uuid,
+                ('{OBJECT_ID[:-1]}' || n % 5)::uuid,
                 CASE n % 2 WHEN 0 THEN jsonb_build_object('title', 'Über alles') END,
                 CASE WHEN n % 4 > 1 THEN jsonb_build_object('title', 'Nightly') END,
                 (ARRAY['history', 'job-api'])[1 + n % 2]
@@ -187,7 +187,7 @@ CASES = {
             ({"service": "history"}, lambda row: row["service"] == "history"),
             ({"action": "job.edit"}, lambda row: row["action"] == "job.edit"),
             ({"object_kind": "user"}, lambda row: row["object_kind"] == "user"),
-            ({"object_id": SOMETHING}, lambda row: row["object_id"] == SOMETHING),
+            ({"object_id": OBJECT_ID}, lambda row: row["object_id"] == OBJECT_ID),
             ({"actor_id": AN_ACTOR}, lambda row: row["actor_id"] == AN_ACTOR),
             ({"actor": "A"}, lambda row: "a" in row["actor"].lower()),
             ({"search": "über ALL"}, lambda row: "Über alles" in str(row["before"])),
@@ -202,15 +202,15 @@ CASES = {
 
 @pytest.fixture(params=CASES)
 async def case(request: pytest.FixtureRequest, world: World, tenant: Tenant) -> Case:
-    """Return each list, filled, beside the same one of another tenant."""
+    """Return each list, with rows of this tenant and of another."""
     found = CASES[request.param]
     for each in (tenant, await world.tenant()):
         await world.admin.execute(found.fill, each.tenant_id, NOW, 30, 0)
     return found
 
 
-async def pages(tenant: Tenant, case: Case, size: int = 200, **wanted: str) -> list[Row]:
-    """Return all that a list gives, page after page."""
+async def fetch_all(tenant: Tenant, case: Case, size: int = 200, **wanted: str) -> list[Row]:
+    """Return all rows of a list, page by page."""
     found: list[Row] = []
     cursor: str | None = None
     while True:
@@ -224,7 +224,7 @@ async def pages(tenant: Tenant, case: Case, size: int = 200, **wanted: str) -> l
 
 
 async def test_J11_each_column_sorts_both_ways_across_pages(world: World, tenant: Tenant, case: Case) -> None:
-    everything = await pages(tenant, case)
+    everything = await fetch_all(tenant, case)
     others = await world.admin.fetch(
         f"SELECT {case.rows.key} AS id FROM job_api.{case.table} WHERE tenant_id <> $1", tenant.tenant_id
     )
@@ -234,16 +234,16 @@ async def test_J11_each_column_sorts_both_ways_across_pages(world: World, tenant
     for sort, key in case.order.items():
         expected = [row["id"] for row in sorted(everything, key=lambda row: (key(row), row["id"]))]
         for name, wanted in ((sort, expected), (f"-{sort}", expected[::-1])):
-            assert [row["id"] for row in await pages(tenant, case, size=7, sort=name)] == wanted, name
+            assert [row["id"] for row in await fetch_all(tenant, case, size=7, sort=name)] == wanted, name
 
 
-async def test_J11_each_filter_leaves_what_fits_and_nothing_else(tenant: Tenant, case: Case) -> None:
-    everything = await pages(tenant, case)
+async def test_J11_each_filter_keeps_exactly_the_rows_that_match(tenant: Tenant, case: Case) -> None:
+    everything = await fetch_all(tenant, case)
     assert {name for wanted, _ in case.filters for name in wanted} - {"sort"} == set(case.rows.filters)
     for wanted, fits in case.filters:
         expected = {row["id"] for row in everything if fits(row)}
         assert 0 < len(expected) < len(everything), wanted
-        found = await pages(tenant, case, size=11, **wanted)
+        found = await fetch_all(tenant, case, size=11, **wanted)
         assert len(found) == len(expected), wanted
         assert {row["id"] for row in found} == expected, wanted
 
@@ -251,7 +251,7 @@ async def test_J11_each_filter_leaves_what_fits_and_nothing_else(tenant: Tenant,
 async def test_J11_I4_no_row_is_shown_twice_or_left_out_while_others_are_added(
     world: World, tenant: Tenant, case: Case
 ) -> None:
-    before, rounds = {row["id"] for row in await pages(tenant, case)}, itertools.count(1)
+    before, rounds = {row["id"] for row in await fetch_all(tenant, case)}, itertools.count(1)
     for sort in (next(iter(case.order)), f"-{list(case.order)[-1]}"):
         seen: list[Any] = []
         cursor: str | None = None
@@ -275,14 +275,14 @@ async def test_I4_a_cursor_of_another_order_or_another_list_is_refused(tenant: T
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
 
 
-async def test_I4_a_list_that_cannot_be_is_refused(tenant: Tenant) -> None:
+async def test_I4_invalid_list_parameters_are_refused(tenant: Tenant) -> None:
     for case in CASES.values():
         for query in ("sort=color", "sort=", "limit=0", "cursor=", "cursor=nonsense", "colour=red"):
             answer = await tenant.client.get(f"{case.path}?{query}")
             assert (answer.status_code, bool(answer.json()["errors"])) == (422, True), (case.path, query)
 
 
-async def test_S6_a_filter_s_instant_says_its_offset_and_any_offset_is_good(tenant: Tenant) -> None:
+async def test_S6_the_instant_of_a_filter_needs_an_offset_and_may_have_any(tenant: Tenant) -> None:
     async def status(instant: str) -> int:
         return (await tenant.client.get("/api/v1/users", params={"created_from": instant})).status_code
 

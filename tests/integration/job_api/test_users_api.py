@@ -27,7 +27,7 @@ async def session(world: World, tenant: Tenant, user: dict[str, Any]) -> httpx.A
     return client
 
 
-async def test_U2_a_user_is_made_with_a_password_that_is_shown_once(world: World, tenant: Tenant) -> None:
+async def test_U2_a_user_is_created_with_a_password_that_is_shown_once(world: World, tenant: Tenant) -> None:
     headers = {"Idempotency-Key": "u"}
     body = {"name": "  ben ", "roles": ["viewer", "viewer"]}
     first, again = [(await tenant.client.post(USERS, json=body, headers=headers)).json() for _ in range(2)]
@@ -42,7 +42,7 @@ async def test_U2_a_user_is_made_with_a_password_that_is_shown_once(world: World
         assert first["password"] not in text, table
 
 
-async def test_U2_a_name_is_taken_once_whatever_its_case(tenant: Tenant) -> None:
+async def test_U2_a_name_can_be_used_once_ignoring_case(tenant: Tenant) -> None:
     await new_user(tenant, name="ben")
     answer = await tenant.client.post(USERS, json={"name": "BEN", "roles": []})
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "user-exists")
@@ -58,13 +58,13 @@ async def test_U2_a_name_is_taken_once_whatever_its_case(tenant: Tenant) -> None
         ({"name": "ben", "roles": [], "age": 7}, "age"),
     ],
 )
-async def test_I2_a_user_that_cannot_be_is_refused_by_field(tenant: Tenant, body: dict[str, Any], named: str) -> None:
+async def test_I2_an_invalid_user_is_refused_by_field(tenant: Tenant, body: dict[str, Any], named: str) -> None:
     answer = await tenant.client.post(USERS, json=body)
     assert answer.status_code == 422
     assert [fault["field"] for fault in answer.json()["errors"]] == [named]
 
 
-async def test_U2_other_roles_are_felt_at_once_and_told_to_the_others(world: World, tenant: Tenant) -> None:
+async def test_U2_changed_roles_apply_at_once_and_are_published(world: World, tenant: Tenant) -> None:
     user = await new_user(tenant, "operator", "viewer")
     client = await session(world, tenant, user)
     before = len(await world.events())
@@ -85,7 +85,7 @@ async def test_U2_a_key_never_has_more_than_its_owner_has_left(world: World, ten
     assert (await key.get("/api/v1/me")).json()["roles"] == ["viewer"]
 
 
-async def test_U1_shutting_a_user_out_ends_sessions_and_keys_at_once(world: World, tenant: Tenant) -> None:
+async def test_U1_disabling_a_user_ends_sessions_and_keys_at_once(world: World, tenant: Tenant) -> None:
     user = await new_user(tenant, "admin")
     client = await session(world, tenant, user)
     key = world.client((await client.post("/api/v1/keys", json={"name": "k", "roles": ["viewer"]})).json()["token"])
@@ -102,7 +102,7 @@ async def test_U1_shutting_a_user_out_ends_sessions_and_keys_at_once(world: Worl
 
 
 @pytest.mark.parametrize("change", [{"disabled": True}, {"roles": ["operator"]}])
-async def test_U2_the_last_administrator_stays(tenant: Tenant, change: dict[str, Any]) -> None:
+async def test_U2_the_last_administrator_cannot_be_removed(tenant: Tenant, change: dict[str, Any]) -> None:
     me = (await tenant.client.get(USERS)).json()["items"][0]
     answer = await tenant.client.patch(f"{USERS}/{me['id']}", json=change)
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "last-admin")
@@ -110,7 +110,7 @@ async def test_U2_the_last_administrator_stays(tenant: Tenant, change: dict[str,
     assert (await tenant.client.patch(f"{USERS}/{me['id']}", json=change)).status_code == 200
 
 
-async def test_U4_a_new_password_of_ones_own_ends_the_other_sessions(world: World, tenant: Tenant) -> None:
+async def test_U4_changing_ones_password_ends_the_other_sessions(world: World, tenant: Tenant) -> None:
     user = await new_user(tenant, "viewer")
     here, there = await session(world, tenant, user), await session(world, tenant, user)
     path = "/api/v1/me/password"
@@ -137,7 +137,7 @@ async def test_I4_users_are_listed_by_name_a_page_at_a_time(tenant: Tenant) -> N
     assert names == [tenant.user, "Ben", "carl", "zoe"]
 
 
-async def test_U5_the_trail_says_who_changed_what_from_what_to_what(world: World, tenant: Tenant) -> None:
+async def test_U5_the_trail_shows_who_changed_what_before_and_after(world: World, tenant: Tenant) -> None:
     job = await tenant.job(title="Before")
     await tenant.client.patch(f"/api/v1/jobs/{job['id']}", json={"title": "After"}, headers={"If-Match": "*"})
     page = (await tenant.client.get("/api/v1/audit", params={"object_id": job["id"]})).json()
@@ -166,14 +166,14 @@ async def test_U5_the_trail_is_filtered_and_paged_newest_first(tenant: Tenant) -
     assert [entry["action"] for entry in filtered] == ["user.create"]
 
 
-async def test_U5_what_is_refused_leaves_no_trace_of_a_change(world: World, tenant: Tenant) -> None:
+async def test_U5_a_refused_change_leaves_no_entry(world: World, tenant: Tenant) -> None:
     before = await world.audit(tenant)
     await tenant.client.post("/api/v1/jobs", json={"title": "x"})
     await tenant.client.delete(f"{USERS}/{tenant.tenant_id}")
     assert await world.audit(tenant) == before
 
 
-async def test_J2_U5_an_admin_sets_the_media_types_to_choose_from(world: World, tenant: Tenant) -> None:
+async def test_J2_U5_an_administrator_sets_the_media_types_to_choose_from(world: World, tenant: Tenant) -> None:
     saved = await tenant.job(media_types=["email"])
     shown = (await tenant.client.get("/api/v1/tenant")).json()
     assert (shown["id"], shown["name"]) == (str(tenant.tenant_id), tenant.name)
@@ -200,7 +200,7 @@ async def test_J2_U5_an_admin_sets_the_media_types_to_choose_from(world: World, 
         ({"media_types": ["chat"], "source_tenant": 7}, ["source_tenant"]),
     ],
 )
-async def test_I2_media_types_that_cannot_be_are_refused_by_field(
+async def test_I2_invalid_media_types_are_refused_by_field(
     tenant: Tenant, body: dict[str, Any], named: list[str]
 ) -> None:
     answer = await tenant.client.patch("/api/v1/tenant", json=body)

@@ -1,4 +1,4 @@
-"""The job API over a real PostgreSQL, asked through its ASGI application; time stands still unless a test moves it."""
+"""The job API over a real PostgreSQL, called through its ASGI application; only a test moves the clock."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
 @dataclass
 class StillClock:
-    """A clock that a test owns."""
+    """A clock that a test controls."""
 
     at: datetime = NOW
 
     def now(self) -> datetime:
-        """Return the test's instant."""
+        """Return the test's present instant."""
         return self.at
 
     async def sleep(self, seconds: float) -> None:
-        """Let the time pass at once."""
+        """Advance the clock without waiting."""
         self.at += timedelta(seconds=seconds)
 
 
@@ -48,7 +48,7 @@ class World:
 
     @property
     def database(self) -> Database:
-        """Return the store's way to the database."""
+        """Return the store's database."""
         return Database(self.pool)
 
     def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
@@ -61,7 +61,7 @@ class World:
         return made
 
     async def tenant(self, name: str | None = None) -> "Tenant":
-        """Make a tenant with an administrator and an active certificate."""
+        """Create a tenant with an administrator and an active certificate."""
         name = name or f"tenant {secrets.token_hex(4)}"
         user = f"ana-{secrets.token_hex(3)}"
         made = await bootstrap_tenant(self.database, self.clock, tenant=name, source_tenant=7, user=user)
@@ -80,7 +80,7 @@ class World:
         )
 
     async def events(self) -> list[Event]:
-        """Return what waits in the outbox, in the order of its writing."""
+        """Return the events in the outbox, in the order in which they were written."""
         rows = await self.admin.fetch("SELECT topic, key, value, headers FROM job_api.outbox ORDER BY id")
         received = [
             Received(row["topic"], 0, 0, row["key"], row["value"], unpack_headers(row["headers"])) for row in rows
@@ -88,7 +88,7 @@ class World:
         return [decode(each).event for each in received]
 
     async def audit(self, tenant: "Tenant") -> list[str]:
-        """Return what the audit trail says was done in a tenant."""
+        """Return the actions in a tenant's audit trail, in order."""
         rows = await self.admin.fetch(
             "SELECT action FROM job_api.audit WHERE tenant_id = $1 ORDER BY audit_id", tenant.tenant_id
         )
@@ -113,14 +113,14 @@ class Tenant:
     certificate: str
 
     async def job(self, **changes: Any) -> dict[str, Any]:
-        """Make a job; daily from tomorrow unless changed."""
+        """Create a job, daily from tomorrow on, with changes."""
         answer = await self.client.post("/api/v1/jobs", json=draft(**changes))
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
 
     async def key(self, *roles: str) -> str:
-        """Make an API key with these roles."""
+        """Create an API key with these roles; return its token."""
         body = {"name": f"key {secrets.token_hex(4)}", "roles": roles}
         answer = await self.client.post("/api/v1/keys", json=body)
         assert answer.status_code == 201, answer.text
@@ -129,7 +129,7 @@ class Tenant:
 
 
 def draft(**changes: Any) -> dict[str, Any]:
-    """Return the body of a good job, changed; None takes a field out."""
+    """Return the body of a valid job with changes; `...` omits a field."""
     body = {
         "title": "Nightly",
         "source": "contact_history",

@@ -101,7 +101,7 @@ def test_J9_the_refusal_names_the_run_and_its_cancel() -> None:
     assert str(RUN) in refused.value.detail
 
 
-def test_J10_an_edit_keeps_the_instant_that_immediately_meant() -> None:
+def test_J10_an_edit_keeps_the_instant_of_an_immediate_start() -> None:
     later = replace(CONTEXT, now=NOW + 5 * HOUR)
     after = edit_job(REPEATED, draft("daily"), later)
     assert (after.schedule.start, after.version, after.created_at, after.saved_at) == (

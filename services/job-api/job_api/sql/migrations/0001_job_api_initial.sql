@@ -2,8 +2,8 @@
 -- depends: 
 
 -- migrate: apply
--- Every row belongs to one tenant, and the database itself shows a transaction no other's: the setting job_api.scope
--- names the tenant that is asked for, or 'all' where nobody's is (login, events from Kafka); unset, nothing is seen.
+-- Every row belongs to one tenant, and row-level security hides the rows of all others: the setting job_api.scope names
+-- the tenant, or is 'all' outside any tenant's request (login, events from Kafka); unset, no row is visible.
 CREATE FUNCTION in_scope(tenant uuid) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT tenant::text = current_setting('job_api.scope', true) OR current_setting('job_api.scope', true) = 'all' $$;
 
@@ -29,7 +29,7 @@ CREATE TABLE app_user (
 CREATE UNIQUE INDEX app_user_name ON app_user (tenant_id, lower(name));
 CREATE INDEX app_user_any_tenant ON app_user (lower(name));
 
--- API keys and sessions: what a bearer token is looked up in. Only a hash of its secret half is kept.
+-- API keys and sessions, in which bearer tokens are looked up. Only a hash of the token's secret is stored.
 CREATE TABLE identity (
     identity_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL REFERENCES tenant,
@@ -51,7 +51,7 @@ CREATE TABLE certificate (
     tenant_id uuid NOT NULL REFERENCES tenant,
     version integer NOT NULL DEFAULT 1,
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
-    -- active -> retired, never back
+    -- active -> retired; terminal
     state text NOT NULL CHECK (state IN ('active', 'retired')),
     pem text NOT NULL,
     fingerprint text NOT NULL,
@@ -67,7 +67,7 @@ CREATE UNIQUE INDEX certificate_active_once ON certificate (tenant_id, fingerpri
 CREATE UNIQUE INDEX certificate_active_name ON certificate (tenant_id, lower(name)) WHERE state = 'active';
 CREATE INDEX certificate_listed ON certificate (tenant_id, created_at DESC, certificate_id);
 
--- A job, and what the list of jobs sorts by of its runs (status, last_run_at, next_run_at: no part of its version).
+-- Jobs, and the facts about their runs that the list sorts by (status, last_run_at, next_run_at: no part of a version).
 CREATE TABLE job (
     job_id uuid PRIMARY KEY,
     tenant_id uuid NOT NULL REFERENCES tenant,
@@ -94,10 +94,10 @@ CREATE TABLE job (
     next_run_at timestamptz,
     failures integer NOT NULL DEFAULT 0,
     CHECK ((state = 'active') = (state_reason IS NULL)),
-    -- J6: never active, whatever asks for it
+    -- J6: never active
     CHECK (NOT (schedule_kind = 'once' AND schedule_immediately AND state = 'active'))
 );
--- One for each order of the list, so that a page costs the same however deep it is.
+-- One for each sort of the list, so that a page costs the same at any depth.
 CREATE INDEX job_by_created ON job (tenant_id, created_at, job_id);
 CREATE INDEX job_by_title ON job (tenant_id, lower(title), job_id);
 CREATE INDEX job_by_source ON job (tenant_id, source, job_id);
@@ -107,14 +107,14 @@ CREATE INDEX job_by_status ON job (tenant_id, status, job_id);
 CREATE INDEX job_by_last_run ON job (tenant_id, coalesce(last_run_at, '-infinity'), job_id);
 CREATE INDEX job_by_next_run ON job (tenant_id, coalesce(next_run_at, 'infinity'), job_id);
 
--- The read model of runs, from triggers, runs and estimates: a job's latest ones, gone with the job.
+-- The read model of runs, from triggers, run events and estimates; deleted with the job.
 CREATE TABLE run_view (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL REFERENCES job ON DELETE CASCADE,
     tenant_id uuid NOT NULL,
     slot timestamptz NOT NULL,
     cause text NOT NULL CHECK (cause IN ('schedule', 'immediate', 'catch-up', 'run-now')),
-    -- queued -> running -> queued (handed back, or to be tried again) -> ... -> one of the four ends, which never change
+    -- queued -> running -> queued (handed back or retried) -> ... -> one of the four terminal states
     state text NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')),
     token bigint NOT NULL,
     seq bigint NOT NULL,
@@ -133,7 +133,7 @@ CREATE TABLE run_view (
 CREATE INDEX run_view_job ON run_view (job_id, slot DESC);
 CREATE INDEX run_view_ended ON run_view (ended_at) WHERE ended_at IS NOT NULL;
 
--- Who changed what: written in the transaction of the change.
+-- The audit trail, written in the transaction of each change.
 CREATE TABLE audit (
     audit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant_id uuid NOT NULL REFERENCES tenant,
@@ -148,7 +148,7 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_listed ON audit (tenant_id, audit_id DESC);
 
--- What was answered to an Idempotency-Key, so that the same request sent again gets the same answer.
+-- The responses to requests with an Idempotency-Key, for repeated requests.
 CREATE TABLE idempotency (
     tenant_id uuid NOT NULL REFERENCES tenant,
     user_id uuid NOT NULL,
@@ -178,7 +178,7 @@ CREATE POLICY own_tenant ON run_view USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON audit USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON idempotency USING (in_scope(tenant_id));
 
--- Events written with the change that they report, until a relay has published them.
+-- Events written in the transaction of their change, until a relay has published them.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,

@@ -1,8 +1,8 @@
--- How often users try to log in.
+-- Limit login attempts.
 -- depends: 0001_job_api_initial
 
 -- migrate: apply
--- Token buckets of login attempts, by a hash of the account or the address; they hold no names.
+-- Token buckets of login attempts, by a hash of the account or the address, so that no name is stored.
 CREATE TABLE throttle (
     key text PRIMARY KEY,
     tokens double precision NOT NULL,

@@ -1,4 +1,4 @@
--- Let the list of jobs be sorted by the kind of schedule.
+-- Sort the list of jobs by the kind of schedule.
 -- depends: 0003_job_api_deep_pages
 
 -- migrate: apply

@@ -1,4 +1,4 @@
--- Know users of an identity provider: they have no password here, and are found by issuer and subject.
+-- Store users of an identity provider: they have no password here, and are found by issuer and subject.
 -- depends: 0004_job_api_by_schedule
 
 -- migrate: apply

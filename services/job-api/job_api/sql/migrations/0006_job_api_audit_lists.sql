@@ -1,8 +1,8 @@
--- Let the audit trail be sorted by what it shows, each page read from an index, and a thing's entries be found at once.
+-- Sort the audit trail by the columns that it shows, with an index for each, and find an object's entries by an index.
 -- depends: 0005_job_api_subjects
 
 -- migrate: apply
--- A column, as lower() in an index is out of reach of what row-level security lets through (see 0003).
+-- A column, as lower() cannot use an index under row-level security (see 0003).
 ALTER TABLE audit ADD COLUMN actor_key text NOT NULL GENERATED ALWAYS AS (lower(actor_name)) STORED;
 DROP INDEX audit_listed;
 CREATE INDEX audit_by_at ON audit (tenant_id, at, audit_id);

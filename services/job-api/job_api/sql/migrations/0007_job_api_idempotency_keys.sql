@@ -1,4 +1,4 @@
--- Bind an Idempotency-Key to the whole request: its method, path and body. Keys of a release before are forgotten.
+-- Bind an Idempotency-Key to the whole request: its method, path and body. Keys of earlier releases are deleted.
 -- depends: 0006_job_api_audit_lists
 
 -- migrate: apply
