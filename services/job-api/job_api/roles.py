@@ -10,7 +10,6 @@ READERS: tuple[Role, ...] = ("operator", "viewer")
 WRITERS: tuple[Role, ...] = ("operator",)
 ANYBODY: tuple[Role, ...] = ("operator", "downloader", "viewer")
 ADMINS: tuple[Role, ...] = ("admin",)
-ROLES: tuple[Role, ...] = ("admin", "operator", "downloader", "viewer")
 RoleFilter = Role | Literal["none"]
 """What lists are filtered by: a role, or having none."""
 
