@@ -1,8 +1,8 @@
-"""`make bench-pages`: what the Jobs page costs with 10,000 jobs in the tenant.
+"""`make bench-pages`: the cost of the page with the list of jobs, for a tenant with 10,000 jobs.
 
-Time to first byte beside the JSON list of the same page in the same run, asked in turns over one connection each; the
-weight of a first visit with everything; requests to other hosts; and how long until the page can be used at Chromium's
-"Slow 3G", style and script known from the login page as for everybody who has logged in. The last line is JSON.
+It measures the time to the first byte of the page and of the JSON list with the same jobs, alternately and over one
+connection each; the weight of a first visit with all assets; requests to other hosts; and the time until the page can
+be used at Chromium's "Slow 3G", with the assets cached from the login page. The last line of the output is JSON.
 """
 
 import argparse
@@ -24,14 +24,16 @@ from tests.bench.api.__main__ import create_database, print_line
 from tests.bench.api.serving import serving
 from tests.support.servers import Databases
 
-WANTED = {"ttfb_ratio": 2.0, "weight_kb": 150.0, "other_hosts": 0.0, "slow_3g_s": 3.0}
+LIMITS = {"ttfb_ratio": 2.0, "weight_kb": 150.0, "other_hosts": 0.0, "slow_3g_s": 3.0}
 LIST = "/api/v1/jobs?limit=50"
-# What Chromium's own tools call "Slow 3G": bytes a second, and milliseconds added to each request.
+# "Slow 3G" in Chromium's developer tools: bytes per second, and milliseconds added to each request.
 SLOW_3G = {"offline": False, "downloadThroughput": 50_000, "uploadThroughput": 50_000, "latency": 2000}
 
 
-async def first_byte(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, token: str) -> float:
-    """Ask once; return the seconds until the first byte of the answer, and read the rest."""
+async def measure_first_byte(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, token: str
+) -> float:
+    """Send one request, read its response, and return the seconds until its first byte."""
     lines = [
         f"GET {path} HTTP/1.1",
         "Host: bench",
@@ -51,13 +53,13 @@ async def first_byte(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
     return spent
 
 
-async def in_turns(port: int, token: str, times: int) -> tuple[float, float]:
+async def compare_first_bytes(port: int, token: str, times: int) -> tuple[float, float]:
     """Return the median seconds to the first byte of the page and of the JSON list."""
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
     found: dict[str, list[float]] = {"/jobs": [], LIST: []}
     for turn in range(times + 20):
         for path, connection in zip(found, connections, strict=True):
-            spent = await first_byte(*connection, path, token)
+            spent = await measure_first_byte(*connection, path, token)
             if turn >= 20:
                 found[path].append(spent)
     for _, writer in connections:
@@ -65,17 +67,17 @@ async def in_turns(port: int, token: str, times: int) -> tuple[float, float]:
     return statistics.median(found["/jobs"]), statistics.median(found[LIST])
 
 
-async def usable(page: Page) -> None:
-    """Wait until every job is there and the script has run: the toolbar waits for a job to be chosen."""
+async def wait_until_usable(page: Page) -> None:
+    """Wait until every row is shown and the script has run, so that the toolbar asks for a selection."""
     await page.locator("tbody tr").nth(49).wait_for()
     await page.locator("#chosen [data-for=edit][aria-disabled]").wait_for()
 
 
-async def visited(browser: Browser, origin: str, token: str) -> dict[str, float]:
-    """Visit the page as a newcomer, then over a slow line as a user who comes from the login page."""
+async def measure_visits(browser: Browser, origin: str, token: str) -> dict[str, float]:
+    """Measure a first visit, and over a slow connection a visit that comes from the login page."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     await context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": origin}])
-    weight, others = await weighed(context, origin)
+    weight, others = await weigh_visit(context, origin)
     page = await context.new_page()
     await page.goto(f"{origin}/login", wait_until="networkidle")
     session = await context.new_cdp_session(page)
@@ -83,49 +85,49 @@ async def visited(browser: Browser, origin: str, token: str) -> dict[str, float]
     await session.send("Network.emulateNetworkConditions", SLOW_3G)
     began = time.perf_counter()
     await page.goto(f"{origin}/jobs", wait_until="commit")
-    await usable(page)
+    await wait_until_usable(page)
     spent = time.perf_counter() - began
     await context.close()
     return {"weight_kb": weight / 1000, "other_hosts": float(others), "slow_3g_s": spent}
 
 
-async def weighed(context: BrowserContext, origin: str) -> tuple[int, int]:
-    """Return the bytes of a first visit as they come over the line, and how many requests went elsewhere."""
-    page, elsewhere, sizes = await context.new_page(), list[str](), list[int]()
+async def weigh_visit(context: BrowserContext, origin: str) -> tuple[int, int]:
+    """Return the bytes of a first visit as transferred, and the number of requests to other hosts."""
+    page, foreign, sizes = await context.new_page(), list[str](), list[int]()
     session = await context.new_cdp_session(page)
     await session.send("Network.enable")
 
-    def loaded(event: dict[str, Any]) -> None:
+    def add_size(event: dict[str, Any]) -> None:
         sizes.append(int(event["encodedDataLength"]))
 
-    def asked(request: Request) -> None:
+    def check_host(request: Request) -> None:
         if not request.url.startswith((origin, "data:")):
-            elsewhere.append(request.url)
+            foreign.append(request.url)
 
-    session.on("Network.loadingFinished", loaded)
-    page.on("request", asked)
+    session.on("Network.loadingFinished", add_size)
+    page.on("request", check_host)
     await page.goto(f"{origin}/jobs", wait_until="load")
-    await usable(page)
+    await wait_until_usable(page)
     await page.close()
-    return sum(sizes), len(elsewhere)
+    return sum(sizes), len(foreign)
 
 
-async def measured(given: argparse.Namespace, dsn: str, key: str) -> dict[str, float]:
-    """Start the server and measure."""
+async def measure(given: argparse.Namespace, dsn: str, key: str) -> dict[str, float]:
+    """Start the server, and return what is measured, by name."""
     async with serving(dsn) as (api, _):
-        # An API key is taken where a session is: both are bearer tokens of the same form.
-        page, listed = await in_turns(api, key, given.times)
-        print_line(f"first byte: page {page * 1000:.2f} ms, JSON list {listed * 1000:.2f} ms")
+        # An API key works as the session cookie: both are bearer tokens of the same form.
+        page, json_list = await compare_first_bytes(api, key, given.times)
+        print_line(f"first byte: page {page * 1000:.2f} ms, JSON list {json_list * 1000:.2f} ms")
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-            found = await visited(browser, f"http://127.0.0.1:{api}", key)
+            found = await measure_visits(browser, f"http://127.0.0.1:{api}", key)
             await browser.close()
-        return {"ttfb_ratio": page / listed, "page_ms": page * 1000, "json_ms": listed * 1000} | found
+        return {"ttfb_ratio": page / json_list, "page_ms": page * 1000, "json_ms": json_list * 1000} | found
 
 
 async def main() -> None:
-    """Measure and print."""
+    """Measure, and print the results with their limits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=300)
@@ -134,10 +136,10 @@ async def main() -> None:
         folder: Path = reaper.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", reaper)
         dsn, key = await create_database(Databases(server.start()), given.jobs, 1)
-        found = await measured(given, dsn, key)
+        found = await measure(given, dsn, key)
         server.stop()
-    for name, wanted in WANTED.items():
-        print_line(f"{name:>12} {found[name]:8.3f}  <= {wanted}  {'yes' if found[name] <= wanted else 'NO'}")
+    for name, limit in LIMITS.items():
+        print_line(f"{name:>12} {found[name]:8.3f}  <= {limit}  {'yes' if found[name] <= limit else 'NO'}")
     print_line(json.dumps({name: round(value, 3) for name, value in found.items()}))
 
 

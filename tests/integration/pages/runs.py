@@ -1,4 +1,4 @@
-"""Runs for the tests of pages: published to Kafka as exporters do, recorded by the real recorder."""
+"""Runs for the tests of pages: published to Kafka as the exporter does, and recorded by the real recorder."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.unit.history.scenarios import SETTINGS, RunScenario
 FILE = bytes(range(256)) * 12
 
 
-def story_of(
+def create_scenario(
     tenant: Tenant,
     title: str = "Nightly",
     *,
@@ -24,48 +24,50 @@ def story_of(
     job: UUID | None = None,
     **more: Any,
 ) -> RunScenario:
-    """Return a run of the tenant to be published."""
+    """Return a run of the tenant, without events yet."""
     settings = replace(SETTINGS, title=title, **more)
     at = SystemClock().now() - ago
     return RunScenario(tenant_id=tenant.tenant_id, at=at, settings=settings, job_id=job or uuid4())
 
 
-def finished(story: RunScenario, files: int = 1, *, rows: int = 10) -> RunScenario:
-    """Let a run succeed with so many files."""
-    story.triggered().queued().started()
+def finish_run(scenario: RunScenario, files: int = 1, *, rows: int = 10) -> RunScenario:
+    """Let a run succeed with this number of files, of up to 20 of which there are parts."""
+    scenario.triggered().queued().started()
     for number in range(1, min(files, 20) + 1):
-        story.part(number, rows)
-    return story.succeeded(files, rows, packed=len(FILE))
+        scenario.part(number, rows)
+    return scenario.succeeded(files, rows, packed=len(FILE))
 
 
-async def publish_runs(site: Site, tenant: Tenant, *stories: RunScenario) -> None:
-    """Publish runs, put their files into the store, and wait until the log has them."""
-    for story in stories:
-        put(site, story)
-    await site.system.publish(*(event for story in stories for event in story.everything))
-    for story in stories:
-        await recorded(tenant.client, story)
+async def publish_runs(site: Site, tenant: Tenant, *scenarios: RunScenario) -> None:
+    """Publish runs, store their files, and wait until history has recorded the runs."""
+    for scenario in scenarios:
+        store_files(site, scenario)
+    await site.system.publish(*(event for scenario in scenarios for event in scenario.everything))
+    for scenario in scenarios:
+        await wait_until_recorded(tenant.client, scenario)
 
 
-def put(site: Site, story: RunScenario) -> None:
-    """Put a run's files into the store."""
+def store_files(site: Site, scenario: RunScenario) -> None:
+    """Write a run's files to the object store."""
     assert site.store is not None
-    for event in story.runs:
+    for event in scenario.runs:
         for file in getattr(event, "files", ()):
             path = site.store / file.object
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(FILE)
 
 
-async def recorded(client: httpx.AsyncClient, story: RunScenario, *, state: str | None = None) -> dict[str, Any]:
-    """Wait until the log has a run as far as the scenario goes, and return it."""
-    ends = {"RunSucceeded": "succeeded", "RunFailed": "failed", "RunCancelled": "cancelled", "RunStarted": "running"}
-    names = [type(event).__name__ for event in story.runs]
-    wanted = state or next((ends[name] for name in reversed(names) if name in ends), None)
-    done = getattr(story.progress[-1], "units_done", 0) if story.progress and wanted == "running" else None
+async def wait_until_recorded(
+    client: httpx.AsyncClient, scenario: RunScenario, *, state: str | None = None
+) -> dict[str, Any]:
+    """Wait until history has recorded a run as far as the scenario goes, and return it."""
+    states = {"RunSucceeded": "succeeded", "RunFailed": "failed", "RunCancelled": "cancelled", "RunStarted": "running"}
+    names = [type(event).__name__ for event in scenario.runs]
+    wanted = state or next((states[name] for name in reversed(names) if name in states), None)
+    done = getattr(scenario.progress[-1], "units_done", 0) if scenario.progress and wanted == "running" else None
 
-    async def there() -> dict[str, Any] | None:
-        answer = await client.get(f"/api/v1/runs/{story.run_id}")
+    async def find() -> dict[str, Any] | None:
+        answer = await client.get(f"/api/v1/runs/{scenario.run_id}")
         if answer.status_code != 200:
             return None
         run: dict[str, Any] = answer.json()
@@ -73,6 +75,6 @@ async def recorded(client: httpx.AsyncClient, story: RunScenario, *, state: str 
             return None
         return run if done is None or (run["progress_detail"] or {}).get("units_done") == done else None
 
-    found: dict[str, Any] | None = await eventually(there)
+    found: dict[str, Any] | None = await eventually(find)
     assert found is not None
     return found

@@ -1,4 +1,4 @@
-"""The running system behind the pages, and people who look at them in a real browser."""
+"""The running services behind the pages, and the pages that users open in a browser."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 class Site:
     """The job API's process, which serves the pages.
 
-    History runs where a test asks for that fixture, over the folder `store`.
+    History runs for tests that use its fixture, with the folder `store` as its object store.
     """
 
     system: System
@@ -42,33 +42,33 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Return the pages' address."""
+        """The address of the pages."""
         return self.api.url
 
-    def client(self, token: str) -> httpx.AsyncClient:
-        """Return a client of the API."""
-        made = httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
-        self._clients.append(made)
-        return made
+    def open_client(self, token: str) -> httpx.AsyncClient:
+        """Return a client of the API, which is closed with the site."""
+        client = httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        self._clients.append(client)
+        return client
 
-    async def tenant(self, *, certificate: bool = True) -> Tenant:
-        """Make a tenant with an administrator, and an active certificate unless the arguments say otherwise."""
+    async def create_tenant(self, *, certificate: bool = True) -> Tenant:
+        """Create a tenant with an administrator, and with an active certificate unless it is to have none."""
         name, user = f"tenant {secrets.token_hex(4)}", f"ana-{secrets.token_hex(3)}"
         async with open_pool(self.system.dsn("job_api"), size=2, name="test") as pool:
-            made = await bootstrap_tenant(Database(pool), SystemClock(), tenant=name, source_tenant=101, user=user)
-        client, known = self.client(made["api_key"]), ""
+            created = await bootstrap_tenant(Database(pool), SystemClock(), tenant=name, source_tenant=101, user=user)
+        client, certificate_id = self.open_client(created["api_key"]), ""
         if certificate:
             body = {"name": "Data protection officer", "pem": pem(make_certificate(now=SystemClock().now()))}
             answer = await client.post("/api/v1/certificates", json=body)
             assert answer.status_code == 201, answer.text
-            known = answer.json()["id"]
-        tenant_id = UUID(made["tenant_id"])
-        return Tenant(tenant_id, name, user, made["password"], made["api_key"], client, known)
+            certificate_id = answer.json()["id"]
+        tenant_id = UUID(created["tenant_id"])
+        return Tenant(tenant_id, name, user, created["password"], created["api_key"], client, certificate_id)
 
-    async def session(self, tenant: Tenant, *roles: Role) -> str:
-        """Return a session's token: of the administrator, or of a user with these roles."""
-        wanted = (tenant.tenant_id, roles)
-        if wanted not in self._sessions:
+    async def log_in(self, tenant: Tenant, *roles: Role) -> str:
+        """Return the token of a session of the administrator, or of a new user with these roles."""
+        key = (tenant.tenant_id, roles)
+        if key not in self._sessions:
             login = {"user": tenant.user, "password": tenant.password, "tenant": tenant.name}
             if roles != ("admin",):
                 login |= {"user": f"ben {secrets.token_hex(3)}", "password": PASSWORD}
@@ -77,8 +77,8 @@ class Site:
             async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
                 answer = await client.post("/api/v1/session", json=login)
             assert answer.status_code == 201, answer.text
-            self._sessions[wanted] = answer.cookies[SESSION_COOKIE]
-        return self._sessions[wanted]
+            self._sessions[key] = answer.cookies[SESSION_COOKIE]
+        return self._sessions[key]
 
     async def aclose(self) -> None:
         """Close the clients."""
@@ -87,36 +87,36 @@ class Site:
 
 
 @dataclass
-class Watch:
-    """Notes what a page must not do: write to the console, break its own policy, ask another host."""
+class PageMonitor:
+    """Records what pages must not do: write to the console, violate their policy, request anything from other hosts."""
 
     origin: str
-    seen: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
-    def over(self, page: Page) -> None:
-        """Watch a page from now on."""
+    def watch(self, page: Page) -> None:
+        """Record the faults of a page from now on."""
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.seen.append(f"error: {error}"))
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        # A page that was refused is an answer, not a fault; a file of ours that is missing is one.
-        refused = message.text.startswith("Failed to load resource: the server responded with a status of")
-        if message.type in {"error", "warning"} and not (refused and "/static/" not in message.location["url"]):
-            self.seen.append(f"console {message.type}: {message.text}")
+        # A page may answer with an error status; a static file may not.
+        is_error_status = message.text.startswith("Failed to load resource: the server responded with a status of")
+        if message.type in {"error", "warning"} and not (is_error_status and "/static/" not in message.location["url"]):
+            self.faults.append(f"console {message.type}: {message.text}")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self.origin, "data:", "blob:", "about:")):
-            self.seen.append(f"asked elsewhere: {request.url}")
+            self.faults.append(f"request to another host: {request.url}")
 
 
 @dataclass
 class PageOpener:
-    """Opens pages for people, each in a browser window of their own; everything is watched."""
+    """Opens pages for users, each in a browser context of its own, and monitors them."""
 
     browser: Browser
     site: Site
-    _opened: list[tuple[BrowserContext, Watch]] = field(default_factory=list)
+    _opened: list[tuple[BrowserContext, PageMonitor]] = field(default_factory=list)
 
     async def __call__(
         self,
@@ -127,7 +127,7 @@ class PageOpener:
         height: int = 860,
         zone: str = "Europe/Berlin",
     ) -> Page:
-        """Return a page of a user logged in with these roles (none given: the administrator), or of nobody."""
+        """Return a page for a user with these roles, by default the administrator; without a tenant, logged out."""
         context = await self.browser.new_context(
             base_url=self.site.url,
             java_script_enabled=javascript,
@@ -137,22 +137,22 @@ class PageOpener:
         )
         context.set_default_timeout(30_000)
         if tenant is not None:
-            token = await self.site.session(tenant, *(roles or ("admin",)))
+            token = await self.site.log_in(tenant, *(roles or ("admin",)))
             await context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self.site.url}])
-        page, watch = await context.new_page(), Watch(self.site.url)
-        watch.over(page)
-        self._opened.append((context, watch))
+        page, monitor = await context.new_page(), PageMonitor(self.site.url)
+        monitor.watch(page)
+        self._opened.append((context, monitor))
         return page
 
     async def aclose(self) -> list[str]:
-        """Close all windows, and return what pages did that they must not."""
+        """Close all pages, and return their faults."""
         for context, _ in self._opened:
             await context.close()
-        return [each for _, watch in self._opened for each in watch.seen]
+        return [fault for _, monitor in self._opened for fault in monitor.faults]
 
 
-async def audited(page: Page) -> list[str]:
-    """Return what axe finds on a page as it is shown, light and dark."""
+async def find_axe_violations(page: Page) -> list[str]:
+    """Return the violations that axe finds on a page in its present state, light and dark."""
     found = []
     for scheme in SCHEMES:
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -167,7 +167,7 @@ async def audited(page: Page) -> list[str]:
     return found
 
 
-async def too_wide(page: Page) -> int:
-    """Return by how many pixels a page is wider than its window."""
+async def measure_overflow(page: Page) -> int:
+    """Return by how many pixels a page is wider than its viewport."""
     excess: int = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     return max(0, excess)

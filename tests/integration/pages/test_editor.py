@@ -1,4 +1,4 @@
-"""The editor of jobs: new, cloned, changed, with and without a script, and against what people try."""
+"""The editor of jobs: new, cloned and changed ones, with and without a script, and against attacks."""
 
 import asyncio
 import re
@@ -10,74 +10,76 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.integration.job_api.world import HOURLY, ONCE_NOW, Tenant
-from tests.integration.pages.keys import reach
-from tests.integration.pages.site import PageOpener, Site, audited, too_wide
+from tests.integration.pages.keyboard import tab_to
+from tests.integration.pages.site import PageOpener, Site, find_axe_violations, measure_overflow
 
 XSS = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7 * 7 }}"
 NEXT_YEAR = datetime.now(UTC).year + 1
 
 
-async def only_job(tenant: Tenant) -> dict[str, Any]:
+async def get_single_job(tenant: Tenant) -> dict[str, Any]:
     items = (await tenant.client.get("/api/v1/jobs")).json()["items"]
     assert len(items) == 1
     found: dict[str, Any] = items[0]
     return found
 
 
-async def test_J4_with_the_keyboard_alone_a_job_is_made_cloned_and_edited(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant()
+async def test_J4_a_job_is_created_cloned_and_edited_with_the_keyboard_alone(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     page = await open_page(tenant)
     await page.goto("/jobs")
-    await reach(page, page.get_by_role("link", name="Add new job"))
+    await tab_to(page, page.get_by_role("link", name="Add new job"))
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("Title")).to_be_focused()
-    await page.keyboard.type("Made by keys")
-    await reach(page, page.get_by_role("radio", name="Daily"))
+    await page.keyboard.type("By keyboard")
+    await tab_to(page, page.get_by_role("radio", name="Daily"))
     await page.keyboard.press("ArrowLeft")
     await expect(page.get_by_role("radio", name="Hourly")).to_be_checked()
-    await reach(page, page.get_by_label("Every"))
+    await tab_to(page, page.get_by_label("Every"))
     await page.keyboard.type("4")
-    await reach(page, page.get_by_role("radio", name="At a date and time"))
+    await tab_to(page, page.get_by_role("radio", name="At a date and time"))
     await page.keyboard.press("ArrowLeft")
-    await reach(page, page.get_by_role("button", name="Save"))
+    await tab_to(page, page.get_by_role("button", name="Save"))
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_have_text("The job has been saved.")
-    made = await only_job(tenant)
-    assert (made["title"], made["schedule_words"]) == ("Made by keys", "every 4 hours from 00:00 UTC")
-    await reach(page, page.get_by_role("radio", name="Made by keys"))
+    job = await get_single_job(tenant)
+    assert (job["title"], job["schedule_words"]) == ("By keyboard", "every 4 hours from 00:00 UTC")
+    await tab_to(page, page.get_by_role("radio", name="By keyboard"))
     await page.keyboard.press("Space")
-    await reach(page, page.locator("summary.button"), back=True)
+    await tab_to(page, page.locator("summary.button"), backwards=True)
     await page.keyboard.press("Enter")
-    await reach(page, page.get_by_role("button", name="Clone selected"))
+    await tab_to(page, page.get_by_role("button", name="Clone selected"))
     await page.keyboard.press("Enter")
-    await expect(page.get_by_label("Title")).to_have_value("Made by keys")
+    await expect(page.get_by_label("Title")).to_have_value("By keyboard")
     await page.keyboard.press("Control+A")
     await page.keyboard.type("The clone")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("row", name="The clone")).to_contain_text("every 4 hours from 00:00 UTC")
-    await reach(page, page.get_by_role("radio", name="The clone"))
+    await tab_to(page, page.get_by_role("radio", name="The clone"))
     await page.keyboard.press("Space")
-    await reach(page, page.get_by_role("button", name="Edit"), back=True)
+    await tab_to(page, page.get_by_role("button", name="Edit"), backwards=True)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Edit “The clone”")).to_be_visible()
-    await reach(page, page.get_by_label("Description"))
-    await page.keyboard.type("Changed by keys")
-    await reach(page, page.get_by_role("button", name="Save changes"))
+    await tab_to(page, page.get_by_label("Description"))
+    await page.keyboard.type("Changed by keyboard")
+    await tab_to(page, page.get_by_role("button", name="Save changes"))
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("row", name="The clone")).to_contain_text("Changed by keys")
+    await expect(page.get_by_role("row", name="The clone")).to_contain_text("Changed by keyboard")
 
 
-async def test_J12_the_slots_follow_what_is_typed_in_utc_and_local_time(open_page: PageOpener, tenant: Tenant) -> None:
+async def test_J12_the_preview_shows_the_next_slots_in_utc_and_local_time(
+    open_page: PageOpener, tenant: Tenant
+) -> None:
     page = await open_page(tenant, zone="America/New_York")
     await page.goto("/jobs/new")
-    assert await audited(page) == []
+    assert await find_axe_violations(page) == []
     preview = page.locator("#preview-schedule")
     await page.get_by_role("radio", name="Hourly").check()
     await page.get_by_label("Every").fill("5")
     await page.get_by_label("Start at").fill(f"{NEXT_YEAR}-03-01T06:30")
     await expect(preview).to_contain_text("Every 5 hours from 00:00 UTC")
-    shown = [line.split("\n")[0] for line in await preview.get_by_role("listitem").all_inner_texts()]
-    assert shown == [f"{NEXT_YEAR}-03-0{day} UTC" for day in ("1 10:00", "1 15:00", "1 20:00", "2 00:00", "2 05:00")]
+    slots = [line.split("\n")[0] for line in await preview.get_by_role("listitem").all_inner_texts()]
+    assert slots == [f"{NEXT_YEAR}-03-0{day} UTC" for day in ("1 10:00", "1 15:00", "1 20:00", "2 00:00", "2 05:00")]
     await expect(preview.get_by_role("listitem").first).to_contain_text("05:00 your time")
     await expect(page.locator("output[for=start]")).to_contain_text("01:30 your time")
     await page.get_by_role("radio", name="Once").check()
@@ -97,9 +99,7 @@ ANALYZE contact_history.interaction;
 """
 
 
-async def test_J12_the_estimate_of_rows_and_bytes_follows_what_is_typed(
-    site: Site, open_page: PageOpener, tenant: Tenant
-) -> None:
+async def test_J12_the_size_estimate_follows_the_form(site: Site, open_page: PageOpener, tenant: Tenant) -> None:
     page = await open_page(tenant)
     await page.goto("/jobs/new")
     size = page.locator("#preview-size")
@@ -114,7 +114,7 @@ async def test_J12_the_estimate_of_rows_and_bytes_follows_what_is_typed(
     await expect(size).to_contain_text(re.compile(r"^\s*\d{3} rows, \d{3} KiB before compression"))
 
 
-async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_page: PageOpener, tenant: Tenant) -> None:
+async def test_P2_a_split_size_too_large_for_openssl_shows_a_warning(open_page: PageOpener, tenant: Tenant) -> None:
     page = await open_page(tenant)
     await page.goto("/jobs/new")
     await page.get_by_role("radio", name="Split into numbered files").check()
@@ -124,7 +124,7 @@ async def test_P2_a_split_size_beyond_what_openssl_decrypts_is_warned_of(open_pa
     await expect(page.locator("#preview-size")).not_to_contain_text("OpenSSL")
 
 
-async def test_S1_the_form_shows_only_what_applies(open_page: PageOpener, tenant: Tenant) -> None:
+async def test_S1_the_form_shows_only_fields_that_apply(open_page: PageOpener, tenant: Tenant) -> None:
     page = await open_page(tenant, javascript=False)
     await page.goto("/jobs/new")
     every, start, media = (
@@ -147,7 +147,7 @@ async def test_S1_the_form_shows_only_what_applies(open_page: PageOpener, tenant
     await expect(page.locator("#fixed_end")).to_be_visible()
 
 
-async def test_J1_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
+async def test_J1_errors_are_shown_next_to_their_fields_and_no_input_is_lost(
     open_page: PageOpener, tenant: Tenant
 ) -> None:
     page = await open_page(tenant, width=320)
@@ -180,11 +180,11 @@ async def test_J1_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_los
     }.items():
         await expect(page.get_by_label(label)).to_have_value(value)
     await expect(page.locator("#fixed_end")).to_have_value("2026-01-01T00:00")
-    assert (await audited(page), await too_wide(page)) == ([], 0)
+    assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
 
 
-async def test_I3_a_change_by_somebody_else_is_shown_and_not_overwritten(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant()
+async def test_I3_another_users_change_is_shown_and_not_overwritten(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     job = await tenant.job(title="Ours", schedule=HOURLY)
     page = await open_page(tenant)
     await page.goto(f"/jobs/{job['id']}/edit")
@@ -197,15 +197,15 @@ async def test_I3_a_change_by_somebody_else_is_shown_and_not_overwritten(site: S
     alert = page.get_by_role("alert")
     await expect(alert).to_contain_text("Another user has changed this job")
     await expect(alert.get_by_role("row", name="Title")).to_contain_text("Theirs")
-    assert (await only_job(tenant))["title"] == "Theirs"
-    assert await audited(page) == []
+    assert (await get_single_job(tenant))["title"] == "Theirs"
+    assert await find_axe_violations(page) == []
     await expect(page.get_by_label("Title")).to_have_value("Mine")
     await page.get_by_role("button", name="Save changes").click()
     await expect(page.get_by_role("row", name="Mine")).to_be_visible()
-    assert (await only_job(tenant))["version"] == 3
+    assert (await get_single_job(tenant))["version"] == 3
 
 
-async def test_J8_a_job_that_runs_once_is_not_edited(open_page: PageOpener, tenant: Tenant) -> None:
+async def test_J8_a_one_time_job_cannot_be_edited(open_page: PageOpener, tenant: Tenant) -> None:
     once = await tenant.job(title="Just once", schedule=ONCE_NOW)
     page = await open_page(tenant)
     await page.goto(f"/jobs/{once['id']}/edit")
@@ -215,8 +215,8 @@ async def test_J8_a_job_that_runs_once_is_not_edited(open_page: PageOpener, tena
     await expect(page.get_by_role("radio", name="Immediately")).to_be_checked()
 
 
-async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant()
+async def test_a_job_is_created_checked_edited_and_deleted_without_a_script(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     page = await open_page(tenant, javascript=False)
     await page.goto("/jobs")
     await page.get_by_role("link", name="Add new job").click()
@@ -229,7 +229,7 @@ async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: S
     await expect(page.get_by_label("Chat")).to_be_checked()
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("status")).to_have_text("The job has been saved.")
-    job = await only_job(tenant)
+    job = await get_single_job(tenant)
     assert (job["media_types"], job["schedule"]["start"]) == (["chat"], f"{NEXT_YEAR}-03-01T06:30:00Z")
     await page.get_by_role("button", name="Edit").click()
     await expect(page.get_by_role("status")).to_contain_text("Select a job first")
@@ -245,14 +245,14 @@ async def test_without_a_script_a_job_is_made_checked_edited_and_deleted(site: S
     await expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
 
 
-async def test_U4_what_people_type_comes_out_as_text_everywhere(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant()
+async def test_U4_input_is_escaped_everywhere(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     page = await open_page(tenant)
     page.on("dialog", lambda dialog: asyncio.ensure_future(reject(dialog)))
-    alarms: list[str] = []
+    dialogs: list[str] = []
 
     async def reject(dialog: Any) -> None:
-        alarms.append(dialog.message)
+        dialogs.append(dialog.message)
         await dialog.dismiss()
 
     await page.goto("/jobs/new")
@@ -269,12 +269,12 @@ async def test_U4_what_people_type_comes_out_as_text_everywhere(site: Site, open
     for path in (f"/jobs?search={XSS}", f"/jobs?source={XSS}", f"/login?next={XSS}", f"/jobs/new?next={XSS}"):
         await page.goto(path)
         assert await page.locator("img[src=x], main script").count() == 0
-    job = await only_job(tenant)
+    job = await get_single_job(tenant)
     for path in (f"/jobs/{job['id']}/edit", f"/jobs/{job['id']}/delete", f"/jobs/new?job_id={job['id']}"):
         await page.goto(path)
         assert await page.locator("img[src=x], main script").count() == 0
         await expect(page.get_by_text("49", exact=True)).to_have_count(0)
-    assert alarms == []
+    assert dialogs == []
 
 
 FORGED = """async ([path, fields]) => (await fetch(path, {
@@ -284,18 +284,18 @@ FORGED = """async ([path, fields]) => (await fetch(path, {
 
 @pytest.mark.parametrize("path", ["suspend", "delete", "edit"])
 async def test_U4_a_forged_form_is_refused(open_page: PageOpener, tenant: Tenant, path: str) -> None:
-    job = await tenant.job(title="Not to be touched", schedule=HOURLY)
+    job = await tenant.job(title="Untouched", schedule=HOURLY)
     page = await open_page(tenant)
     await page.goto("/jobs")
     for fields in ({}, {"csrf": "0" * 16 + "." + "0" * 64}, {"csrf": ""}):
         assert await page.evaluate(FORGED, [f"/jobs/{job['id']}/{path}", fields]) == 403
-    assert await forged_from_elsewhere(page, f"/jobs/{job['id']}/{path}") == 403
-    now = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()
-    assert (now["version"], now["state"]) == (1, "active")
+    assert await submit_cross_site(page, f"/jobs/{job['id']}/{path}") == 403
+    current = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()
+    assert (current["version"], current["state"]) == (1, "active")
 
 
-async def forged_from_elsewhere(page: Page, path: str) -> int:
-    """Send a form as a page of another site would make the browser send it: with its cookies, and a token even."""
+async def submit_cross_site(page: Page, path: str) -> int:
+    """Submit a form as from a page of another site: with the browser's cookies, and even with a valid token."""
     token = await page.locator("input[name=csrf]").first.get_attribute("value")
     answer = await page.request.post(
         path, form={"csrf": token or ""}, headers={"Sec-Fetch-Site": "cross-site"}, max_redirects=0

@@ -1,4 +1,4 @@
-"""Preferences and users: certificates, passwords, keys, roles; and an unavailable database."""
+"""Preferences and users: certificates, passwords, API keys and roles; and an outage of the database."""
 
 import re
 from datetime import timedelta
@@ -10,13 +10,15 @@ from playwright.async_api import FilePayload, Page, expect
 from shared.clock import SystemClock
 from shared.events.values import Role
 from tests.integration.job_api.certs import der, make_certificate, pem, private_pem, rsa_key
-from tests.integration.pages.site import PASSWORD, PageOpener, Site, audited, too_wide
+from tests.integration.pages.site import PASSWORD, PageOpener, Site, find_axe_violations, measure_overflow
 
 XSS = "<img src=x onerror=alert(1)>"
 
 
-async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant(certificate=False)
+async def test_C1_certificates_are_uploaded_rejected_with_a_reason_and_retired(
+    site: Site, open_page: PageOpener
+) -> None:
+    tenant = await site.create_tenant(certificate=False)
     page = await open_page(tenant, "operator")
     await page.goto("/jobs")
     await expect(page.get_by_text("No certificate is active")).to_be_visible()
@@ -41,14 +43,14 @@ async def test_C1_certificates_are_uploaded_refused_in_words_and_retired(site: S
     await page.get_by_role("button", name="Upload").click()
     await expect(page.get_by_role("row", name="From a file")).to_contain_text("RSA 3072")
     await page.get_by_role("link", name="Retire From a file").click()
-    assert await audited(page) == []
+    assert await find_axe_violations(page) == []
     await page.get_by_role("button", name="Retire certificate").click()
     await expect(page.get_by_role("row", name="From a file")).to_contain_text("Retired")
-    assert await audited(page) == []
+    assert await find_axe_violations(page) == []
 
 
-async def test_C2_certificates_that_will_expire_are_warned_of_on_the_pages(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant()
+async def test_C2_pages_warn_of_certificates_that_will_expire(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     now = SystemClock().now()
     for days in (0.5, 6.5, 29.5, 31.5):
         body = {
@@ -65,14 +67,14 @@ async def test_C2_certificates_that_will_expire_are_warned_of_on_the_pages(site:
             "The certificate “Good for 29.5” expires in 29 days",
         ]
         await expect(page.get_by_text("The certificate “Good for 31.5”")).to_have_count(0)
-        assert await audited(page) == []
+        assert await find_axe_violations(page) == []
 
 
-async def test_U4_somebody_changes_the_password_and_the_others_sessions_end(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant()
+async def test_U4_changing_the_password_ends_the_users_other_sessions(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     page, elsewhere = await open_page(tenant, "viewer", width=320), await open_page(tenant, "viewer")
     async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
-        name = (await client.get("/api/v1/me", cookies=await cookies(page))).json()["name"]
+        name = (await client.get("/api/v1/me", cookies=await read_cookies(page))).json()["name"]
         login = {"user": name, "password": PASSWORD, "tenant": tenant.name}
         other = (await client.post("/api/v1/session", json=login)).cookies["sluice_session"]
     await elsewhere.context.add_cookies([{"name": "sluice_session", "value": other, "url": site.url}])
@@ -89,7 +91,7 @@ async def test_U4_somebody_changes_the_password_and_the_others_sessions_end(site
         await page.get_by_label("Repeat new password").fill(repeat)
         await page.get_by_role("button", name="Change password").click()
         await expect(page.locator(fault)).to_be_visible()
-    assert (await audited(page), await too_wide(page)) == ([], 0)
+    assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
     await page.get_by_label("Current password").fill(PASSWORD)
     await page.get_by_label("New password", exact=False).first.fill("another long one")
     await page.get_by_label("Repeat new password").fill("another long one")
@@ -99,12 +101,12 @@ async def test_U4_somebody_changes_the_password_and_the_others_sessions_end(site
     await expect(elsewhere.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-async def cookies(page: Page) -> dict[str, str]:
+async def read_cookies(page: Page) -> dict[str, str]:
     return {each["name"]: each["value"] for each in await page.context.cookies()}
 
 
 async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page: PageOpener) -> None:
-    tenant = await site.tenant()
+    tenant = await site.create_tenant()
     page = await open_page(tenant)
     await page.goto("/preferences")
     await page.get_by_role("button", name="Create key").click()
@@ -116,8 +118,8 @@ async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page
     await keys.get_by_label("Valid for").fill("30")
     await page.get_by_role("button", name="Create key").click()
     token = await page.locator("#token").inner_text()
-    assert await audited(page) == []
-    client = site.client(token)
+    assert await find_axe_violations(page) == []
+    client = site.open_client(token)
     assert (await client.get("/api/v1/me")).json()["roles"] == ["viewer"]
     await page.reload()
     await expect(page.get_by_role("alert")).to_contain_text("was created earlier")
@@ -130,13 +132,13 @@ async def test_U4_a_key_is_shown_once_works_and_is_revoked(site: Site, open_page
     assert (await client.get("/api/v1/me")).status_code == 401
 
 
-async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_out(
+async def test_U2_an_administrator_adds_a_user_changes_roles_and_disables_the_user(
     site: Site, open_page: PageOpener
 ) -> None:
-    tenant = await site.tenant()
+    tenant = await site.create_tenant()
     page = await open_page(tenant, width=320)
     await page.goto("/users")
-    assert (await audited(page), await too_wide(page)) == ([], 0)
+    assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
     await page.locator("#name").fill(XSS)
     await page.get_by_label("Viewer").check()
     await page.locator("#password").fill("short")
@@ -146,7 +148,7 @@ async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_ou
     await expect(page.get_by_label("Viewer")).to_be_checked()
     await page.get_by_role("button", name="Add user").click()
     password = await page.locator("code#password").inner_text()
-    assert await audited(page) == []
+    assert await find_axe_violations(page) == []
     login = {"user": XSS, "password": password, "tenant": tenant.name}
     async with httpx.AsyncClient(base_url=site.url, timeout=20) as client:
         assert (await client.post("/api/v1/session", json=login)).status_code == 201
@@ -154,7 +156,7 @@ async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_ou
         await page.get_by_role("row").filter(has_text=XSS).get_by_role("link", name="Change").click()
         await page.get_by_label("Operator").check()
         await page.get_by_role("switch", name="Disabled").check()
-        assert (await audited(page), await too_wide(page)) == ([], 0)
+        assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
         await page.get_by_role("button", name="Save").click()
         row = page.get_by_role("row").filter(has_text=XSS)
         await expect(row).to_contain_text("Disabled")
@@ -166,18 +168,16 @@ async def test_U2_an_administrator_adds_a_user_gives_roles_and_shuts_the_user_ou
     await expect(page.locator("#error-roles")).to_contain_text("This is the last administrator")
 
 
-async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_in_with_it(
-    site: Site, open_page: PageOpener
-) -> None:
-    tenant = await site.tenant()
+async def test_U2_U4_an_administrator_sets_a_users_password(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     body = {"name": "ben", "password": PASSWORD, "roles": ["viewer"]}
     assert (await tenant.client.post("/api/v1/users", json=body)).status_code == 201
     ben, page = await open_page(None), await open_page(tenant)
 
     async def log_in(password: str) -> None:
         await ben.goto("/login?next=/preferences")
-        for label, words in (("User name", "ben"), ("Tenant", tenant.name), ("Password", password)):
-            await ben.get_by_label(label).fill(words)
+        for label, value in (("User name", "ben"), ("Tenant", tenant.name), ("Password", password)):
+            await ben.get_by_label(label).fill(value)
         await ben.keyboard.press("Enter")
 
     await log_in(PASSWORD)
@@ -200,8 +200,8 @@ async def test_U2_U4_an_administrator_sets_anothers_password_and_the_user_logs_i
 
 
 @pytest.mark.parametrize("role", ["operator", "downloader", "viewer"])
-async def test_U2_users_are_the_administrators_business(site: Site, open_page: PageOpener, role: Role) -> None:
-    tenant = await site.tenant()
+async def test_U2_only_administrators_manage_users_and_keys(site: Site, open_page: PageOpener, role: Role) -> None:
+    tenant = await site.create_tenant()
     page = await open_page(tenant, role)
     await page.goto("/users")
     await expect(page.get_by_role("heading", name="Access denied")).to_be_visible()
@@ -215,10 +215,8 @@ async def test_U2_users_are_the_administrators_business(site: Site, open_page: P
 SAME = {"Sec-Fetch-Site": "same-origin"}
 
 
-async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back(
-    site: Site, open_page: PageOpener
-) -> None:
-    tenant = await site.tenant()
+async def test_pages_report_an_outage_of_the_database_and_when_to_retry(site: Site, open_page: PageOpener) -> None:
+    tenant = await site.create_tenant()
     page = await open_page(tenant)
     await page.goto("/jobs")
     await site.system.close_database()
@@ -229,7 +227,7 @@ async def test_with_the_database_away_a_plain_page_says_so_and_when_to_come_back
         await expect(page.get_by_role("heading", name="Service Unavailable")).to_be_visible()
         await expect(page.get_by_text(re.compile("Reload the page in a moment"))).to_be_visible()
         await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
-        assert await audited(page) == []
+        assert await find_axe_violations(page) == []
     finally:
         await site.system.reopen_database()
     await page.goto("/jobs")

@@ -1,4 +1,4 @@
-"""History and the details of a run, as a user reads and uses them in a browser."""
+"""History, the details of a run, and the actions on runs."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,102 +12,102 @@ from shared import events
 from shared.events.runs import RunFailed
 from shared.http.identity import SESSION_COOKIE
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.runs import finished, publish_runs, recorded, story_of
-from tests.integration.pages.site import PageOpener, Site, audited, too_wide
+from tests.integration.pages.runs import create_scenario, finish_run, publish_runs, wait_until_recorded
+from tests.integration.pages.site import PageOpener, Site, find_axe_violations, measure_overflow
 from tests.support.listener import Listener
 from tests.support.system import Service
 from tests.support.wait import eventually
 from tests.unit.history.scenarios import RunScenario
 
 XSS = '<img src=x onerror="document.title=1"><script>document.title = 1</script> & "quotes"'
-Stories = dict[str, RunScenario]
+Scenarios = dict[str, RunScenario]
 
 
 @pytest.fixture(scope="module")
-async def stories(site: Site, history: Service, tenant: Tenant) -> Stories:
-    """Return runs of every kind."""
+async def scenarios(site: Site, history: Service, tenant: Tenant) -> Scenarios:
+    """Runs in several states, by name."""
     job = uuid4()
-    made = {
-        "newest": finished(story_of(tenant, "Nightly", job=job), 12, rows=1000),
-        "older": finished(story_of(tenant, "Nightly", job=job, ago=timedelta(days=1)), 2),
-        "contacts": finished(story_of(tenant, "Contacts to CRM", type="contact", ago=timedelta(hours=2))),
-        "failed": story_of(tenant, XSS, ago=timedelta(hours=3)).triggered().queued().started().attempt_failed(),
-        "waiting": story_of(tenant, "Waiting").triggered().queued(),
+    published = {
+        "newest": finish_run(create_scenario(tenant, "Nightly", job=job), 12, rows=1000),
+        "older": finish_run(create_scenario(tenant, "Nightly", job=job, ago=timedelta(days=1)), 2),
+        "contacts": finish_run(create_scenario(tenant, "Contacts to CRM", type="contact", ago=timedelta(hours=2))),
+        "failed": create_scenario(tenant, XSS, ago=timedelta(hours=3)).triggered().queued().started().attempt_failed(),
+        "waiting": create_scenario(tenant, "Waiting").triggered().queued(),
     }
-    said = {"attempt": 2, "code": "source-access-refused", "message": f"The source refuses the login {XSS}."}
-    made["failed"].started(2).add(RunFailed, **said)
-    await publish_runs(site, tenant, *made.values())
-    return made
+    failure = {"attempt": 2, "code": "source-access-refused", "message": f"The source refuses the login {XSS}."}
+    published["failed"].started(2).add(RunFailed, **failure)
+    await publish_runs(site, tenant, *published.values())
+    return published
 
 
-async def titles(page: Page) -> list[str]:
+async def read_titles(page: Page) -> list[str]:
     return await page.locator("tr[data-run] th a").all_inner_texts()
 
 
 async def test_H1_J11_runs_are_listed_sorted_and_filtered_by_their_columns(
-    open_page: PageOpener, tenant: Tenant, stories: Stories
+    open_page: PageOpener, tenant: Tenant, scenarios: Scenarios
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/runs")
-    for head in ("Job", "Status", "Source", "Type", "Started", "Duration", "Rows", "Files"):
-        await expect(page.get_by_role("columnheader", name=head, exact=True)).to_be_visible()
-    newest = page.locator(f'tr[data-run="{stories["newest"].run_id}"]')
-    for words in ("Nightly", "Succeeded", "Contact history", "Interactions", "UTC", "your time", "12,000", "12 files"):
-        await expect(newest).to_contain_text(words)
+    for column in ("Job", "Status", "Source", "Type", "Started", "Duration", "Rows", "Files"):
+        await expect(page.get_by_role("columnheader", name=column, exact=True)).to_be_visible()
+    newest = page.locator(f'tr[data-run="{scenarios["newest"].run_id}"]')
+    for text in ("Nightly", "Succeeded", "Contact history", "Interactions", "UTC", "your time", "12,000", "12 files"):
+        await expect(newest).to_contain_text(text)
     await page.get_by_role("link", name="Rows").click()
     await page.get_by_role("link", name="Rows").click()
     await expect(page.get_by_role("columnheader", name="Rows")).to_have_attribute("aria-sort", "descending")
-    assert (await titles(page))[:2] == ["Nightly", "Nightly"]
+    assert (await read_titles(page))[:2] == ["Nightly", "Nightly"]
     await expect(page.get_by_label("Status", exact=True)).to_contain_text("Failed (1)")
     await page.get_by_label("Type", exact=True).select_option("contact")
     await page.wait_for_url("**type=contact**")
-    assert await titles(page) == ["Contacts to CRM"]
+    assert await read_titles(page) == ["Contacts to CRM"]
     await page.goto("/runs")
     await page.get_by_label("Title contains").fill("no such title")
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("No runs match this filter.")).to_be_visible()
-    assert await audited(page) == []
+    assert await find_axe_violations(page) == []
 
 
-async def test_H1_J4_opened_from_a_job_history_is_filtered_on_it(
-    open_page: PageOpener, tenant: Tenant, stories: Stories
+async def test_H1_J4_history_opened_from_a_job_is_filtered_by_it(
+    open_page: PageOpener, tenant: Tenant, scenarios: Scenarios
 ) -> None:
     page = await open_page(tenant)
-    await page.goto(f"/runs?job_id={stories['newest'].job_id}")
+    await page.goto(f"/runs?job_id={scenarios['newest'].job_id}")
     await expect(page.get_by_role("heading", name="History of Nightly")).to_be_visible()
-    assert await titles(page) == ["Nightly", "Nightly"]
+    assert await read_titles(page) == ["Nightly", "Nightly"]
     await expect(page.get_by_label("Status", exact=True)).to_contain_text("Succeeded (2)")
     await page.get_by_label("Created: from this day (UTC)").fill(
-        (stories["newest"].at + timedelta(days=1)).date().isoformat()
+        (scenarios["newest"].at + timedelta(days=1)).date().isoformat()
     )
     await page.get_by_role("button", name="Filter").click()
     await expect(page.get_by_text("No runs match this filter.")).to_be_visible()
     await page.get_by_role("link", name="Show all runs").click()
-    assert len(await titles(page)) >= 5
+    assert len(await read_titles(page)) >= 5
 
 
-async def test_H2_the_details_tell_all_of_a_run(
-    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories
+async def test_H2_the_details_of_a_run_are_complete(
+    open_page: PageOpener, site: Site, tenant: Tenant, scenarios: Scenarios
 ) -> None:
-    story = story_of(tenant, "Watched", ago=timedelta(seconds=20)).triggered().queued().started()
-    await publish_runs(site, tenant, story)
+    scenario = create_scenario(tenant, "Watched", ago=timedelta(seconds=20)).triggered().queued().started()
+    await publish_runs(site, tenant, scenario)
     for step in range(1, 4):
-        story.progressed(step * 25)
-        await site.system.publish(story.progress[-1])
-        before = (await recorded(tenant.client, story))["estimates"]
+        scenario.progressed(step * 25)
+        await site.system.publish(scenario.progress[-1])
+        before = (await wait_until_recorded(tenant.client, scenario))["estimates"]
 
-        async def another(known: int = len(before)) -> bool:
-            return len((await recorded(tenant.client, story))["estimates"]) > known
+        async def has_another(known: int = len(before)) -> bool:
+            return len((await wait_until_recorded(tenant.client, scenario))["estimates"]) > known
 
-        await eventually(another)
-    story.part(1).succeeded()
-    await publish_runs(site, tenant, story)
+        await eventually(has_another)
+    scenario.part(1).succeeded()
+    await publish_runs(site, tenant, scenario)
     page = await open_page(tenant)
     await page.goto("/runs")
     await page.get_by_role("link", name="Watched").click()
     await expect(page.get_by_role("heading", name="Watched")).to_be_visible()
-    text = await page.locator("main").inner_text()
-    for words in (
+    content = await page.locator("main").inner_text()
+    for text in (
         "1 of up to 5",
         "exporter-1",
         "by schedule",
@@ -116,26 +116,26 @@ async def test_H2_the_details_tell_all_of_a_run(
         "rows/s",
         "AES-256-CBC",
     ):
-        assert words in text
-    for words in ("Due", "Waiting for an exporter", "Started", "Succeeded", str(story.run_id), "Interactions 1"):
-        assert words in text
+        assert text in content
+    for text in ("Due", "Waiting for an exporter", "Started", "Succeeded", str(scenario.run_id), "Interactions 1"):
+        assert text in content
     for name in ("Rows per second over time", "Estimated time remaining"):
-        await eventually(lambda name=name: drawn(page, name))  # type: ignore[misc]
-    assert (await audited(page), await too_wide(page)) == ([], 0)
+        await eventually(lambda name=name: has_plot(page, name))  # type: ignore[misc]
+    assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
     await page.set_viewport_size({"width": 320, "height": 700})
-    assert await too_wide(page) == 0
+    assert await measure_overflow(page) == 0
 
 
-async def drawn(page: Page, name: str) -> bool:
-    """Return whether a plot is there; how a run went is stored a moment after its end."""
+async def has_plot(page: Page, name: str) -> bool:
+    """Return whether the page has a plot, and reload it if not: plots are stored a moment after the end of a run."""
     if await page.get_by_role("img", name=name).count():
         return True
     await page.reload()
     return False
 
 
-async def test_R5_a_failure_is_told_in_words_with_what_to_do_and_its_text_is_only_text(
-    open_page: PageOpener, tenant: Tenant, stories: Stories
+async def test_R5_a_failure_is_shown_with_advice_and_its_text_is_escaped(
+    open_page: PageOpener, tenant: Tenant, scenarios: Scenarios
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/runs")
@@ -146,13 +146,13 @@ async def test_R5_a_failure_is_told_in_words_with_what_to_do_and_its_text_is_onl
     await expect(page.get_by_text(f"The source refuses the login {XSS}.").first).to_be_visible()
     await expect(page.get_by_text("Attempt 1 failed")).to_be_visible()
     assert (await page.title()) != "1"
-    assert (await audited(page), await too_wide(page)) == ([], 0)
+    assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
 
 
-async def test_R6_chosen_runs_are_cancelled_after_a_question_by_keyboard_alone(
-    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories
+async def test_R6_selected_runs_are_cancelled_after_confirmation_with_the_keyboard_alone(
+    open_page: PageOpener, site: Site, tenant: Tenant, scenarios: Scenarios
 ) -> None:
-    running = story_of(tenant, "To be cancelled").triggered().queued().started()
+    running = create_scenario(tenant, "To be cancelled").triggered().queued().started()
     await publish_runs(site, tenant, running)
     page = await open_page(tenant)
     await page.goto("/runs")
@@ -162,7 +162,7 @@ async def test_R6_chosen_runs_are_cancelled_after_a_question_by_keyboard_alone(
     async with Listener(site.system.kafka, "sluice.commands") as commands:
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Cancel this run?")).to_be_visible()
-        assert await audited(page) == []
+        assert await find_axe_violations(page) == []
         await page.get_by_role("button", name="Cancel run").focus()
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("status").first).to_contain_text("Cancellation requested: 1.")
@@ -171,11 +171,11 @@ async def test_R6_chosen_runs_are_cancelled_after_a_question_by_keyboard_alone(
     assert found.run_id == running.run_id
 
 
-async def test_H2_an_ended_run_is_removed_from_the_log_and_one_that_is_not_stays(
-    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories
+async def test_H2_only_runs_that_have_ended_are_removed_from_history(
+    open_page: PageOpener, site: Site, tenant: Tenant, scenarios: Scenarios
 ) -> None:
-    gone = finished(story_of(tenant, "To be removed"))
-    await publish_runs(site, tenant, gone)
+    ended = finish_run(create_scenario(tenant, "To be removed"))
+    await publish_runs(site, tenant, ended)
     page = await open_page(tenant, javascript=False)
     await page.goto("/runs")
     await page.get_by_role("checkbox", name="Select the run of To be removed").check()
@@ -184,14 +184,14 @@ async def test_H2_an_ended_run_is_removed_from_the_log_and_one_that_is_not_stays
     await expect(page.get_by_role("heading", name="Remove these 2 runs from history?")).to_be_visible()
     await page.get_by_role("button", name="Remove from history").click()
     await expect(page.get_by_text("Removed from history: 1. The other runs have not ended")).to_be_visible()
-    shown = await titles(page)
-    assert ("To be removed" in shown, "Waiting" in shown) == (False, True)
-    await page.goto(f"/runs/{gone.run_id}")
+    titles = await read_titles(page)
+    assert ("To be removed" in titles, "Waiting" in titles) == (False, True)
+    await page.goto(f"/runs/{ended.run_id}")
     await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
 
 
-async def test_H2_a_run_leads_to_its_files_and_its_settings_to_a_new_job(
-    open_page: PageOpener, tenant: Tenant, stories: Stories
+async def test_H2_a_run_leads_to_its_files_and_to_a_clone_of_its_settings(
+    open_page: PageOpener, tenant: Tenant, scenarios: Scenarios
 ) -> None:
     page = await open_page(tenant, javascript=False)
     await page.goto("/runs")
@@ -199,14 +199,14 @@ async def test_H2_a_run_leads_to_its_files_and_its_settings_to_a_new_job(
     await expect(page.get_by_text("Select exactly one run")).to_be_visible()
     await page.get_by_role("checkbox", name="Select the run of Contacts to CRM").check()
     await page.get_by_role("button", name="Files").click()
-    await page.wait_for_url(f"**/artifacts?run_id={stories['contacts'].run_id}")
+    await page.wait_for_url(f"**/artifacts?run_id={scenarios['contacts'].run_id}")
     await page.go_back()
     await page.get_by_role("checkbox", name="Select the run of Contacts to CRM").check()
     await page.get_by_role("button", name="Clone settings").click()
-    await page.wait_for_url(f"**/jobs/new?run_id={stories['contacts'].run_id}")
+    await page.wait_for_url(f"**/jobs/new?run_id={scenarios['contacts'].run_id}")
 
 
-async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_job(
+async def test_H2_a_runs_frozen_settings_fill_the_editor_and_become_a_new_job(
     open_page: PageOpener, site: Site, tenant: Tenant
 ) -> None:
     settings: dict[str, Any] = {
@@ -218,7 +218,7 @@ async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_j
         "cipher": "aes-256-gcm",
         "attempts": 3,
     }
-    run = finished(story_of(tenant, "Frozen", **settings))
+    run = finish_run(create_scenario(tenant, "Frozen", **settings))
     await publish_runs(site, tenant, run)
     before = {job["id"] for job in (await tenant.client.get("/api/v1/jobs")).json()["items"]}
     page = await open_page(tenant)
@@ -236,20 +236,20 @@ async def test_H2_a_run_s_frozen_settings_fill_the_editor_and_save_makes_a_new_j
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("status")).to_have_text("The job has been saved.")
     jobs = (await tenant.client.get("/api/v1/jobs")).json()["items"]
-    (made,) = [job for job in jobs if job["id"] not in before]
-    assert made["id"] != str(run.job_id)
-    kept = {name: made[name] for name in settings if name not in {"timeframe", "media_types", "certificates"}}
-    assert kept == {name: settings[name] for name in kept}
-    assert (made["title"], made["media_types"], made["certificates"]) == (
+    (clone,) = [job for job in jobs if job["id"] not in before]
+    assert clone["id"] != str(run.job_id)
+    cloned = {name: clone[name] for name in settings if name not in {"timeframe", "media_types", "certificates"}}
+    assert cloned == {name: settings[name] for name in cloned}
+    assert (clone["title"], clone["media_types"], clone["certificates"]) == (
         "Frozen",
         ["email", "chat"],
         [tenant.certificate],
     )
-    assert (made["timeframe"]["count"], made["timeframe"]["unit"], made["schedule"]["kind"]) == (7, "days", "once")
+    assert (clone["timeframe"]["count"], clone["timeframe"]["unit"], clone["schedule"]["kind"]) == (7, "days", "once")
 
 
-async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
-    open_page: PageOpener, tenant: Tenant, stories: Stories
+async def test_U2_a_viewer_sees_runs_and_why_actions_are_denied(
+    open_page: PageOpener, tenant: Tenant, scenarios: Scenarios
 ) -> None:
     page = await open_page(tenant, "viewer")
     await page.goto("/runs")
@@ -262,34 +262,34 @@ async def test_U2_a_viewer_looks_at_runs_and_is_told_why_no_more(
     ).to_be_visible()
     token = await page.locator("#selected input[name=csrf]").input_value()
     form: dict[str, str | float | bool] = {"csrf": token, "action": "remove", "confirmed": "yes"}
-    form["run"] = str(stories["older"].run_id)
+    form["run"] = str(scenarios["older"].run_id)
     answer = await page.request.post("/runs/selected", form=form, headers={"Sec-Fetch-Site": "same-origin"})
     assert (answer.status, "Access denied" in await answer.text()) == (403, True)
-    assert await audited(page) == []
+    assert await find_axe_violations(page) == []
 
 
-async def test_U3_another_tenants_run_is_not_found(open_page: PageOpener, site: Site, stories: Stories) -> None:
-    other = await site.tenant(certificate=False)
+async def test_U3_another_tenants_run_is_not_found(open_page: PageOpener, site: Site, scenarios: Scenarios) -> None:
+    other = await site.create_tenant(certificate=False)
     page = await open_page(other)
-    await page.goto(f"/runs/{stories['newest'].run_id}")
+    await page.goto(f"/runs/{scenarios['newest'].run_id}")
     await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
     await page.goto("/runs")
     await expect(page.get_by_text("There are no runs yet.")).to_be_visible()
 
 
-@pytest.mark.parametrize("way", ["cross-site", "no token", "another's token"])
-async def test_U4_a_form_from_elsewhere_does_nothing(
-    open_page: PageOpener, site: Site, tenant: Tenant, stories: Stories, way: str
+@pytest.mark.parametrize("forgery", ["cross-site", "no token", "another session's token"])
+async def test_U4_a_forged_form_changes_nothing(
+    open_page: PageOpener, site: Site, tenant: Tenant, scenarios: Scenarios, forgery: str
 ) -> None:
     other = await open_page(tenant, "operator", javascript=False)
     await other.goto("/runs")
     token = await other.locator("input[name=csrf]").first.input_value()
-    headers = {"Sec-Fetch-Site": "cross-site" if way == "cross-site" else "same-origin"}
-    form = {"action": "remove", "confirmed": "yes", "run": str(stories["older"].run_id)}
-    if way == "another's token":
+    headers = {"Sec-Fetch-Site": "cross-site" if forgery == "cross-site" else "same-origin"}
+    form = {"action": "remove", "confirmed": "yes", "run": str(scenarios["older"].run_id)}
+    if forgery == "another session's token":
         form["csrf"] = token
-    cookies = {SESSION_COOKIE: await site.session(tenant, "admin")}
+    cookies = {SESSION_COOKIE: await site.log_in(tenant, "admin")}
     async with httpx.AsyncClient(base_url=site.url, cookies=cookies) as client:
         for path in ("/runs/selected", "/artifacts/selected"):
             assert (await client.post(path, data=form, headers=headers)).status_code == 403
-    assert (await tenant.client.get(f"/api/v1/runs/{stories['older'].run_id}")).status_code == 200
+    assert (await tenant.client.get(f"/api/v1/runs/{scenarios['older'].run_id}")).status_code == 200

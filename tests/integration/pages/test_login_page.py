@@ -1,18 +1,18 @@
-"""The door, and who gets where."""
+"""Logging in and out, and the pages that each role may open."""
 
 from playwright.async_api import expect
 
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.site import PageOpener, audited, too_wide
+from tests.integration.pages.site import PageOpener, find_axe_violations, measure_overflow
 
 
-async def test_U1_somebody_logs_in_from_the_page_they_wanted_and_out_again(
+async def test_U1_a_user_logs_in_returns_to_the_requested_page_and_logs_out(
     open_page: PageOpener, tenant: Tenant
 ) -> None:
     page = await open_page(None)
     await page.goto("/preferences")
     await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    assert await audited(page) == []
+    assert await find_axe_violations(page) == []
     await page.get_by_label("User name").fill(tenant.user)
     await page.get_by_label("Tenant").fill(tenant.name)
     await page.get_by_label("Password").fill("not the password")
@@ -27,7 +27,7 @@ async def test_U1_somebody_logs_in_from_the_page_they_wanted_and_out_again(
     await page.wait_for_url("**/login")
 
 
-async def test_U2_the_bar_offers_what_somebody_may_see_and_the_rest_is_refused_in_words(
+async def test_U2_the_navigation_offers_permitted_pages_and_others_are_denied(
     open_page: PageOpener, tenant: Tenant
 ) -> None:
     page = await open_page(tenant, "downloader", width=320)
@@ -37,9 +37,9 @@ async def test_U2_the_bar_offers_what_somebody_may_see_and_the_rest_is_refused_i
     await page.goto("/jobs")
     await expect(page.get_by_role("heading", name="Access denied")).to_be_visible()
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
-    assert (await audited(page), await too_wide(page)) == ([], 0)
-    stranger = await open_page(tenant, "viewer", width=320)
-    await stranger.goto("/nothing-here")
-    await expect(stranger.get_by_role("heading", name="Not found")).to_be_visible()
-    await expect(stranger.get_by_role("link", name="History")).to_be_visible()
-    assert (await audited(stranger), await too_wide(stranger)) == ([], 0)
+    assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
+    viewer = await open_page(tenant, "viewer", width=320)
+    await viewer.goto("/nothing-here")
+    await expect(viewer.get_by_role("heading", name="Not found")).to_be_visible()
+    await expect(viewer.get_by_role("link", name="History")).to_be_visible()
+    assert (await find_axe_violations(viewer), await measure_overflow(viewer)) == ([], 0)

@@ -1,4 +1,4 @@
-"""Every page: nothing for axe to find, light and dark, and it fits every screen from 320 px to 4K."""
+"""Every page: free of axe violations, light and dark, and as wide as every screen from 320 px to 4K."""
 
 from datetime import timedelta
 from functools import partial
@@ -10,8 +10,8 @@ import pytest
 from shared.clock import SystemClock
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.world import Tenant
-from tests.integration.pages.runs import finished, publish_runs, story_of
-from tests.integration.pages.site import PageOpener, Site, audited, too_wide
+from tests.integration.pages.runs import create_scenario, finish_run, publish_runs
+from tests.integration.pages.site import PageOpener, Site, find_axe_violations, measure_overflow
 from tests.support.system import Service
 from tests.support.wait import eventually
 
@@ -33,7 +33,7 @@ JOBS: tuple[dict[str, Any], ...] = (
     },
     {
         "title": "Contacts of the week",
-        "description": "The CRM reads it on Mondays",
+        "description": "Imported into the CRM on Mondays",
         "type": "contact",
         "schedule": {"kind": "weekly", "start": "2026-11-23T05:00:00Z"},
     },
@@ -43,9 +43,9 @@ JOBS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.fixture(scope="module")
-async def places(site: Site, history: Service) -> tuple[Tenant, dict[str, str]]:
-    """Return a tenant with something to see, and the addresses of all pages."""
-    tenant = await site.tenant()
+async def addresses(site: Site, history: Service) -> tuple[Tenant, dict[str, str]]:
+    """A tenant with jobs and runs, and the addresses of all pages by name."""
+    tenant = await site.create_tenant()
     body = {
         "name": "Escrow 2026",
         "pem": pem(make_certificate(now=SystemClock().now(), ends=timedelta(days=12), name="escrow")),
@@ -53,17 +53,17 @@ async def places(site: Site, history: Service) -> tuple[Tenant, dict[str, str]]:
     assert (await tenant.client.post("/api/v1/certificates", json=body)).status_code == 201
     jobs = [await tenant.job(**each) for each in JOBS]
     ids = [UUID(job["id"]) for job in jobs]
-    runs = [story_of(tenant, job["title"], job=each) for job, each in zip(jobs, ids, strict=True)]
-    finished(runs[0], 3, rows=41_260)
+    runs = [create_scenario(tenant, job["title"], job=each) for job, each in zip(jobs, ids, strict=True)]
+    finish_run(runs[0], 3, rows=41_260)
     runs[1].triggered().queued().started()
     for done in (10, 25, 42):
         runs[1].progressed(done)
     runs[2].triggered().queued().started().failed()
-    finished(runs[4], 1, rows=1_204)
+    finish_run(runs[4], 1, rows=1_204)
     await publish_runs(site, tenant, runs[0], runs[1], runs[2], runs[4])
-    await eventually(partial(shown, tenant, jobs[1]))
+    await eventually(partial(has_progress, tenant, jobs[1]))
     for job in jobs[:3]:
-        await eventually(partial(known, tenant, job))
+        await eventually(partial(has_latest_run, tenant, job))
     user = (await tenant.client.get("/api/v1/users")).json()["items"][0]["id"]
     certificate = (await tenant.client.get("/api/v1/certificates")).json()["items"][0]["id"]
     return tenant, {
@@ -84,35 +84,35 @@ async def places(site: Site, history: Service) -> tuple[Tenant, dict[str, str]]:
     }
 
 
-async def shown(tenant: Tenant, job: dict[str, Any]) -> bool:
+async def has_progress(tenant: Tenant, job: dict[str, Any]) -> bool:
     latest = (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"]
     return latest is not None and latest["progress"] is not None
 
 
-async def known(tenant: Tenant, job: dict[str, Any]) -> bool:
+async def has_latest_run(tenant: Tenant, job: dict[str, Any]) -> bool:
     return (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["latest_run"] is not None
 
 
-async def test_every_page_is_readable_by_everybody_and_fits_every_screen(
-    places: tuple[Tenant, dict[str, str]], open_page: PageOpener
+async def test_every_page_is_accessible_and_fits_every_screen(
+    addresses: tuple[Tenant, dict[str, str]], open_page: PageOpener
 ) -> None:
-    tenant, addresses = places
+    tenant, paths = addresses
     page, faults = await open_page(tenant), list[str]()
-    for name, path in addresses.items():
+    for name, path in paths.items():
         await page.goto(path)
-        faults += await audited(page)
+        faults += await find_axe_violations(page)
         for width in WIDTHS:
             await page.set_viewport_size({"width": width, "height": 900})
-            if excess := await too_wide(page):
+            if excess := await measure_overflow(page):
                 faults.append(f"{name} is {excess} px too wide for {width} px")
         await page.set_viewport_size({"width": 1280, "height": 860})
     assert faults == []
 
 
-async def test_the_door_and_access_denied_are_readable_too(
-    places: tuple[Tenant, dict[str, str]], open_page: PageOpener
+async def test_the_login_page_and_access_denied_are_accessible(
+    addresses: tuple[Tenant, dict[str, str]], open_page: PageOpener
 ) -> None:
-    stranger, downloader = await open_page(None), await open_page(places[0], "downloader")
-    for page, path in ((stranger, "/login"), (downloader, "/jobs")):
+    logged_out, downloader = await open_page(None), await open_page(addresses[0], "downloader")
+    for page, path in ((logged_out, "/login"), (downloader, "/jobs")):
         await page.goto(path)
-        assert await audited(page) == []
+        assert await find_axe_violations(page) == []
