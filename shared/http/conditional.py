@@ -4,7 +4,6 @@ import re
 from typing import Annotated
 
 from fastapi import Header
-from starlette.responses import Response
 
 from shared.http.problems import Problem, ProblemType
 
@@ -26,12 +25,6 @@ IfMatch = Annotated[
 def to_etag(version: int | str) -> str:
     """Return the entity tag of a version or of a digest."""
     return f'"{version}"'
-
-
-def with_etag(response: Response, version: int | str) -> Response:
-    """Return the response with the version's entity tag."""
-    response.headers["ETag"] = to_etag(version)
-    return response
 
 
 def parse_tags(header: str) -> frozenset[str] | None:
