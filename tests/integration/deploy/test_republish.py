@@ -74,7 +74,7 @@ async def lose_topics(system: System) -> None:
 
 
 @pytest.fixture(scope="module")
-async def prepare(system: System) -> tuple[str, str, str]:
+async def known(system: System) -> tuple[str, str, str]:
     """Create a certificate, a job, and a deleted job; return the ids of the first two and the API key.
 
     The scheduler hears of both jobs but not of the deletion, nor of a change to the other; exporter and history hear of
