@@ -33,7 +33,7 @@ _IGZIP = "igzip" if shutil.which("igzip") else f"{sys.executable} -m isal.igzip"
 SHELL = {
     "shell": f"{_COPY} | zip -q - - | {_ENCRYPT}",
     "shell_zip1": f"{_COPY} | zip -1 -q - - | {_ENCRYPT}",
-    "igzip": f"{_COPY} | {_IGZIP} -2 -c - | {_ENCRYPT}",
+    "igzip": f"{_COPY} | {_IGZIP} -2 -c | {_ENCRYPT}",
     "psql_null": f"{_COPY} > /dev/null",
 }
 _DECRYPT = 'openssl cms -decrypt -binary -inform DER -in "$FILE" -inkey "$KEY" -recip "$CERTIFICATE" -out "$FILE.open"'
