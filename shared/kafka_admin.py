@@ -26,7 +26,7 @@ def main() -> None:
 def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shared.kafka_admin", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("create-topics", help="create missing topics, and apply the settings of all")
+    commands.add_parser("create-topics", help="create missing topics, and add missing settings to existing ones")
     groups = [group.name for group in CONSUMER_GROUPS]
     replay = commands.add_parser("replay-dead", help="hand a topic's dead letters to their group again, each once")
     replay.add_argument("--group", required=True, choices=groups, help="the group whose letters they are")
@@ -44,8 +44,7 @@ def _create_parser() -> argparse.ArgumentParser:
 async def _run(arguments: argparse.Namespace, settings: KafkaSettings) -> str:
     match arguments.command:
         case "create-topics":
-            created = await create_topics(settings)
-            return f"topics created: {', '.join(created) or 'none, all exist'}"
+            return "\n".join((await create_topics(settings)).describe())
         case "replay-dead":
             topic = next(each for each in TOPICS if each.name == arguments.topic)
             count = await replay_dead_letters(settings.kafka, topic, group=arguments.group)

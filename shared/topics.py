@@ -134,6 +134,8 @@ AUDIT = Topic(
 
 TOPICS: tuple[Topic, ...] = (JOBS, CERTIFICATES, IDENTITIES, TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES, AUDIT)
 DEAD_LETTER_RETENTION = timedelta(days=30)
+TOMBSTONE_RETENTION = timedelta(days=90)
+"""How long tombstones remain on compacted topics, for consumers that read them late."""
 
 TOPIC_OF: dict[type[events.Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}
 """The one topic that each event travels on."""

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from shared.kafka.admin import to_topic_configs
+from shared.kafka.topic_configs import to_topic_configs
 from shared.topics import TOPICS
 
 FILE = Path(__file__).parent / "sluice/files/topics.json"

@@ -191,7 +191,7 @@ def test_alerts_link_to_the_operators_runbooks() -> None:
 
 
 def test_strimzi_gets_every_topic() -> None:
-    from shared.kafka.admin import to_topic_configs
+    from shared.kafka.topic_configs import to_topic_configs
     from shared.topics import TOPICS
 
     topics = {each["metadata"]["name"]: each["spec"] for each in of_kind("operators", "KafkaTopic")}

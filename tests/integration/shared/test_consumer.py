@@ -20,7 +20,7 @@ from shared.kafka.letter_replay import NotReplayable, list_open_letters, replay_
 from shared.kafka.notes import Note
 from shared.observe import CONSUMER_WAITING
 from shared.settings import KafkaSettings
-from shared.topics import JOBS, RUNS, TOPICS
+from shared.topics import JOBS, RUNS
 from tests.contract.samples import AT, samples
 from tests.support.listener import Listener
 from tests.support.wait import eventually
@@ -263,32 +263,6 @@ async def test_a_message_as_large_as_the_end_of_ten_thousand_files_is_handled(
     async with run_consumer(kafka_address, producer, handler, group=f"g-{job}"):
         await producer.send([codec.encode(large, source="test", at=AT)])
         await eventually(lambda: numbers_of(handler, job) == [1])
-
-
-async def test_topics_are_created_as_declared_and_again_without_effect(kafka_address: str) -> None:
-    assert await create_topics(KafkaSettings(kafka_bootstrap=kafka_address)) == []
-    from aiokafka.admin import AIOKafkaAdminClient
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_address)
-    await admin.start()
-    try:
-        names = set(await admin.list_topics())
-        resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in TOPICS]
-        answers = await admin.describe_configs(resources)
-    finally:
-        await admin.close()
-    assert {topic.name for topic in TOPICS} | {topic.dead_letter_topic for topic in TOPICS} <= names
-    found = {
-        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
-        for answer in answers
-        for resource in answer.resources
-    }
-    for topic in TOPICS:
-        config = found[topic.name]
-        assert config["cleanup.policy"] == ("compact" if topic.retention is None else "delete")
-        if topic.retention is not None:
-            assert int(config["retention.ms"]) == topic.retention.total_seconds() * 1000
 
 
 async def test_a_later_version_of_an_event_waits_for_the_upgrade(
