@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from history.api import artifacts, governance, links, live, runs
+from history.api import artifacts, links, live, retention, runs
 from history.api.problems import ERRORS, to_problem
 from history.estimating.estimates import EstimateService
 from history.estimating.intake import EstimateIntake
@@ -49,7 +49,7 @@ TAGS = {
     "runs": "The run log: every run, its progress, and the accuracy of its estimates",
     "artifacts": "Finished files: lists, downloads, archives, links, deletion",
     "events": "Live updates as server-sent events",
-    "governance": "The retention of files, for administrators",
+    "retention": "The retention of files, for administrators",
 }
 
 
@@ -186,7 +186,7 @@ def create_api(
     )
     handle_errors(api, to_problem, *ERRORS)
     # Paths with fixed names come before those with an id.
-    for module in (runs, governance, links, artifacts, live):
+    for module in (runs, retention, links, artifacts, live):
         api.include_router(module.router)
     return api
 

@@ -184,7 +184,7 @@ async def test_J4_J11_the_list_filters_sorts_and_pages_on_the_server(
     failed = (await operator.get("/api/v1/runs", params={"job_id": str(job), "state": "failed"})).json()["items"]
     assert {run["state"] for run in failed} == {"failed"}
     assert len(failed) == 2
-    for sort in ("started_at", "-duration", "title", "state", "-rows", "files", "type", "source", "ended_at"):
+    for sort in ("started_at", "-duration_seconds", "title", "state", "-rows", "files", "type", "source", "ended_at"):
         first = (await operator.get("/api/v1/runs", params={"job_id": str(job), "sort": sort, "limit": 3})).json()
         rest = (
             await operator.get("/api/v1/runs", params={"job_id": str(job), "sort": sort, "cursor": first["next"]})

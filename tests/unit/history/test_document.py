@@ -116,4 +116,4 @@ def test_U1_only_the_link_is_open() -> None:
 
 def test_J11_sorts_are_enumerated() -> None:
     parameters = {each["name"]: each for each in operation("listRuns")["parameters"]}
-    assert {"created_at", "-created_at", "duration", "-files"} <= set(parameters["sort"]["schema"]["enum"])
+    assert {"created_at", "-created_at", "duration_seconds", "-files"} <= set(parameters["sort"]["schema"]["enum"])

@@ -21,7 +21,7 @@ RUNS = KeysetList(
         "created_at": ("created_at", "timestamptz"),
         "started_at": ("coalesce(started_at, '-infinity')", "timestamptz"),
         "ended_at": ("coalesce(ended_at, '-infinity')", "timestamptz"),
-        "duration": (_DURATION, "float8"),
+        "duration_seconds": (_DURATION, "float8"),
         "title": ("coalesce(title, '')", "text"),
         "state": ("state", "text"),
         "type": ("coalesce(type, '')", "text"),

@@ -6,48 +6,26 @@ from pydantic import ConfigDict, Field
 
 from job_api import domain
 from job_api.bodies import fields
-from job_api.bodies.fields import (
-    Attempts,
-    Body,
-    BodyInstant,
-    CertificateIds,
-    Interval,
-    JobDescription,
-    JobTitle,
-    MediaTypes,
-    SplitSize,
-    UnitCount,
-)
-from shared.events import Schedule, Timeframe
-from shared.events.values import (
-    CatchUp,
-    Cipher,
-    Compression,
-    Overlap,
-    RecordType,
-    ScheduleKind,
-    TimeframeKind,
-    TimeUnit,
-)
+from shared.events import Schedule, Timeframe, values
 
 
-class ScheduleBody(Body):
+class ScheduleBody(fields.Body):
     """When a job is due, in UTC: immediately or from `start` on, and how often after that."""
 
-    kind: ScheduleKind
-    every: Interval | None = Field(None, description=fields.INTERVAL_HELP)
+    kind: values.ScheduleKind
+    every: fields.Interval | None = Field(None, description=fields.INTERVAL_HELP)
     immediately: bool = Field(default=False, strict=True, description="start now")
-    start: BodyInstant | None = Field(None, description=fields.START_HELP)
+    start: fields.BodyInstant | None = Field(None, description=fields.START_HELP)
 
 
-class TimeframeBody(Body):
+class TimeframeBody(fields.Body):
     """Which records a run exports, by their date: half-open, start <= date < end."""
 
-    kind: TimeframeKind = "all"
-    start: BodyInstant | None = Field(None, description="of `fixed`")
-    end: BodyInstant | None = Field(None, description="of `fixed`")
-    count: UnitCount | None = Field(None, description=fields.UNIT_COUNT_HELP)
-    unit: TimeUnit | None = Field(None, description="of `last`")
+    kind: values.TimeframeKind = "all"
+    start: fields.BodyInstant | None = Field(None, description="of `fixed`")
+    end: fields.BodyInstant | None = Field(None, description="of `fixed`")
+    count: fields.UnitCount | None = Field(None, description=fields.UNIT_COUNT_HELP)
+    unit: values.TimeUnit | None = Field(None, description="of `last`")
 
 
 DRAFT_EXAMPLE: dict[str, Any] = {
@@ -68,27 +46,27 @@ ONCE_EXAMPLE: dict[str, Any] = {
 }
 
 
-class JobDraft(Body):
+class JobDraft(fields.Body):
     """All settings of a job, as requested."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [DRAFT_EXAMPLE, ONCE_EXAMPLE]}
     )
 
-    title: JobTitle = Field(description=fields.TITLE_HELP)
-    description: JobDescription = Field("", description=fields.DESCRIPTION_HELP)
+    title: fields.JobTitle = Field(description=fields.TITLE_HELP)
+    description: fields.JobDescription = Field("", description=fields.DESCRIPTION_HELP)
     source: str = Field(max_length=100, description=fields.SOURCE_HELP, examples=["contact_history"])
-    type: RecordType
-    media_types: MediaTypes | None = Field(None, description=fields.MEDIA_TYPES_HELP)
+    type: values.RecordType
+    media_types: fields.MediaTypes | None = Field(None, description=fields.MEDIA_TYPES_HELP)
     schedule: ScheduleBody
     timeframe: TimeframeBody = Field(default_factory=TimeframeBody)
-    split_size: SplitSize | None = Field(None, description=fields.SPLIT_SIZE_HELP)
-    certificates: CertificateIds | None = Field(None, description=fields.CERTIFICATES_HELP)
-    compression: Compression = Field("fast", description=fields.COMPRESSION_HELP)
-    cipher: Cipher = Field("aes-256-cbc", description=fields.CIPHER_HELP)
-    catch_up: CatchUp = Field("last", description=fields.CATCH_UP_HELP)
-    overlap: Overlap = Field("skip", description=fields.OVERLAP_HELP)
-    attempts: Attempts = Field(5, description=fields.ATTEMPTS_HELP)
+    split_size: fields.SplitSize | None = Field(None, description=fields.SPLIT_SIZE_HELP)
+    certificates: fields.CertificateIds | None = Field(None, description=fields.CERTIFICATES_HELP)
+    compression: values.Compression = Field("fast", description=fields.COMPRESSION_HELP)
+    cipher: values.Cipher = Field("aes-256-cbc", description=fields.CIPHER_HELP)
+    catch_up: values.CatchUp = Field("last", description=fields.CATCH_UP_HELP)
+    overlap: values.Overlap = Field("skip", description=fields.OVERLAP_HELP)
+    attempts: fields.Attempts = Field(5, description=fields.ATTEMPTS_HELP)
 
     def to_domain(self) -> domain.Draft:
         """Return the draft, not yet validated."""

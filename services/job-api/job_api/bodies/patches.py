@@ -9,53 +9,32 @@ from pydantic import ConfigDict, Field, ValidationError
 from job_api import domain
 from job_api.bodies import fields
 from job_api.bodies.drafts import JobDraft
-from job_api.bodies.fields import (
-    Attempts,
-    Body,
-    BodyInstant,
-    CertificateIds,
-    Interval,
-    JobDescription,
-    JobTitle,
-    MediaTypes,
-    SplitSize,
-    UnitCount,
-)
-from shared.events.values import (
-    CatchUp,
-    Cipher,
-    Compression,
-    Overlap,
-    RecordType,
-    ScheduleKind,
-    TimeframeKind,
-    TimeUnit,
-)
+from shared.events import values
 
 # An omitted field stays as it is, so no default is ever read; null, where allowed, restores the setting's own default.
 _UNSET: Any = None
 
 
-class SchedulePatch(Body):
+class SchedulePatch(fields.Body):
     """Changes to a schedule; another `kind` starts without any field of the present one."""
 
-    kind: ScheduleKind = _UNSET
-    every: Interval | None = Field(_UNSET, description=fields.INTERVAL_HELP)
+    kind: values.ScheduleKind = _UNSET
+    every: fields.Interval | None = Field(_UNSET, description=fields.INTERVAL_HELP)
     immediately: bool | None = Field(_UNSET, strict=True, description="start now")
-    start: BodyInstant | None = Field(_UNSET, description=fields.START_HELP)
+    start: fields.BodyInstant | None = Field(_UNSET, description=fields.START_HELP)
 
 
-class TimeframePatch(Body):
+class TimeframePatch(fields.Body):
     """Changes to a timeframe; another `kind` starts without any field of the present one."""
 
-    kind: TimeframeKind | None = _UNSET
-    start: BodyInstant | None = Field(_UNSET, description="of `fixed`")
-    end: BodyInstant | None = Field(_UNSET, description="of `fixed`")
-    count: UnitCount | None = Field(_UNSET, description=fields.UNIT_COUNT_HELP)
-    unit: TimeUnit | None = Field(_UNSET, description="of `last`")
+    kind: values.TimeframeKind | None = _UNSET
+    start: fields.BodyInstant | None = Field(_UNSET, description="of `fixed`")
+    end: fields.BodyInstant | None = Field(_UNSET, description="of `fixed`")
+    count: fields.UnitCount | None = Field(_UNSET, description=fields.UNIT_COUNT_HELP)
+    unit: values.TimeUnit | None = Field(_UNSET, description="of `last`")
 
 
-class JobPatch(Body):
+class JobPatch(fields.Body):
     """Changes to the settings of a job: a field that is omitted stays as it is, null restores its default."""
 
     model_config = ConfigDict(
@@ -64,20 +43,20 @@ class JobPatch(Body):
         json_schema_extra={"examples": [{"title": "The same, for the regulator", "split_size": 1073741824}]},
     )
 
-    title: JobTitle = Field(_UNSET, description=fields.TITLE_HELP)
-    description: JobDescription | None = Field(_UNSET, description=fields.DESCRIPTION_HELP)
+    title: fields.JobTitle = Field(_UNSET, description=fields.TITLE_HELP)
+    description: fields.JobDescription | None = Field(_UNSET, description=fields.DESCRIPTION_HELP)
     source: str = Field(_UNSET, max_length=100, description=fields.SOURCE_HELP)
-    type: RecordType = _UNSET
-    media_types: MediaTypes | None = Field(_UNSET, description=fields.MEDIA_TYPES_HELP)
+    type: values.RecordType = _UNSET
+    media_types: fields.MediaTypes | None = Field(_UNSET, description=fields.MEDIA_TYPES_HELP)
     schedule: SchedulePatch = _UNSET
     timeframe: TimeframePatch | None = _UNSET
-    split_size: SplitSize | None = Field(_UNSET, description=fields.SPLIT_SIZE_HELP)
-    certificates: CertificateIds | None = Field(_UNSET, description=fields.CERTIFICATES_HELP)
-    compression: Compression | None = Field(_UNSET, description=fields.COMPRESSION_HELP)
-    cipher: Cipher | None = Field(_UNSET, description=fields.CIPHER_HELP)
-    catch_up: CatchUp | None = Field(_UNSET, description=fields.CATCH_UP_HELP)
-    overlap: Overlap | None = Field(_UNSET, description=fields.OVERLAP_HELP)
-    attempts: Attempts | None = Field(_UNSET, description=fields.ATTEMPTS_HELP)
+    split_size: fields.SplitSize | None = Field(_UNSET, description=fields.SPLIT_SIZE_HELP)
+    certificates: fields.CertificateIds | None = Field(_UNSET, description=fields.CERTIFICATES_HELP)
+    compression: values.Compression | None = Field(_UNSET, description=fields.COMPRESSION_HELP)
+    cipher: values.Cipher | None = Field(_UNSET, description=fields.CIPHER_HELP)
+    catch_up: values.CatchUp | None = Field(_UNSET, description=fields.CATCH_UP_HELP)
+    overlap: values.Overlap | None = Field(_UNSET, description=fields.OVERLAP_HELP)
+    attempts: fields.Attempts | None = Field(_UNSET, description=fields.ATTEMPTS_HELP)
 
 
 def patch_job(job: domain.Job, patch: JobPatch) -> domain.Draft:

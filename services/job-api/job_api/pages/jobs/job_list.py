@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from job_api.commands import run_once
 from job_api.domain import JobAction, find_refusals
-from job_api.pages.jobs.job_rows import JobRow
+from job_api.pages.jobs.job_rows import JobRow, render_row
 from job_api.pages.jobs.notices import load_notices
 from job_api.pages.kit.forms import identify_submission, parse_form
 from job_api.pages.kit.identity import require_identity
@@ -64,7 +64,7 @@ async def show_jobs(request: Request) -> Response:
     return render(
         request,
         "jobs/list.html",
-        rows=[JobRow.from_view(view, now, denial) for view in page.items],
+        rows=[render_row(JobRow.from_view(view, now, denial)) for view in page.items],
         headers=address.headers(COLUMNS, query.sort),
         select_filters=SELECT_FILTERS,
         states=STATE_LABELS,

@@ -65,6 +65,3 @@ class JobRow:
 def render_row(row: JobRow) -> Markup:
     """Return a row as HTML, which depends on nothing but the row."""
     return Markup(TEMPLATES.get_template("jobs/row.html").render(row=row))  # noqa: S704 (a template's own output)
-
-
-TEMPLATES.filters["job_row"] = render_row

@@ -53,7 +53,6 @@ ADVICE = {
     "file-too-large": "Set a file split size in the job, so that every file is small enough to encrypt and open.",
     "store-unavailable": "Check that the object store is reachable and has free space, then run the job again.",
     "store-refused": "Ask the operator of Sluice to check the object store's keys, bucket and permissions.",
-    "object-not-found": _RUN_AGAIN,
     "rows-missing": "Rows were missing, so no file was published. " + _RUN_AGAIN,
     "worker-died": "The exporter may have run out of memory or been stopped. " + _RUN_AGAIN,
     "internal": _RUN_AGAIN,

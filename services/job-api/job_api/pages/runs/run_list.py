@@ -24,7 +24,7 @@ COLUMNS = (
     ("Source", "source"),
     ("Type", "type"),
     ("Started", "started_at"),
-    ("Duration", "duration"),
+    ("Duration", "duration_seconds"),
     ("Rows", "rows"),
     ("Files", "files"),
 )

@@ -4,11 +4,11 @@ from fastapi import APIRouter
 
 from history.api import examples
 from history.api.dependencies import Administrator, RetentionRules, Units
-from history.views.governance import Retention
+from history.views.retention import Retention
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
 
-router = APIRouter(prefix="/api/v1/artifacts", tags=["governance"])
+router = APIRouter(prefix="/api/v1/artifacts", tags=["retention"])
 
 
 @router.get(
