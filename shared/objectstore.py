@@ -1,7 +1,8 @@
 """The object store: opening the one that the settings name, and what its errors mean."""
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
+import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, MemoryStore, from_url
 
@@ -38,6 +40,7 @@ _FLAGS = {"allow_http", "allow_invalid_certificates"}
 _BACKOFF = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3), "base": 2}
 # A download may take hours, so a request ends when nothing has arrived for a while.
 _LIMITS = {"connect_timeout": "5 s", "read_timeout": "60 s", "timeout": "1 day"}
+_CONCURRENT_DELETES = 16
 
 
 def open_backend(
@@ -144,6 +147,28 @@ def to_store_fault(error: BaseException) -> StoreFault:
     transient = code in _TRANSIENT_CODES or status in _TRANSIENT_STATUS
     refused = isinstance(error, _REFUSALS) or status.startswith("4") or system in {"13", "30"}
     return StoreFault("refused" if refused and not transient else "unavailable", message)
+
+
+async def delete_objects(backend: "ObjectStore", keys: Iterable[str]) -> dict[str, StoreFault]:
+    """Delete objects, each by itself, and return what went wrong, by key; a missing object counts as deleted.
+
+    One that the store refuses to delete, because of a lock or a hold, hinders none of the others. (The error of a
+    request for many objects names only one of them.)
+    """
+    places = asyncio.Semaphore(_CONCURRENT_DELETES)
+
+    async def delete(key: str) -> StoreFault | None:
+        async with places:
+            try:
+                await obstore.delete_async(backend, key)
+            except ERRORS as error:
+                fault = to_store_fault(error)
+                return None if fault.kind == "missing" else fault
+        return None
+
+    unique = tuple(dict.fromkeys(keys))
+    faults = await asyncio.gather(*map(delete, unique))
+    return {key: fault for key, fault in zip(unique, faults, strict=True) if fault is not None}
 
 
 def _search(pattern: re.Pattern[str], text: str) -> str:

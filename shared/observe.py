@@ -77,6 +77,9 @@ RECORDS_MADE_BY = Gauge(
 SLICES_HELPED = Counter("sluice_slices_helped_total", "Slices exported for a run that another exporter coordinates")
 PARTS_FINISHED = Counter("sluice_exported_parts_total", "Parts finished", ["kind"])
 SWEPT_OBJECTS = Counter("sluice_swept_objects_total", "Removed objects that no run refers to")
+SWEEP_FAILURES = Counter(
+    "sluice_sweep_failures_total", "Objects that no run refers to and the store did not delete; each is tried again"
+)
 EXPORT_ERRORS = Counter("sluice_export_errors_total", "Failed attempts, by error code and class", ["code", "class"])
 ROWS_EXPORTED = Counter("sluice_exported_rows_total", "Records in finished parts", ["kind"])
 BYTES_EXPORTED = Counter("sluice_exported_bytes_total", "Bytes of finished parts", ["form"])

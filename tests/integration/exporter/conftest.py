@@ -3,6 +3,7 @@
 import json
 import subprocess
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -68,6 +69,18 @@ class ExportSystem:
         """Admit triggers as an exporter does; after a kill, Kafka's group would delay them."""
         async with open_pool(self.system.dsn("exporter"), size=1, name="test") as pool:
             await AdmissionService(pool).admit(triggers)
+
+    async def insert_cancelled_runs(self, run_ids: Sequence[UUID]) -> None:
+        """Insert runs that have ended, and are to be swept now."""
+        for run_id in run_ids:
+            trigger = replace(self.make_trigger(), run_id=run_id)
+            await self.admit(trigger)
+        await self.system.fetch(
+            "exporter",
+            "UPDATE run SET state = 'cancelled', ended_at = clock_timestamp(), sweep_at = clock_timestamp() "
+            "WHERE run_id = ANY ($1)",
+            list(run_ids),
+        )
 
     def start_exporter(self, name: str, **settings: str) -> Service:
         """Start an exporter, by default over the sample contact history and with a lease of 3 s."""

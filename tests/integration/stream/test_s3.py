@@ -51,9 +51,8 @@ async def test_P6_objects_are_put_listed_and_deleted(s3: S3, bucket: str) -> Non
     assert await read_object(store, "runs/1/manifest.json") == b"0123456789"
     assert await read_object(store, "runs/10/other") == b""
     assert await list_keys(store) == ["runs/1/manifest.json", "runs/10/other"]
-    await store.delete("runs/1/manifest.json")
-    await store.delete("runs/1/manifest.json")
-    await store.delete("runs/none")
+    assert await store.delete(["runs/1/manifest.json", "runs/none"]) == {}
+    assert await store.delete(["runs/1/manifest.json"]) == {}
     assert await list_keys(store) == ["runs/10/other"]
 
 
@@ -144,7 +143,7 @@ async def test_R5_a_full_store_is_a_transient_error_until_it_has_room(s3: S3, bu
     assert isinstance(error, ObjectStoreUnavailable)
     assert error.transient
     assert "HTTP 500, InternalError" in str(error)
-    await store.delete("runs/1/more")
+    assert await store.delete(["runs/1/more"]) == {}
     writer = store.open_writer("runs/1/large")
     with pytest.raises(ObjectStoreUnavailable):
         await writer.write(bytes(20 * MIB))

@@ -56,3 +56,10 @@ def test_R2_which_manifests_are_garbage(state: str, token: int, garbage: bool) -
 def test_R2_a_saved_part_of_an_open_run_is_never_garbage(state: str, run: int, current: int, own: int) -> None:
     key = get_slice_folder(RUN, "contact", 1, token=own) + "/x"
     assert not is_garbage(key, RunOwnership(state=state, token=run, slices={("contact", 1): current}, parts={key}))
+
+
+@pytest.mark.parametrize(
+    "key", ["runs/r/notes.txt", "runs/r/old/part", "runs/r/interaction.1/part", "runs/r/-1/x", "x"]
+)
+def test_R2_objects_that_no_exporter_wrote_are_left_alone(key: str) -> None:
+    assert not is_garbage(key, RunOwnership(state="failed", token=9, slices={}, parts=set()))

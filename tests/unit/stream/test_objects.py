@@ -64,13 +64,12 @@ async def test_P6_small_objects_are_put_listed_and_deleted(store: ObjectStore) -
     assert await read_object(store, "runs/1/manifest.json") == b"0123456789"
     assert await read_object(store, "runs/10/other") == b""
     assert await list_keys(store) == ["runs/1/manifest.json", "runs/10/other"]
-    await store.delete("runs/1/manifest.json")
-    await store.delete("runs/1/manifest.json")
+    assert await store.delete(["runs/1/manifest.json", "runs/1/manifest.json"]) == {}
     assert await list_keys(store) == ["runs/10/other"]
 
 
 async def test_P6_a_missing_object_is_neither_listed_nor_an_error_to_delete(store: ObjectStore) -> None:
-    await store.delete("runs/none")
+    assert await store.delete(["runs/none"]) == {}
     assert await list_keys(store, "nowhere") == []
 
 
@@ -87,7 +86,6 @@ async def test_R2_unfinished_objects_of_a_killed_writer_are_found_and_deleted(tm
     await writer.write(b"x" * 20 * 1024 * 1024)
     (unfinished,) = await store.list_unfinished("runs/r")
     assert unfinished.startswith("runs/r/a/part#")
-    await store.delete_unfinished(unfinished)
-    await store.delete_unfinished(unfinished)
+    assert await store.delete_unfinished([unfinished, unfinished]) == {}
     assert not await store.list_unfinished("runs/r")
     assert not await store.list_unfinished("runs/none")

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from obstore.store import LocalStore
 
 from exporter.errors import FileTooLarge, ObjectStoreRefused, ObjectStoreUnavailable
 from shared.errors import InvalidSettings
-from shared.objectstore import ERRORS, open_backend, to_store_fault
+from shared.objectstore import ERRORS, delete_objects, open_backend, to_store_fault
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -41,7 +41,7 @@ class WrittenObject:
 
 
 class ObjectStore:
-    """Objects by key. Every method raises ObjectStoreUnavailable (transient) or ObjectStoreRefused."""
+    """Objects by key. Methods raise ObjectStoreUnavailable (transient) or ObjectStoreRefused."""
 
     def __init__(self, backend: "Backend") -> None:
         self._backend = backend
@@ -56,14 +56,9 @@ class ObjectStore:
             await obstore.put_async(self._backend, key, data, use_multipart=False)
         return WrittenObject(len(data), hashlib.sha256(data).hexdigest())
 
-    async def delete(self, key: str) -> None:
-        """Delete the object, if it exists."""
-        with _translate_errors(key):
-            try:
-                await obstore.delete_async(self._backend, key)
-            except ERRORS as error:
-                if to_store_fault(error).kind != "missing":
-                    raise
+    async def delete(self, keys: Iterable[str]) -> dict[str, str]:
+        """Delete objects, each by itself; return why the store did not delete the others, by key. Raises nothing."""
+        return {key: fault.message for key, fault in (await delete_objects(self._backend, keys)).items()}
 
     async def list_keys(self, prefix: str) -> AsyncIterator[str]:
         """Yield the keys of the objects in the folder `prefix` and below."""
@@ -84,11 +79,16 @@ class ObjectStore:
             lambda: tuple(path.relative_to(root).as_posix() for path in (root / prefix).rglob("*#*") if path.is_file())
         )
 
-    async def delete_unfinished(self, key: str) -> None:
-        """Delete an unfinished object of a local folder whose writer no longer exists."""
+    async def delete_unfinished(self, keys: Iterable[str]) -> dict[str, str]:
+        """Delete unfinished objects of a local folder whose writers no longer exist; return faults as `delete` does."""
+        faults = {}
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
-            with _translate_errors(key):
-                await asyncio.to_thread((Path(self._backend.prefix) / key).unlink, missing_ok=True)
+            for key in keys:
+                try:
+                    await asyncio.to_thread((Path(self._backend.prefix) / key).unlink, missing_ok=True)
+                except OSError as error:
+                    faults[key] = to_store_fault(error).message
+        return faults
 
 
 class ObjectWriter:

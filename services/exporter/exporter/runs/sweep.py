@@ -1,6 +1,9 @@
 """Sweeping: deleting objects that no run will ever show, of lost tokens and of failed and cancelled runs."""
 
 import asyncio
+import re
+from collections.abc import Mapping
+from datetime import timedelta
 from uuid import UUID
 
 from exporter.errors import ExportError
@@ -9,11 +12,15 @@ from exporter.store.runs import RunOwnership, RunStore
 from shared.errors import TransientError
 from shared.events.values import FileKind
 from shared.lifecycle import wait_for_first
-from shared.observe import SWEPT_OBJECTS, get_logger
+from shared.observe import SWEEP_FAILURES, SWEPT_OBJECTS, get_logger
 
 log = get_logger(__name__)
+# The folders that the two functions below name.
+_FOLDER = re.compile(r"runs/[^/]+/(?:(?P<token>\d+)|(?P<kind>[a-z-]+)\.(?P<number>\d+)\.(?P<slice_token>\d+))/")
 _INTERVAL_SECONDS = 15.0
 _MAX_RUNS = 20
+_RETRY = timedelta(hours=1)
+"""When a run is swept again of which the store refused to delete an object, perhaps because it is locked for days."""
 
 
 def get_run_folder(run_id: UUID, token: int) -> str:
@@ -30,40 +37,50 @@ def is_garbage(key: str, ownership: RunOwnership) -> bool:
     """Return whether an object can never become visible.
 
     An object that was written under a current token of a running run may still be saved as a part. A succeeded run
-    keeps its parts and the manifest of its last token.
+    keeps its parts and the manifest of its last token. What no exporter can have written is not ours to delete.
     """
+    found = _FOLDER.match(key)
+    if found is None:
+        return False
     if ownership.state in {"failed", "cancelled", "skipped"}:
         return True
-    kind, _, claim = key.split("/")[2].partition(".")
-    if not claim:
-        return ownership.state == "queued" or int(kind) < ownership.token
-    number, token = map(int, claim.split("."))
-    current_token = ownership.slices.get((kind, number))
-    return key not in ownership.parts and current_token != token
+    if found["token"] is not None:
+        return ownership.state == "queued" or int(found["token"]) < ownership.token
+    current_token = ownership.slices.get((found["kind"], int(found["number"])))
+    return key not in ownership.parts and current_token != int(found["slice_token"])
 
 
 async def sweep(run_id: UUID, store: RunStore, objects: ObjectStore) -> int:
-    """Delete a run's garbage and return the number of objects; what cannot be deleted is left to the next sweep."""
+    """Delete a run's garbage and return the number of objects.
+
+    What the store does not delete hinders nothing else; it is reported, and left to a later sweep.
+    """
     deleted = 0
     try:
         # Listed before the ownership is read, so that objects written in between are not judged.
         finished = [key async for key in objects.list_keys(f"runs/{run_id}")]
         unfinished = await objects.list_unfinished(f"runs/{run_id}")
         ownership = await store.read_ownership(run_id)
-        for key in finished:
-            if is_garbage(key, ownership):
-                await objects.delete(key)
-                deleted += 1
-        for key in unfinished:
-            if is_garbage(key, ownership):
-                await objects.delete_unfinished(key)
-                deleted += 1
+        garbage = [key for key in finished if is_garbage(key, ownership)]
+        remains = [key for key in unfinished if is_garbage(key, ownership)]
+        faults = await objects.delete(garbage) | await objects.delete_unfinished(remains)
+        deleted = len(garbage) + len(remains) - len(faults)
+        if faults:
+            await _report_faults(run_id, faults, store)
     except (ExportError, TransientError) as error:
+        SWEEP_FAILURES.inc()
         log.warning("sweep failed", run_id=str(run_id), error=str(error))
     if deleted:
         SWEPT_OBJECTS.inc(deleted)
         log.info("objects swept", run_id=str(run_id), objects=deleted)
     return deleted
+
+
+async def _report_faults(run_id: UUID, faults: Mapping[str, str], store: RunStore) -> None:
+    SWEEP_FAILURES.inc(len(faults))
+    for key, reason in faults.items():
+        log.warning("object not deleted, retrying later", run_id=str(run_id), object=key, reason=reason)
+    await store.schedule_sweep(run_id, _RETRY)
 
 
 class Sweeper:

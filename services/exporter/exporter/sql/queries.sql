@@ -313,3 +313,8 @@ WHERE run_id IN (
     SELECT run_id FROM run WHERE sweep_at <= clock_timestamp() ORDER BY sweep_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING run_id;
+
+-- schedule_sweep: have an ended run swept after a delay at the latest
+UPDATE run
+SET sweep_at = least(sweep_at, clock_timestamp() + $2::interval)
+WHERE run_id = $1 AND ended_at IS NOT NULL;

@@ -172,6 +172,11 @@ class RunStore:
         async with transaction(self._pool) as database:
             return [row["run_id"] for row in await database.fetch(SQL["take_due_sweeps"], limit)]
 
+    async def schedule_sweep(self, run_id: UUID, delay: timedelta) -> None:
+        """Have an ended run swept after a delay at the latest; does nothing for one that has not ended."""
+        async with connection(self._pool) as database:
+            await database.execute(SQL["schedule_sweep"], run_id, delay)
+
     async def get_seconds_to_work(self, exporter: str) -> float | None:
         """Return the seconds until a run may become claimable; None when there is no such run."""
         async with connection(self._pool) as database:
