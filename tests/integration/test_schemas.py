@@ -23,7 +23,7 @@ UNION ALL SELECT 'index', indexname::text, indexdef FROM pg_indexes WHERE schema
 UNION ALL SELECT 'constraint', conrelid::regclass::text || '.' || conname::text, pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = $1::text::regnamespace
 UNION ALL SELECT 'view', viewname::text, definition FROM pg_views WHERE schemaname = $1::text
-UNION ALL SELECT 'sequence', sequencename::text, data_type::text || ' ' || start_value || ' ' || increment_by || ' ' || cycle
+UNION ALL SELECT 'sequence', sequencename::text, concat_ws(' ', data_type, start_value, increment_by, cycle)
 FROM pg_sequences WHERE schemaname = $1::text
 UNION ALL SELECT 'options', relname::text, reloptions::text FROM pg_class
 WHERE relnamespace = $1::text::regnamespace AND reloptions IS NOT NULL
