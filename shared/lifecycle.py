@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from shared.errors import InvalidSettings, RestartRequired, SluiceError
+from shared.errors import InvalidSettings, RestartRequired, SluiceError, TransientError
 from shared.observe import LOOP_FAILURES, get_logger, render_metrics
 from shared.settings import ServiceSettings, to_variable_name
 
@@ -109,7 +109,10 @@ class LoopSupervisor:
         return None
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Run the loop until `stopping` is set. Raises LoopFailed, RestartRequired, or an error while stopping."""
+        """Run the loop until `stopping` is set.
+
+        Raises LoopFailed, RestartRequired, or an error other than a transient one while stopping.
+        """
         while True:
             try:
                 await self._loop(stopping)
@@ -117,7 +120,11 @@ class LoopSupervisor:
                 raise
             except Exception as error:
                 if stopping.is_set():
-                    raise
+                    if not isinstance(error, TransientError):
+                        raise
+                    # Whatever the loop left undone, the next process does: this one stopped as requested.
+                    log.warning("stopped while something was unavailable", loop=self._name, error=str(error))
+                    return
                 await self._pause(error, stopping)
                 if not stopping.is_set():
                     continue

@@ -29,7 +29,7 @@ Batch = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 log = get_logger(__name__)
 
 _POLL_MS = 500
-_CHECK_SECONDS, _STALLED_SECONDS = 5.0, 90.0
+_CHECK_SECONDS, _STALLED_SECONDS, _LEAVE_SECONDS = 5.0, 90.0, 5.0
 
 
 class ConsumerStalled(RestartRequired):
@@ -118,7 +118,7 @@ class Consumer(ConsumerRebalanceListener):
             self._joined = False
             self._waiting.clear()
             self._show_waiting()
-            await consumer.stop()
+            await self._leave(consumer)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Wait for the current batch, so that its offsets are committed before the partitions change hands."""
@@ -143,6 +143,14 @@ class Consumer(ConsumerRebalanceListener):
             else:
                 self._backoff.reset()
                 return
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        """Leave the group: what is handled is committed, so a broker that is slow to answer changes nothing."""
+        try:
+            await asyncio.wait_for(consumer.stop(), _LEAVE_SECONDS)
+        except (TimeoutError, KafkaError) as error:
+            # The group notices after the session timeout.
+            log.warning("left the group without the broker's answer", group=self._group, error=type(error).__name__)
 
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         self._resume_due(consumer)

@@ -12,11 +12,18 @@ from tests.support.system import System
 
 
 @pytest.fixture(scope="module")
-def own_kafka(reaper: Reaper, servers_folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+def own_broker(reaper: Reaper, servers_folder: Path, request: pytest.FixtureRequest) -> Iterator[Kafka]:
     """Run a Kafka for one test module: services use topics with fixed names, which must not be shared."""
     server = Kafka(servers_folder / f"kafka-{request.module.__name__.rpartition('.')[2]}", reaper)
-    yield server.start()
+    server.start()
+    yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_kafka(own_broker: Kafka) -> str:
+    """Return the address of the module's Kafka."""
+    return own_broker.bootstrap
 
 
 @pytest.fixture(scope="module")

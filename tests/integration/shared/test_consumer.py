@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
+from deploy.local.kafka import Kafka
 from shared import codec, events
 from shared.codec import Message
 from shared.errors import MessageRejected, TransientError
@@ -281,3 +283,22 @@ async def test_a_later_version_of_an_event_waits_for_the_upgrade(
     monkeypatch.setitem(codec._DECODERS, b"sluice.run.failed.v9", codec._DECODERS[b"sluice.run.failed.v1"])
     async with run_consumer(kafka_address, producer, upgraded, group=group):
         await eventually(lambda: numbers_of(upgraded, job) == [1, 2])
+
+
+async def test_a_member_stops_although_the_broker_no_longer_answers(
+    own_broker: Kafka, kafka_address: str, producer: Producer
+) -> None:
+    handler, broker = FailingHandler(), own_broker.process
+    assert broker is not None
+    consumer = Consumer(kafka=kafka_address, group="frozen", topics=[RUNS], handle=handler, producer=producer)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(consumer.run(stopping))
+    await eventually(lambda: consumer.find_fault() is None)
+    broker.pause(paused=True)
+    try:
+        stopping.set()
+        with capture_logs() as logs:
+            await running
+    finally:
+        broker.pause(paused=False)
+    assert "left the group without the broker's answer" in [entry["event"] for entry in logs]

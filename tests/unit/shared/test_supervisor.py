@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import RestartRequired
+from shared.errors import RestartRequired, TransientError
 from shared.lifecycle import LoopFailed, LoopSupervisor
 
 
@@ -52,3 +52,11 @@ async def test_what_fails_while_the_process_stops_is_not_hidden() -> None:
     stopping.set()
     with pytest.raises(ValueError, match="last"):
         await LoopSupervisor("outbox", Loop(ValueError("last"))).run(stopping)
+
+
+async def test_an_outage_while_the_process_stops_is_no_failure_of_the_process() -> None:
+    stopping = asyncio.Event()
+    stopping.set()
+    loop = Loop(TransientError("PostgreSQL is restarting"))
+    await LoopSupervisor("outbox", loop).run(stopping)
+    assert not loop.runs.is_set()
