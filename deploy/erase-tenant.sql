@@ -35,6 +35,7 @@ DELETE FROM exporter.slice WHERE run_id IN (SELECT run_id FROM erased_run);
 DELETE FROM exporter.early_cancel WHERE run_id IN (SELECT run_id FROM erased_run);
 DELETE FROM exporter.run WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM exporter.job WHERE job_id IN (SELECT job_id FROM erased_job);
+DELETE FROM exporter.source_number WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM exporter.certificate WHERE tenant_id = (SELECT tenant_id FROM erased);
 
 DELETE FROM scheduler.slot WHERE job_id IN (SELECT job_id FROM erased_job);

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate as pogo
 from pogo_core.util import sql as pogo_sql
 
@@ -156,13 +158,24 @@ async def migrate(dsn: str, package: str) -> None:
             # A session lock: a second run waits for the first and then finds nothing to do.
             await database.execute("SELECT pg_advisory_lock($1, hashtext($2))", _MIGRATION_LOCK, package)
             with as_file(files(package).joinpath("sql", "migrations")) as folder:
-                await pogo.apply(database, folder, schema_name=package)
+                await _apply_migrations(database, folder, package)
+        except asyncpg.RaiseError as error:
+            # A migration's own check of the data; its message says what to correct.
+            raise PostgresMisconfigured(f"the migration of {package} stopped, and changed nothing: {error}") from error
         except asyncpg.InsufficientPrivilegeError as error:
             raise PostgresMisconfigured(
                 f"PostgreSQL rejected a migration: {error}. Prepare the database first: python -m shared.provision"
             ) from error
         finally:
             await database.close()
+
+
+async def _apply_migrations(database: "asyncpg.Connection[Record]", folder: Path, package: str) -> None:
+    try:
+        await pogo.apply(database, folder, schema_name=package)
+    except BadMigrationError as error:
+        # It names the migration only; what PostgreSQL says is its cause.
+        raise error.__cause__ or error from None
 
 
 async def require_schema(dsn: str, package: str) -> None:

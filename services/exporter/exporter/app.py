@@ -14,6 +14,7 @@ from exporter.runs.coordinator import RunCoordinator
 from exporter.runs.helper import SliceHelper
 from exporter.runs.lease import Lease
 from exporter.runs.progress import ProgressReporter
+from exporter.runs.source_numbers import create_source_number_handler
 from exporter.runs.sweep import Sweeper
 from exporter.settings import Settings
 from exporter.source.native.choice import choose_transcoder
@@ -57,13 +58,22 @@ async def open_exporter(settings: Settings) -> AsyncIterator[Process]:
             handle=create_handler(AdmissionService(pool)),
             producer=producer,
         )
+        source_numbers = Consumer(
+            kafka=settings.kafka,
+            group="sluice.exporter.numbers",
+            topics=[JOBS],
+            handle=create_source_number_handler(pool),
+            producer=producer,
+        )
         relay = Relay(pool, producer, dsn=settings.postgres, service=EVENT_SOURCE)
         health = Health()
         health.add_check("postgres", lambda: check_connection(pool))
         health.add_check("admission", consumer.find_fault)
+        health.add_check("numbers", source_numbers.find_fault)
         loops: dict[str, Loop] = {
             "export": claimer.run,
             "admission": consumer.run,
+            "numbers": source_numbers.run,
             "outbox": relay.run,
             "sweep": Sweeper(store, objects).run,
             "wake": partial(listen, settings.postgres, {"exporter_run": claimer.wake}),

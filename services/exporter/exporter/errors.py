@@ -56,6 +56,19 @@ class CertificateRefused(ExportError):
         self.code = code
 
 
+class SourceNumberMismatch(ExportError):
+    """The run's settings name a number in the source that is not its tenant's: its trigger is not job-api's."""
+
+    code = "source-number-mismatch"
+
+
+class SourceNumberUnknown(ExportError):
+    """No job of the tenant has arrived from job-api, so that its number in the source is not known."""
+
+    code = "source-number-unknown"
+    transient = True
+
+
 class FileTooLarge(ExportError):
     """A file would exceed the limit of its cipher or of the object store."""
 

@@ -29,6 +29,10 @@ class NotFound(SluiceError):
         self.what = what
 
 
+class TenantRefused(SluiceError):
+    """A tenant cannot be created as the operator asks; the message says why."""
+
+
 class OperationRefused(SluiceError):
     """A well-formed request that a rule forbids in the object's present state."""
 

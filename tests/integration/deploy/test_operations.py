@@ -112,6 +112,9 @@ async def test_an_erased_tenant_leaves_nothing_in_any_schema(installed: tuple[di
     given, kept = installed
     other = "python -m job_api bootstrap --tenant other --source-tenant 102 --user other"
     tenant = json.loads(await asyncio.to_thread(run, other, given))["tenant_id"]
+    numbered = given | {"TENANT_ID": tenant, "RIGHT_NUMBER": "103"}
+    await asyncio.to_thread(run, commands("Correct a source number"), numbered)
+    assert json.loads(await asyncio.to_thread(run, other.replace("102", "103"), given))["exists"]
     await asyncio.to_thread(run, commands("Erase one tenant"), given | {"TENANT_ID": tenant})
     tables = """SELECT string_agg(format('SELECT count(*) FROM %I.%I WHERE tenant_id = %L', table_schema, table_name,
         $1::text), ' UNION ALL ') FROM information_schema.columns

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.sample.load import load
 from exporter.runs.admission import AdmissionService
+from exporter.store.statements import SQL
 from shared import events
 from shared.clock import SystemClock
 from shared.postgres import migrate, open_pool
@@ -36,8 +37,14 @@ class ExportSystem:
     tenant: UUID = field(default_factory=uuid4)
     officer: Officer = field(default_factory=lambda: make_officer("officer"))
 
-    async def insert_certificate(self, tenant: UUID | None = None) -> None:
-        """Insert the certificate into the exporter's table, while no exporter runs that would admit it."""
+    async def insert_source_number(self, tenant: UUID | None = None, number: int = SETTINGS.source_tenant) -> None:
+        """Insert a tenant's number in the source, as exporters do when a job of the tenant arrives."""
+        statement = SQL["save_source_numbers"]
+        await self.system.fetch("exporter", statement, [tenant or self.tenant], [number])
+
+    async def insert_certificate(self, tenant: UUID | None = None, number: int = SETTINGS.source_tenant) -> None:
+        """Insert the certificate and the source number, while no exporter runs that would admit them."""
+        await self.insert_source_number(tenant, number)
         await self.system.fetch(
             "exporter",
             "INSERT INTO certificate (certificate_id, tenant_id, version, active, pem) VALUES ($1, $2, 1, true, $3)",
@@ -46,13 +53,13 @@ class ExportSystem:
             self.officer.pem.decode(),
         )
 
-    async def publish_certificate(self) -> None:
-        """Publish the certificate, and wait until an exporter has admitted it."""
+    async def publish_certificate(self, tenant: UUID | None = None) -> None:
+        """Publish the certificate of a tenant, and wait until an exporter has admitted it."""
         now = SystemClock().now()
         await self.system.publish(
             events.CertificateSaved(
                 certificate_id=uuid4(),
-                tenant_id=self.tenant,
+                tenant_id=tenant or self.tenant,
                 version=1,
                 name="officer",
                 state="active",
@@ -63,7 +70,7 @@ class ExportSystem:
             )
         )
         known = "SELECT true FROM certificate WHERE tenant_id = $1"
-        await eventually(lambda: self.system.fetch("exporter", known, self.tenant))
+        await eventually(lambda: self.system.fetch("exporter", known, tenant or self.tenant))
 
     async def admit(self, *triggers: events.SlotTriggered) -> None:
         """Admit triggers as an exporter does; after a kill, Kafka's group would delay them."""

@@ -129,6 +129,20 @@ class GatedHistory:
             await connection.close()
         return cls(admin, reader)
 
+    async def add_interaction(self, number: int) -> str:
+        """Add an interaction of another tenant, with this number; return its id."""
+        identifier = f"o{number:06d}"
+        connection = await asyncpg.connect(self.admin)
+        try:
+            await connection.execute(
+                "INSERT INTO interaction_table (id, tenant_id, start_date, subject) VALUES ($1, $2, now(), 'other')",
+                identifier,
+                number,
+            )
+        finally:
+            await connection.close()
+        return identifier
+
     async def records(self, kind: FileKind) -> list[dict[str, object]]:
         """Return the records that an export must contain, by a reader that shares no code with it."""
         connection = await asyncpg.connect(self.admin)
@@ -138,12 +152,13 @@ class GatedHistory:
             await connection.close()
 
     @asynccontextmanager
-    async def close_gate_at(self, kind: str, row: int) -> AsyncIterator["Gate"]:
-        """Stop all readers at row number `row` of a kind until the gate is opened."""
+    async def close_gate_at(self, kind: str, row: int, *more: str) -> AsyncIterator["Gate"]:
+        """Stop all readers at row number `row` of a kind, and at the rows with `more` ids, until the gate is opened."""
         connection = await asyncpg.connect(self.admin)
         try:
             await connection.execute("DELETE FROM gate")
-            await connection.execute("INSERT INTO gate VALUES ($1, $2)", kind, f"{kind[0]}{row:06d}")
+            rows = [(kind, identifier) for identifier in (f"{kind[0]}{row:06d}", *more)]
+            await connection.executemany("INSERT INTO gate VALUES ($1, $2)", rows)
             async with _close_gate(connection) as gate:
                 yield gate
         finally:

@@ -210,10 +210,11 @@ async def test_R4_a_huge_run_does_not_delay_small_ones(exports: ExportSystem, hi
 
 async def test_R4_a_tenant_limit_does_not_delay_other_tenants(exports: ExportSystem, history: GatedHistory) -> None:
     other: UUID = uuid4()
-    await exports.insert_certificate(other)
-    triggers = [*(exports.make_trigger() for _ in range(3)), exports.make_trigger(tenant=other)]
+    await exports.insert_certificate(other, 102)
+    row = await history.add_interaction(102)
+    triggers = [*(exports.make_trigger() for _ in range(3)), exports.make_trigger(tenant=other, source_tenant=102)]
     async with Listener(exports.system.kafka, "sluice.runs") as runs:
-        async with history.close_gate_at("interaction", 10) as gate:
+        async with history.close_gate_at("interaction", 10, row) as gate:
             await exports.admit(*triggers)
             exporter = exports.start_exporter("limited", SOURCE=history.reader, SLOTS="4", TENANT_LIMIT="1")
             running = "SELECT tenant_id FROM run WHERE state = 'running' ORDER BY tenant_id"

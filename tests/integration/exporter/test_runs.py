@@ -7,7 +7,7 @@ import pytest
 
 from exporter.store.statements import JOB_SETTINGS
 from shared import events
-from tests.contract.samples import USER
+from tests.contract.samples import USER, samples
 from tests.integration.exporter.conftest import INTERACTIONS, ExportSystem
 from tests.support.listener import Listener
 from tests.support.system import Service
@@ -19,6 +19,7 @@ async def exporter(exports: ExportSystem) -> Service:
     service = exports.start_exporter("exporter-1")
     await service.wait_ready()
     await exports.publish_certificate()
+    await exports.insert_source_number()
     return service
 
 
@@ -114,6 +115,59 @@ async def test_P3_without_a_certificate_the_run_fails_before_it_reads(exports: E
     assert isinstance(failed, events.RunFailed)
     assert (failed.run_id, failed.code, failed.attempt) == (trigger.run_id, "no-certificate", 1)
     assert exports.list_objects(trigger.run_id) == []
+
+
+def make_saved_job(trigger: events.SlotTriggered) -> events.JobSaved:
+    """Return the job of a trigger as job-api publishes it."""
+    (sample,) = (each for each in samples() if isinstance(each, events.JobSaved))
+    return replace(sample, job_id=trigger.job_id, tenant_id=trigger.tenant_id, settings=trigger.settings)
+
+
+async def test_E8_a_trigger_with_another_tenants_source_number_reads_nothing(
+    exports: ExportSystem, exporter: Service
+) -> None:
+    # As it can be forged with access to sluice.triggers: the attacker's tenant and recipient, the victim's number.
+    attacker = uuid4()
+    await exports.insert_certificate(attacker, 102)
+    forged = exports.make_trigger(tenant=attacker)
+    assert forged.settings.source_tenant == 101
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+        await exports.system.publish(forged)
+        failed = await runs.find(lambda event: isinstance(event, events.RunFailed))
+    assert isinstance(failed, events.RunFailed)
+    assert (failed.run_id, failed.code, failed.attempt) == (forged.run_id, "source-number-mismatch", 1)
+    assert "not this tenant's" in failed.message
+    assert exports.list_objects(forged.run_id) == []
+
+
+async def test_E8_a_run_waits_for_the_word_of_sluice_jobs_on_its_source_number(
+    exports: ExportSystem, exporter: Service
+) -> None:
+    tenant = uuid4()
+    trigger = exports.make_trigger(tenant=tenant, source_tenant=103)
+    await exports.publish_certificate(tenant)
+    async with Listener(exports.system.kafka, "sluice.runs") as runs:
+        await exports.system.publish(trigger)
+        await eventually(lambda: exports.read_state(trigger.run_id))
+        await exports.system.publish(make_saved_job(trigger))
+        ended = await runs.find(lambda event: isinstance(event, events.RunFailed | events.RunSucceeded))
+    assert isinstance(ended, events.RunSucceeded)
+    assert ended.run_id == trigger.run_id
+
+
+async def test_E8_a_job_with_another_tenants_source_number_is_a_dead_letter(
+    exports: ExportSystem, exporter: Service
+) -> None:
+    trigger = exports.make_trigger(tenant=uuid4())
+    forged = make_saved_job(trigger)
+    async with Listener(exports.system.kafka, "sluice.jobs.dead") as letters:
+        await exports.system.publish(forged)
+        letter = await letters.record()
+    assert any(b"is another tenant's" in (value or b"") for _, value in letter.headers)
+    known = await exports.system.fetch(
+        "exporter", "SELECT true FROM source_number WHERE tenant_id = $1", forged.tenant_id
+    )
+    assert known == []
 
 
 async def test_S9_a_slot_of_a_busy_job_is_skipped_with_an_event(exports: ExportSystem) -> None:

@@ -5,6 +5,7 @@ import json
 import httpx
 import pytest
 
+from job_api.errors import TenantRefused
 from job_api.service.bootstrap import bootstrap_tenant
 from shared.events import IdentitySaved
 from tests.integration.job_api.world import Tenant, World, draft
@@ -25,6 +26,19 @@ async def test_U1_the_first_administrator_is_created_once(world: World) -> None:
     assert again == {"tenant_id": first["tenant_id"], "exists": True}
     me = (await world.client(first["api_key"]).get("/api/v1/me")).json()
     assert (me["name"], me["roles"], me["tenant_id"]) == ("ana's first key", ["admin"], first["tenant_id"])
+
+
+async def test_E8_a_source_number_belongs_to_one_tenant(world: World) -> None:
+    made = await bootstrap_tenant(world.database, world.clock, tenant="Acme", source_tenant=101, user="ana")
+    for tenant, number, reason in (
+        ("Other", 101, "belongs to the tenant Acme"),
+        ("Acme", 102, "exists with the number 101"),
+        ("Other", 2**31, "from 0 to 2147483647"),
+    ):
+        with pytest.raises(TenantRefused, match=reason):
+            await bootstrap_tenant(world.database, world.clock, tenant=tenant, source_tenant=number, user="ana")
+    rows = await world.admin.fetch("SELECT tenant_id FROM job_api.tenant")
+    assert [str(row["tenant_id"]) for row in rows] == [made["tenant_id"]]
 
 
 async def test_U1_a_session_by_login_works_and_ends(world: World, tenant: Tenant) -> None:

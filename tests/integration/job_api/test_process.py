@@ -24,8 +24,8 @@ from tests.support.wait import eventually
 ROOT = Path(__file__).parents[3]
 
 
-async def bootstrap(system: System, tenant: str) -> dict[str, str]:
-    command = ["-m", "job_api", "bootstrap", "--tenant", tenant, "--source-tenant", "101", "--user", "ana"]
+async def bootstrap(system: System, tenant: str, *, number: int = 101) -> dict[str, str]:
+    command = ["-m", "job_api", "bootstrap", "--tenant", tenant, "--source-tenant", str(number), "--user", "ana"]
     environment = {"SLUICE_KAFKA_BOOTSTRAP": system.kafka, "SLUICE_JOB_API_POSTGRES": system.dsn("job_api")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, env=plain_environment(environment), cwd=ROOT, stdout=asyncio.subprocess.PIPE
@@ -46,7 +46,7 @@ async def api(system: System) -> Service:
 
 
 async def test_U1_bootstrap_creates_a_tenant_once_even_when_run_twice_at_once(system: System, api: Service) -> None:
-    made = await asyncio.gather(bootstrap(system, "Twice"), bootstrap(system, "Twice"))
+    made = await asyncio.gather(bootstrap(system, "Twice", number=102), bootstrap(system, "Twice", number=102))
     assert {each["tenant_id"] for each in made} == {made[0]["tenant_id"]}
     assert sorted("exists" in each for each in made) == [False, True]
 
@@ -88,7 +88,7 @@ async def test_changes_reach_kafka_and_run_events_come_back(system: System, api:
 
 
 async def test_a_restarted_process_serves_the_same_data(system: System, api: Service) -> None:
-    made = await bootstrap(system, "Stays")
+    made = await bootstrap(system, "Stays", number=103)
     bearer = {"Authorization": f"Bearer {made['api_key']}"}
     second = system.start("job_api", "api")
     await second.wait_ready()

@@ -17,6 +17,7 @@ from shared.outbox import unpack_headers
 from shared.postgres import Pool
 from tests.integration.job_api.certs import make_certificate, pem
 
+FIRST_SOURCE_NUMBER = 7
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
 
@@ -44,6 +45,7 @@ class World:
     admin: "asyncpg.Connection[asyncpg.Record]"
     clock: StillClock
     app: Any
+    _tenants: int = 0
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
@@ -64,7 +66,9 @@ class World:
         """Create a tenant with an administrator and an active certificate."""
         name = name or f"tenant {secrets.token_hex(4)}"
         user = f"ana-{secrets.token_hex(3)}"
-        made = await bootstrap_tenant(self.database, self.clock, tenant=name, source_tenant=7, user=user)
+        number = FIRST_SOURCE_NUMBER + self._tenants
+        self._tenants += 1
+        made = await bootstrap_tenant(self.database, self.clock, tenant=name, source_tenant=number, user=user)
         client = self.client(made["api_key"])
         body = {"name": "officer", "pem": pem(make_certificate(now=self.clock.at))}
         answer = await client.post("/api/v1/certificates", json=body)

@@ -39,6 +39,7 @@ class Site:
     store: Path | None = None
     _sessions: dict[tuple[UUID, tuple[Role, ...]], str] = field(default_factory=dict)
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
+    _tenants: int = 0
 
     @property
     def url(self) -> str:
@@ -54,8 +55,11 @@ class Site:
     async def create_tenant(self, *, certificate: bool = True) -> Tenant:
         """Create a tenant with an administrator, and with an active certificate unless it is to have none."""
         name, user = f"tenant {secrets.token_hex(4)}", f"ana-{secrets.token_hex(3)}"
+        self._tenants += 1
         async with open_pool(self.system.dsn("job_api"), size=2, name="test") as pool:
-            created = await bootstrap_tenant(Database(pool), SystemClock(), tenant=name, source_tenant=101, user=user)
+            created = await bootstrap_tenant(
+                Database(pool), SystemClock(), tenant=name, source_tenant=100 + self._tenants, user=user
+            )
         client, certificate_id = self.open_client(created["api_key"]), ""
         if certificate:
             body = {"name": "Data protection officer", "pem": pem(make_certificate(now=SystemClock().now()))}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exporter.domain.windows import resolve_window
+from exporter.errors import SourceNumberMismatch, SourceNumberUnknown
 from exporter.package.recipients import accept_recipients
 from exporter.runs.lease import Lease
 from exporter.settings import Settings
@@ -11,6 +12,8 @@ from exporter.source.watermark import find_watermark
 from exporter.store.runs import RunClaim, RunStore
 from shared.clock import Clock
 from shared.events import Window
+
+_NUMBER_WAIT_SECONDS, _NUMBER_POLL_SECONDS = 15.0, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +31,14 @@ async def prepare_run(
 ) -> PreparedRun:
     """Resolve a run's certificates and window; the window of an earlier attempt stays.
 
-    Raises CertificateRefused, LeaseLost and, for `since_last_run`, SourceUnavailable or SourceAccessRefused.
+    Raises CertificateRefused, SourceNumberMismatch, SourceNumberUnknown, LeaseLost and, for `since_last_run`,
+    SourceUnavailable or SourceAccessRefused.
     """
     job = claim.settings
     pems = await lease.retry_while_held(lambda: store.list_certificates(claim.tenant_id, job.certificates))
     # Before any data is read (P3): without recipients the run ends here.
     recipients = accept_recipients([pem.encode() for pem in pems], clock.now().astimezone(UTC))
+    await _check_source_number(claim, lease, store, clock=clock)
     window = claim.window or resolve_window(job.timeframe, claim.slot, claim.watermark)
     data_complete_through: datetime | None = None
     if job.timeframe.kind == "since_last_run":
@@ -47,3 +52,26 @@ async def prepare_run(
         certificates=tuple(pems),
         fingerprints=tuple(each.fingerprint for each in recipients),
     )
+
+
+async def _check_source_number(claim: RunClaim, lease: Lease, store: RunStore, *, clock: Clock) -> None:
+    """Check that the run reads its own tenant's rows (rule E8), by what job-api published and not by the trigger.
+
+    A trigger can arrive before the job that it belongs to: they are messages of two topics.
+    """
+    number = await lease.retry_while_held(lambda: store.find_source_number(claim.tenant_id))
+    waited = 0.0
+    while number is None and waited < _NUMBER_WAIT_SECONDS:
+        await clock.sleep(_NUMBER_POLL_SECONDS)
+        waited += _NUMBER_POLL_SECONDS
+        number = await lease.retry_while_held(lambda: store.find_source_number(claim.tenant_id))
+    if number is None:
+        raise SourceNumberUnknown(
+            "The number of this tenant's rows in the source is not known here: no job of the tenant has arrived from "
+            "job-api. If that lasts, run: python -m job_api republish"
+        )
+    if number != claim.settings.source_tenant:
+        raise SourceNumberMismatch(
+            f"The run was ordered with the number {claim.settings.source_tenant} in the source, which is not this "
+            "tenant's. Nothing was read."
+        )

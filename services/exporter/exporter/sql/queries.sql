@@ -50,6 +50,19 @@ ON CONFLICT (certificate_id) DO UPDATE
 SET version = excluded.version, active = excluded.active, pem = excluded.pem
 WHERE certificate.version < excluded.version;
 
+-- save_source_numbers: save tenants' numbers, except where the tenant has one or the number has a tenant
+INSERT INTO source_number (tenant_id, source_tenant)
+SELECT tenant_id, source_tenant FROM unnest($1::uuid[], $2::integer[]) AS published (tenant_id, source_tenant)
+ON CONFLICT DO NOTHING;
+
+-- find_source_number_clash: a tenant and number that are not those on record
+SELECT tenant_id, source_tenant FROM unnest($1::uuid[], $2::integer[]) AS published (tenant_id, source_tenant)
+EXCEPT SELECT tenant_id, source_tenant FROM source_number
+LIMIT 1;
+
+-- source_number: the number of a tenant's rows in the source
+SELECT source_tenant FROM source_number WHERE tenant_id = $1;
+
 -- list_certificates: the certificates to encrypt for: the named ones, or else all of the tenant; active ones only
 SELECT pem
 FROM certificate

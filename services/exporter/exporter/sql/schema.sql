@@ -18,6 +18,13 @@ CREATE TABLE certificate (
 );
 CREATE INDEX certificate_tenant ON certificate (tenant_id) WHERE active;
 
+-- The number of each tenant's rows in the source, as sluice.jobs first stated it. A run reads the source only with its own
+-- tenant's number, whatever its trigger says.
+CREATE TABLE source_number (
+    tenant_id uuid PRIMARY KEY,
+    source_tenant integer NOT NULL UNIQUE
+);
+
 -- The states of a run:
 --   queued -> running                     claimed
 --   running -> running                    taken over after its lease expired

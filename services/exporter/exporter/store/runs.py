@@ -153,6 +153,12 @@ class RunStore:
         async with connection(self._pool) as database:
             return [row["pem"] for row in await database.fetch(SQL["list_certificates"], tenant_id, named)]
 
+    async def find_source_number(self, tenant_id: UUID) -> int | None:
+        """Return the number of a tenant's rows in the source, or None while job-api has not published it."""
+        async with connection(self._pool) as database:
+            number: int | None = await database.fetchval(SQL["source_number"], tenant_id)
+        return number
+
     async def read_ownership(self, run_id: UUID) -> RunOwnership:
         """Return what decides which of a run's objects can still become visible."""
         async with transaction(self._pool) as database:

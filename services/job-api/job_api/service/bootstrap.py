@@ -5,11 +5,15 @@ from typing import Any
 from uuid import uuid4
 
 from job_api.domain.catalog import DEFAULT_MEDIA_TYPES
+from job_api.errors import TenantRefused
 from job_api.passwords import PasswordService
 from job_api.service.credentials import issue_credential
 from job_api.store import ALL_TENANTS, Actor, Database, UnitOfWork, identities
 from job_api.store.identities import Tenant, User
 from shared.clock import Clock
+
+LARGEST_SOURCE_NUMBER = 2**31 - 1
+"""The largest number that a tenant's rows can bear in the source: a column of PostgreSQL's type integer."""
 
 
 async def bootstrap_tenant(
@@ -17,8 +21,10 @@ async def bootstrap_tenant(
 ) -> dict[str, Any]:
     """Create a tenant with its first administrator and API key, once; return the secrets to hand to its owner.
 
-    For a tenant that exists, return its id only.
+    For a tenant that exists, return its id only. Raises TenantRefused for a source number that is not the tenant's own.
     """
+    if not 0 <= source_tenant <= LARGEST_SOURCE_NUMBER:
+        raise TenantRefused(f"--source-tenant must be a number from 0 to {LARGEST_SOURCE_NUMBER}")
     password = secrets.token_urlsafe(18)
     password_hash = await PasswordService().hash(password)
     now, tenant_id = clock.now(), uuid4()
@@ -27,7 +33,18 @@ async def bootstrap_tenant(
         await connection.execute("LOCK TABLE tenant IN SHARE ROW EXCLUSIVE MODE")
         existing = await identities.find_tenant(connection, tenant)
         if existing is not None:
+            if existing.source_tenant != source_tenant:
+                raise TenantRefused(
+                    f"the tenant {existing.name} exists with the number {existing.source_tenant} in the source, not "
+                    f"{source_tenant}. A tenant's number never changes"
+                )
             return {"tenant_id": str(existing.tenant_id), "exists": True}
+        owner = await identities.find_tenant_by_source_number(connection, source_tenant)
+        if owner is not None:
+            raise TenantRefused(
+                f"the number {source_tenant} in the source belongs to the tenant {owner.name}. Two tenants with one "
+                "number could export each other's records: give --source-tenant the number of this tenant's own rows"
+            )
         await identities.insert_tenant(connection, Tenant(tenant_id, tenant, source_tenant, DEFAULT_MEDIA_TYPES), now)
         admin = User(uuid4(), tenant_id, user, password_hash, ("admin",))
         await identities.insert_user(connection, admin, now)

@@ -19,6 +19,9 @@ UPDATE tenant SET media_types = $2 WHERE tenant_id = $1;
 -- tenant_by_name: the tenant with a name, ignoring case
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name) = lower($1);
 
+-- tenant_by_source_number: the tenant whose rows bear a number in the source
+SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE source_tenant = $1;
+
 -- insert_user: store a new user; returns nothing if the name is in use
 INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at, issuer)
 VALUES (:user_id, :tenant_id, :name, :password_hash, :roles, :created_at, :issuer)

@@ -11,7 +11,7 @@ END $$;
 CREATE TABLE tenant (
     tenant_id uuid PRIMARY KEY,
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
-    source_tenant integer NOT NULL,
+    source_tenant integer NOT NULL CONSTRAINT tenant_source_number UNIQUE,
     media_types text[] NOT NULL,
     created_at timestamptz NOT NULL
 );

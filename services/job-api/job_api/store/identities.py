@@ -105,6 +105,12 @@ async def find_tenant(database: Connection, name: str) -> Tenant | None:
     return _to_tenant(row) if row is not None else None
 
 
+async def find_tenant_by_source_number(database: Connection, number: int) -> Tenant | None:
+    """Return the tenant whose rows bear a number in the source, or None."""
+    row = await database.fetchrow(SQL["tenant_by_source_number"], number)
+    return _to_tenant(row) if row is not None else None
+
+
 async def insert_tenant(database: Connection, tenant: Tenant, at: datetime) -> None:
     """Store a new tenant."""
     await database.execute(

@@ -1,0 +1,70 @@
+"""Upgrades of data that earlier releases accepted: a migration stops in words where the data must be corrected."""
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from pogo_core.util import migrate as pogo
+
+from shared.postgres import PostgresMisconfigured, migrate
+from shared.provision import ROLES, ProvisionSettings, provision
+from tests.support.servers import Databases
+
+PASSWORD = "test-password"
+
+
+@pytest.fixture
+async def admin(postgres: Databases) -> str:
+    """Return the administrator's DSN of a provisioned database without tables."""
+    admin = await postgres.create()
+    await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": PASSWORD for role in ROLES}))
+    return admin
+
+
+async def migrate_before(dsn: str, name: str, folder: Path) -> None:
+    """Apply the migrations of job-api that precede the named one."""
+    with as_file(files("job_api").joinpath("sql", "migrations")) as every:
+        for path in sorted(every.glob("*.sql")):
+            if path.stem < name:
+                shutil.copy(path, folder)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await pogo.apply(connection, folder, schema_name="job_api")
+    finally:
+        await connection.close()
+
+
+async def insert_tenant(connection: "asyncpg.Connection[asyncpg.Record]", name: str, number: int) -> UUID:
+    tenant = uuid4()
+    await connection.execute(
+        "INSERT INTO job_api.tenant (tenant_id, name, source_tenant, media_types, created_at) "
+        "VALUES ($1, $2, $3, '{email}', now())",
+        tenant,
+        name,
+        number,
+    )
+    return tenant
+
+
+async def test_E8_a_migration_stops_where_two_tenants_have_one_source_number(
+    postgres: Databases, admin: str, tmp_path: Path
+) -> None:
+    dsn = postgres.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
+    await migrate_before(dsn, "0009_job_api_source_numbers", tmp_path)
+    connection = await asyncpg.connect(admin)
+    try:
+        await insert_tenant(connection, "Acme", 7)
+        await insert_tenant(connection, "Other", 8)
+        wrong = await insert_tenant(connection, "Wrong", 7)
+        with pytest.raises(PostgresMisconfigured, match=r"number 7: Acme \(.+\), Wrong \(.+\)\. Correct") as stopped:
+            await migrate(dsn, "job_api")
+        assert "Other" not in str(stopped.value)
+        await connection.execute("UPDATE job_api.tenant SET source_tenant = 9 WHERE tenant_id = $1", wrong)
+        await migrate(dsn, "job_api")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await insert_tenant(connection, "Late", 9)
+    finally:
+        await connection.close()
