@@ -1,9 +1,11 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: screenshots bench-pages help environment check test demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler
+.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler
 
 PYTHON := .venv/bin/python
+# Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
+export PYTHONDONTWRITEBYTECODE :=
 FOLDERS := shared services client deploy tests docs
 TYPED := shared services/job-api/job_api services/scheduler/scheduler services/exporter/exporter services/history/history client/sluice deploy tests docs/examples
 
@@ -25,10 +27,13 @@ check: environment ## Format, lint, types, unit and contract tests: a minute or 
 	$(call timed,format,$(PYTHON) -m ruff format --check $(FOLDERS))
 	$(call timed,lint,$(PYTHON) -m ruff check $(FOLDERS))
 	$(call timed,types,$(PYTHON) -m mypy --strict $(TYPED))
-	$(call timed,unit,$(PYTHON) -m pytest -q -n 2 tests/unit tests/contract)
+	$(call timed,unit,$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract)
 
 test: check ## Everything in check, then the tests with real Kafka and PostgreSQL, then the whole system
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/e2e
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/integration tests/e2e
+
+properties: environment ## Search for counterexamples of the property tests forty times as long as make check does
+	$(PYTHON) -m pytest -q -n 2 --hypothesis-profile=thorough --timeout 3600 -m hypothesis tests/unit
 
 demo: environment ## Run one export from start to finish on this machine, then stop everything
 	@$(PYTHON) -m deploy.local demo $(if $(INTERACTIONS),--interactions $(INTERACTIONS))

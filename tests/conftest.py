@@ -16,12 +16,22 @@ structlog.configure(
     ]
 )
 
-# No test depends on speed: a busy machine is not an error of the code.
-settings.register_profile("sluice", deadline=None)
+# No test depends on speed: a busy machine is not an error of the code. `make properties` searches far longer.
+settings.register_profile("sluice", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile("sluice")
 
-LONGEST = ("scheduler/test_storm", "history/test_faults", "pages/", "exporter/", "deploy/")
+LONGEST = (
+    *("scheduler/test_storm", "history/test_faults", "pages/", "integration/exporter/", "integration/deploy/"),
+    *("unit/job_api/test_lifecycle_model", "unit/shared/test_timetable", "unit/sample/", "unit/stream/"),
+)
 """Parts of the paths of the longest files: run first, so that no worker is left alone with one of them at the end."""
+
+SAME_WORKER = {
+    "unit/test_": "sources",
+    "unit/deploy/test_dockerfile": "sources",
+}
+"""Groups of files, by parts of their paths, that share what is expensive to read or to build."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -32,10 +42,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; the tests of a file stay together and in order."""
+    """Put the longest files first; the tests of a file or a group stay on one worker of pytest-xdist and in order."""
 
     def place(item: pytest.Item) -> int:
         where = item.path.as_posix()
         return next((number for number, each in enumerate(LONGEST) if each in where), len(LONGEST))
 
     items.sort(key=place)
+    for item in items:
+        where = item.path.as_posix()
+        group = next((group for part, group in SAME_WORKER.items() if part in where), where)
+        item.add_marker(pytest.mark.xdist_group(group))

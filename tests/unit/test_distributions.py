@@ -1,6 +1,5 @@
 """Every distribution declares exactly what it imports, so that each can be installed and shipped alone."""
 
-import ast
 import re
 import sys
 import tomllib
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.sources import ROOT, sources
+
 # The folder of each distribution, and that of its package.
 DISTRIBUTIONS = {
     "shared": "shared",
@@ -37,13 +37,7 @@ def providers() -> dict[str, set[str]]:
 
 
 def imported_distributions(package: Path) -> set[str]:
-    names: set[str] = set()
-    for path in package.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.partition(".")[0])
+    names = {name for source in sources(package.relative_to(ROOT).as_posix()) for name in source.roots}
     third_party = names - sys.stdlib_module_names - {package.name}
     return {provider for name in third_party for provider in providers()[name]}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.sources import ROOT, read_source
+
 GLOSSARY = ROOT / "docs/GLOSSARY.md"
 TEXTS = {".py", ".md", ".html", ".sql", ".js", ".css", ".c", ".yaml", ".yml", ".toml", ".sh", ".tpl"}
 NAMES_IN = ("shared/", "services/", "client/", "deploy/", "tests/support/")
@@ -46,11 +47,6 @@ def text_of(path: str) -> str:
 
 
 @cache
-def tree_of(path: str) -> ast.Module:
-    return ast.parse(text_of(path))
-
-
-@cache
 def retired(kind: str) -> tuple[str, ...]:
     """The first column of the glossary's table of retired phrases or names."""
     table = text_of("docs/GLOSSARY.md").partition(f"| retired {kind} | use |\n|---|---|\n")[2].partition("\n\n")[0]
@@ -60,8 +56,9 @@ def retired(kind: str) -> tuple[str, ...]:
 
 def public_functions(path: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The functions that a module or a class of it offers; properties are nouns, and may be adjectives."""
-    tree = tree_of(path)
-    scopes: list[ast.Module | ast.ClassDef] = [tree, *(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef))]
+    source = read_source(ROOT / path)
+    scopes: list[ast.Module | ast.ClassDef] = [source.tree]
+    scopes += (node for node in source.nodes if isinstance(node, ast.ClassDef))
     for scope in scopes:
         for node in scope.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
@@ -105,20 +102,20 @@ def test_no_text_uses_a_retired_phrase() -> None:
     assert faults == [], "docs/GLOSSARY.md says what to write instead"
 
 
+@cache
 def words_of(name: str) -> set[str]:
     """The lower-case words of an identifier in snake or camel case."""
     return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
 
 
 def identifiers(path: str) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree_of(path)):
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                yield node.lineno, node.name
-            case ast.Name(ctx=ast.Store()):
-                yield node.lineno, node.id
-            case ast.arg():
-                yield node.lineno, node.arg
+    for node in read_source(ROOT / path).nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
 
 
 def test_no_identifier_uses_a_retired_name() -> None:

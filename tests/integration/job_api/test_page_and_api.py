@@ -3,8 +3,8 @@
 from starlette.routing import Route
 
 from job_api.pages.app import PagesMount
+from shared.http.openapi_files import read_document
 from tests.integration.job_api.world import World
-from tests.unit.history.test_document import document
 
 OPERATIONS = {
     ("POST", "/login"): {"logIn"},
@@ -56,7 +56,7 @@ def test_I5_each_address_of_the_pages_is_an_operation_of_the_api(world: World) -
     assert addresses == set(OPERATIONS)
     offered = {
         operation["operationId"]
-        for each in (world.app.openapi(), document())
+        for each in (world.app.openapi(), read_document("history"))
         for methods in each["paths"].values()
         for operation in methods.values()
     }

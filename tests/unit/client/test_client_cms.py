@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.package.cms import EnvelopeEncoder
@@ -16,6 +16,7 @@ from shared.events.values import Cipher
 from sluice.cms import decrypt_chunks
 from sluice.errors import DecryptionFailed
 from sluice.recipients import RecipientKey, load_recipient_key
+from tests.support.properties import many_examples
 from tests.unit.stream.officers import Officer, officer
 
 CONTENT = b"PK\x03\x04" + bytes(range(256)) * 1200
@@ -85,7 +86,6 @@ def test_P3_every_recipient_can_decrypt_and_nobody_else(cipher: Cipher) -> None:
 
 
 @pytest.mark.parametrize("cipher", get_args(Cipher))
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_P2_a_truncated_file_is_always_rejected(cipher: Cipher, data: st.DataObject) -> None:
     file = ours(CONTENT[:2000], cipher)
@@ -93,7 +93,7 @@ def test_P2_a_truncated_file_is_always_rejected(cipher: Cipher, data: st.DataObj
         decrypt(file[: data.draw(st.integers(0, len(file) - 1))], officer("a").recipient_key)
 
 
-@settings(max_examples=200, deadline=None)
+@many_examples(2)
 @given(data=st.data())
 def test_P3_every_changed_bit_of_a_gcm_file_is_detected_or_harmless(data: st.DataObject) -> None:
     file = bytearray(ours(CONTENT[:500], "aes-256-gcm"))
@@ -106,7 +106,7 @@ def test_P3_every_changed_bit_of_a_gcm_file_is_detected_or_harmless(data: st.Dat
     assert content == CONTENT[:500]
 
 
-@settings(max_examples=200, deadline=None)
+@many_examples(2)
 @given(data=st.data())
 def test_P2_a_damaged_file_ends_in_one_clear_error_or_in_content(data: st.DataObject) -> None:
     file = bytearray(ours(CONTENT[:500]))

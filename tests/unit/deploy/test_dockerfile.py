@@ -1,6 +1,5 @@
 """The images: only what a service needs at run time, as locked; and the settings of the Dockerfile."""
 
-import ast
 import json
 import re
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 from deploy.docker.healthcheck import find_address
 from deploy.docker.runtime_lock import ROOT, SERVICES, close_over, runtime_lock, split_lock
+from tests.unit.sources import sources
 
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
 DEVELOPMENT = {
@@ -60,9 +60,8 @@ def test_a_service_gets_a_verbatim_subset_of_the_lock(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_gets_everything_that_it_imports(service: str) -> None:
     package = ROOT / "services" / service / service.replace("-", "_")
-    sources = [*(ROOT / "shared").rglob("*.py"), *package.rglob("*.py")]
     own = {"shared", *(each.replace("-", "_") for each in SERVICES)}
-    roots = {name for path in sources for name in find_imports(ast.parse(path.read_text(encoding="utf-8")))}
+    roots = {name for each in sources("shared", package.relative_to(ROOT).as_posix()) for name in each.roots}
     found = distributions()
     packages = {found[root][0].lower().replace("_", "-") for root in roots - own - sys.stdlib_module_names}
     assert packages - set(split_lock(runtime_lock(service))) == set(), "declare it in the pyproject.toml"
@@ -71,16 +70,6 @@ def test_a_service_gets_everything_that_it_imports(service: str) -> None:
 @cache
 def distributions() -> Mapping[str, list[str]]:
     return packages_distributions()
-
-
-def find_imports(tree: ast.Module) -> set[str]:
-    names = set[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return names
 
 
 def test_dependencies_of_a_package_are_found_in_the_lock() -> None:

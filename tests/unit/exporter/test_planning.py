@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.domain.slicing import MAX_SLICES, SliceStatus, choose_slice_rows, cut_slices, sum_progress
@@ -40,7 +40,6 @@ def test_P1_a_slice_is_about_a_whole_number_of_parts() -> None:
     assert 0.85 <= step * 1000 / (64 * MIB) <= 0.95
 
 
-@settings(deadline=None)
 @given(rows=st.integers(0, 1000), step=st.integers(2, 50))
 def test_R4_slices_cover_every_key_once_and_add_up(rows: int, step: int) -> None:
     ids = [f"{number:06d}" for number in range(rows)]

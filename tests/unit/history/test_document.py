@@ -7,19 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from history.app import create_api
-from shared.lifecycle import Health
+from shared.http.openapi_files import read_document
 
-
-async def authenticate_nobody(_: object) -> None:
-    """Authenticate nobody: only the document is used."""
-
-
-def document() -> dict[str, Any]:
-    return create_api(Health(), authenticate_nobody).openapi()
-
-
-DOCUMENT = document()
+# The committed document, of which tests/contract/test_dialect.py proves that it is the one that is served.
+DOCUMENT = read_document("history")
 BY_ID: dict[str, dict[str, Any]] = {
     operation["operationId"]: operation for methods in DOCUMENT["paths"].values() for operation in methods.values()
 }

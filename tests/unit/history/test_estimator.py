@@ -4,12 +4,13 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from history.estimating.estimator import EarlierRun, Estimator, ProgressSample, estimate
 from history.estimating.estimator.followed_run import FollowedRun
 from tests.bench.eta.traces import KINDS, Event, Trace, generate_traces, without_earlier_runs
+from tests.support.properties import many_examples
 
 LINE = [step / 20 for step in range(21)]
 
@@ -96,7 +97,7 @@ def test_H4_no_estimate_is_negative_or_nan_and_the_state_stays_small(run: Trace)
         assert len(json.dumps(estimator.dump())) <= 16 * 1024
 
 
-@settings(max_examples=200, deadline=None)
+@many_examples(2)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1e6), st.integers(0, 10**12), st.none() | st.integers(0, 10**12)),

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from history.recording.projections import TERMINAL_STATES, LoggedRun, apply_batch, compact_batch
 from shared import events
+from tests.support.properties import many_examples
 from tests.unit.history.scenarios import SETTINGS, RunScenario
 
 Log = tuple[LoggedRun | None, frozenset[object], frozenset[object], frozenset[UUID]]
@@ -71,7 +72,7 @@ def readings(draw: st.DrawFn) -> tuple[RunScenario, list[events.Event]]:
     return scenario, read
 
 
-@settings(max_examples=300, deadline=None)
+@many_examples(2)
 @given(readings())
 def test_H8_any_interleaving_duplication_and_replay_gives_the_same_log(
     reading: tuple[RunScenario, list[events.Event]],
@@ -80,7 +81,7 @@ def test_H8_any_interleaving_duplication_and_replay_gives_the_same_log(
     assert log_of(read) == log_of(scenario.everything)
 
 
-@settings(max_examples=300, deadline=None)
+@many_examples(2)
 @given(readings(), st.integers(0, 2**32))
 def test_H8_a_compacted_batch_gives_the_same_log(reading: tuple[RunScenario, list[events.Event]], seed: int) -> None:
     scenario, read = reading
@@ -101,14 +102,12 @@ def test_compaction_leaves_only_the_latest_progress_and_estimate_of_a_run() -> N
     assert len(left) == 5
 
 
-@settings(max_examples=100, deadline=None)
 @given(readings())
 def test_H7_reading_everything_a_second_time_changes_nothing(reading: tuple[RunScenario, list[events.Event]]) -> None:
     scenario, read = reading
     assert log_of([*read, *scenario.everything]) == log_of(read)
 
 
-@settings(max_examples=100, deadline=None)
 @given(scenarios(), st.sampled_from(["succeeded", "failed", "cancelled"]), st.data())
 def test_R1_an_ended_run_never_changes(scenario: RunScenario, end: str, data: st.DataObject) -> None:
     getattr(scenario, end)()

@@ -28,6 +28,7 @@ from job_api.domain import (
 from job_api.errors import OperationRefused
 from shared.events.values import ScheduleKind
 from shared.timetable import find_next_slot
+from tests.support.properties import many_examples
 
 BEGIN = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -189,5 +190,5 @@ class Life(RuleBasedStateMachine):
             assert self.job.state_reason in {"failures", "user"}
 
 
-Life.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(many_examples(2), stateful_step_count=40)
 TestJ5ToJ10InAnyOrder = Life.TestCase

@@ -34,12 +34,12 @@ def rows() -> Batch:
 
 
 async def _encode_all(workers: int) -> list[Encoded]:
-    return [batch async for batch in iterate_batches(seed=7, interactions=9_001, tenants=3, workers=workers)]
+    return [batch async for batch in iterate_batches(seed=7, interactions=4_001, tenants=3, workers=workers)]
 
 
 async def test_the_bytes_of_a_seed_do_not_depend_on_the_number_of_workers() -> None:
     alone = await _encode_all(1)
-    assert [batch.counts[0] for batch in alone] == [2_000, 2_000, 2_000, 2_000, 1_001]
+    assert [batch.counts[0] for batch in alone] == [2_000, 2_000, 1]
     assert alone == await _encode_all(2)
     assert alone == await _encode_all(3)
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from shared import events
 from shared.events.values import Schedule
+from tests.support.properties import many_examples
 from tests.unit.scheduler.memory import DAY, HOUR, MISSED_AFTER, SECOND, MemoryLedger, at, grid, job
 
 BEGIN = at("2026-11-24T12:00")
@@ -77,7 +78,7 @@ def expected_reason(known: list[ExpectedVersion], slot: datetime, own: ExpectedV
     return "catch-up" if late else "missed"
 
 
-@settings(max_examples=150, deadline=None)
+@many_examples(2)
 @given(histories(), some.lists(moments | near_hours, max_size=25), some.sampled_from([1, 3, 50]))
 def test_S7_S8_J5_J10_every_slot_has_the_one_fate_that_the_rules_define(
     saved: list[events.JobSaved], decisions: list[datetime], limit: int
@@ -106,7 +107,6 @@ def extend_last(known: list[ExpectedVersion], now: datetime) -> list[ExpectedVer
     return [*known[:-1], ExpectedVersion(last, list(grid(last.schedule, last.saved_at, now)))]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     histories(),
     some.lists(some.integers(0, 9000).map(lambda quarter: quarter * SECOND / 4), min_size=6, max_size=6),
@@ -137,7 +137,6 @@ def test_S7_J10_late_events_lose_no_slot_and_trigger_none_twice(
         assert decided_at[extra] <= arrivals[owner.version - 1]
 
 
-@settings(max_examples=50, deadline=None)
 @given(histories(), some.lists(some.integers(-3 * 3600, 6 * 3600), min_size=5, max_size=40), some.integers(0, 20))
 def test_S7_a_clock_that_steps_forward_and_back_loses_and_duplicates_nothing(
     saved: list[events.JobSaved], steps: list[int], deletion: int

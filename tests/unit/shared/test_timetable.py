@@ -58,7 +58,7 @@ def test_S1_S2_S3_S4_every_minute_agrees_with_the_definition(seed: int) -> None:
     for _ in range(10):
         schedule = some_schedule(dice)
         begin = schedule.start + dice.randrange(-DAY // MINUTE, 7 * 365 * DAY // MINUTE) * MINUTE
-        minutes = [begin + number * MINUTE for number in range(1, 1 + 2 * 1440)]
+        minutes = [begin + number * MINUTE for number in range(1, 1 + 1500)]
         assert list(iterate_slots(schedule, begin, minutes[-1])) == [
             each for each in minutes if is_due(schedule, each)
         ], schedule

@@ -6,7 +6,7 @@ once, and the slots are all pairs of both.
 
 import random
 from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from shared.events import Schedule
 from shared.events.values import ScheduleKind
@@ -33,15 +33,13 @@ def scan(schedule: Schedule, begin: datetime, end: datetime) -> list[datetime]:
     minutes = [minute for minute in range(1440) if _is_due_minute(schedule, minute)]
     first, last = begin.date(), end.date()
     days = [day for day in DAYS if first <= day <= last and _is_due_day(schedule, day)]
-    found = {
-        datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=UTC)
-        for day in days
-        for minute in minutes
-    }
-    if schedule.immediately:
-        found.add(start)
+    times = [time(minute // 60, minute % 60, tzinfo=UTC) for minute in minutes]
     first_instant = max(begin, start)
-    return sorted(slot for slot in found if first_instant <= slot <= end)
+    on_grid = (datetime.combine(day, each) for day in days for each in times)
+    found = [slot for slot in on_grid if first_instant <= slot <= end]
+    if schedule.immediately and begin <= start <= end and start not in found[:1]:
+        return [start, *found]
+    return found
 
 
 def _is_due_minute(schedule: Schedule, minute: int) -> bool:

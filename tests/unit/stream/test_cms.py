@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import FileTooLarge
@@ -63,7 +63,6 @@ def test_P3_each_recipient_opens_the_file_and_others_do_not(tmp_path: Path, ciph
 
 
 @pytest.mark.parametrize("cipher", CIPHERS)
-@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_P2_the_content_is_the_same_however_it_is_cut(cipher: Cipher, data: st.DataObject) -> None:
     size = data.draw(st.sampled_from([0, 1, 15, 16, 17, 100, CHUNK - 1, CHUNK, CHUNK + 17, 3 * CHUNK]))

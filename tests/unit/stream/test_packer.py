@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.package.objects import ObjectStore, open_store
@@ -70,7 +70,6 @@ async def test_P1_by_default_one_file_holds_all_records() -> None:
 lines = st.binary(min_size=1, max_size=120).map(lambda line: line.replace(b"\n", b" "))
 
 
-@settings(max_examples=40, deadline=None)
 @given(batches=st.lists(st.lists(lines, max_size=6), max_size=6), split_size=st.integers(1, 200))
 async def test_P1_no_record_is_cut_and_no_part_is_larger_than_the_split_size(batches: Batches, split_size: int) -> None:
     store = open_store("memory:///")
@@ -118,7 +117,6 @@ async def test_E7_an_empty_result_is_an_empty_file() -> None:
     assert await unpack(store, part) == [b""]
 
 
-@settings(max_examples=40, deadline=None)
 @given(batches=st.lists(st.lists(lines, max_size=6), max_size=6), limit=st.integers(400, 900))
 async def test_P7_a_larger_file_holds_several_members_in_order(batches: Batches, limit: int) -> None:
     store = open_store("memory:///")

@@ -12,7 +12,7 @@ from pathlib import Path
 from struct import pack
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import CopyFormatError
@@ -20,6 +20,7 @@ from exporter.source.native import SOURCE, NativeMissing, compute_source_checksu
 from exporter.source.native.build import NotBuilt, build, find_compiler
 from exporter.source.transcoder import LargeRecord, RecordLines, Transcoder
 from tests.support.native import compile_variant, load_native
+from tests.support.properties import many_examples
 from tests.unit.stream.copies import COLUMNS, HEADER, TRAILER, Row, make_copy, make_line, rows, split_at
 
 FUZZER = Path(__file__).with_name("fuzz_transcode.c")
@@ -59,7 +60,7 @@ def read(records: RecordLines | LargeRecord) -> Iterator[bytes]:
         start = end
 
 
-@settings(deadline=None, max_examples=200)
+@many_examples(3)
 @given(rows=rows, cuts=st.lists(st.integers(0, 3000), max_size=6), output_size=st.integers(MIN_OUTPUT, 5000))
 def test_E7_any_row_is_written_like_the_reference(rows: list[Row], cuts: list[int], output_size: int) -> None:
     stream, expected = split_at(make_copy(rows), cuts), [make_line(row) for row in rows]
