@@ -31,6 +31,7 @@ CONSUMER_WAITING = Gauge(
 )
 LOOP_FAILURES = Counter("sluice_loop_failures_total", "Loops of a process that failed and were started again", ["loop"])
 DEAD_LETTERS = Counter("sluice_dead_letters_total", "Messages written to a dead-letter topic", ["group", "topic"])
+LISTENERS_LOST = Counter("sluice_listeners_lost_total", "Losses of a connection for PostgreSQL's notifications")
 OUTBOX_ROWS = Gauge("sluice_outbox_rows", "Events in the outbox that are not published yet", ["service"])
 OUTBOX_AGE = Gauge("sluice_outbox_oldest_seconds", "Age of the oldest event that is not published yet", ["service"])
 OUTBOX_PUBLISHED = Counter("sluice_outbox_published_total", "Events published from the outbox", ["service", "topic"])

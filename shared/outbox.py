@@ -21,7 +21,8 @@ from shared.events import Event
 from shared.kafka import Producer
 from shared.lifecycle import wait_for_first
 from shared.observe import OUTBOX_AGE, OUTBOX_DELAY, OUTBOX_PUBLISHED, OUTBOX_ROWS, get_logger, observe_many
-from shared.postgres import Connection, Pool, Record, connection, listen, transaction
+from shared.postgres import Connection, Pool, Record, connection, transaction
+from shared.postgres_listener import Listener
 from shared.topics import TOPIC_OF
 
 SHARDS = 8
@@ -137,16 +138,20 @@ class Relay:
 
     def __init__(self, pool: Pool, producer: Producer, *, dsn: str, service: str) -> None:
         self._pool = pool
-        self._dsn = dsn
         self._producer = producer
         self._service = service
         self._woken = asyncio.Event()
         self._busy = False
+        channel = f"{service.replace('-', '_')}_outbox"
+        self._listener = Listener(dsn, {channel: lambda _: self._woken.set()})
+
+    def find_fault(self) -> str | None:
+        """Return what is wrong with the relay, for readiness, or None."""
+        return self._listener.find_fault()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Publish until `stopping` is set; transient errors are retried."""
-        wakers = {f"{self._service.replace('-', '_')}_outbox": lambda _: self._woken.set()}
-        listening = asyncio.create_task(listen(self._dsn, wakers, stopping), name="outbox listener")
+        listening = asyncio.create_task(self._listener.run(stopping), name="outbox listener")
         measuring = asyncio.create_task(self._measure(stopping), name="outbox measure")
         try:
             while not stopping.is_set():

@@ -1,11 +1,16 @@
-"""PostgreSQL: connections, migrations and notifications.
+"""PostgreSQL: connections and migrations.
 
-What the driver's errors mean is in `shared.postgres_errors`, named SQL statements are in `shared.queries`.
+What the driver's errors mean is in `shared.postgres_errors`, notifications are in `shared.postgres_listener`, named SQL
+statements in `shared.queries`.
+
+A server that vanishes sends nothing, not even the end of a connection. So every connection has limits: TCP reports a
+peer that acknowledges nothing for half a minute, connecting and each command have deadlines, and one that cannot be
+reset in time is dropped.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from importlib.resources import as_file, files
@@ -20,14 +25,16 @@ from pogo_core.util import migrate as pogo
 from pogo_core.util import sql as pogo_sql
 
 from shared.errors import SluiceError, TransientError
+from shared.limited_connection import SERVER_LIMITS, LimitedConnection
 from shared.postgres_errors import find_row
 
 Record: TypeAlias = asyncpg.Record
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-_RECONNECT_SECONDS = 1.0
-_CLOSE_LIMIT = 5.0
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+_ACQUIRE_SECONDS, _RELEASE_SECONDS, _CLOSE_SECONDS = 30.0, 5.0, 5.0
 _MIGRATION_LOCK = 0x51_01_CE
 
 
@@ -97,7 +104,7 @@ async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | N
     A process that stalls or vanishes within a transaction keeps its locks; after `idle_limit` PostgreSQL ends the
     transaction. Raises PostgresUnavailable or PostgresMisconfigured.
     """
-    settings = {"application_name": name, "timezone": "UTC"}
+    settings = {"application_name": name, "timezone": "UTC", **SERVER_LIMITS}
     if idle_limit is not None:
         settings["idle_in_transaction_session_timeout"] = f"{idle_limit.total_seconds() * 1000:.0f}ms"
     with wrap_connection_errors(dsn):
@@ -107,7 +114,9 @@ async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | N
             max_size=size,
             init=_prepare,
             server_settings=settings,
-            command_timeout=60,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            connection_class=LimitedConnection,
         )
     try:
         yield pool
@@ -115,7 +124,7 @@ async def open_pool(dsn: str, *, size: int, name: str, idle_limit: timedelta | N
         try:
             # Closing waits for connections in use; one that hangs must not keep the process from ending.
             with suppress(TimeoutError):
-                await asyncio.wait_for(pool.close(), _CLOSE_LIMIT)
+                await asyncio.wait_for(pool.close(), _CLOSE_SECONDS)
         finally:
             pool.terminate()
 
@@ -126,24 +135,62 @@ async def _prepare(connection: Connection) -> None:
 
 
 @asynccontextmanager
+async def connect(
+    dsn: str, *, name: str, command_seconds: float | None = COMMAND_SECONDS
+) -> AsyncIterator["asyncpg.Connection[Record]"]:
+    """Open a connection outside any pool, which PostgreSQL lists as `name`; an exception ends it at once.
+
+    `command_seconds` limits each command; None is for those that may take hours. Raises PostgresUnavailable, also in
+    place of the block's transient errors, or PostgresMisconfigured.
+    """
+    with wrap_connection_errors(dsn):
+        database = await asyncpg.connect(
+            dsn,
+            server_settings={"application_name": name, "timezone": "UTC"},
+            timeout=CONNECT_SECONDS,
+            command_timeout=command_seconds,
+            connection_class=LimitedConnection,
+        )
+    with wrap_transient_errors():
+        try:
+            yield database
+            await database.close(timeout=_CLOSE_SECONDS)
+        finally:
+            database.terminate()
+
+
+@asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Acquire a connection and begin a transaction. Transient errors are raised as PostgresUnavailable."""
     async with connection(pool) as acquired, acquired.transaction():
-        yield acquired
+        try:
+            yield acquired
+        except TimeoutError:
+            # Nothing can be expected of a server that does not answer, not even a rollback.
+            acquired.terminate()
+            raise
 
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """Acquire a connection without a transaction. Transient errors are raised as PostgresUnavailable."""
     with wrap_transient_errors():
+        acquired = await pool.acquire(timeout=_ACQUIRE_SECONDS)
         try:
-            async with pool.acquire() as acquired:
-                yield acquired
+            yield acquired
         except Exception as error:
             if (row := find_row(error)) is not None and row.renew:
                 # Each connection is replaced when it is next acquired, with its prepared statements.
                 await pool.expire_connections()
             raise
+        finally:
+            await _release(pool, acquired)
+
+
+async def _release(pool: Pool, acquired: PoolConnectionProxy) -> None:
+    # The driver terminates a connection that cannot be reset. What was done with it is done, so that is no failure.
+    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        await pool.release(acquired, timeout=_RELEASE_SECONDS)
 
 
 async def migrate(dsn: str, package: str) -> None:
@@ -151,9 +198,7 @@ async def migrate(dsn: str, package: str) -> None:
 
     Raises PostgresUnavailable or PostgresMisconfigured.
     """
-    with wrap_connection_errors(dsn):
-        database = await asyncpg.connect(dsn)
-    with wrap_transient_errors():
+    async with connect(dsn, name=f"{package} migrate", command_seconds=None) as database:
         try:
             # A session lock: a second run waits for the first and then finds nothing to do.
             await database.execute("SELECT pg_advisory_lock($1, hashtext($2))", _MIGRATION_LOCK, package)
@@ -166,8 +211,6 @@ async def migrate(dsn: str, package: str) -> None:
             raise PostgresMisconfigured(
                 f"PostgreSQL rejected a migration: {error}. Prepare the database first: python -m shared.provision"
             ) from error
-        finally:
-            await database.close()
 
 
 async def _apply_migrations(database: "asyncpg.Connection[Record]", folder: Path, package: str) -> None:
@@ -183,53 +226,15 @@ async def require_schema(dsn: str, package: str) -> None:
 
     Raises PostgresMisconfigured where a migration is missing, and PostgresUnavailable.
     """
-    with wrap_connection_errors(dsn):
-        database = await asyncpg.connect(dsn)
+    async with connect(dsn, name=f"{package} start") as database:
         try:
             applied = await pogo_sql.get_applied_migrations(database, schema_name=package)
         except asyncpg.UndefinedTableError:
             applied = set()
-        finally:
-            await database.close()
     migrations = files(package).joinpath("sql", "migrations").iterdir()
     known = {each.name.removesuffix(".sql") for each in migrations if each.name.endswith(".sql")}
     if missing := sorted(known - applied):
         raise PostgresMisconfigured(f"the schema {package} lacks {', '.join(missing)}: run python -m {package} migrate")
-
-
-async def listen(dsn: str, channels: Mapping[str, Callable[[str], None]], stopping: asyncio.Event) -> None:
-    """Call the callback of a channel with each notification's payload until `stopping` is set; reconnect when cut off.
-
-    All callbacks are also called with "" after each connection, since notifications may have been missed.
-    """
-    while not stopping.is_set():
-        try:
-            with wrap_transient_errors():
-                database = await asyncpg.connect(dsn, server_settings={"application_name": "listener"})
-                try:
-                    await _listen_on(database, channels, stopping)
-                finally:
-                    database.terminate()
-        except PostgresUnavailable:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _RECONNECT_SECONDS)
-
-
-async def _listen_on(
-    database: "asyncpg.Connection[Record]", channels: Mapping[str, Callable[[str], None]], stopping: asyncio.Event
-) -> None:
-    lost = asyncio.Event()
-    database.add_termination_listener(lambda _: lost.set())
-    for channel, call in channels.items():
-        # asyncpg calls with (connection, pid, channel, payload).
-        await database.add_listener(channel, lambda *arguments, call=call: call(arguments[3]))
-        call("")
-    waits = [asyncio.create_task(event.wait()) for event in (stopping, lost)]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waits:
-            each.cancel()
 
 
 async def check_connection(pool: Pool) -> str | None:

@@ -13,7 +13,7 @@ from pogo_core.util import sql as pogo
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import SluiceError
-from shared.postgres import PostgresMisconfigured, wrap_connection_errors
+from shared.postgres import PostgresMisconfigured, connect
 from shared.settings import load
 
 ROLES = ("job_api", "scheduler", "exporter", "history")
@@ -37,10 +37,8 @@ async def provision(settings: ProvisionSettings) -> None:
 
     Raises PostgresUnavailable or PostgresMisconfigured.
     """
-    with wrap_connection_errors(settings.admin_dsn):
-        database = await asyncpg.connect(settings.admin_dsn)
     try:
-        async with database.transaction():
+        async with connect(settings.admin_dsn, name="sluice provision") as database, database.transaction():
             await database.execute("SELECT pg_advisory_xact_lock(hashtext('sluice provision'))")
             for role in ROLES:
                 await _provision_role(database, role, str(getattr(settings, f"{role}_password")))
@@ -53,8 +51,6 @@ async def provision(settings: ProvisionSettings) -> None:
             f"PostgreSQL rejected the command: {error}. "
             "SLUICE_PROVISION_ADMIN_DSN must name a role that may create roles and schemas."
         ) from error
-    finally:
-        await database.close()
 
 
 async def _provision_role(database: "asyncpg.Connection[asyncpg.Record]", role: str, password: str) -> None:

@@ -22,6 +22,8 @@ HOMES = {
     "asyncpg": [
         "shared/postgres.py",
         "shared/postgres_errors.py",
+        "shared/postgres_listener.py",
+        "shared/limited_connection.py",
         "shared/provision.py",
         "services/exporter/exporter/source/snapshot.py",
         "services/exporter/exporter/source/watermark.py",

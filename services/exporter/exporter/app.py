@@ -25,7 +25,8 @@ from shared.clock import SystemClock
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.outbox import Relay
-from shared.postgres import check_connection, listen, open_pool
+from shared.postgres import check_connection, open_pool
+from shared.postgres_listener import Listener
 from shared.topics import CERTIFICATES, COMMANDS, JOBS, TRIGGERS
 
 _POOL_NAME = "exporter"
@@ -66,17 +67,20 @@ async def open_exporter(settings: Settings) -> AsyncIterator[Process]:
             producer=producer,
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=EVENT_SOURCE)
+        listener = Listener(settings.postgres, {"exporter_run": claimer.wake})
         health = Health()
         health.add_check("postgres", lambda: check_connection(pool))
         health.add_check("admission", consumer.find_fault)
         health.add_check("numbers", source_numbers.find_fault)
+        health.add_check("outbox", relay.find_fault)
+        health.add_check("wake", listener.find_fault)
         loops: dict[str, Loop] = {
             "export": claimer.run,
             "admission": consumer.run,
             "numbers": source_numbers.run,
             "outbox": relay.run,
             "sweep": Sweeper(store, objects).run,
-            "wake": partial(listen, settings.postgres, {"exporter_run": claimer.wake}),
+            "wake": listener.run,
         }
         yield Process(loops, health)
 

@@ -154,6 +154,8 @@ async def open_api(settings: Settings) -> AsyncIterator[Process]:
         )
         retention = RetentionService(pool, objects, kept=settings.retention, interval=settings.retention_every)
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
+        health.add_check("live", live_updates.find_fault)
+        health.add_check("outbox", relay.find_fault)
         files = ArtifactService(ArtifactStore(pool), retention)
         downloads = DownloadService(files, ArtifactStore(pool), objects)
         services = (

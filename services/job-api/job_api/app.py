@@ -129,6 +129,7 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
         relay = Relay(pool, producer, dsn=settings.postgres, service=SERVICE)
         health.add_check("postgres", lambda: check_connection(pool))
         health.add_check("runs", consumer.find_fault)
+        health.add_check("outbox", relay.find_fault)
         loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
         app = create_web_app(
             pool,

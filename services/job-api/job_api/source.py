@@ -1,9 +1,10 @@
 """The size of a selection by the statistics of the source's query planner; no row is read."""
 
+import json
 from datetime import timedelta
 
 from shared.events import JobSettings, Timeframe
-from shared.postgres import connection, open_pool
+from shared.postgres import connect
 
 # What JSON adds to the values of a record: keys, quotes and commas, in bytes.
 _OVERHEAD = {"interaction": 560, "contact": 150}
@@ -29,8 +30,8 @@ class SourceStatistics:
         """
         query, values = build_query(settings)
         # A connection per query: they are rare, and this service must start and work while the source is unavailable.
-        async with open_pool(self._dsn, size=2, name="sluice estimate") as pool, connection(pool) as database:
-            plan = (await database.fetchval(query, *values))[0]["Plan"]
+        async with connect(self._dsn, name="sluice estimate") as database:
+            plan = json.loads(await database.fetchval(query, *values))[0]["Plan"]
         rows = int(plan["Plan Rows"])
         return rows, rows * (int(plan["Plan Width"]) + _OVERHEAD[settings.type])
 

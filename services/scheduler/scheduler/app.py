@@ -47,13 +47,15 @@ async def open_scheduler(settings: Settings) -> AsyncIterator[Process]:
             handle=create_handler(ChangeService(ledger, wake=scheduler.wake)),
             producer=producer,
         )
+        relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
         health = Health()
         health.add_check("postgres", lambda: check_connection(pool))
         health.add_check("jobs", consumer.find_fault)
+        health.add_check("outbox", relay.find_fault)
         loops = {
             "slots": scheduler.run,
             "jobs": consumer.run,
-            "outbox": Relay(pool, producer, dsn=settings.postgres, service=SOURCE).run,
+            "outbox": relay.run,
             "maintenance": Maintenance(ledger, retention=settings.ledger_kept).run,
             "audit": Auditor(AuditStore(pool), every=settings.audit_every).run,
         }

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from scheduler.domain import JobVersion
 from scheduler.store import SQL, to_version
-from shared.postgres import Connection, Pool, wrap_transient_errors
+from shared.postgres import Connection, Pool, connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,10 @@ class AuditStore:
         It is None while another scheduler is auditing, and until `pause` after the last round. Raises
         PostgresUnavailable.
         """
-        with wrap_transient_errors():
-            async with self._pool.acquire() as database:
-                await database.execute(SQL["begin_audit"])
-                async with database.transaction(isolation="repeatable_read"):
-                    yield await self._read_batch(database, jobs, pause)
+        async with connection(self._pool) as database:
+            await database.execute(SQL["begin_audit"])
+            async with database.transaction(isolation="repeatable_read"):
+                yield await self._read_batch(database, jobs, pause)
 
     async def _read_batch(self, database: Connection, jobs: int, pause: timedelta) -> AuditBatch | None:
         position = await database.fetchrow(SQL["lock_audit"])

@@ -15,7 +15,8 @@ from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
 from shared.lifecycle import wait_for_first
 from shared.observe import LIVE_CLIENTS, LIVE_DROPPED, get_logger
-from shared.postgres import Record, listen
+from shared.postgres import Record
+from shared.postgres_listener import Listener
 
 log = get_logger(__name__)
 
@@ -85,7 +86,7 @@ class LiveService:
         self.send_timeout = send_timeout
         self._runs = runs
         self._identities = identities
-        self._dsn = dsn
+        self._listener = Listener(dsn, {"history_runs": self._wake})
         self._stopping = stopping
         self._clock = clock or SystemClock()
         self._subscribers: dict[UUID, set[Subscriber]] = {}
@@ -93,9 +94,13 @@ class LiveService:
         self._read_to: int | None = None
         self._checked_at = self._clock.now()
 
+    def find_fault(self) -> str | None:
+        """Return what is wrong with the notifications of changes, for readiness, or None."""
+        return self._listener.find_fault()
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Distribute changes until `stopping` is set."""
-        listening = asyncio.create_task(listen(self._dsn, {"history_runs": self._wake}, stopping), name="runs listener")
+        listening = asyncio.create_task(self._listener.run(stopping), name="runs listener")
         try:
             while not stopping.is_set():
                 self._woken.clear()
