@@ -42,6 +42,16 @@ DELETE FROM scheduler.slot WHERE job_id IN (SELECT job_id FROM erased_job);
 DELETE FROM scheduler.schedule_history WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM scheduler.schedule WHERE tenant_id = (SELECT tenant_id FROM erased);
 
+-- job-api announces these deletions within ten minutes, so that topics and services forget them as well.
+INSERT INTO job_api.deletion (object_id, kind, tenant_id, version, deleted_at)
+    SELECT job_id, 'job', tenant_id, version + 1, now() FROM job_api.job WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION ALL SELECT certificate_id, 'certificate', tenant_id, version + 1, now()
+        FROM job_api.certificate WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION ALL SELECT identity_id, 'identity', tenant_id, version + 1, now()
+        FROM job_api.identity WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION ALL SELECT user_id, 'identity', tenant_id, version + 1, now()
+        FROM job_api.app_user WHERE issuer IS NOT NULL AND tenant_id = (SELECT tenant_id FROM erased);
+
 DELETE FROM job_api.run_view WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.idempotency WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.audit WHERE tenant_id = (SELECT tenant_id FROM erased);

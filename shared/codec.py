@@ -16,8 +16,13 @@ from shared.topics import TOPIC_OF
 
 NAME_OF: dict[type[events.Event], tuple[str, int]] = {cls: name for name, cls in events.REGISTRY.items()}
 ADAPTERS: dict[type[events.Event], TypeAdapter[events.Event]] = {cls: TypeAdapter(cls) for cls in NAME_OF}
-TOMBSTONES: frozenset[type[events.Event]] = frozenset({events.JobDeleted})
-"""Events that are messages without a value, so that compaction removes their key."""
+_WITHOUT_VALUE: tuple[type[events.Event], ...] = (
+    events.JobTombstone,
+    events.CertificateTombstone,
+    events.IdentityTombstone,
+)
+TOMBSTONES = frozenset(_WITHOUT_VALUE)
+"""Events that are messages without a value, so that compaction removes their key: they hold nothing but it."""
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -145,10 +150,11 @@ def decode(record: Received) -> Message:
     decoder = _DECODERS.get(headers.get("ce_type", b""))
     if decoder is None or decoder.topic != record.topic or "ce_id" not in headers or "ce_source" not in headers:
         raise _header_error(record, headers)
+    if (record.value is None) != (decoder.event_type in TOMBSTONES):
+        raise InvalidMessage(f"{decoder.event_type.__name__} has {'no' if record.value is None else 'a'} value")
     if record.value is None:
-        if decoder.event_type is not events.JobDeleted:
-            raise InvalidMessage(f"{decoder.event_type.__name__} has no value")
-        return Message(events.JobDeleted(job_id=_parse_key(record.key)), record)
+        only_key = {TOPIC_OF[decoder.event_type].key: _parse_key(record.key)}
+        return Message(ADAPTERS[decoder.event_type].validate_python(only_key), record)
     try:
         event = decoder.parse(record.value)
     except ValidationError as error:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from shared import events
 from shared.asyncapi import asyncapi_document
-from shared.codec import schema_file, schema_id
+from shared.codec import TOMBSTONES, schema_file, schema_id
 from shared.events import values
 from shared.topics import TOPIC_OF
 
@@ -43,7 +43,9 @@ def event_schema(event: type[events.Event]) -> Schema:
 
 def documents() -> dict[str, Schema]:
     """Return every file of the contract by its name."""
-    return {schema_file(event): event_schema(event) for event in TOPIC_OF} | {"asyncapi.json": asyncapi_document()}
+    return {schema_file(event): event_schema(event) for event in TOPIC_OF if event not in TOMBSTONES} | {
+        "asyncapi.json": asyncapi_document()
+    }
 
 
 def format_document(document: Schema) -> str:

@@ -37,8 +37,8 @@ JOBS = Topic(
     name="sluice.jobs",
     key="job_id",
     retention=None,
-    events=(events.JobSaved, events.JobDeleted),
-    description="the whole job after each change; a tombstone after a deletion",
+    events=(events.JobSaved, events.JobDeleted, events.JobTombstone),
+    description="the whole job after each change; its deletion, for 90 days",
     producers=("job-api",),
     consumers=("scheduler", "exporter", "history"),
 )
@@ -46,7 +46,7 @@ CERTIFICATES = Topic(
     name="sluice.certificates",
     key="certificate_id",
     retention=None,
-    events=(events.CertificateSaved,),
+    events=(events.CertificateSaved, events.CertificateDeleted, events.CertificateTombstone),
     description="a recipient's certificate, tenant and state",
     producers=("job-api",),
     consumers=("exporter",),
@@ -55,7 +55,7 @@ IDENTITIES = Topic(
     name="sluice.identities",
     key="identity_id",
     retention=None,
-    events=(events.IdentitySaved,),
+    events=(events.IdentitySaved, events.IdentityDeleted, events.IdentityTombstone),
     description="hash, tenant and roles of an API key or session; whether it is revoked",
     producers=("job-api",),
     consumers=("history",),
@@ -134,6 +134,8 @@ AUDIT = Topic(
 
 TOPICS: tuple[Topic, ...] = (JOBS, CERTIFICATES, IDENTITIES, TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES, AUDIT)
 DEAD_LETTER_RETENTION = timedelta(days=30)
+DELETION_RETENTION = timedelta(days=90)
+"""How long a compacted topic keeps a deletion before a tombstone takes its place: longer than any outage to survive."""
 TOMBSTONE_RETENTION = timedelta(days=90)
 """How long tombstones remain on compacted topics, for consumers that read them late."""
 

@@ -4,11 +4,11 @@ A reader rejects a type or version that is not in `REGISTRY`; a class is never l
 """
 
 from shared.events.audit import AuditRecorded
-from shared.events.certificates import CertificateSaved
+from shared.events.certificates import CertificateDeleted, CertificateSaved, CertificateTombstone
 from shared.events.commands import CancelRun, RunNow
 from shared.events.estimates import RunEstimated
-from shared.events.identities import IdentitySaved
-from shared.events.jobs import JobDeleted, JobSaved
+from shared.events.identities import IdentityDeleted, IdentitySaved, IdentityTombstone
+from shared.events.jobs import JobDeleted, JobSaved, JobTombstone
 from shared.events.progress import RunProgressed
 from shared.events.runs import (
     FilesExpired,
@@ -32,8 +32,13 @@ from shared.events.values import ExportedFile, JobSettings, Schedule, Timeframe,
 Event = (
     JobSaved
     | JobDeleted
+    | JobTombstone
     | CertificateSaved
+    | CertificateDeleted
+    | CertificateTombstone
     | IdentitySaved
+    | IdentityDeleted
+    | IdentityTombstone
     | SlotTriggered
     | SlotSkipped
     | CancelRun
@@ -57,9 +62,14 @@ Event = (
 
 REGISTRY: dict[tuple[str, int], type[Event]] = {
     ("job.saved", 1): JobSaved,
-    ("job.deleted", 1): JobDeleted,
+    ("job.deleted", 1): JobTombstone,
+    ("job.deleted", 2): JobDeleted,
     ("certificate.saved", 1): CertificateSaved,
+    ("certificate.deleted", 1): CertificateDeleted,
+    ("certificate.tombstone", 1): CertificateTombstone,
     ("identity.saved", 1): IdentitySaved,
+    ("identity.deleted", 1): IdentityDeleted,
+    ("identity.tombstone", 1): IdentityTombstone,
     ("slot.triggered", 1): SlotTriggered,
     ("slot.skipped", 1): SlotSkipped,
     ("run.cancel", 1): CancelRun,
@@ -85,14 +95,19 @@ __all__ = [
     "REGISTRY",
     "AuditRecorded",
     "CancelRun",
+    "CertificateDeleted",
     "CertificateSaved",
+    "CertificateTombstone",
     "Event",
     "ExportedFile",
     "FilesExpired",
+    "IdentityDeleted",
     "IdentitySaved",
+    "IdentityTombstone",
     "JobDeleted",
     "JobSaved",
     "JobSettings",
+    "JobTombstone",
     "PartFinished",
     "RunAttemptFailed",
     "RunCancelled",

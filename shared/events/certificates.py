@@ -28,3 +28,25 @@ class CertificateSaved:
     """Start of the certificate's validity."""
     not_after: datetime
     """End of the certificate's validity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateDeleted:
+    """The certificate was removed with its tenant. Followed by a tombstone after 90 days."""
+
+    certificate_id: UUID
+    """The certificate; also the message's key."""
+    tenant_id: UUID
+    """The tenant that the certificate belonged to."""
+    version: int
+    """Higher than every version of the certificate."""
+    deleted_at: datetime
+    """When the certificate was removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateTombstone:
+    """The certificate was removed long ago: a message without a value, so that compaction removes its key."""
+
+    certificate_id: UUID
+    """The certificate: the message's key."""

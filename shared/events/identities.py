@@ -32,3 +32,25 @@ class IdentitySaved:
     """Whether the identity has been revoked; a revoked identity authenticates nobody."""
     version: int
     """Rises with each change; a lower version never replaces a higher one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityDeleted:
+    """The identity was removed: a session that ended, or one removed with its tenant. Followed by a tombstone later."""
+
+    identity_id: UUID
+    """The API key or session; also the message's key."""
+    tenant_id: UUID
+    """The tenant that the identity belonged to."""
+    version: int
+    """Higher than every version of the identity."""
+    deleted_at: datetime
+    """When the identity was removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityTombstone:
+    """The identity was removed long ago: a message without a value, so that compaction removes its key."""
+
+    identity_id: UUID
+    """The API key or session: the message's key."""

@@ -37,7 +37,21 @@ class JobSaved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDeleted:
-    """The job was deleted: a tombstone, that is, a message without a value. Job ids are never reused."""
+    """The job was deleted, for good: job ids are never reused. Followed by a tombstone after 90 days."""
+
+    job_id: UUID
+    """The job; also the message's key."""
+    tenant_id: UUID
+    """The tenant that the job belonged to."""
+    version: int
+    """Higher than every version of the job."""
+    deleted_at: datetime
+    """When the job was deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTombstone:
+    """The job was deleted long ago: a message without a value, so that compaction removes the job's key."""
 
     job_id: UUID
     """The job: the message's key."""

@@ -16,6 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared.clock import Clock, SystemClock
 from shared.errors import RestartRequired, SluiceError
+from shared.kafka.catching_up import CatchUpGate
 from shared.kafka.dead_letters import DeadLetterLimit
 from shared.kafka.handling import REASONS, Backoff, BatchOutcome, DeadLetterWriter, Handler, MessageHandler, Waiting
 from shared.kafka.notes import KafkaNotes
@@ -71,6 +72,7 @@ class Consumer(ConsumerRebalanceListener):
         # next owner begins after it, and records of partitions that have just been revoked are dropped.
         self._gate = asyncio.Lock()
         self._waiting: dict[TopicPartition, _WaitingPartition] = {}
+        self._client: AIOKafkaConsumer | None = None
         self._joined = False
         self._lag: int | None = None
         self._advanced = time.monotonic()
@@ -85,6 +87,10 @@ class Consumer(ConsumerRebalanceListener):
         if self._lag and time.monotonic() - self._advanced > _STALLED_SECONDS / 3:
             return f"{self._group}: {self._lag} messages wait and none was handled lately"
         return None
+
+    def create_gate(self, topics: Sequence[Topic]) -> CatchUpGate:
+        """Return a gate that opens once this group has handled what these topics hold when this member joins."""
+        return CatchUpGate(topics, lambda: self._client if self._joined and not self._gate.locked() else None)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set. Raises ConsumerStalled, with offsets unmoved."""
@@ -103,6 +109,7 @@ class Consumer(ConsumerRebalanceListener):
         topics = [topic.name for topic in self._topics] + ([replay_topic] if replay_topic else [])
         consumer.subscribe(topics, listener=self)
         await self._start(consumer, stopping)
+        self._client = consumer
         try:
             watch = asyncio.create_task(self._watch(consumer), name=f"{self._group} lag")
             try:
@@ -115,7 +122,7 @@ class Consumer(ConsumerRebalanceListener):
                 with suppress(asyncio.CancelledError, SluiceError):
                     await watch
         finally:
-            self._joined = False
+            self._client, self._joined = None, False
             self._waiting.clear()
             self._show_waiting()
             await self._leave(consumer)

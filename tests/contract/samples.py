@@ -36,6 +36,20 @@ FILE = ExportedFile(
 )
 
 
+def to_deleted(job: events.JobSaved) -> events.JobDeleted:
+    """Return the event of the deletion of a job after this version of it."""
+    return events.JobDeleted(job_id=job.job_id, tenant_id=job.tenant_id, version=job.version + 1, deleted_at=AT)
+
+
+def tombstones() -> list[events.Event]:
+    """Return one of each of the events without a value."""
+    return [
+        events.JobTombstone(job_id=JOB),
+        events.CertificateTombstone(certificate_id=CERTIFICATE),
+        events.IdentityTombstone(identity_id=USER),
+    ]
+
+
 def samples() -> list[events.Event]:
     """Return one event of each type and version that has a value."""
     life: Any = {"job_id": JOB, "tenant_id": TENANT, "run_id": RUN, "token": 1, "seq": 2, "at": AT}
@@ -62,6 +76,9 @@ def samples() -> list[events.Event]:
             overlap="skip",
             saved_at=AT,
         ),
+        events.JobDeleted(job_id=JOB, tenant_id=TENANT, version=4, deleted_at=AT),
+        events.CertificateDeleted(certificate_id=CERTIFICATE, tenant_id=TENANT, version=3, deleted_at=AT),
+        events.IdentityDeleted(identity_id=USER, tenant_id=TENANT, version=3, deleted_at=AT),
         events.CertificateSaved(
             certificate_id=CERTIFICATE,
             tenant_id=TENANT,

@@ -14,7 +14,7 @@ from shared.asyncapi import DOCUMENT_ID, asyncapi_document
 from shared.codec import TOMBSTONES, Record, encode
 from shared.schema_ids import SCHEMA_BASE
 from shared.topics import TOPIC_OF, TOPICS
-from tests.contract.samples import AT, JOB, samples
+from tests.contract.samples import AT, samples, tombstones
 
 DOCUMENT = asyncapi_document()
 FILES = {
@@ -25,7 +25,7 @@ FILES = {
 REGISTRY: Registry[Any] = Registry().with_resources(
     (uri, DRAFT202012.create_resource(content)) for uri, content in FILES.items()
 )
-EVENTS = [*samples(), events.JobDeleted(job_id=JOB)]
+EVENTS = [*samples(), *tombstones()]
 
 
 def references(node: object) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The events' contract: schemas are committed, golden examples stay readable, breaking changes are rejected."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from shared import contract, events
-from shared.codec import ADAPTERS, NAME_OF, Received, decode, encode, key_of, schema_file
-from shared.topics import TOPIC_OF, TOPICS
-from tests.contract.samples import AT, JOB, samples
+from shared.codec import ADAPTERS, NAME_OF, TOMBSTONES, Received, decode, encode, key_of, schema_file
+from shared.errors import InvalidMessage
+from shared.topics import TOPIC_OF, TOPICS, Topic
+from tests.contract.samples import AT, samples, tombstones
 
 EXAMPLES = Path(__file__).parent / "examples"
 WITH_VALUE = samples()
@@ -29,6 +31,7 @@ def test_every_event_has_a_topic_a_version_and_an_example() -> None:
     assert sum(len(topic.events) for topic in TOPICS) == len(TOPIC_OF), "an event is on two topics"
     shown = {path.parent.name for path in example_files()}
     assert shown == {folder_of(event) for event in WITH_VALUE}
+    assert {type(event) for event in tombstones()} == TOMBSTONES, "these have no value to show"
 
 
 @pytest.mark.parametrize("path", example_files(), ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -50,11 +53,22 @@ def test_events_match_their_schema_and_survive_the_wire(event: events.Event) -> 
     assert key_of(event) == getattr(message.event, TOPIC_OF[type(event)].key)
 
 
-def test_a_deletion_is_a_tombstone() -> None:
-    record = encode(events.JobDeleted(job_id=JOB), source="job-api", at=AT)
+@pytest.mark.parametrize("event", tombstones(), ids=folder_of)
+def test_a_tombstone_has_no_value_and_an_event_with_a_value_is_none(event: events.Event) -> None:
+    record = encode(event, source="job-api", at=AT)
     assert record.value is None
-    message = decode(Received(record.topic, 0, 0, record.key, None, record.headers))
-    assert message.event == events.JobDeleted(job_id=JOB)
+    assert decode(Received(record.topic, 0, 0, record.key, None, record.headers)).event == event
+    with pytest.raises(InvalidMessage, match="Tombstone has a value"):
+        decode(Received(record.topic, 0, 0, record.key, b"{}", record.headers))
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.retention is None and not topic.is_public])
+def test_a_deletion_on_a_compacted_topic_is_an_explicit_record_before_it_is_a_tombstone(topic: Topic) -> None:
+    names = {NAME_OF[event][0].partition(".")[2]: event for event in topic.events if event not in TOMBSTONES}
+    deleted = {field.name for field in dataclasses.fields(names["deleted"])}
+    assert {"tenant_id", "version", "deleted_at", topic.key} == deleted
+    assert "version" in {field.name for field in dataclasses.fields(names["saved"])}
+    assert [event for event in topic.events if event in TOMBSTONES]
 
 
 def test_committed_schemas_are_those_of_the_code() -> None:

@@ -66,6 +66,7 @@ async def open_exporter(settings: Settings) -> AsyncIterator[Process]:
             handle=create_source_number_handler(pool),
             producer=producer,
         )
+        gate = consumer.create_gate([JOBS, CERTIFICATES, COMMANDS])
         relay = Relay(pool, producer, dsn=settings.postgres, service=EVENT_SOURCE)
         listener = Listener(settings.postgres, {"exporter_run": claimer.wake})
         health = Health()
@@ -74,10 +75,12 @@ async def open_exporter(settings: Settings) -> AsyncIterator[Process]:
         health.add_check("numbers", source_numbers.find_fault)
         health.add_check("outbox", relay.find_fault)
         health.add_check("wake", listener.find_fault)
+        health.add_check("start", gate.find_fault)
         loops: dict[str, Loop] = {
-            "export": claimer.run,
+            "export": gate.hold(claimer.run),
             "admission": consumer.run,
             "numbers": source_numbers.run,
+            "start": gate.run,
             "outbox": relay.run,
             "sweep": Sweeper(store, objects).run,
             "wake": listener.run,

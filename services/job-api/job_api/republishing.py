@@ -7,11 +7,12 @@ from job_api.service.subjects import to_identity_event
 from job_api.store import ALL_TENANTS, Database
 from job_api.store.certificates import Certificate
 from job_api.store.database import SERVICE, SQL
+from job_api.store.deletions import to_deletion
 from job_api.store.identities import Credential, User
 from job_api.store.jobs import to_job
 from shared import outbox
 from shared.clock import Clock
-from shared.events import Event, JobDeleted
+from shared.events import Event
 from shared.postgres import Record
 
 BATCH = 500
@@ -32,7 +33,7 @@ _KINDS: Mapping[str, tuple[str, ToEvent]] = {
     "identities": ("every_identity", _to_credential_event),
     "subjects": ("every_subject", _to_subject_event),
     "jobs": ("every_job", lambda row: to_job(row).to_event()),
-    "deleted_jobs": ("every_deleted_job", lambda row: JobDeleted(job_id=row["object_id"])),
+    "deletions": ("every_deletion", lambda row: to_deletion(row).to_event()),
 }
 
 

@@ -48,13 +48,16 @@ async def open_scheduler(settings: Settings) -> AsyncIterator[Process]:
             producer=producer,
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=SOURCE)
+        gate = consumer.create_gate([JOBS])
         health = Health()
         health.add_check("postgres", lambda: check_connection(pool))
         health.add_check("jobs", consumer.find_fault)
         health.add_check("outbox", relay.find_fault)
+        health.add_check("start", gate.find_fault)
         loops = {
-            "slots": scheduler.run,
+            "slots": gate.hold(scheduler.run),
             "jobs": consumer.run,
+            "start": gate.run,
             "outbox": relay.run,
             "maintenance": Maintenance(ledger, retention=settings.ledger_kept).run,
             "audit": Auditor(AuditStore(pool), every=settings.audit_every).run,

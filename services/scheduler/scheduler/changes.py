@@ -10,10 +10,13 @@ from scheduler.emitter import SOURCE, to_request_event, to_settings_json
 from scheduler.service import STALL_LIMIT
 from scheduler.store import Ledger
 from shared import outbox
-from shared.events import JobDeleted, JobSaved, RunNow
+from shared.events import JobDeleted, JobSaved, JobTombstone, RunNow
 from shared.observe import SLOTS
 from shared.postgres import Connection
 from shared.timetable import derive_request_run_id, truncate_to_second
+
+JobChange = JobSaved | JobDeleted | JobTombstone
+"""What `sluice.jobs` says of a job."""
 
 
 @dataclass
@@ -21,22 +24,37 @@ class _ChangeBatch:
     """The effect of a batch of events on the versions of their jobs."""
 
     known: dict[UUID, JobVersion]
+    gone: set[UUID]
     current: dict[UUID, JobVersion] = field(default_factory=dict)
     superseded: list[JobVersion] = field(default_factory=list)
     deleted: set[UUID] = field(default_factory=set)
+    unknown: dict[UUID, int] = field(default_factory=dict)
+    forgotten: set[UUID] = field(default_factory=set)
 
-    def apply(self, event: JobSaved | JobDeleted, now: datetime) -> None:
+    def apply(self, event: JobChange, now: datetime) -> None:
         """Apply one event, after those before it."""
         before = self.current.get(event.job_id) or self.known.get(event.job_id)
+        change = None
         if isinstance(event, JobSaved):
-            change = apply_saving(before, event, to_settings_json(event.settings))
+            if event.job_id not in self.gone:
+                change = apply_saving(before, event, to_settings_json(event.settings))
         else:
             change = apply_deletion(before, now) if before is not None else None
             self.deleted.add(event.job_id)
+            self._note_unknown(event, is_known=before is not None)
         if change is not None:
             self.current[event.job_id] = change.current
             if change.superseded is not None:
                 self.superseded.append(change.superseded)
+
+    def _note_unknown(self, event: JobDeleted | JobTombstone, *, is_known: bool) -> None:
+        """Remember the deletion of a job of which no version has arrived, until its tombstone."""
+        if isinstance(event, JobTombstone):
+            self.forgotten.add(event.job_id)
+            self.unknown.pop(event.job_id, None)
+        elif not is_known:
+            self.gone.add(event.job_id)
+            self.unknown[event.job_id] = event.version
 
 
 class ChangeService:
@@ -46,7 +64,7 @@ class ChangeService:
         self._ledger = ledger
         self._wake = wake
 
-    async def apply_changes(self, events: Sequence[JobSaved | JobDeleted]) -> None:
+    async def apply_changes(self, events: Sequence[JobChange]) -> None:
         """Apply changes of jobs in their order; those that are not newer than the known version have no effect.
 
         Raises PostgresUnavailable or LedgerChanged; the caller applies all of them again.
@@ -55,7 +73,9 @@ class ChangeService:
             return
         async with self._ledger.transaction() as database:
             now = await self._ledger.begin(database, stall_limit=10 * STALL_LIMIT)
-            batch = _ChangeBatch(await self._ledger.lock_jobs(database, {event.job_id for event in events}))
+            job_ids = {event.job_id for event in events}
+            known = await self._ledger.lock_jobs(database, job_ids)
+            batch = _ChangeBatch(known, await self._ledger.find_deleted(database, job_ids))
             for event in events:
                 batch.apply(event, now)
             current = batch.current.values()
@@ -64,6 +84,8 @@ class ChangeService:
             await self._ledger.insert_superseded(database, batch.superseded)
             if batch.deleted:
                 await self._ledger.end_superseded(database, batch.deleted)
+                await self._ledger.insert_deleted(database, batch.unknown)
+                await self._ledger.forget_deleted(database, batch.forgotten)
         self._wake()
 
     async def apply_requests(self, requests: Sequence[RunNow]) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from scheduler.changes import ChangeService
+from scheduler.changes import ChangeService, JobChange
 from shared.codec import Message
-from shared.events import JobDeleted, JobSaved, RunNow
+from shared.events import RunNow
 from shared.kafka import Handler
 
 
@@ -13,7 +13,7 @@ def create_handler(service: ChangeService) -> Handler:
 
     async def handle(messages: Sequence[Message]) -> None:
         events = [message.event for message in messages]
-        await service.apply_changes([event for event in events if isinstance(event, JobSaved | JobDeleted)])
+        await service.apply_changes([event for event in events if isinstance(event, JobChange)])
         await service.apply_requests([event for event in events if isinstance(event, RunNow)])
 
     return handle

@@ -1,6 +1,6 @@
 """The ledger in PostgreSQL: translates between rows and domain objects, and decides nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -106,6 +106,19 @@ class Ledger:
     async def end_superseded(self, database: Connection, job_ids: Iterable[UUID]) -> None:
         """Mark superseded versions of deleted jobs as deleted, so that their open slots end."""
         await database.execute(SQL["end_superseded"], list(job_ids))
+
+    async def find_deleted(self, database: Connection, job_ids: Iterable[UUID]) -> set[UUID]:
+        """Return those of some jobs that were deleted before any version of them arrived."""
+        return {row["job_id"] for row in await database.fetch(SQL["find_deleted"], list(job_ids))}
+
+    async def insert_deleted(self, database: Connection, deleted: Mapping[UUID, int]) -> None:
+        """Remember deletions of jobs of which no version has arrived, by job with the deletion's version."""
+        if deleted:
+            await database.execute(SQL["insert_deleted"], list(deleted), list(deleted.values()))
+
+    async def forget_deleted(self, database: Connection, job_ids: Iterable[UUID]) -> None:
+        """Forget such deletions, since their tombstones have arrived."""
+        await database.execute(SQL["forget_deleted"], list(job_ids))
 
     async def insert_slots(
         self, database: Connection, entries: Sequence[LedgerEntry], now: datetime

@@ -14,7 +14,7 @@ from shared import events
 from shared.errors import TransientError
 from shared.events.values import CatchUp, JobState, Schedule
 from tests.chaos.scheduler.oracle import JobEvents, LedgerRow
-from tests.contract.samples import SETTINGS, TENANT
+from tests.contract.samples import SETTINGS, TENANT, to_deleted
 from tests.support.system import Service, System
 from tests.support.wait import eventually
 from tests.unit.scheduler.memory import HOUR
@@ -131,7 +131,7 @@ class Storm:
         if self.dice.random() < 0.03:
             # A deletion has no time of its own: it takes effect when it arrives, by a clock that may have gone back.
             job.deleted_at = self.shown
-            return events.JobDeleted(job_id=last.job_id)
+            return to_deleted(last)
         changed = replace(last, version=last.version + 1, saved_at=now, state=self.dice.choice(STATES))
         if last.schedule.kind == "once":
             changed = replace(changed, state=last.state if last.schedule.immediately else changed.state)

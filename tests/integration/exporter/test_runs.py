@@ -205,7 +205,8 @@ async def test_J9_a_trigger_that_crosses_a_deletion_leaves_no_run_behind(
 ) -> None:
     trigger = exports.make_trigger()
     async with Listener(exports.system.kafka, "sluice.runs") as runs:
-        await exports.system.publish(events.JobDeleted(job_id=trigger.job_id))
+        ids = {"job_id": trigger.job_id, "tenant_id": trigger.tenant_id}
+        await exports.system.publish(events.JobDeleted(**ids, version=2, deleted_at=trigger.triggered_at))
         deleted = "SELECT true FROM job WHERE job_id = $1 AND deleted"
         await eventually(lambda: exports.system.fetch("exporter", deleted, trigger.job_id))
         await exports.system.publish(trigger)

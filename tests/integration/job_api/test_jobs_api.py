@@ -210,14 +210,14 @@ async def test_I3_a_refused_request_does_not_use_up_its_key(tenant: Tenant) -> N
     assert (await tenant.client.post(JOBS, json=draft(), headers=key)).status_code == 201
 
 
-async def test_J9_a_deleted_job_is_gone_and_published_as_a_tombstone(world: World, tenant: Tenant) -> None:
+async def test_J9_a_deleted_job_is_gone_and_its_deletion_published(world: World, tenant: Tenant) -> None:
     job = await tenant.job()
     answer = await tenant.client.delete(f"{JOBS}/{job['id']}", headers=if_match(job))
     assert (answer.status_code, answer.content) == (204, b"")
     assert (await tenant.client.get(f"{JOBS}/{job['id']}")).status_code == 404
     deleted = (await world.events())[-1]
     assert isinstance(deleted, JobDeleted)
-    assert str(deleted.job_id) == job["id"]
+    assert (str(deleted.job_id), deleted.tenant_id, deleted.version) == (job["id"], tenant.tenant_id, 2)
     assert (await world.audit(tenant))[-1] == "job.delete"
 
 

@@ -17,7 +17,7 @@ from shared import events
 from shared.clock import SystemClock
 from shared.postgres import PostgresUnavailable, migrate, open_pool
 from shared.timetable import derive_request_run_id, truncate_to_second
-from tests.contract.samples import SETTINGS, TENANT
+from tests.contract.samples import SETTINGS, TENANT, to_deleted
 from tests.support.listener import Listener
 from tests.support.servers import Databases
 from tests.support.system import Service, System
@@ -108,7 +108,7 @@ async def test_S10_each_run_now_request_becomes_one_run_and_the_schedule_is_unaf
 
 async def test_S10_a_request_for_a_deleted_job_is_skipped(system: System, scheduler: Service) -> None:
     saved = job()
-    await system.publish(saved, events.JobDeleted(job_id=saved.job_id))
+    await system.publish(saved, to_deleted(saved))
     await eventually(lambda: is_deleted(system, saved.job_id))
     run_now = request(saved)
     async with Listener(system.kafka, "sluice.triggers") as triggers:
@@ -191,7 +191,7 @@ async def test_S7_the_auditor_reports_only_wrong_slots(system: System, scheduler
     hour = SystemClock().now().replace(minute=0, second=0, microsecond=0) - HOUR
     saved = job(schedule=events.Schedule(kind="hourly", start=hour - HOUR), saved_at=hour - HOUR)
     removed = job(saved_at=hour - HOUR)
-    await system.publish(saved, removed, events.JobDeleted(job_id=removed.job_id))
+    await system.publish(saved, removed, to_deleted(removed))
     await eventually(lambda: is_deleted(system, removed.job_id))
     requests = [request(each, requested_at=hour + timedelta(seconds=1.5)) for each in (saved, removed)]
     await system.publish(*requests)

@@ -11,7 +11,7 @@ from shared import events
 from shared.clock import SystemClock
 from shared.postgres import migrate
 from shared.timetable import derive_run_id, truncate_to_second
-from tests.contract.samples import SETTINGS, TENANT
+from tests.contract.samples import SETTINGS, TENANT, to_deleted
 from tests.support.listener import Listener
 from tests.support.system import Service, System
 from tests.support.wait import eventually
@@ -112,7 +112,7 @@ async def test_J9_a_deleted_job_has_no_further_slots(system: System, scheduler: 
         return [row["next_slot"] for row in rows]
 
     await eventually(next_slot)
-    await system.publish(events.JobDeleted(job_id=saved.job_id))
+    await system.publish(to_deleted(saved))
 
     async def has_none() -> bool:
         return await next_slot() == [None]

@@ -11,9 +11,12 @@ from exporter.store.admission import AdmissionStore
 from shared.errors import MessageRejected
 from shared.events import (
     CancelRun,
+    CertificateDeleted,
     CertificateSaved,
+    CertificateTombstone,
     Event,
     JobDeleted,
+    JobTombstone,
     RunCancelled,
     RunQueued,
     RunSkipped,
@@ -38,7 +41,9 @@ class AdmissionService:
             now = await store.read_clock()
             # Sorted, so that concurrent transactions lock jobs in the same order.
             await store.lock_jobs(
-                sorted({event.job_id for event in events if isinstance(event, SlotTriggered | JobDeleted)})
+                sorted(
+                    {event.job_id for event in events if isinstance(event, SlotTriggered | JobDeleted | JobTombstone)}
+                )
             )
             for event in events:
                 match event:
@@ -46,10 +51,14 @@ class AdmissionService:
                         await _admit_trigger(store, event, now)
                     case CancelRun():
                         await store.request_cancel(event.run_id, event.requested_by)
-                    case JobDeleted():
+                    case JobDeleted() | JobTombstone():
                         await store.delete_job(event.job_id)
                     case CertificateSaved():
                         await store.save_certificate(event)
+                    case CertificateDeleted():
+                        await store.delete_certificate(event)
+                    case CertificateTombstone():
+                        await store.forget_certificate(event.certificate_id)
                     case _:
                         continue
 

@@ -63,6 +63,9 @@ LIMIT 1;
 -- source_number: the number of a tenant's rows in the source
 SELECT source_tenant FROM source_number WHERE tenant_id = $1;
 
+-- forget_certificate: remove a certificate that was deleted long ago
+DELETE FROM certificate WHERE certificate_id = $1;
+
 -- list_certificates: the certificates to encrypt for: the named ones, or else all of the tenant; active ones only
 SELECT pem
 FROM certificate

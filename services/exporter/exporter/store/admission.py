@@ -8,7 +8,7 @@ from uuid import UUID
 from exporter.domain.admission import Admission, JobStatus
 from exporter.store.statements import EVENT_SOURCE, JOB_SETTINGS, SQL
 from shared import outbox
-from shared.events import CertificateSaved, Event, SlotTriggered
+from shared.events import CertificateDeleted, CertificateSaved, Event, SlotTriggered
 from shared.postgres import Connection, Pool, transaction
 
 
@@ -89,6 +89,23 @@ class AdmissionStore:
                 pem=saved.pem,
             )
         )
+
+    async def delete_certificate(self, deleted: CertificateDeleted) -> None:
+        """Let a certificate be used no more, and no older version of it come back."""
+        await self._database.execute(
+            *SQL.bind(
+                "save_certificate",
+                certificate_id=deleted.certificate_id,
+                tenant_id=deleted.tenant_id,
+                version=deleted.version,
+                active=False,
+                pem="",
+            )
+        )
+
+    async def forget_certificate(self, certificate_id: UUID) -> None:
+        """Remove a certificate that was deleted long ago."""
+        await self._database.execute(SQL["forget_certificate"], certificate_id)
 
     async def write_events(self, events: Iterable[Event], at: datetime) -> None:
         """Write events to the outbox."""

@@ -3,8 +3,22 @@
 from collections.abc import Sequence
 
 from history.recording.projections import LogEvent, apply_batch, compact_batch
-from history.store.log import RunLog
-from shared.events import AuditRecorded, CancelRun, CertificateSaved, Event, IdentitySaved, JobDeleted, JobSaved, RunNow
+from history.store.log import IdentityChange, JobChange, RunLog
+from shared.events import (
+    AuditRecorded,
+    CancelRun,
+    CertificateDeleted,
+    CertificateSaved,
+    CertificateTombstone,
+    Event,
+    IdentityDeleted,
+    IdentitySaved,
+    IdentityTombstone,
+    JobDeleted,
+    JobSaved,
+    JobTombstone,
+    RunNow,
+)
 from shared.observe import RECORDED_EVENTS
 
 
@@ -16,26 +30,25 @@ class Recorder:
 
     async def record(self, events: Sequence[Event]) -> None:
         """Apply these events, those about runs in one transaction. Raises PostgresUnavailable."""
-        identities: list[IdentitySaved] = []
-        saved: list[JobSaved] = []
-        deleted: list[JobDeleted] = []
+        identities: list[IdentityChange] = []
+        jobs: list[JobChange] = []
         run_events: list[LogEvent] = []
         for event in events:
             match event:
-                case IdentitySaved():
+                case IdentitySaved() | IdentityDeleted() | IdentityTombstone():
                     identities.append(event)
-                case JobSaved():
-                    saved.append(event)
-                case JobDeleted():
-                    deleted.append(event)
-                case CertificateSaved() | CancelRun() | RunNow() | AuditRecorded():
+                case JobSaved() | JobDeleted() | JobTombstone():
+                    jobs.append(event)
+                case CertificateSaved() | CertificateDeleted() | CertificateTombstone():
+                    continue
+                case CancelRun() | RunNow() | AuditRecorded():
                     continue
                 case _:
                     run_events.append(event)
         if identities:
             await self._log.save_identities(identities)
-        if saved or deleted:
-            await self._log.save_jobs(saved, deleted)
+        if jobs:
+            await self._log.save_jobs(jobs)
         if run_events:
             await self._record_runs(run_events)
 

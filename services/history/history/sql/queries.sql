@@ -110,6 +110,9 @@ ON CONFLICT (identity_id) DO UPDATE SET
     version = EXCLUDED.version
 WHERE identity.version < EXCLUDED.version;
 
+-- forget_identities: remove identities that were deleted long ago
+DELETE FROM identity WHERE identity_id = ANY($1::uuid[]);
+
 -- save_jobs: write jobs as they are now; an older version never replaces a newer one
 INSERT INTO job (job_id, tenant_id, title, source, type, version)
 SELECT job_id, tenant_id, title, source, type, version

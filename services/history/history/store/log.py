@@ -9,8 +9,19 @@ from uuid import UUID
 from history.recording.projections import BatchChanges, LogEntry, LoggedArtifact, LoggedPart, LoggedRun
 from history.store import SQL
 from history.store.columns import from_row, to_row
-from shared.events import FilesExpired, IdentitySaved, JobDeleted, JobSaved
+from shared.events import (
+    FilesExpired,
+    IdentityDeleted,
+    IdentitySaved,
+    IdentityTombstone,
+    JobDeleted,
+    JobSaved,
+    JobTombstone,
+)
 from shared.postgres import Connection, Pool, transaction
+
+IdentityChange = IdentitySaved | IdentityDeleted | IdentityTombstone
+JobChange = JobSaved | JobDeleted | JobTombstone
 
 
 class RunLog:
@@ -42,18 +53,23 @@ class RunLog:
         await _execute(database, "remove_artifacts", (row for each in changes.removals for row in _removals(each)))
         await database.execute(SQL["notify"])
 
-    async def save_identities(self, saved: Sequence[IdentitySaved]) -> None:
-        """Write API keys and sessions; an older version never replaces a newer one."""
-        latest = {each.identity_id: each for each in sorted(saved, key=lambda each: each.version)}
+    async def save_identities(self, changes: Sequence[IdentityChange]) -> None:
+        """Write API keys and sessions; an older version never replaces a newer one, nor a deletion."""
+        versions = [each for each in changes if not isinstance(each, IdentityTombstone)]
+        latest = {each.identity_id: each for each in sorted(versions, key=lambda each: each.version)}
+        ended = [each.identity_id for each in changes if isinstance(each, IdentityTombstone)]
         async with transaction(self._pool) as database:
             await _execute(database, "save_identities", map(_identity, latest.values()))
+            await database.execute(SQL["forget_identities"], ended)
 
-    async def save_jobs(self, saved: Sequence[JobSaved], deleted: Sequence[JobDeleted]) -> None:
-        """Write the current versions of jobs, and mark deleted ones."""
-        latest = {each.job_id: each for each in sorted(saved, key=lambda each: each.version)}
+    async def save_jobs(self, changes: Sequence[JobChange]) -> None:
+        """Write the current versions of jobs, and mark deleted ones, for good."""
+        versions = [each for each in changes if not isinstance(each, JobTombstone)]
+        latest = {each.job_id: each for each in sorted(versions, key=lambda each: each.version)}
+        deleted = [each.job_id for each in changes if not isinstance(each, JobSaved)]
         async with transaction(self._pool) as database:
             await _execute(database, "save_jobs", map(_job, latest.values()))
-            await database.execute(SQL["delete_jobs"], [each.job_id for each in deleted])
+            await database.execute(SQL["delete_jobs"], deleted)
 
 
 async def _execute(database: Connection, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -83,12 +99,19 @@ def _removals(event: FilesExpired) -> Iterable[dict[str, Any]]:
     return [{**common, "object": name} for name in event.objects]
 
 
-def _identity(saved: IdentitySaved) -> dict[str, Any]:
+def _identity(saved: IdentitySaved | IdentityDeleted) -> dict[str, Any]:
+    if isinstance(saved, IdentityDeleted):
+        # Nothing authenticates with it, and no older version of it comes back.
+        ids = {"identity_id": saved.identity_id, "tenant_id": saved.tenant_id, "user_id": saved.identity_id}
+        unused = {"name": "", "secret_hash": "", "expires_at": None, "roles": ""}
+        return {**ids, **unused, "revoked": True, "version": saved.version}
     names = ("identity_id", "tenant_id", "user_id", "name", "secret_hash", "expires_at", "revoked", "version")
     # PostgreSQL has no arrays of arrays of different lengths.
     return {**{name: getattr(saved, name) for name in names}, "roles": ",".join(saved.roles)}
 
 
-def _job(saved: JobSaved) -> dict[str, Any]:
-    settings = {"title": saved.settings.title, "source": saved.settings.source, "type": saved.settings.type}
+def _job(saved: JobSaved | JobDeleted) -> dict[str, Any]:
+    settings = {"title": "", "source": "", "type": ""}
+    if isinstance(saved, JobSaved):
+        settings = {"title": saved.settings.title, "source": saved.settings.source, "type": saved.settings.type}
     return {"job_id": saved.job_id, "tenant_id": saved.tenant_id, **settings, "version": saved.version}

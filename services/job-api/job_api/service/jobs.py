@@ -25,7 +25,7 @@ from job_api.store.job_cache import JobCache
 from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
-from shared.events import JobDeleted, JobSaved, RunNow, Schedule
+from shared.events import JobSaved, RunNow, Schedule
 from shared.http.lists import Page, PageRequest
 from shared.timetable import derive_request_run_id, truncate_to_second
 
@@ -110,8 +110,8 @@ class JobService:
         job = await _lock(work, job_id, versions)
         run_id = await jobs.find_run_in_progress(work.connection, job)
         apply_action(job, JobAction.DELETE, now=work.at, run_in_progress=run_id)
-        await jobs.delete(work.connection, job)
-        work.emit(JobDeleted(job_id=job_id))
+        deletion = await jobs.delete(work.connection, job, at=work.at)
+        work.emit(deletion.to_event())
         work.audit("job.delete", job_id, before=_to_document(job))
 
     async def get(self, identity: Identity, job_id: UUID) -> JobView:

@@ -134,8 +134,11 @@ UPDATE job SET
     failures = CASE WHEN state = 'suspended' AND :state = 'active' THEN 0 ELSE failures END
 WHERE job_id = :job_id AND tenant_id = :tenant_id AND created_at = :created_at;
 
--- delete_job: delete a job, and with it its runs in the read model
-DELETE FROM job WHERE tenant_id = $1 AND job_id = $2;
+-- delete_job: delete a job, and with it its runs in the read model; its deletion is remembered as announced
+WITH gone AS (DELETE FROM job WHERE tenant_id = $1 AND job_id = $2 RETURNING job_id, tenant_id, version)
+INSERT INTO deletion (object_id, kind, tenant_id, version, deleted_at, announced_at)
+SELECT job_id, 'job', tenant_id, version + 1, $3, $3 FROM gone
+ON CONFLICT DO NOTHING;
 
 -- lock_job: one job, locked until the transaction ends
 SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
@@ -270,8 +273,28 @@ SELECT
 FROM tenant WHERE tenant_id = :tenant_id
 ON CONFLICT (event_id) DO NOTHING;
 
--- delete_old_sessions: delete sessions that ended long ago
-DELETE FROM identity WHERE kind = 'session' AND (expires_at < $1 OR revoked_at < $1);
+-- delete_old_sessions: delete sessions that ended long ago; their deletions are to be announced
+WITH gone AS (
+    DELETE FROM identity WHERE kind = 'session' AND (expires_at < $1 OR revoked_at < $1)
+    RETURNING identity_id, tenant_id, version
+)
+INSERT INTO deletion (object_id, kind, tenant_id, version, deleted_at)
+SELECT identity_id, 'identity', tenant_id, version + 1, $2 FROM gone
+ON CONFLICT DO NOTHING;
+
+-- unannounced_deletions: deletions that no event has announced, locked until the transaction ends
+SELECT object_id, kind, tenant_id, version, deleted_at
+FROM deletion WHERE announced_at IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- announce_deletions: note that deletions are announced
+UPDATE deletion SET announced_at = $2 WHERE object_id = ANY ($1::uuid[]);
+
+-- old_deletions: deletions that were announced long ago, locked until the transaction ends
+SELECT object_id, kind, tenant_id, version, deleted_at
+FROM deletion WHERE announced_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+-- forget_deletions: forget deletions, since their tombstones are written
+DELETE FROM deletion WHERE object_id = ANY ($1::uuid[]);
 
 -- lock_bucket: the token bucket of a name, full if it is new, locked until the transaction ends
 INSERT INTO throttle AS bucket (key, tokens, at) VALUES ($1, $3, $2)
@@ -338,8 +361,10 @@ SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.
 FROM job WHERE job_id > $1 ORDER BY job_id LIMIT $2
 FOR SHARE;
 
--- every_deleted_job: deleted jobs of all tenants after an id
-SELECT DISTINCT object_id FROM audit WHERE action = 'job.delete' AND object_id > $1 ORDER BY object_id LIMIT $2;
+-- every_deletion: deletions of all tenants after an id, unchanged until the transaction ends
+SELECT object_id, kind, tenant_id, version, deleted_at
+FROM deletion WHERE object_id > $1 ORDER BY object_id LIMIT $2
+FOR SHARE;
 
 -- every_certificate: certificates of all tenants after an id, unchanged until the transaction ends
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,

@@ -169,6 +169,18 @@ CREATE INDEX audit_by_action ON audit (tenant_id, action, audit_id);
 CREATE INDEX audit_by_kind ON audit (tenant_id, object_kind, audit_id);
 CREATE INDEX audit_by_object_id ON audit (tenant_id, object_id, audit_id);
 
+-- What was deleted, for compacted topics: announced by an explicit record (`announced_at`; null until then), and after 90
+-- days by a tombstone, with which the row goes. Without a foreign key, since an erased tenant's deletions are announced, too.
+CREATE TABLE deletion (
+    object_id uuid PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('job', 'certificate', 'identity')),
+    tenant_id uuid NOT NULL,
+    version bigint NOT NULL,
+    deleted_at timestamptz NOT NULL,
+    announced_at timestamptz
+);
+CREATE INDEX deletion_due ON deletion (announced_at);
+
 -- The responses to requests with an Idempotency-Key, for repeated requests (shared/http/idempotency.py).
 CREATE TABLE idempotency (
     tenant_id uuid NOT NULL REFERENCES tenant,
@@ -196,6 +208,7 @@ ALTER TABLE certificate ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE job ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE run_view ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE audit ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE deletion ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE idempotency ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_tenant ON tenant USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON app_user USING (in_scope(tenant_id));
@@ -204,6 +217,7 @@ CREATE POLICY own_tenant ON certificate USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON job USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON run_view USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON audit USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON deletion USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON idempotency USING (in_scope(tenant_id));
 
 -- Events written in the transaction of their change, until a relay has published them.

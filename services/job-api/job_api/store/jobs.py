@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from job_api.domain import DraftContext, Job, TenantCertificate
 from job_api.errors import NotFound
 from job_api.store.database import SQL
+from job_api.store.deletions import Deletion
 from shared.events import JobSettings, Schedule
 from shared.events.values import RunState
 from shared.postgres import Connection, Record
@@ -89,9 +90,10 @@ async def update(database: Connection, job: Job) -> None:
     await database.execute(*SQL.bind("update_job", **_to_columns(job)))
 
 
-async def delete(database: Connection, job: Job) -> None:
-    """Delete a job; its row must be locked."""
-    await database.execute(SQL["delete_job"], job.tenant_id, job.job_id)
+async def delete(database: Connection, job: Job, *, at: datetime) -> Deletion:
+    """Delete a job, whose row must be locked; return the deletion, which the caller announces."""
+    await database.execute(SQL["delete_job"], job.tenant_id, job.job_id, at)
+    return Deletion(object_id=job.job_id, kind="job", tenant_id=job.tenant_id, version=job.version + 1, deleted_at=at)
 
 
 async def lock(database: Connection, tenant_id: UUID, job_id: UUID) -> Job:

@@ -92,7 +92,17 @@ RETURNING job_id, at;
 SELECT at, run_id FROM slot WHERE job_id = $1 AND at >= $2 AND at < $2 + interval '1 millisecond';
 
 -- is_deleted: whether a job is known to be deleted
-SELECT deleted FROM schedule WHERE job_id = $1;
+SELECT EXISTS (SELECT FROM schedule WHERE job_id = $1 AND deleted)
+    OR EXISTS (SELECT FROM deleted_job WHERE job_id = $1);
+
+-- find_deleted: those of some jobs that were deleted before any version of them arrived
+SELECT job_id FROM deleted_job WHERE job_id = ANY ($1::uuid[]);
+
+-- insert_deleted: remember deletions of jobs of which no version has arrived
+INSERT INTO deleted_job (job_id, version) SELECT * FROM unnest($1::uuid[], $2::bigint[]) ON CONFLICT DO NOTHING;
+
+-- forget_deleted: forget deletions whose tombstone has arrived
+DELETE FROM deleted_job WHERE job_id = ANY ($1::uuid[]);
 
 -- advance: the next slots of jobs; their rows are locked, so their ctids do not change
 UPDATE schedule

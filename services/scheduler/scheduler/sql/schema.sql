@@ -26,6 +26,13 @@ CREATE TABLE schedule (
 ) WITH (fillfactor = 50);
 CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL;
 
+-- Deleted jobs of which no version has arrived, so that an older version behind the deletion starts nothing; until the
+-- tombstone arrives.
+CREATE TABLE deleted_job (
+    job_id uuid PRIMARY KEY,
+    version bigint NOT NULL
+);
+
 -- Superseded versions. Those with open slots, all before `until`, have a `next_slot`. The others are kept for a day: the
 -- auditor needs them, and so does an earlier version that catches up.
 CREATE TABLE schedule_history (
