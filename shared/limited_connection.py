@@ -25,10 +25,13 @@ else:
 
 
 class LimitedConnection(_Connection):
-    """A connection whose socket reports a peer that has vanished."""
+    """A connection whose socket reports a peer that has vanished; `address` is host and port, or a socket's path."""
 
-    def __init__(self, protocol: Any, transport: asyncio.BaseTransport, *args: Any, **kwargs: Any) -> None:
-        super().__init__(protocol, transport, *args, **kwargs)
+    def __init__(
+        self, protocol: Any, transport: asyncio.BaseTransport, loop: Any, addr: tuple[str, int] | str, *others: Any
+    ) -> None:
+        super().__init__(protocol, transport, loop, addr, *others)
+        self.address = addr
         limit_stalls(transport.get_extra_info("socket"))
 
 

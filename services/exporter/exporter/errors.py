@@ -8,11 +8,13 @@ from shared.errors import SluiceError
 class ExportError(SluiceError):
     """An export cannot continue. The message is for users and never contains exported data.
 
-    `code` is stable and published in events; `transient` says whether another attempt can help (rule R5).
+    `code` is stable and published in events; `transient` says whether another attempt can help (rule R5),
+    `patient` that only more and later ones are likely to.
     """
 
     code = "export-failed"
     transient = False
+    patient = False
 
 
 class SourceUnavailable(ExportError):
@@ -20,6 +22,14 @@ class SourceUnavailable(ExportError):
 
     code = "source-unavailable"
     transient = True
+
+
+class SourceConflict(ExportError):
+    """The source is a standby, and cancelled the query in favour of changes from its primary."""
+
+    code = "source-recovery-conflict"
+    transient = True
+    patient = True
 
 
 class SnapshotGone(ExportError):
@@ -95,12 +105,13 @@ class RowsMissing(ExportError):
 
 
 class WorkerFailed(ExportError):
-    """The worker reported an error of its own; code, message and `transient` are the worker's."""
+    """The worker reported an error of its own; code, message, `transient` and `patient` are the worker's."""
 
-    def __init__(self, message: str, *, code: str, transient: bool) -> None:
+    def __init__(self, message: str, *, code: str, transient: bool, patient: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.transient = transient
+        self.patient = patient
 
 
 # ---- A claim or its worker process ended ----

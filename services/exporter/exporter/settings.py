@@ -23,6 +23,11 @@ class Settings(ServiceSettings):
     source: str = Field(
         description="DSN of the contact history, with a role that has read access only", pattern=r"^postgres(ql)?://"
     )
+    source_stall: timedelta = Field(
+        timedelta(minutes=1),
+        ge=timedelta(seconds=2),
+        description="an attempt ends when the source has sent nothing for this long and is not seen at work",
+    )
     store: str = Field(
         description="object store for the files: file:///folder, s3://bucket/prefix, gs://..., az://...", min_length=1
     )

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -68,6 +68,7 @@ def make_order(dsn: str, folder: Path, pem: str, *, split_size: int | None = Non
         store_options={},
         join=join,
         slice_rows=20_000 if join is None else None,
+        source_stall=timedelta(minutes=1),
         is_native=_is_native(),
     )
 

@@ -15,6 +15,7 @@ from shared.postgres import migrate
 from tests.integration.exporter.conftest import ExportSystem
 from tests.integration.exporter.gates import PASSWORD, ROWS, GatedHistory
 from tests.integration.exporter.proof import RunEvents, check_run, follow_run
+from tests.support.faulty_proxy import FaultyProxy, open_faulty_proxy
 from tests.support.servers import Databases
 from tests.support.system import Service, System
 from tests.support.wait import eventually
@@ -32,6 +33,8 @@ class StoppableSystem:
     exports: ExportSystem
     history: GatedHistory
     exporter: Service
+    proxy: FaultyProxy
+    """Stands between the exporter and its source."""
 
     async def wait_for_success(
         self, story: Callable[[], Awaitable[RunEvents]], trigger: events.SlotTriggered
@@ -59,9 +62,12 @@ async def stage(
     await migrate(system.dsn("exporter"), "exporter")
     exports = ExportSystem(system, "history", tmp_path_factory.mktemp("outages") / "store")
     await exports.insert_certificate()
-    exporter = exports.start_exporter("steady", SOURCE=reader, SLICE_ROWS="100000", LEASE="PT6S")
-    await exporter.wait_ready()
-    yield StoppableSystem(kafka, postgres, source, exports, history, exporter)
+    with open_faulty_proxy(reader) as proxy:
+        exporter = exports.start_exporter(
+            "steady", SOURCE=proxy.redirect(reader), SLICE_ROWS="100000", LEASE="PT6S", SOURCE_STALL="PT2S"
+        )
+        await exporter.wait_ready()
+        yield StoppableSystem(kafka, postgres, source, exports, history, exporter, proxy)
     system.stop()
     for server in (kafka, postgres, source):
         server.stop()
@@ -133,6 +139,38 @@ async def test_R5_the_source_is_unavailable_for_a_while(stage: StoppableSystem) 
     codes = {event.code for event in found.received if isinstance(event, events.RunAttemptFailed)}
     assert codes == {"source-unavailable"}
     assert finished <= {file.object for file in found.succeeded.files}
+
+
+async def test_R5_the_source_vanishes_without_closing_its_connections(stage: StoppableSystem) -> None:
+    trigger = stage.exports.make_trigger(split_size=MIB, attempts=5)
+    async with follow_run(stage.exports, trigger.run_id) as story:
+        async with stage.history.close_gate_at("interaction", ROWS // 2) as gate:
+            await stage.exports.system.publish(trigger)
+            await gate.wait_until_reached()
+            finished = await stage.exports.wait_for_parts(trigger.run_id, 3)
+            stage.proxy.stall()
+            failed = "SELECT true FROM run WHERE run_id = $1 AND attempt >= 1 AND state = 'queued'"
+            await eventually(lambda: stage.exports.system.fetch("exporter", failed, trigger.run_id))
+        stage.proxy.cut()
+        stage.proxy.resume()
+        found = await stage.wait_for_success(story, trigger)
+    messages = [event.message for event in found.received if isinstance(event, events.RunAttemptFailed)]
+    assert "has sent nothing for 2 s" in messages[0]
+    assert finished <= {file.object for file in found.succeeded.files}, "a retry continues from the finished parts (R3)"
+
+
+async def test_R5_the_source_vanishes_before_its_watermark_is_read(stage: StoppableSystem) -> None:
+    trigger = stage.exports.make_trigger(timeframe=events.Timeframe(kind="since_last_run"), attempts=5)
+    async with follow_run(stage.exports, trigger.run_id) as story:
+        stage.proxy.stall()
+        await stage.exports.system.publish(trigger)
+        failed = "SELECT true FROM run WHERE run_id = $1 AND attempt >= 1 AND state = 'queued'"
+        await eventually(lambda: stage.exports.system.fetch("exporter", failed, trigger.run_id))
+        stage.proxy.cut()
+        stage.proxy.resume()
+        found = await stage.wait_for_success(story, trigger)
+    codes = {event.code for event in found.received if isinstance(event, events.RunAttemptFailed)}
+    assert codes == {"source-unavailable"}
 
 
 async def test_R5_a_lasting_store_outage_fails_the_run_after_its_attempts(stage: StoppableSystem) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from exporter.errors import ExportError, ObjectStoreRefused, ObjectStoreUnavailable
 from exporter.package.objects import ObjectStore, open_store
+from tests.support.faulty_proxy import open_faulty_proxy
 from tests.support.s3 import S3, MakeS3
 from tests.support.wait import eventually
 from tests.unit.stream.stores import list_keys, read_object
@@ -173,6 +174,26 @@ async def test_R5_a_server_outage_is_a_transient_error(make_s3: MakeS3) -> None:
     assert await list_keys(store) == ["runs/1/before"], "nothing of the unfinished object is visible"
     await store.put("runs/1/after", b"x")
     assert await read_object(store, "runs/1/before") == b"x"
+
+
+async def test_R5_a_server_that_vanishes_is_a_transient_error(s3: S3) -> None:
+    bucket = s3.create_bucket()
+    with open_faulty_proxy(s3.endpoint) as proxy:
+        options = s3.options(endpoint=proxy.redirect(s3.endpoint), read_timeout="1 s")
+        store = open_store(f"s3://{bucket}", options, patience=SHORT)
+        await store.put("runs/1/before", b"x")
+        writer = store.open_writer("runs/1/file")
+        await writer.write(bytes(20 * MIB))
+        proxy.stall()
+        with pytest.raises(ObjectStoreUnavailable) as failed:
+            await asyncio.wait_for(writer.write(bytes(40 * MIB)), 60)
+        assert failed.value.transient
+        for error in await asyncio.wait_for(try_everything(store), 120):
+            assert isinstance(error, ObjectStoreUnavailable)
+        proxy.cut()
+        proxy.resume()
+        await writer.abort()
+        assert await list_keys(store) == ["runs/1/before"]
 
 
 async def test_R5_a_short_outage_is_waited_out(make_s3: MakeS3) -> None:

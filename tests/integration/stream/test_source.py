@@ -121,8 +121,8 @@ async def test_E6_a_snapshot_begins_when_it_is_opened(history: ContactHistory, d
 
 async def test_E5_the_reader_cannot_write(history: ContactHistory, database: str) -> None:
     async with open_snapshot(database) as snapshot:
-        assert await snapshot._connection.fetchval("SHOW transaction_read_only") == "on"
-        assert await snapshot._connection.fetchval("SHOW transaction_isolation") == "repeatable read"
+        assert await snapshot._driver.fetchval("SHOW transaction_read_only") == "on"
+        assert await snapshot._driver.fetchval("SHOW transaction_isolation") == "repeatable read"
 
 
 async def test_J12_the_estimate_is_close_to_the_count(history: ContactHistory, database: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporter.domain.admission import JobStatus, decide_admission
 from exporter.domain.manifest import ManifestHeader, build_manifest
 from exporter.domain.parts import FinishedPart, describe_missing_rows, number_files, sum_rows_by_kind
-from exporter.domain.retries import compute_retry_delay
+from exporter.domain.retries import compute_retry_delay, get_max_attempts
 from exporter.domain.slicing import SliceStatus
 from exporter.domain.windows import resolve_window
 from shared.events import SlotTriggered, Timeframe, Window
@@ -55,8 +55,15 @@ def test_S9_J9_what_becomes_of_a_trigger(overlap: Overlap, job: JobStatus, admis
 @given(st.integers(1, 10_000))
 def test_R5_the_delay_doubles_up_to_five_minutes(attempt: int) -> None:
     assert compute_retry_delay(1) == timedelta(seconds=2)
+    assert compute_retry_delay(1, patient=True) == timedelta(seconds=30)
+    assert compute_retry_delay(attempt) <= compute_retry_delay(attempt, patient=True) <= timedelta(minutes=5)
     assert compute_retry_delay(attempt) <= compute_retry_delay(attempt + 1) <= timedelta(minutes=5)
     assert compute_retry_delay(attempt + 1) in {2 * compute_retry_delay(attempt), timedelta(minutes=5)}
+
+
+def test_R5_a_patient_error_is_retried_more_often_unless_the_job_allows_one_attempt() -> None:
+    assert [get_max_attempts(each, patient=False) for each in (1, 3)] == [1, 3]
+    assert [get_max_attempts(each, patient=True) for each in (1, 3)] == [1, 12]
 
 
 def at(*when: int) -> datetime:

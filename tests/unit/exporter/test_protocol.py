@@ -18,6 +18,7 @@ from exporter.worker.protocol import (
     SliceProgressed,
     SlicesPlanned,
     SourceOpened,
+    WorkerAlive,
     WorkerFailure,
     WorkerMessage,
 )
@@ -25,6 +26,7 @@ from exporter.worker.protocol import (
 OPENED = SourceOpened(snapshot="00000003-1B-1", estimated={"interaction": 7, "interaction-attachment": 0})
 PLANNED = SlicesPlanned(slices=(PlannedSlice(kind="contact", number=1, first=None, before="k", rows=5),))
 PART = PartStored(number=1, object="runs/r/1", rows=2, bytes_raw=3, bytes_packed=4, sha256="0" * 64, last_key="k")
+ALIVE = WorkerAlive()
 FAILURE = WorkerFailure(code="source-unavailable", message="The source is gone.", transient=True)
 MESSAGES: list[WorkerMessage] = [
     OPENED,
@@ -33,6 +35,7 @@ MESSAGES: list[WorkerMessage] = [
     SliceProgressed(rows=1, bytes_raw=2),
     PART,
     SliceDone(counted=5),
+    ALIVE,
     FAILURE,
 ]
 
@@ -71,7 +74,9 @@ async def test_a_run_order_is_answered_by_the_snapshot_and_the_plan() -> None:
     assert await worker.receive_plan() == PLANNED
 
 
-@pytest.mark.parametrize("message", [message for message in MESSAGES if message is not FAILURE], ids=lambda m: m.type)
+@pytest.mark.parametrize(
+    "message", [message for message in MESSAGES if message not in (ALIVE, FAILURE)], ids=lambda m: m.type
+)
 async def test_a_message_out_of_turn_is_a_protocol_error(message: WorkerMessage) -> None:
     if not isinstance(message, SourceOpened):
         with pytest.raises(WorkerProtocolError, match=f"sent {message.type} before it opened the source"):
@@ -90,3 +95,14 @@ async def test_R5_a_failure_is_raised_with_the_worker_s_code() -> None:
 async def test_R5_an_ended_worker_is_reported_with_its_exit_code() -> None:
     with pytest.raises(WorkerDied, match="exit code 3"):
         await make_worker().receive()
+
+
+async def test_a_sign_of_life_is_no_answer() -> None:
+    worker = make_worker(ALIVE, ALIVE, OPENED)
+    assert await worker.receive_opened() == OPENED
+
+
+async def test_R5_a_worker_that_has_frozen_is_given_up() -> None:
+    worker = WorkerProcess(cast("Process", SimulatedProcess()), patience=0.01)
+    with pytest.raises(WorkerDied, match="has not been heard of for"):
+        await worker.receive()

@@ -33,7 +33,7 @@ from shared.observe import (
 
 log = get_logger(__name__)
 _MAX_PAUSE_SECONDS = 2.0
-_HELP_RETRY_SECONDS = 5.0
+_HELP_RETRY_SECONDS, _MAX_HELP_RETRY_SECONDS = 5.0, 60.0
 
 
 class ClaimedWork(Protocol):
@@ -85,7 +85,7 @@ class RunClaimer:
         self._help_with = help_with
         self._busy: dict[asyncio.Task[None], ClaimedWork] = {}
         self._spare: WorkerProcess | None = None
-        self._help_after = 0.0
+        self._help_after, self._help_pause = 0.0, _HELP_RETRY_SECONDS
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._handing_back = asyncio.Event()
@@ -198,7 +198,11 @@ class RunClaimer:
                 await worker.kill()
                 await work.record_outcome(outcome)
                 if not isinstance(outcome, HandBack | asyncio.CancelledError):
-                    self._help_after = time.monotonic() + _HELP_RETRY_SECONDS
+                    # A helper that cannot reach the source must not claim slices again and again.
+                    self._help_after = time.monotonic() + self._help_pause
+                    self._help_pause = min(_MAX_HELP_RETRY_SECONDS, 2 * self._help_pause)
+            else:
+                self._help_pause = _HELP_RETRY_SECONDS
             log.info("run left", run_id=str(work.run_id), outcome=type(outcome).__name__ if outcome else "done")
         except LeaseLost:
             LEASES_LOST.inc()

@@ -133,6 +133,7 @@ class RunCoordinator:
                 store_options=self._settings.store_options,
                 join=None,
                 slice_rows=None if is_planned else self._settings.slice_rows,
+                source_stall=self._settings.source_stall,
                 is_native=self._is_native,
             )
         )

@@ -81,8 +81,8 @@ class SliceHelper:
             case asyncio.CancelledError() | HandBack():
                 await self.lease.retry_while_held(lambda: self._slices.release(self._claim))
             case Exception():
-                code, message, _ = describe_and_count(outcome)
-                log.warning("help failed", run_id=str(self.run_id), error=code, reason=message)
+                error = describe_and_count(outcome)
+                log.warning("help failed", run_id=str(self.run_id), error=error.code, reason=error.message)
                 await self.lease.retry_while_held(lambda: self._slices.release(self._claim))
             case _:
                 raise outcome
@@ -101,6 +101,7 @@ class SliceHelper:
             store_options=self._settings.store_options,
             join=self._claim.snapshot,
             slice_rows=None,
+            source_stall=self._settings.source_stall,
             is_native=self._is_native,
         )
 

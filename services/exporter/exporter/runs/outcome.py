@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypedDict
 from uuid import UUID
 
-from exporter.domain.retries import compute_retry_delay
+from exporter.domain.retries import compute_retry_delay, get_max_attempts
 from exporter.errors import CancelRequested, ExportError, HandBack, LeaseLost, WorkerDied
 from exporter.runs.lease import Lease
 from exporter.store.runs import LockedClaim, RunClaim, RunStore
@@ -13,6 +13,7 @@ from shared.events import RunAttemptFailed, RunCancelled, RunFailed, RunHandedBa
 from shared.observe import EXPORT_ERRORS, RUNS_ENDED, get_logger
 
 log = get_logger(__name__)
+_WORKER_DIED = "The process that worked on this run was killed, crashed or froze."
 
 
 class EventFields(TypedDict):
@@ -27,11 +28,15 @@ class EventFields(TypedDict):
 
 
 class ErrorDescription(NamedTuple):
-    """An error as it is published: its stable code, a message for users, and whether another attempt can help."""
+    """An error as it is published: its stable code and a message for users; whether another attempt can help.
+
+    `patient` says that only more and later ones are likely to.
+    """
 
     code: str
     message: str
     transient: bool
+    patient: bool = False
 
 
 class OutcomeRecorder:
@@ -75,13 +80,13 @@ class OutcomeRecorder:
         }
 
     async def _fail(self, error: Exception) -> None:
-        code, message, transient = describe_and_count(error)
-        max_attempts = self._claim.settings.attempts
-        if transient and self._claim.attempt < max_attempts:
-            await self._lease.retry_while_held(lambda: self._record_retry(code, message))
+        described = describe_and_count(error)
+        max_attempts = get_max_attempts(self._claim.settings.attempts, patient=described.patient)
+        if described.transient and self._claim.attempt < max_attempts:
+            await self._lease.retry_while_held(lambda: self._record_retry(described))
         else:
-            tried = f" (tried {self._claim.attempt} times)" if transient and max_attempts > 1 else ""
-            await self._lease.retry_while_held(lambda: self._record_failure(code, message + tried))
+            tried = f" (tried {self._claim.attempt} times)" if described.transient and max_attempts > 1 else ""
+            await self._lease.retry_while_held(lambda: self._record_failure(described.code, described.message + tried))
 
     async def _cancel(self) -> None:
         async with self._store.lock_claim(self._claim) as (database, locked):
@@ -97,12 +102,17 @@ class OutcomeRecorder:
             event = RunHandedBack(**self.get_event_fields(locked), exporter=self._exporter)
             await self._store.write_events(database, [event], locked.at)
 
-    async def _record_retry(self, code: str, message: str) -> None:
+    async def _record_retry(self, error: ErrorDescription) -> None:
         attempt = self._claim.attempt
+        delay = compute_retry_delay(attempt, patient=error.patient)
         async with self._store.lock_claim(self._claim) as (database, locked):
-            retry_at = await self._store.requeue(database, self._claim, compute_retry_delay(attempt), counted=True)
+            retry_at = await self._store.requeue(database, self._claim, delay, counted=True)
             event = RunAttemptFailed(
-                **self.get_event_fields(locked), attempt=attempt, code=code, message=message, retry_at=retry_at
+                **self.get_event_fields(locked),
+                attempt=attempt,
+                code=error.code,
+                message=error.message,
+                retry_at=retry_at,
             )
             await self._store.write_events(database, [event], locked.at)
 
@@ -125,9 +135,9 @@ def describe_error(error: Exception) -> ErrorDescription:
     """Return an error's code, message and whether another attempt can help (rule R5)."""
     match error:
         case ExportError():
-            return ErrorDescription(error.code, str(error), error.transient)
+            return ErrorDescription(error.code, str(error), error.transient, error.patient)
         case WorkerDied():
-            return ErrorDescription("worker-died", "The process that worked on this run was killed or crashed.", True)
+            return ErrorDescription("worker-died", _WORKER_DIED, True)
         case _:
             # The message of an unexpected error may quote data; the log has its location and type.
             message = f"An unexpected error occurred in the exporter ({type(error).__name__})."

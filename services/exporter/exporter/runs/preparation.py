@@ -43,7 +43,9 @@ async def prepare_run(
     data_complete_through: datetime | None = None
     if job.timeframe.kind == "since_last_run":
         if window.end is None:
-            watermark = await find_watermark(settings.source, since=window.start, hold_back=settings.hold_back)
+            watermark = await find_watermark(
+                settings.source, since=window.start, hold_back=settings.hold_back, stall=settings.source_stall
+            )
             window = Window(start=window.start, end=watermark)
         data_complete_through = window.end
     return PreparedRun(

@@ -13,14 +13,10 @@ import asyncio
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
-import asyncpg
-
-from exporter.source.snapshot import APPLICATION, CONNECT_SECONDS, translate_errors
+from exporter.source.connection import APPLICATION, SourceConnection, close, connect
 from shared.observe import get_logger
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 log = get_logger(__name__)
 
 _SEES_OTHER_SESSIONS = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
@@ -49,22 +45,20 @@ class _OpenTransactions:
     first_prepared: datetime | None
 
 
-async def find_watermark(dsn: str, *, since: datetime | None, hold_back: timedelta) -> datetime:
+async def find_watermark(dsn: str, *, since: datetime | None, hold_back: timedelta, stall: timedelta) -> datetime:
     """Return the instant before which nothing more can appear in the source; `since` is the end of the last window.
 
     Where the reader may not see other sessions' transactions, logs a warning and returns the source's clock less
-    `hold_back`. Raises SourceUnavailable or SourceAccessRefused.
+    `hold_back`. A source without a sign of life for `stall` is given up. Raises SourceUnavailable or
+    SourceAccessRefused.
     """
-    with translate_errors():
-        connection: Connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": APPLICATION}, statement_cache_size=0
-        )
-        try:
-            if await connection.fetchval(_SEES_OTHER_SESSIONS):
-                return await _find_certain(connection, since, hold_back)
-            now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-        finally:
-            await connection.close(timeout=CONNECT_SECONDS)
+    connection = await connect(dsn, stall=stall)
+    try:
+        if await connection.watch(connection.driver.fetchval(_SEES_OTHER_SESSIONS)):
+            return await _find_certain(connection, since, hold_back)
+        now: datetime = await connection.watch(connection.driver.fetchval("SELECT clock_timestamp()"))
+    finally:
+        await close(connection)
     log.warning(
         "source reader cannot see other sessions, watermark held back; grant pg_read_all_stats",
         held_back_seconds=hold_back.total_seconds(),
@@ -72,7 +66,7 @@ async def find_watermark(dsn: str, *, since: datetime | None, hold_back: timedel
     return now - hold_back
 
 
-async def _find_certain(connection: Connection, since: datetime | None, hold_back: timedelta) -> datetime:
+async def _find_certain(connection: SourceConnection, since: datetime | None, hold_back: timedelta) -> datetime:
     first = last = await _check_transactions(connection)
     for _ in range(_MAX_CHECKS):
         if not first.prepared & last.prepared:
@@ -85,7 +79,7 @@ async def _find_certain(connection: Connection, since: datetime | None, hold_bac
     return min(first.oldest, since if since is not None else first.first_prepared - hold_back)
 
 
-async def _check_transactions(connection: Connection) -> _OpenTransactions:
-    row = await connection.fetchrow(_CHECK, APPLICATION)
+async def _check_transactions(connection: SourceConnection) -> _OpenTransactions:
+    row = await connection.watch(connection.driver.fetchrow(_CHECK, APPLICATION))
     assert row is not None
     return _OpenTransactions(row["oldest"], frozenset(row["prepared"] or ()), row["first_prepared"])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import replace
 
 from exporter.errors import ExportError
@@ -51,9 +51,9 @@ class ExportWorker:
         """Open the source, plan if requested, and export the ordered slices until killed. Raises ExportError."""
         order = self._order
         async with AsyncExitStack() as stack:
-            snapshot = await stack.enter_async_context(open_snapshot(order.source, join=order.join))
+            snapshot = await stack.enter_async_context(self._open(join=order.join))
             name = order.join or await snapshot.export()
-            second = SecondConnection(lambda: stack.enter_async_context(open_snapshot(order.source, join=name)))
+            second = SecondConnection(lambda: stack.enter_async_context(self._open(join=name)))
             estimated = {}
             if order.join is None:
                 estimated = {kind: (await snapshot.estimate(each)).rows for kind, each in self._selections.items()}
@@ -66,6 +66,9 @@ class ExportWorker:
             store = open_store(order.store, order.store_options)
             while True:
                 await self._export_slice(await self._slice_orders.get(), snapshot, second, store)
+
+    def _open(self, join: str | None) -> AbstractAsyncContextManager[Snapshot]:
+        return open_snapshot(self._order.source, join=join, stall=self._order.source_stall)
 
     def _start_counts(self, kinds: Sequence[FileKind], second: SecondConnection, stack: AsyncExitStack) -> None:
         for kind in kinds:

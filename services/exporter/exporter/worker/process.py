@@ -19,6 +19,7 @@ from exporter.worker.protocol import (
     SliceProgressed,
     SlicesPlanned,
     SourceOpened,
+    WorkerAlive,
     WorkerFailure,
     WorkerReport,
 )
@@ -27,13 +28,15 @@ from exporter.worker.protocol import (
 # find certificates.
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
 _MAX_LINE = 16 * 1024 * 1024
+_PATIENCE_SECONDS = 60.0
 
 
 class WorkerProcess:
     """A process for one run, or for helping with one."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, *, patience: float = _PATIENCE_SECONDS) -> None:
         self._process = process
+        self._patience = patience
 
     @classmethod
     async def start(cls) -> "WorkerProcess":
@@ -72,15 +75,31 @@ class WorkerProcess:
             raise await self._to_error() from None
 
     async def receive(self) -> WorkerReport:
-        """Return the worker's next message. Raises WorkerFailed when it cannot continue, WorkerDied when it ended."""
+        """Return the worker's next message.
+
+        Raises WorkerFailed when it cannot continue, and WorkerDied when it ended or has not been heard of for a minute.
+        """
+        while True:
+            message = WORKER_MESSAGE.validate_json(await self._read_line())
+            match message:
+                case WorkerFailure():
+                    raise WorkerFailed(
+                        message.message, code=message.code, transient=message.transient, patient=message.patient
+                    )
+                case WorkerAlive():
+                    continue
+                case _:
+                    return message
+
+    async def _read_line(self) -> bytes:
         assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), self._patience)
+        except TimeoutError:
+            raise WorkerDied(f"the worker process has not been heard of for {self._patience:g} s") from None
         if not line.endswith(b"\n"):
             raise await self._to_error()
-        message = WORKER_MESSAGE.validate_json(line)
-        if isinstance(message, WorkerFailure):
-            raise WorkerFailed(message.message, code=message.code, transient=message.transient)
-        return message
+        return line
 
     async def receive_opened(self) -> SourceOpened:
         """Return the answer to a RunOrder. Raises as `receive` does, and WorkerProtocolError for another message."""

@@ -2,12 +2,12 @@
 
 The exporter sends one RunOrder, then one SliceOrder at a time. The worker answers the first with SourceOpened (and
 SlicesPlanned, where requested), each of the others with any number of PartStored and then SliceDone. In between it
-reports progress. WorkerFailure is always its last message.
+reports progress, and that it is alive. WorkerFailure is always its last message.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
@@ -23,8 +23,8 @@ class RunOrder:
     """The run to work on. Sent through the pipe, not as arguments or environment, because addresses contain passwords.
 
     `join` names the coordinator's snapshot, for helpers. `slice_rows` is the least number of rows worth a slice, or
-    None where the run is not to be planned. `is_native` says whether the worker builds the records' JSON, or the
-    source's server.
+    None where the run is not to be planned. `source_stall` is how long the source may give no sign of life. `is_native`
+    says whether the worker builds the records' JSON, or the source's server.
     """
 
     run_id: UUID
@@ -37,6 +37,7 @@ class RunOrder:
     store: str
     join: str | None
     slice_rows: int | None
+    source_stall: timedelta
     is_native: bool = False
     store_options: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,11 +123,19 @@ class WorkerFailure:
     code: str
     message: str
     transient: bool
+    patient: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerAlive:
+    """The worker runs; sent every few seconds, whatever else it does."""
+
+    type: Literal["alive"] = "alive"
 
 
 WorkerReport: TypeAlias = SourceOpened | SlicesPlanned | RowsCounted | SliceProgressed | PartStored | SliceDone
 """Every message but the last one of a worker that fails."""
-WorkerMessage: TypeAlias = WorkerReport | WorkerFailure
+WorkerMessage: TypeAlias = WorkerReport | WorkerAlive | WorkerFailure
 
 RUN_ORDER = TypeAdapter(RunOrder)
 SLICE_ORDER = TypeAdapter(SliceOrder)

@@ -37,6 +37,8 @@ _RENEW_CERTIFICATES = (
 )
 _RUN_AGAIN = "Run the job again. If it fails again, send the run's id (below) to the operator of Sluice."
 ADVICE = {
+    "source-recovery-conflict": "On the standby, set hot_standby_feedback or a larger "
+    "max_standby_streaming_delay, or export from the primary.",
     "source-unavailable": "Check that the contact history database is up and reachable, then run the job again.",
     "snapshot-gone": "The source was restarted or closed the connection. Run the job again.",
     "source-access-refused": "Ask the database's administrator to check Sluice's login and its permission to read the "
