@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler
+.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -68,6 +68,9 @@ chaos-exporter: environment ## Kill and freeze exporters during one huge and 100
 
 chaos-scheduler: environment ## Kill schedulers, Kafka and PostgreSQL during 200,000 slots
 	SLUICE_TEST_STORM_SLOTS=200000 $(PYTHON) -m pytest -q -rA --timeout 7200 tests/integration/scheduler/test_storm.py
+
+chaos-system: environment ## Run the whole system under faults and check every promise (SEED=1 MINUTES=5)
+	@$(PYTHON) -m tests.chaos.system --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5) $(if $(LOGS),--logs $(LOGS))
 
 bench-eta: environment ## Compare the estimated time remaining with tqdm and rich on synthetic traces
 	@$(PYTHON) -m tests.bench.eta $(ARGUMENTS)

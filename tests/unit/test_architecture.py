@@ -295,9 +295,10 @@ def test_tests_do_not_sleep() -> None:
     faults = [
         f"{each.path}:{node.lineno}"
         for each in sources("tests")
-        # A benchmark sleeps to keep a pace and a proxy to add latency, not to wait for something to become true.
+        # Benches and a storm's load sleep to keep a pace, a proxy and an adversary to let a fault last: none of them
+        # waits for something to become true.
         if each.path not in {"tests/support/wait.py", "tests/support/faulty_proxy.py"}
-        and not each.path.startswith("tests/bench/")
+        and not each.path.startswith(("tests/bench/", "tests/chaos/system/adversary.py", "tests/chaos/system/load.py"))
         and ".sleep" in each.text
         for node in each.nodes
         if isinstance(node, ast.Attribute) and node.attr == "sleep" and isinstance(node.value, ast.Name)
