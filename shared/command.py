@@ -1,18 +1,24 @@
 """The command line of a service: its processes by name, and `migrate`."""
 
 import argparse
+import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import uvloop
 
-from shared.errors import SluiceError
-from shared.observe import configure_logging
+from shared.errors import SluiceError, TransientError
+from shared.lifecycle import wait_for_first
+from shared.observe import configure_logging, get_logger
 from shared.postgres import migrate, require_schema
 from shared.settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
+log = get_logger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 
 
 def run_command(
@@ -21,24 +27,60 @@ def run_command(
     description: str | None,
     settings_class: type[S],
     processes: Mapping[str, Callable[[S], Awaitable[None]]],
+    tasks: Mapping[str, Callable[[S], Awaitable[None]]] | None = None,
 ) -> None:
-    """Run the process or the migration that the command line names; exit 1 with one line on a SluiceError."""
+    """Run the process, the task or the migration that the command line names; exit 1 with one line on a SluiceError.
+
+    Processes run until they are stopped, and wait at their start for servers that are unavailable. Tasks end by
+    themselves, and fail then.
+    """
+    tasks = tasks or {}
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="bring the database schema up to date")
-    for name, process in processes.items():
-        commands.add_parser(name, help=(process.__doc__ or "").strip().splitlines()[0])
+    for name, each in {**processes, **tasks}.items():
+        commands.add_parser(name, help=(each.__doc__ or "").strip().splitlines()[0])
     command = parser.parse_args().command
     try:
         settings = settings_class.load()
         configure_logging(level=settings.log_level, form=settings.log_format, service=f"{package}:{command}")
-        uvloop.run(
-            migrate(settings.postgres, package) if command == "migrate" else _run(package, processes[command], settings)
-        )
+        if command == "migrate":
+            uvloop.run(migrate(settings.postgres, package))
+        elif command in tasks:
+            uvloop.run(_run(package, tasks[command], settings))
+        else:
+            uvloop.run(_run_when_available(package, processes[command], settings))
     except SluiceError as error:
         sys.exit(f"{parser.prog} {command}: {error}")
 
 
-async def _run(package: str, process: Callable[[S], Awaitable[None]], settings: S) -> None:
+async def _run(package: str, run: Callable[[S], Awaitable[None]], settings: S) -> None:
     await require_schema(settings.postgres, package)
-    await process(settings)
+    await run(settings)
+
+
+async def _run_when_available(package: str, process: Callable[[S], Awaitable[None]], settings: S) -> None:
+    """Run a process; while a server that it needs to start is unavailable, wait instead of ending."""
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await _run(package, process, settings)
+        except TransientError as error:
+            log.warning("waiting to start", why=str(error), retry_in_seconds=pause)
+        if await _is_stopped_within(pause):
+            log.info("stopped before it could start")
+            return None
+        pause = min(_LONGEST_PAUSE, 2 * pause)
+
+
+async def _is_stopped_within(seconds: float) -> bool:
+    """Wait, and return whether the process was asked to stop meanwhile."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        await wait_for_first(stopping, seconds=seconds)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    return stopping.is_set()

@@ -44,5 +44,6 @@ if __name__ == "__main__":
         "history",
         description=__doc__,
         settings_class=Settings,
-        processes={"recorder": run_recorder, "estimates": run_estimates, "api": run_api, "rebuild": run_rebuild},
+        processes={"recorder": run_recorder, "estimates": run_estimates, "api": run_api},
+        tasks={"rebuild": run_rebuild},
     )
