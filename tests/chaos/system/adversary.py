@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import Random
 
@@ -19,7 +19,7 @@ from tests.support.wait import eventually
 
 Fault = Callable[["Adversary"], Awaitable[None]]
 _TABLES = ("job_api.job", "job_api.outbox", "scheduler.schedule", "scheduler.slot", "exporter.run", "history.run")
-"""Tables that somebody locks, and into which the disk lets nothing be written."""
+"""Tables that are locked, or into which the disk lets nothing be written."""
 _FULL = """
 CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -165,7 +165,7 @@ async def fill_the_disk(adversary: Adversary) -> None:
 
 async def hold_a_lock(adversary: Adversary) -> None:
     """Lock a table as a careless migration does."""
-    async with _connect(adversary.world) as connection, connection.transaction():
+    async with adversary.world.connect() as connection, connection.transaction():
         # Others' long transactions may hold the adversary up just as well; it gives up then.
         await connection.execute("SET LOCAL lock_timeout = '5s'")
         try:
@@ -236,22 +236,10 @@ def cut(choose: Callable[[World], FaultyProxy]) -> Fault:
 
 async def _set_read_only(world: World, database: str, value: str) -> None:
     await world.execute(f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}')
-    async with _connect(world) as connection:
+    async with world.connect() as connection:
         # The setting holds for new sessions.
         ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
         await connection.fetch(ending, database)
-
-
-@asynccontextmanager
-async def _connect(world: World) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    # An administrator is not bound by the read-only default, or the fault could not be healed.
-    connection = await asyncpg.connect(
-        world.postgres.admin_dsn_of(world.system.database), server_settings={"default_transaction_read_only": "off"}
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 _PROXIES: dict[str, Callable[[World], FaultyProxy]] = {

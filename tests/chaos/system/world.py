@@ -121,13 +121,22 @@ class World:
             for member in held:
                 self.start(member)
 
-    async def execute(self, statement: str) -> None:
-        """Execute a statement in Sluice's database as its administrator, past the proxy."""
-        connection = await asyncpg.connect(self.postgres.admin_dsn_of(self.system.database))
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """Connect to Sluice's database as its administrator, past the proxy."""
+        # An administrator is not bound by a read-only default, or that fault could not be healed.
+        connection = await asyncpg.connect(
+            self.postgres.admin_dsn_of(self.system.database), server_settings={"default_transaction_read_only": "off"}
+        )
         try:
-            await connection.execute(statement)
+            yield connection
         finally:
             await connection.close()
+
+    async def execute(self, statement: str) -> None:
+        """Execute a statement in Sluice's database as its administrator."""
+        async with self.connect() as connection:
+            await connection.execute(statement)
 
     def stop(self) -> dict[str, int]:
         """Stop every process; return the exit codes that are not 0, by name."""
