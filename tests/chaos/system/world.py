@@ -152,7 +152,9 @@ async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
     """Start servers and proxies, prepare the system, and start all processes of the product."""
     async with AsyncExitStack() as stack:
         kafka = Kafka(folder / "kafka", reaper)
-        postgres = Postgres(folder / "postgres", reaper, durable=False)
+        # What is committed must survive a killed server, though not a crash of this machine.
+        committed = {"synchronous_commit": "on"}
+        postgres = Postgres(folder / "postgres", reaper, durable=False, settings=committed)
         source_server = Postgres(folder / "source", reaper, durable=False)
         s3 = S3(folder / "s3", reaper)
         address, _, _ = kafka.start(), postgres.start(), source_server.start()
