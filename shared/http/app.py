@@ -1,14 +1,14 @@
 """The application of an HTTP service: health routes, middleware, problem documents and the OpenAPI document.
 
 app = create_app(title="Sluice history", service="history", health=health, authenticate=authenticator, services=[runs])
-app.include_router(runs.router)
+add_routes(app, runs.router)
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -78,15 +78,6 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     app.add_middleware(MetricsMiddleware, service=service)
     return app
-
-
-def service_of(kind: type[object]) -> Any:
-    """Return the dependency that gives a route the application's service of this class."""
-
-    async def get_service(request: Request) -> object:
-        return request.app.state.services[kind]
-
-    return Depends(get_service)
 
 
 def handle_errors(

@@ -152,8 +152,16 @@ class IdempotencyStore:
         self, request: IdempotentRequest, response: RenderedResponse, *, derived: Mapping[str, Any] = _NOTHING
     ) -> None:
         """Store the response to a request whose key is reserved; of no effect without a key."""
-        if request.key is not None:
-            await self._connection.execute(_SAVE, *self._caller, request.key, response.to_stored(derived))
+        if (statement := self.bind_save(request, response, derived=derived)) is not None:
+            await self._connection.execute(*statement)
+
+    def bind_save(
+        self, request: IdempotentRequest, response: RenderedResponse, *, derived: Mapping[str, Any] = _NOTHING
+    ) -> tuple[Any, ...] | None:
+        """Return what `save` runs, for a caller that joins it with another statement; None without a key."""
+        if request.key is None:
+            return None
+        return _SAVE, *self._caller, request.key, response.to_stored(derived)
 
 
 async def drop_responses(connection: Connection, before: datetime) -> None:

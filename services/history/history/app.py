@@ -36,6 +36,7 @@ from history.views.live import RunStreamEvent
 from shared.clock import SystemClock
 from shared.http.app import create_app, handle_errors
 from shared.http.identity import Authenticate, AuthenticateExternal
+from shared.http.routing import add_routes
 from shared.kafka import Consumer, Producer, Replay
 from shared.kafka.handling import DeadLetterWriter
 from shared.kafka.notes import KafkaNotes
@@ -188,8 +189,7 @@ def create_api(
     )
     handle_errors(api, to_problem, *ERRORS)
     # Paths with fixed names come before those with an id.
-    for module in (runs, retention, links, artifacts, live):
-        api.include_router(module.router)
+    add_routes(api, *(each.router for each in (runs, retention, links, artifacts, live)))
     return api
 
 

@@ -53,6 +53,7 @@ from job_api.store.database import SERVICE
 from shared.clock import Clock, SystemClock
 from shared.http.app import create_app, handle_errors
 from shared.http.limits import RateLimiter, limit_rate
+from shared.http.routing import add_routes
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.oidc import TokenVerifier, make_oidc_authenticator
@@ -185,8 +186,7 @@ def create_web_app(
     )
     handle_errors(app, to_problem, *ERRORS)
     app.router.routes.extend(document_routes())
-    for router in ROUTERS:
-        app.include_router(router)
+    add_routes(app, *ROUTERS)
     app.router.routes.extend(RunRoutes(proxy, services.requested_runs, services.works).to_routes())
     page_services = PageServices(
         works=services.works,

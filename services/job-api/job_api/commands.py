@@ -24,7 +24,8 @@ async def run_once(
         response = await store.recall(request, work.at)
         if response is None:
             response = await command(work)
-            await store.save(request, response)
+            if (saving := store.bind_save(request, response)) is not None:
+                work.defer(*saving)
         return response
 
 

@@ -1,6 +1,6 @@
 """Operations on artifacts: the list, downloads and deletion."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from history.api import examples
@@ -21,8 +21,9 @@ from shared.http.documents import to_response
 from shared.http.openapi import FILE_MEDIA_TYPE, empty_response, file_response, json_response
 from shared.http.parameters import parse_query, query_parameters
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
-router = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
+router = create_router("/api/v1/artifacts", "artifacts")
 _ARCHIVE_HEADERS = {"Content-Disposition": 'attachment; filename="sluice-files.zip"'}
 _ARCHIVE_ERRORS = error_responses(ProblemType.NOT_FOUND, ProblemType.ARTIFACT_EXPIRED, ProblemType.ARTIFACT_DELETED)
 

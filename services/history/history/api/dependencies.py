@@ -14,8 +14,8 @@ from history.service.retention import RetentionService
 from history.service.runs import RunService
 from history.store.unit_of_work import UnitOfWorkFactory
 from shared.auth import Identity
-from shared.http.app import service_of
 from shared.http.identity import require_roles
+from shared.http.routing import service_of
 
 Reader = Annotated[Identity, require_roles("operator", "downloader", "viewer")]
 Downloader = Annotated[Identity, require_roles("operator", "downloader")]

@@ -1,6 +1,6 @@
 """Operations on links: short-lived permissions to download a file without a login."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response, StreamingResponse
 
 from history.api import examples
@@ -12,8 +12,9 @@ from shared.http.idempotency import IdempotencyStore, Idempotent, RenderedRespon
 from shared.http.openapi import json_response
 from shared.http.parameters import check_parameters
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
-router = APIRouter(prefix="/api/v1/artifacts", tags=["artifacts"])
+router = create_router("/api/v1/artifacts", "artifacts")
 
 
 @router.post(

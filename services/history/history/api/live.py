@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
@@ -12,9 +12,10 @@ from history.api import examples
 from history.api.dependencies import JobFilter, Live, Reader, RunFilter
 from history.service.live import LiveUpdate
 from shared.http.problems import error_responses
+from shared.http.routing import create_router
 from shared.observe import LIVE_DROPPED
 
-router = APIRouter(prefix="/api/v1/events", tags=["events"])
+router = create_router("/api/v1/events", "events")
 _RETRY_MILLISECONDS = 2000
 _STREAM = {
     "description": "A stream without an end; the data of each event is JSON",

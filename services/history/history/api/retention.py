@@ -1,14 +1,13 @@
 """Operations of administrators: the retention of files."""
 
-from fastapi import APIRouter
-
 from history.api import examples
 from history.api.dependencies import Administrator, RetentionRules, Units
 from history.views.retention import Retention
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
-router = APIRouter(prefix="/api/v1/artifacts", tags=["retention"])
+router = create_router("/api/v1/artifacts", "retention")
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """Operations on runs."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from history.api import examples
@@ -14,8 +14,9 @@ from shared.http.documents import to_response
 from shared.http.openapi import empty_response, json_response
 from shared.http.parameters import parse_query, query_parameters
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
-router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+router = create_router("/api/v1/runs", "runs")
 _MANIFEST_ERRORS = error_responses(ProblemType.NOT_FOUND, ProblemType.NO_MANIFEST, ProblemType.FILE_MISSING)
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from job_api.api.services import Access, Login, Works
@@ -17,6 +17,7 @@ from shared.events.values import Role
 from shared.http.identity import CurrentIdentity
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 _IDENTITY: dict[str, Any] = {
     "user_id": "7b0d1f0e-0a43-4a10-9f58-3b1b7b9f1a22",
@@ -25,7 +26,7 @@ _IDENTITY: dict[str, Any] = {
     "roles": ["operator"],
 }
 _SESSION = _IDENTITY | {"expires_at": "2026-11-24T22:00:00Z"}
-router = APIRouter(prefix="/api/v1", tags=["access"])
+router = create_router("/api/v1", "access")
 
 
 class CallerIdentity(BaseModel):

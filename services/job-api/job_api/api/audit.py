@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from job_api.api.services import Audit
@@ -13,6 +13,7 @@ from job_api.roles import Admin
 from job_api.store import audit as store
 from shared.http.openapi import json_response
 from shared.http.problems import error_responses
+from shared.http.routing import create_router
 
 _ENTRY: dict[str, Any] = {
     "id": 4711,
@@ -26,7 +27,7 @@ _ENTRY: dict[str, Any] = {
     "before": None,
     "after": {"name": "Data protection officer 2027", "state": "retired"},
 }
-router = APIRouter(prefix="/api/v1/audit", tags=["access"])
+router = create_router("/api/v1/audit", "access")
 
 
 class AuditEntry(BaseModel):

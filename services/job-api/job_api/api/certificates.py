@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from job_api.uploads import read_upload
 from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 WARNING_DAYS = (30, 7, 1)
 _CERTIFICATE: dict[str, Any] = {
@@ -58,7 +59,7 @@ _BODIES: dict[str, Any] = {
         },
     }
 }
-router = APIRouter(prefix="/api/v1/certificates", tags=["certificates"])
+router = create_router("/api/v1/certificates", "certificates")
 
 
 class Certificate(BaseModel):

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -22,6 +22,7 @@ from shared.http.conditional import IfMatch, parse_if_match
 from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 _REQUESTED: dict[str, Any] = {
     "run_id": "9a6f4a3e-0f57-5cc5-8a3e-8d3f3a0f0d5e",
@@ -37,7 +38,7 @@ Changes = Annotated[
     JobPatch,
     Body(default_factory=JobPatch, description="changes to the settings, as a merge patch (RFC 7396)"),
 ]
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = create_router("/api/v1/jobs", "jobs")
 
 
 class RequestedRun(BaseModel):

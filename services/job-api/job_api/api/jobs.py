@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from job_api.api.job_documents import CREATED_JOB_EXAMPLE, JOB_EXAMPLE, Job, JobPage
@@ -19,6 +19,7 @@ from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.openapi import json_response
 from shared.http.parameters import query_parameters
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 JOB_RESPONSE = json_response(JOB_EXAMPLE, headers=("ETag",))
 CREATED_RESPONSE = json_response(CREATED_JOB_EXAMPLE, status=201, headers=("ETag", "Location"))
@@ -28,7 +29,7 @@ CHANGE_ERRORS = (
     ProblemType.TOO_LARGE,
     ProblemType.IF_MATCH_REQUIRED,
 )
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = create_router("/api/v1/jobs", "jobs")
 
 
 @router.post(

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -21,6 +21,7 @@ from shared.events.values import Role
 from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 _KEY: dict[str, Any] = {
     "id": "3c1f7c52-1f0b-4f0e-8d43-6f1f5c7e9b10",
@@ -32,7 +33,7 @@ _KEY: dict[str, Any] = {
     "revoked_at": None,
 }
 _NEW_KEY = _KEY | {"token": "slc_3c1f7c521f0b4f0e8d436f1f5c7e9b10_..."}
-router = APIRouter(prefix="/api/v1/keys", tags=["access"])
+router = create_router("/api/v1/keys", "access")
 
 
 class KeyBody(Body):

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from job_api.api.services import Estimator, Jobs
@@ -15,6 +14,7 @@ from job_api.domain.sizes import find_size_warning
 from job_api.roles import Reader
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 _PREVIEW_REQUEST: dict[str, Any] = {
     "schedule": {"kind": "hourly", "every": 4, "start": "2027-01-04T06:00:00Z"},
@@ -25,7 +25,7 @@ _PREVIEW: dict[str, Any] = {
     "slots": ["2027-01-04T08:00:00Z", "2027-01-04T12:00:00Z", "2027-01-04T16:00:00Z"],
 }
 _ESTIMATE: dict[str, Any] = {"rows": 200000, "bytes": 283115520, "reason": None, "warning": None}
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = create_router("/api/v1/jobs", "jobs")
 
 
 class PreviewBody(Body):

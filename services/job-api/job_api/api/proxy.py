@@ -12,8 +12,8 @@ from fastapi import Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
-from shared.http.app import service_of
 from shared.http.problems import Problem, ProblemType, not_found
+from shared.http.routing import service_of
 from shared.observe import get_logger
 
 RUNS_PATH = "/api/v1/runs"

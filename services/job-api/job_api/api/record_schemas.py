@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from job_api.roles import Anybody
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses, not_found
+from shared.http.routing import create_router
 from shared.record_schemas import LATEST, RECORD_TYPES, RecordType, read_record_schema
 
 MEDIA_TYPE = "application/schema+json"
@@ -36,7 +37,7 @@ _RESPONSE: dict[int | str, dict[str, Any]] = {
         "content": {MEDIA_TYPE: {"schema": {"type": "object"}, "example": _SCHEMA}},
     }
 }
-router = APIRouter(prefix="/api/v1/record-schemas", tags=["records"])
+router = create_router("/api/v1/record-schemas", "records")
 
 
 class RecordSchema(BaseModel):

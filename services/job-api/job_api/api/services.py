@@ -14,7 +14,7 @@ from job_api.service import (
     UserService,
 )
 from job_api.store import WorkFactory
-from shared.http.app import service_of
+from shared.http.routing import service_of
 
 Works = Annotated[WorkFactory, service_of(WorkFactory)]
 Access = Annotated[AccessService, service_of(AccessService)]

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from job_api.api.services import Tenants
@@ -11,6 +10,7 @@ from job_api.roles import Reader
 from job_api.store import identities
 from shared.http.openapi import json_response
 from shared.http.problems import error_responses
+from shared.http.routing import create_router
 
 _SOURCES: dict[str, Any] = {
     "items": [
@@ -28,7 +28,7 @@ _SOURCES: dict[str, Any] = {
         }
     ]
 }
-router = APIRouter(prefix="/api/v1/sources", tags=["jobs"])
+router = create_router("/api/v1/sources", "jobs")
 
 
 class SourceMediaType(BaseModel):

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from job_api.api.services import Tenants, Works
@@ -14,6 +13,7 @@ from job_api.store import identities
 from shared.http.identity import CurrentIdentity
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 _TENANT: dict[str, Any] = {
     "id": "0192f0c1-7b1e-7000-8000-0000000000aa",
@@ -21,7 +21,7 @@ _TENANT: dict[str, Any] = {
     "source_tenant": 101,
     "media_types": ["email", "chat", "voice"],
 }
-router = APIRouter(prefix="/api/v1/tenant", tags=["access"])
+router = create_router("/api/v1/tenant", "access")
 
 
 class TenantPatch(Body):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.identity import CurrentIdentity
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
+from shared.http.routing import create_router
 
 Password = Annotated[str, Field(max_length=1_000, description=f"at least {MIN_PASSWORD} characters")]
 _USER: dict[str, Any] = {
@@ -31,7 +32,7 @@ _USER: dict[str, Any] = {
     "issuer": None,
 }
 _NEW_USER = _USER | {"password": "X0c8pK1v2m7Qd4Zs9LwT"}
-router = APIRouter(prefix="/api/v1", tags=["access"])
+router = create_router("/api/v1", "access")
 
 
 class UserBody(Body):

@@ -254,8 +254,8 @@ UPDATE job SET failures = 0 WHERE tenant_id = $1 AND job_id = $2 AND failures > 
 -- delete_old_runs: delete runs that ended long ago and are no job's latest
 DELETE FROM run_view WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM job WHERE job.latest_run = run_view.run_id);
 
--- flush: the end of a unit of work: its audit entries and its events
-WITH entries AS (
+-- flush: the end of a unit of work: its audit entries, its events, and its deferred statements
+WITH {deferred}entries AS (
     INSERT INTO audit (tenant_id, at, actor_id, actor_name, action, object_kind, object_id, before, after)
     SELECT :tenant_id, :at, :actor_id, :actor_name, each.*
     FROM unnest(:actions::text[], :object_kinds::text[], :object_ids::uuid[], :befores::jsonb[], :afters::jsonb[]) AS each

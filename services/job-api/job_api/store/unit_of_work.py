@@ -1,9 +1,11 @@
 """One unit of work: rows, audit entries and events, written in one transaction on behalf of one actor."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,8 @@ from shared.auth import Identity
 from shared.clock import Clock
 from shared.events import Event
 from shared.postgres import Connection
+
+_PARAMETER = re.compile(r"\$(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class _Pending:
     entries: list[tuple[str, str, UUID, Mapping[str, Any] | None, Mapping[str, Any] | None]] = field(
         default_factory=list
     )
+    statements: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     callbacks: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -80,14 +85,21 @@ class UnitOfWork:
         """Add an entry to the audit trail; `action` is `<kind>.<verb>`, as in `job.suspend`."""
         self._pending.entries.append((action, action.partition(".")[0], object_id, before, after))
 
+    def defer(self, statement: str, *values: Any) -> None:
+        """Run a statement that changes rows, and of which no result is needed, together with the last one.
+
+        It must not change a row that an audit entry or event adds.
+        """
+        self._pending.statements.append((statement, values))
+
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call back once the transaction is committed, as for what other requests must not see before."""
         self._pending.callbacks.append(callback)
 
     async def flush(self) -> None:
-        """Write pending events and audit entries; `begin` does so by itself."""
+        """Write pending events and audit entries, and run deferred statements; `begin` does so by itself."""
         pending = self._pending
-        if not (pending.events or pending.entries):
+        if not (pending.events or pending.entries or pending.statements):
             return
         actions, object_kinds, object_ids, befores, afters = _to_columns(pending.entries, 5)
         rows = outbox.to_rows(pending.events, source=SERVICE, at=self.at)
@@ -110,8 +122,8 @@ class UnitOfWork:
             headers=headers,
         )
         # One statement: a round trip costs a request more than the rows do.
-        await self.connection.execute(*statement)
-        pending.events, pending.entries = [], []
+        await self.connection.execute(*_add_deferred(statement, pending.statements))
+        pending.events, pending.entries, pending.statements = [], [], []
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,20 @@ class WorkFactory:
     def begin(self, identity: Identity) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work on behalf of a caller. Raises PostgresUnavailable."""
         return UnitOfWork.begin(self.database, Actor.from_identity(identity), self.clock.now())
+
+
+def _add_deferred(flush: tuple[Any, ...], statements: Sequence[tuple[str, tuple[Any, ...]]]) -> tuple[Any, ...]:
+    """Return the last statement with others in its WITH clause, their parameters renumbered to follow its own."""
+    text, values, clauses = flush[0], list(flush[1:]), ""
+    for number, (statement, own) in enumerate(statements):
+        shifted = _PARAMETER.sub(partial(_shift, by=len(values)), statement)
+        clauses += f"deferred_{number} AS ({shifted}),\n"
+        values += own
+    return (text.replace("{deferred}", clauses, 1), *values)
+
+
+def _shift(parameter: re.Match[str], *, by: int) -> str:
+    return f"${int(parameter[1]) + by}"
 
 
 def _to_columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from shared import auth
 from shared.auth import Identity, Token
 from shared.http.app import create_app
+from shared.http.routing import add_routes
 from shared.lifecycle import Health
 
 CALLER = Identity(UUID(int=2), UUID(int=1), UUID(int=3), "Ada", frozenset({"operator"}))
@@ -20,8 +21,7 @@ async def authenticate(_: Token) -> Identity | None:
 def client_of(*routers: APIRouter, authenticated: bool = True, streamed: tuple[str, ...] = ()) -> httpx.AsyncClient:
     """Return a client of an application with these routes, with or without a token."""
     app = create_app(title="Test", service="test", health=Health(), authenticate=authenticate, streamed=streamed)
-    for router in routers:
-        app.include_router(router)
+    add_routes(app, *routers)
     return connect(app, authenticated=authenticated)
 
 

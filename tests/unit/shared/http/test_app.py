@@ -3,18 +3,19 @@
 from typing import Annotated
 
 import pytest
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 
 from shared.errors import SluiceError, TransientError
-from shared.http.app import create_app, handle_errors, service_of
+from shared.http.app import create_app, handle_errors
 from shared.http.identity import CurrentIdentity
 from shared.http.limits import BODY_MAX
 from shared.http.problems import Problem, not_found
+from shared.http.routing import create_router, service_of
 from shared.lifecycle import Health
 from tests.unit.shared.http.clients import authenticate, client_of, connect
 
-router = APIRouter(prefix="/api/v1/things")
+router = create_router("/api/v1/things", "things")
 
 
 class Filter(BaseModel):
