@@ -28,6 +28,8 @@ Loop = Callable[[asyncio.Event], Awaitable[None]]
 Check = Callable[[], Awaitable[str | None]]
 log = get_logger(__name__)
 
+OK = "ok"
+"""What `/readyz` says of a part that is ready."""
 _CHECK_LIMIT = 5.0
 _LONGEST_PAUSE, _HEALED_SECONDS = 10.0, 60.0
 
@@ -52,18 +54,24 @@ class Health:
 
         self.checks[name] = run_check
 
-    async def find_faults(self) -> dict[str, str]:
-        """Return what is wrong now, by the name of the check; a check that takes longer than 5 s is at fault, too."""
+    async def describe_parts(self) -> dict[str, str]:
+        """Return the state of each part now, in words: `ok`, or what is wrong.
+
+        A check that takes longer than 5 s is at fault, too; all run at once.
+        """
         if self.stopping.is_set():
             return {"process": "stopping"}
-        return {name: fault for name, check in self.checks.items() if (fault := await _run_limited(check))}
+        found = await asyncio.gather(*map(_run_limited, self.checks.values()))
+        return {name: fault or OK for name, fault in zip(self.checks, found, strict=True)}
 
 
 async def _run_limited(check: Check) -> str | None:
     checking = asyncio.ensure_future(check())
     await asyncio.wait({checking}, timeout=_CHECK_LIMIT)
     if checking.done():
-        return checking.result()
+        error = checking.exception()
+        # Texts of others' errors may quote the data.
+        return checking.result() if error is None else f"its check failed: {type(error).__name__}"
     # It is not waited for: cleaning up after a check whose server has vanished takes long, too.
     checking.add_done_callback(lambda late: None if late.cancelled() else late.exception())
     checking.cancel()
@@ -77,9 +85,10 @@ def health_routes(health: Health) -> list[Route]:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        faults = await health.find_faults()
-        body = {"status": "not ready", "faults": faults} if faults else {"status": "ready"}
-        return JSONResponse(body, 503 if faults else 200, {"Retry-After": "1"} if faults else None)
+        parts = await health.describe_parts()
+        ready = all(state == OK for state in parts.values())
+        body = {"status": "ready" if ready else "not ready", "parts": parts}
+        return JSONResponse(body, 200 if ready else 503, None if ready else {"Retry-After": "1"})
 
     async def metrics(_: Request) -> Response:
         text, content_type = render_metrics()
