@@ -37,20 +37,21 @@ async def provision(settings: ProvisionSettings) -> None:
 
     Raises PostgresUnavailable or PostgresMisconfigured.
     """
-    try:
-        async with connect(settings.admin_dsn, name="sluice provision") as database, database.transaction():
-            await database.execute("SELECT pg_advisory_xact_lock(hashtext('sluice provision'))")
-            for role in ROLES:
-                await _provision_role(database, role, str(getattr(settings, f"{role}_password")))
-            await pogo.ensure_pogo_sync(database)
-            for role in ROLES:
-                await database.execute(f"GRANT SELECT, INSERT, DELETE ON public._pogo_migration TO {role}")
-                await database.execute(f"GRANT SELECT ON public._pogo_version TO {role}")
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise PostgresMisconfigured(
-            f"PostgreSQL rejected the command: {error}. "
-            "SLUICE_PROVISION_ADMIN_DSN must name a role that may create roles and schemas."
-        ) from error
+    async with connect(settings.admin_dsn, name="sluice provision") as database:
+        try:
+            async with database.transaction():
+                await database.execute("SELECT pg_advisory_xact_lock(hashtext('sluice provision'))")
+                for role in ROLES:
+                    await _provision_role(database, role, str(getattr(settings, f"{role}_password")))
+                await pogo.ensure_pogo_sync(database)
+                for role in ROLES:
+                    await database.execute(f"GRANT SELECT, INSERT, DELETE ON public._pogo_migration TO {role}")
+                    await database.execute(f"GRANT SELECT ON public._pogo_version TO {role}")
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise PostgresMisconfigured(
+                f"PostgreSQL rejected the command: {error}. "
+                "SLUICE_PROVISION_ADMIN_DSN must name a role that may create roles and schemas."
+            ) from error
 
 
 async def _provision_role(database: "asyncpg.Connection[asyncpg.Record]", role: str, password: str) -> None:
