@@ -101,6 +101,12 @@ class Oracle:
             return faults
         shown = await self._load.list_runs()
         waiting = [f"run {run} is not in the log" for run in self._load.runs if run not in shown]
+        exported = {each["job_id"] for each in shown.values()}
+        waiting += [
+            f"the job {job.id}, which runs once, has not run"
+            for job in self._load.jobs.values()
+            if not job.repeats and not job.deleted and job.id not in exported
+        ]
         return waiting + [
             f"run {run} is {each['state']}" for run, each in shown.items() if each["state"] in {"queued", "running"}
         ]
