@@ -98,6 +98,24 @@ def handle_errors(
 class _Api(FastAPI):
     """An application whose OpenAPI document is complete."""
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. An unexpected error has been logged and answered, and leaves the connection usable.
+
+        The framework raises it once more after its answer, upon which the server would cut the connection.
+        """
+        answered = False
+
+        async def send_noting_end(message: Message) -> None:
+            nonlocal answered
+            await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await super().__call__(scope, receive, send_noting_end)
+        except Exception:
+            if not answered:
+                raise
+
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, which is built once."""
         if self.openapi_schema is None:

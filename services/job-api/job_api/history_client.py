@@ -1,5 +1,6 @@
 """A client of history's API that acts with the session of the request at hand; it stores nothing."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,8 @@ from shared.observe import get_logger
 Query = Sequence[tuple[str, str]]
 RETRY_AFTER_SECONDS = 5
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
+_CALL_SECONDS = 15.0
+"""How long a page waits for one answer of history, retries included."""
 _LIVENESS_TIMEOUT_SECONDS = 0.5
 _LIVENESS_CACHE_SECONDS = 5
 # History learns of new sessions over Kafka, so a session may reach it here first.
@@ -65,14 +68,23 @@ class HistoryClient:
             return False
 
     async def _call(self, request: Request, operation: tuple[str, str], query: Query = ()) -> httpx.Response:
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                answer = await self._send_until_known(request, operation, query)
+        except TimeoutError as error:
+            log.warning("history did not answer in time", path=operation[1])
+            raise history_unavailable() from error
+        if not answer.is_success:
+            raise _to_problem(answer)
+        return answer
+
+    async def _send_until_known(self, request: Request, operation: tuple[str, str], query: Query) -> httpx.Response:
         answer = await self._send(request, operation, query)
         for _ in range(_NEW_SESSION_RETRIES):
             if answer.status_code != httpx.codes.UNAUTHORIZED:
                 break
             await self._clock.sleep(_NEW_SESSION_PAUSE_SECONDS)
             answer = await self._send(request, operation, query)
-        if not answer.is_success:
-            raise _to_problem(answer)
         return answer
 
     async def _send(self, request: Request, operation: tuple[str, str], query: Query) -> httpx.Response:

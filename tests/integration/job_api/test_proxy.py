@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from job_api.api import proxy
 from job_api.app import create_web_app, open_history_client
 from shared.lifecycle import Health
 from tests.integration.job_api.world import World
@@ -43,6 +44,13 @@ class Elsewhere:
 
         return StreamingResponse(stream_updates(), media_type="text/event-stream")
 
+    async def silent(self, request: Request) -> Response:
+        async def stream_updates() -> AsyncIterator[bytes]:
+            yield b"id: 1\n"
+            await asyncio.Event().wait()
+
+        return StreamingResponse(stream_updates(), media_type=request.query_params["type"])
+
     async def broken(self, request: Request) -> Response:
         async def stream_updates() -> AsyncIterator[bytes]:
             yield b"id: 1\n"
@@ -65,6 +73,7 @@ async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncC
     routes = [
         Route("/api/v1/events", upstream.events),
         Route("/api/v1/events/broken", upstream.broken),
+        Route("/api/v1/events/silent", upstream.silent),
         Route("/api/v1/runs", upstream.echo, methods=methods),
         Route("/api/v1/{path:path}", upstream.echo, methods=methods),
     ]
@@ -126,6 +135,17 @@ async def test_H6_live_updates_that_are_cut_off_end_cleanly_and_a_download_does_
     assert live.text == "id: 1\n"
     with pytest.raises(httpx.RemoteProtocolError):
         await elsewhere[1].get("/api/v1/events/broken", params={"type": "application/zip"})
+
+
+async def test_H6_live_updates_that_fall_silent_end_cleanly_and_a_download_does_not(
+    elsewhere: tuple[Elsewhere, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """History that freezes within a response holds no connection for ever; what it sends in time is passed on."""
+    monkeypatch.setattr(proxy, "TIMEOUT", httpx.Timeout(5.0, read=0.5))
+    live = await elsewhere[1].get("/api/v1/events/silent", params={"type": "text/event-stream"})
+    assert live.text == "id: 1\n"
+    with pytest.raises(httpx.RemoteProtocolError):
+        await elsewhere[1].get("/api/v1/events/silent", params={"type": "application/zip"})
 
 
 async def test_an_unavailable_history_is_a_problem(world: World) -> None:

@@ -3,6 +3,7 @@
 Requests and responses are streamed both ways, unread.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,8 +34,11 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# Once begun, a response may take any time: downloads and live updates are long.
-TIMEOUT = httpx.Timeout(connect=3.0, read=None, write=60.0, pool=5.0)
+ANSWER_SECONDS = 15.0
+"""How long history may take to begin its response. Once begun, a response may take any time."""
+SILENCE_SECONDS = 45.0
+"""How long a response may stop; live updates have a heartbeat every 15 s."""
+TIMEOUT = httpx.Timeout(connect=3.0, read=SILENCE_SECONDS, write=ANSWER_SECONDS, pool=3.0)
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _CREDENTIALS = ("authorization", "cookie")
 _SETTINGS_SECONDS = 5.0
@@ -59,8 +63,9 @@ class HistoryProxy:
             timeout=TIMEOUT,
         )
         try:
-            answer = await client.send(outgoing, stream=True)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await client.send(outgoing, stream=True)
+        except (httpx.HTTPError, TimeoutError) as error:
             log.warning("history unavailable", error=type(error).__name__)
             raise _history_unavailable("it does not respond") from error
         response = StreamingResponse(_stream(answer), answer.status_code, background=BackgroundTask(answer.aclose))
@@ -71,10 +76,9 @@ class HistoryProxy:
         """Return the frozen settings of a run, with the caller's credentials. Raises Problem 404 or 503."""
         headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
         try:
-            answer = await self._require_client().get(
-                f"{RUNS_PATH}/{run_id}", headers=headers, timeout=_SETTINGS_SECONDS
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(_SETTINGS_SECONDS):
+                answer = await self._require_client().get(f"{RUNS_PATH}/{run_id}", headers=headers)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _history_unavailable("it does not respond") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise not_found("run")
