@@ -36,9 +36,9 @@ _HOP_BY_HOP = frozenset(
 )
 ANSWER_SECONDS = 15.0
 """How long history may take to begin its response. Once begun, a response may take any time."""
-SILENCE_SECONDS = 45.0
+STALL_SECONDS = 45.0
 """How long a response may stop; live updates have a heartbeat every 15 s."""
-TIMEOUT = httpx.Timeout(connect=3.0, read=SILENCE_SECONDS, write=ANSWER_SECONDS, pool=3.0)
+TIMEOUT = httpx.Timeout(connect=3.0, read=STALL_SECONDS, write=ANSWER_SECONDS, pool=3.0)
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _CREDENTIALS = ("authorization", "cookie")
 _SETTINGS_SECONDS = 5.0
