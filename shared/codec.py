@@ -1,16 +1,18 @@
 """Converts events to Kafka messages and back: JSON values, CloudEvents attributes in the headers (binary mode)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
+from typing import Any, cast, get_args, get_type_hints
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
 from shared import events, tracing
 from shared.errors import InvalidMessage, UnknownVersion
+from shared.instants import OUT_OF_BOUNDS, is_accepted
 from shared.schema_ids import SCHEMA_BASE
 from shared.topics import TOPIC_OF
 
@@ -84,6 +86,7 @@ class _Decoder:
     topic: str
     key: Callable[[events.Event], UUID]
     parse: Callable[[bytes], events.Event]
+    instants: tuple[tuple[str, Callable[[events.Event], datetime | None]], ...]
 
 
 def ce_type_of(event_type: type[events.Event]) -> str:
@@ -160,6 +163,9 @@ def decode(record: Received) -> Message:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors())
         raise InvalidMessage(f"{decoder.event_type.__name__} does not match its schema: {faults}") from None
+    for name, find in decoder.instants:
+        if (at := find(event)) is not None and not is_accepted(at):
+            raise InvalidMessage(f"{decoder.event_type.__name__}: {name} {OUT_OF_BOUNDS}")
     if decoder.key(event) != _parse_key(record.key):
         raise InvalidMessage(f"{decoder.event_type.__name__} has the key of another event")
     return Message(event, record)
@@ -200,9 +206,41 @@ def _parse_key(key: bytes | None) -> UUID:
         raise InvalidMessage("the record's key is not an id") from None
 
 
+def list_instants(cls: type) -> Iterator[str]:
+    """Yield the names of the fields of an event that hold an instant, as `schedule.start`, nested ones included."""
+    for name, kind in get_type_hints(cls).items():
+        kinds = get_args(kind) or (kind,)
+        if datetime in kinds:
+            yield name
+        for each in kinds:
+            if isinstance(each, type) and is_dataclass(each):
+                yield from (f"{name}.{inner}" for inner in list_instants(each))
+
+
+def _create_getter(path: str) -> Callable[[events.Event], datetime | None]:
+    """Return the function that finds an instant in an event; None where it, or what holds it, is absent."""
+    find: Callable[[object], Any] = attrgetter(path)
+    if "." not in path:
+        return find
+
+    def find_nested(event: events.Event) -> datetime | None:
+        found: Any = event
+        for name in path.split("."):
+            if found is None:
+                return None
+            found = getattr(found, name)
+        return cast("datetime | None", found)
+
+    return find_nested
+
+
 _DECODERS: dict[bytes, _Decoder] = {
     ce_type_of(cls).encode(): _Decoder(
-        cls, TOPIC_OF[cls].name, attrgetter(TOPIC_OF[cls].key), ADAPTERS[cls].validator.validate_json
+        cls,
+        TOPIC_OF[cls].name,
+        attrgetter(TOPIC_OF[cls].key),
+        ADAPTERS[cls].validator.validate_json,
+        tuple((name, _create_getter(name)) for name in list_instants(cls)),
     )
     for cls in NAME_OF
 }

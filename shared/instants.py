@@ -11,3 +11,8 @@ OUT_OF_BOUNDS = "must lie between 1970-01-01 and 2999-12-31 in UTC"
 def is_accepted(at: datetime) -> bool:
     """Return whether an instant has an offset and lies within the bounds after conversion to UTC."""
     return at.tzinfo is not None and EARLIEST <= at <= LATEST
+
+
+def clamp(at: datetime) -> datetime:
+    """Return the accepted instant nearest to an aware one: a certificate without an end has the year 9999."""
+    return min(max(at, EARLIEST), LATEST)

@@ -47,6 +47,9 @@ SLOT_LATENESS = Histogram(
 )
 SCHEDULED_JOBS = Gauge("sluice_scheduled_jobs", "Jobs that have a next slot")
 NEXT_SLOT = Gauge("sluice_next_slot_timestamp_seconds", "When the next slot is due, in Unix time; 0 without one")
+SCHEDULES_SET_ASIDE = Gauge(
+    "sluice_schedules_set_aside", "Jobs whose slots cannot be decided, tried again after a while; must stay 0"
+)
 AUDITED_SLOTS = Counter("sluice_audited_slots_total", "Slots of the ledger that the auditor compared")
 AUDIT_DIFFERENCES = Counter(
     "sluice_audit_differences_total", "Slots for which ledger and schedule differ; must stay 0", ["difference"]

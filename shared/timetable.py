@@ -13,6 +13,7 @@ from itertools import islice
 from uuid import UUID, uuid5
 
 from shared.events.values import Schedule
+from shared.instants import LATEST
 
 _DAY = timedelta(days=1)
 
@@ -31,8 +32,9 @@ def preview_slots(schedule: Schedule, count: int, after: datetime) -> list[datet
 
 
 def find_next_slot(schedule: Schedule, after: datetime) -> datetime | None:
-    """Return the first slot later than the aware instant `after`, or None without one before the year 10000."""
-    return _find_next_slot(schedule, after)
+    """Return the first slot later than the aware instant `after`, or None without one before the year 3000."""
+    slot = _find_next_slot(schedule, after)
+    return slot if slot is None or slot <= LATEST else None
 
 
 # Many jobs are due at the same instants on the same grid; a cached answer costs a tenth.

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from shared.instants import OUT_OF_BOUNDS, is_accepted
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -18,11 +20,10 @@ def require_date(value: object) -> object:
 
 
 def to_utc(at: datetime) -> datetime:
-    """Return an instant in UTC. Raises ValueError where that is outside the years 1 to 9999."""
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise PydanticCustomError("instant", "is outside the years 1 to 9999 in UTC") from None
+    """Return an instant in UTC. Raises ValueError where it is not one that Sluice accepts (rule S12)."""
+    if not is_accepted(at):
+        raise PydanticCustomError("instant", OUT_OF_BOUNDS)
+    return at.astimezone(UTC)
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(require_date), AfterValidator(to_utc)]

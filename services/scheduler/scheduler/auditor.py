@@ -14,6 +14,7 @@ from typing import Literal
 from scheduler.domain import MICROSECOND, JobVersion, find_immediate_slot
 from scheduler.store_audit import AuditBatch, AuditStore, RecordedSlot
 from shared.errors import TransientError
+from shared.kafka.handling import describe_error
 from shared.lifecycle import wait_for_first
 from shared.observe import AUDIT_DIFFERENCES, AUDITED_SLOTS, get_logger
 from shared.timetable import derive_run_id, iterate_slots
@@ -70,6 +71,7 @@ class Auditor:
     def __init__(self, store: AuditStore, *, every: timedelta) -> None:
         self._store = store
         self._every = every
+        self._size = _JOBS_PER_BATCH
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Audit until `stopping` is set; transient errors are retried."""
@@ -81,12 +83,30 @@ class Auditor:
                 log.debug("retrying audit", error=str(error))
                 jobs = 0
             took = time.monotonic() - began
-            pause = _PAUSE_FACTOR * took if jobs == _JOBS_PER_BATCH else self._every.total_seconds()
+            pause = _PAUSE_FACTOR * took if jobs == self._size else self._every.total_seconds()
             await wait_for_first(stopping, seconds=pause)
 
     async def audit_batch(self) -> int:
-        """Audit the next batch; return the number of its jobs. Raises PostgresUnavailable."""
-        async with self._store.open_batch(_JOBS_PER_BATCH, pause=self._every) as batch:
+        """Audit the next batch; return the number of its jobs. Raises PostgresUnavailable.
+
+        After a failure the jobs are audited one by one, until the one that causes it has been skipped and counted.
+        """
+        try:
+            return await self._audit()
+        except TransientError:
+            raise
+        except Exception as error:
+            if self._size > 1:
+                self._size = 1
+                log.warning("audit failed, auditing jobs one by one", error=describe_error(error))
+            else:
+                job_id, self._size = await self._store.skip_job(), _JOBS_PER_BATCH
+                AUDIT_DIFFERENCES.labels("unreadable").inc()
+                log.exception("job cannot be audited", job_id=str(job_id))
+            return self._size
+
+    async def _audit(self) -> int:
+        async with self._store.open_batch(self._size, pause=self._every) as batch:
             if batch is None:
                 return 0
             differences = list(audit(batch))

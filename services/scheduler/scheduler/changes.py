@@ -82,6 +82,7 @@ class ChangeService:
             await self._ledger.insert_jobs(database, [each for each in current if each.job_id not in batch.known])
             await self._ledger.update_jobs(database, [each for each in current if each.job_id in batch.known])
             await self._ledger.insert_superseded(database, batch.superseded)
+            await self._ledger.clear_faults(database, batch.current)
             if batch.deleted:
                 await self._ledger.end_superseded(database, batch.deleted)
                 await self._ledger.insert_deleted(database, batch.unknown)

@@ -40,6 +40,15 @@ class LedgerEntry:
         return self.version.job_id, self.decision.slot
 
 
+@dataclass(frozen=True, slots=True)
+class NextDue:
+    """The first slot without a fate, if any, the seconds until it is due, and the number of jobs that are set aside."""
+
+    slot: datetime | None
+    seconds: float
+    faults: int
+
+
 class Ledger:
     """Schedules and slots. Methods that take a connection work within the caller's transaction.
 
@@ -184,11 +193,36 @@ class Ledger:
             numbers = [version.number for version, _ in decided]
             await database.execute(SQL["advance_superseded"], job_ids, numbers, [slot for _, slot in decided])
 
-    async def find_next_due(self) -> tuple[datetime, float] | None:
-        """Return the first slot without a fate and the seconds until it is due (negative when late), or None."""
+    async def find_next_due(self) -> NextDue:
+        """Return the first slot without a fate, and when it is due (negative seconds when late)."""
         async with connection(self._pool) as database:
-            row = await database.fetchrow(SQL["find_next_due"])
-        return None if row is None or row["next_slot"] is None else (row["next_slot"], row["seconds"])
+            (row,) = await database.fetch(SQL["find_next_due"])
+        return NextDue(row["next_slot"], row["seconds"] or 0.0, row["faults"])
+
+    async def find_due_jobs(self, database: Connection, now: datetime, limit: int) -> list[UUID]:
+        """Return the ids of jobs with due slots, oldest first, even of those that cannot be read."""
+        return [row["job_id"] for row in await database.fetch(SQL["due_jobs"], now, limit)]
+
+    async def claim_job(
+        self, database: Connection, job_id: UUID, now: datetime
+    ) -> tuple[list[JobVersion], list[str], list[JobVersion]]:
+        """Lock one job's due versions, unless others have: the current one with its row's ctid, and superseded ones."""
+        rows = await database.fetch(SQL["claim_job"], job_id, now)
+        superseded = await database.fetch(SQL["claim_superseded_of"], job_id, now)
+        return (
+            [to_version(row) for row in rows],
+            [row["ctid"] for row in rows],
+            [to_version(row) for row in superseded],
+        )
+
+    async def save_fault(self, job_id: UUID, error: str) -> None:
+        """Set a job aside for a while, longer after each failure. Raises PostgresUnavailable."""
+        async with connection(self._pool) as database:
+            await database.execute(SQL["save_fault"], job_id, error)
+
+    async def clear_faults(self, database: Connection, job_ids: Iterable[UUID]) -> None:
+        """Let jobs be decided again."""
+        await database.execute(SQL["clear_faults"], list(job_ids))
 
     async def count_scheduled(self) -> int:
         """Return the number of jobs that have a next slot."""

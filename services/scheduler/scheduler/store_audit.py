@@ -54,6 +54,12 @@ class AuditStore:
             async with database.transaction(isolation="repeatable_read"):
                 yield await self._read_batch(database, jobs, pause)
 
+    async def skip_job(self) -> UUID | None:
+        """Move the position past the next job; return its id. Raises PostgresUnavailable."""
+        async with connection(self._pool) as database:
+            job_id: UUID | None = await database.fetchval(SQL["skip_audit"])
+        return job_id
+
     async def _read_batch(self, database: Connection, jobs: int, pause: timedelta) -> AuditBatch | None:
         position = await database.fetchrow(SQL["lock_audit"])
         if position is None:

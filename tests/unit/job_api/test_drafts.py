@@ -12,6 +12,7 @@ from job_api.domain.schedules import describe_schedule
 from job_api.errors import InvalidInput, OperationRefused
 from shared.events import Schedule, Timeframe
 from shared.http.problems import ProblemType
+from shared.instants import OUT_OF_BOUNDS
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -206,3 +207,15 @@ def test_P3_without_a_usable_certificate_only_an_immediate_start_is_refused() ->
 )
 def test_J3_schedules_in_words(schedule: dict[str, Any], words: str) -> None:
     assert describe_schedule(Schedule(**schedule, start=datetime(2027, 1, 31, 6, 5, tzinfo=UTC))) == words
+
+
+@pytest.mark.parametrize("outside", [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_S12_a_start_before_all_accepted_instants_is_a_fault_with_the_sentence(outside: datetime) -> None:
+    timeframe = Timeframe(kind="fixed", start=outside, end=NOW)
+    later = Timeframe(kind="fixed", start=NOW, end=datetime(3000, 1, 1, tzinfo=UTC))
+    assert faults(replace(DRAFT, schedule=replace(DAILY, start=outside))) == {"schedule.start"}
+    assert faults(replace(DRAFT, timeframe=timeframe)) == {"timeframe.start"}
+    assert faults(replace(DRAFT, timeframe=later)) == {"timeframe.end"}
+    with pytest.raises(InvalidInput) as refused:
+        validate_draft(replace(DRAFT, timeframe=timeframe), CONTEXT)
+    assert [fault.message for fault in refused.value.faults] == [OUT_OF_BOUNDS]

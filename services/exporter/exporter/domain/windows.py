@@ -4,7 +4,8 @@ from calendar import monthrange
 from datetime import datetime, timedelta
 
 from shared.events import Window
-from shared.events.values import Timeframe
+from shared.events.values import Timeframe, TimeUnit
+from shared.instants import EARLIEST
 
 _UNITS = {"hours": timedelta(hours=1), "days": timedelta(days=1), "weeks": timedelta(weeks=1)}
 
@@ -26,8 +27,17 @@ def resolve_window(timeframe: Timeframe, slot: datetime, watermark: datetime | N
             return Window(start=watermark)
 
 
-def _start_of_last(timeframe: Timeframe, slot: datetime) -> datetime:
+def _start_of_last(timeframe: Timeframe, slot: datetime) -> datetime | None:
     count, unit = timeframe.count or 1, timeframe.unit or "days"
+    try:
+        start = _subtract(slot, count, unit)
+    except (OverflowError, ValueError):
+        return None
+    # Before all instants that can be given: without a lower bound.
+    return start if start >= EARLIEST else None
+
+
+def _subtract(slot: datetime, count: int, unit: TimeUnit) -> datetime:
     if unit == "months":
         year, month = divmod(slot.year * 12 + slot.month - 1 - count, 12)
         return slot.replace(year=year, month=month + 1, day=min(slot.day, monthrange(year, month + 1)[1]))

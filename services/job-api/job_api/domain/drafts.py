@@ -10,6 +10,7 @@ from job_api.domain.schedules import ScheduleDraft, build_schedule, check_schedu
 from job_api.errors import FieldFault, InvalidInput, OperationRefused
 from shared.events import JobSettings, Schedule, Timeframe
 from shared.events.values import CatchUp, Cipher, Compression, Overlap, RecordType
+from shared.instants import OUT_OF_BOUNDS, is_accepted
 from shared.validity import find_validity_fault
 
 MAX_TITLE, MAX_DESCRIPTION = 200, 2_000
@@ -161,6 +162,9 @@ def _check_timeframe(timeframe: Timeframe) -> Iterator[FieldFault]:
     naive = [name for name, bound in bounds.items() if bound is not None and bound.tzinfo is None]
     for name in naive:
         yield FieldFault(f"timeframe.{name}", "include the offset from UTC, as in 2026-11-24T10:00:00Z")
+    for name, bound in bounds.items():
+        if bound is not None and bound.tzinfo is not None and not is_accepted(bound):
+            yield FieldFault(f"timeframe.{name}", OUT_OF_BOUNDS)
     if not naive and timeframe.start is not None and timeframe.end is not None and timeframe.start >= timeframe.end:
         yield FieldFault("timeframe.end", "must be later than the start")
 

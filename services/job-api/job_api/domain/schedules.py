@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from job_api.errors import FieldFault
 from shared.events import Schedule
 from shared.events.values import ScheduleKind
+from shared.instants import OUT_OF_BOUNDS, is_accepted
 from shared.timetable import truncate_to_second
 
 MAX_INTERVAL = {"hourly": 24, "daily": 10_000, "weekly": 10_000, "monthly": 10_000}
@@ -44,6 +45,8 @@ def _check_start(draft: ScheduleDraft, now: datetime, previous: Schedule | None)
             yield FieldFault("schedule.start", "give a date and time, or start immediately")
     elif start.tzinfo is None:
         yield FieldFault("schedule.start", "include the offset from UTC, as in 2026-11-24T10:00:00Z")
+    elif not is_accepted(start):
+        yield FieldFault("schedule.start", OUT_OF_BOUNDS)
     elif draft.immediately:
         if not (_keeps_start(draft, previous) and previous is not None and truncate_to_second(start) == previous.start):
             yield FieldFault("schedule.start", "omit it if the job starts immediately")

@@ -13,6 +13,7 @@ from shared.auth import Identity
 from shared.certificates import CertificateRejected, accept_certificate
 from shared.clock import Clock
 from shared.http.lists import Page, PageRequest
+from shared.instants import clamp
 
 _MAX_SUBJECT = 1000
 _ACTIVE = PageRequest(sort="created_at", descending=True, filters={"state": "active"}, limit=200)
@@ -45,8 +46,8 @@ class CertificateService:
             fingerprint=accepted.fingerprint,
             subject=accepted.subject[:_MAX_SUBJECT],
             key_bits=accepted.public_key.key_size,
-            not_before=accepted.not_before,
-            not_after=accepted.not_after,
+            not_before=clamp(accepted.not_before),
+            not_after=clamp(accepted.not_after),
             created_at=work.at,
         )
         stored = await store.insert(work.connection, new)

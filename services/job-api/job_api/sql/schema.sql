@@ -237,3 +237,20 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
+
+-- Rule S12, for every instant that somebody gives or that follows from one.
+ALTER TABLE identity ADD CONSTRAINT identity_instants CHECK (
+        expires_at BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+    ) NOT VALID;
+ALTER TABLE certificate ADD CONSTRAINT certificate_instants CHECK (
+        not_before BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND not_after BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+    ) NOT VALID;
+ALTER TABLE job ADD CONSTRAINT job_instants CHECK (
+        schedule_start BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND next_run_at BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND last_run_at BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+    ) NOT VALID;
+ALTER TABLE run_view ADD CONSTRAINT run_view_instants CHECK (
+        slot BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+    ) NOT VALID;

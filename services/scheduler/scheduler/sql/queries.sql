@@ -4,17 +4,26 @@ SELECT ledger_now() AS now, set_config('idle_in_transaction_session_timeout', $1
 -- claim_due: jobs with a due slot, oldest first, skipping rows that another scheduler has locked
 SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
     settings, since, until, deleted, next_slot
-FROM schedule WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
+FROM schedule
+WHERE next_slot <= $1
+  AND NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > $1)
+ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- claim_newest: the same from the other end, so that slots due now do not wait behind slots missed long ago
 SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
     settings, since, until, deleted, next_slot
-FROM schedule WHERE next_slot <= $1 ORDER BY next_slot DESC LIMIT $2 FOR UPDATE SKIP LOCKED;
+FROM schedule
+WHERE next_slot <= $1
+  AND NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > $1)
+ORDER BY next_slot DESC LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- claim_superseded: superseded versions with due slots
 SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
     deleted, next_slot
-FROM schedule_history WHERE next_slot <= $1 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
+FROM schedule_history
+WHERE next_slot <= $1
+  AND NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule_history.job_id AND fault.retry_at > $1)
+ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- find_versions: all stored versions of some jobs, oldest first
 SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
@@ -123,11 +132,49 @@ WHERE next_slot IS NULL AND until < ledger_now() - $1::interval
         SELECT FROM schedule_history AS earlier
         WHERE earlier.job_id = schedule_history.job_id AND earlier.next_slot IS NOT NULL);
 
--- find_next_due: the first slot without a fate, if any, and the seconds until it is due
-SELECT next_slot, extract(epoch FROM next_slot - ledger_now())::float8 AS seconds
+-- find_next_due: the first slot without a fate, if any, and the seconds until it is due; not of jobs with a fault
+SELECT next_slot, extract(epoch FROM next_slot - ledger_now())::float8 AS seconds,
+    (SELECT count(*) FROM schedule_fault) AS faults
 FROM (SELECT least(
-    (SELECT min(next_slot) FROM schedule WHERE next_slot IS NOT NULL), (SELECT min(next_slot) FROM schedule_history)
+    (SELECT next_slot FROM schedule
+        WHERE next_slot IS NOT NULL AND NOT EXISTS (
+            SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > ledger_now())
+        ORDER BY next_slot LIMIT 1),
+    (SELECT next_slot FROM schedule_history
+        WHERE next_slot IS NOT NULL AND NOT EXISTS (
+            SELECT FROM schedule_fault AS fault
+            WHERE fault.job_id = schedule_history.job_id AND fault.retry_at > ledger_now())
+        ORDER BY next_slot LIMIT 1)
 ) AS next_slot) AS first;
+
+-- due_jobs: the ids of jobs with due slots, oldest first; no other column, since one of these may be unreadable
+SELECT job_id FROM (
+    SELECT job_id, min(next_slot) AS due FROM (
+        SELECT job_id, next_slot FROM schedule WHERE next_slot <= $1
+        UNION ALL SELECT job_id, next_slot FROM schedule_history WHERE next_slot <= $1
+    ) AS each
+    WHERE NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = each.job_id AND fault.retry_at > $1)
+    GROUP BY job_id
+) AS job ORDER BY due LIMIT $2;
+
+-- claim_job: one job with a due slot, unless another scheduler has locked it
+SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
+    settings, since, until, deleted, next_slot
+FROM schedule WHERE job_id = $1 AND next_slot <= $2 FOR UPDATE SKIP LOCKED;
+
+-- claim_superseded_of: superseded versions with due slots of one job
+SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
+    deleted, next_slot
+FROM schedule_history WHERE job_id = $1 AND next_slot <= $2 ORDER BY next_slot FOR UPDATE SKIP LOCKED;
+
+-- save_fault: set a job aside for ten seconds, and for twice as long after each further failure, an hour at most
+INSERT INTO schedule_fault AS fault (job_id, failures, retry_at, error)
+VALUES ($1, 1, ledger_now() + interval '10 seconds', $2)
+ON CONFLICT (job_id) DO UPDATE SET failures = fault.failures + 1, error = excluded.error,
+    retry_at = ledger_now() + least(interval '1 hour', interval '10 seconds' * 2 ^ least(fault.failures, 10));
+
+-- clear_faults: let jobs be decided again
+DELETE FROM schedule_fault WHERE job_id = ANY ($1::uuid[]);
 
 -- count_scheduled: the number of jobs that have a next slot
 SELECT count(*) FROM schedule WHERE next_slot IS NOT NULL;
@@ -157,6 +204,11 @@ FROM schedule_history WHERE job_id = ANY ($1::uuid[]) AND until > $2;
 SELECT slot.job_id, at, run_id, version, fate, reason
 FROM unnest($1::uuid[]) AS job (job_id) JOIN slot ON slot.job_id = job.job_id AND at >= $2 AND at < $3
 WHERE at = date_trunc('second', at);
+
+-- skip_audit: move the position past the next job, which cannot be read
+UPDATE audit SET after_job = (
+    SELECT job_id FROM schedule WHERE audit.after_job IS NULL OR job_id > audit.after_job ORDER BY job_id LIMIT 1)
+RETURNING after_job;
 
 -- move_audit: the position within this round
 UPDATE audit SET after_job = $1;

@@ -33,6 +33,14 @@ CREATE TABLE deleted_job (
     version bigint NOT NULL
 );
 
+-- Jobs that cannot be decided, so that they do not stop the others: after a failure a job is tried again at `retry_at`.
+CREATE TABLE schedule_fault (
+    job_id uuid PRIMARY KEY,
+    failures integer NOT NULL,
+    retry_at timestamptz NOT NULL,
+    error text NOT NULL
+);
+
 -- Superseded versions. Those with open slots, all before `until`, have a `next_slot`. The others are kept for a day: the
 -- auditor needs them, and so does an earlier version that catches up.
 CREATE TABLE schedule_history (
@@ -99,3 +107,19 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
+
+-- Rule S12, for every instant that somebody gives or that follows from one.
+ALTER TABLE schedule ADD CONSTRAINT schedule_instants CHECK (
+        start BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND since BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND next_slot BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+    ) NOT VALID;
+ALTER TABLE schedule_history ADD CONSTRAINT schedule_history_instants CHECK (
+        start BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND since BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND until BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+        AND next_slot BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+    ) NOT VALID;
+ALTER TABLE slot ADD CONSTRAINT slot_instants CHECK (
+        at BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
+    ) NOT VALID;
