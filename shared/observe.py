@@ -101,6 +101,10 @@ ETA_BAND_COVERAGE = Histogram(
 )
 DOWNLOADS = Counter("sluice_downloads_total", "Started downloads of files, by form", ["form"])
 FILES_REMOVED = Counter("sluice_files_removed_total", "Files removed from the object store, by reason", ["reason"])
+FILE_REMOVAL_FAILURES = Counter(
+    "sluice_file_removal_failures_total", "Files that the object store did not delete; each is tried again"
+)
+FILES_REFUSED = Gauge("sluice_files_refused", "Files that the object store has refused to delete and still holds")
 FILES_OVERDUE = Gauge("sluice_files_overdue", "Files still in the object store an hour or more after they expired")
 CERTIFICATES_EXPIRING = Gauge(
     "sluice_certificates_expiring",

@@ -41,6 +41,7 @@ class ProblemType(Enum):
     USER_EXISTS = "user-exists", 409, "The user name is in use in this tenant."
     LAST_ADMIN = "last-admin", 409, "The tenant would lose its last administrator who can log in."
     IDEMPOTENCY_CONFLICT = "idempotency-conflict", 409, "The Idempotency-Key was used for another request."
+    FILES_NOT_DELETED = "files-not-deleted", 409, "The object store refuses to delete some of the files."
     GONE = "gone", 410, "The file has been removed."
     ARTIFACT_EXPIRED = "artifact-expired", 410, "The file has expired and was removed."
     ARTIFACT_DELETED = "artifact-deleted", 410, "The file was deleted."

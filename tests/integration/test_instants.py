@@ -1,4 +1,4 @@
-"""S12: the databases of all services hold instants within the bounds, whoever writes them."""
+"""S12: the databases of all services hold instants within the bounds."""
 
 import asyncpg
 import pytest
@@ -31,7 +31,7 @@ GIVEN = {
     "exporter": {"run.slot", "run.window_start", "run.window_end"},
     "history": {"identity.expires_at", "run.slot", "run.window_start", "run.window_end", "link.expires_at"},
 }
-"""Instants that somebody gives, or that follow from one."""
+"""Instants that users give, or that follow from one."""
 CLOCKS = {
     "job_api": {
         *("tenant.created_at", "app_user.created_at", "identity.created_at", "identity.revoked_at"),
@@ -51,7 +51,14 @@ CLOCKS = {
     "history": {
         *("run.created_at", "run.removed_at", "run.fate_at", "run.first_at", "run.queued_at", "run.started_at"),
         *("run.attempt_started_at", "run.ended_at", "run.retry_at", "run.data_complete_through", "run.progress_at"),
-        *("run.estimated_at", "run_event.at", "part.at", "artifact.created_at", "artifact.removed_at"),
+        *(
+            "run.estimated_at",
+            "run_event.at",
+            "part.at",
+            "artifact.created_at",
+            "artifact.removed_at",
+            "artifact.removal_retry_at",
+        ),
         *("artifact.downloaded_at", "estimate_state.stored_at", "estimate_score.scored_at", "idempotency.written_at"),
         "outbox.written_at",
     },
@@ -71,7 +78,7 @@ async def test_S12_every_given_instant_is_held_within_its_bounds(postgres: Datab
     connection = await asyncpg.connect(dsn)
     try:
         found = {row["name"] for row in await connection.fetch(COLUMNS, service)}
-        assert found == GIVEN[service] | CLOCKS[service], "a new column: does somebody give it, or a clock?"
+        assert found == GIVEN[service] | CLOCKS[service], "a new column: does a user give it, or a clock?"
         for name in sorted(GIVEN[service]):
             table, _, column = name.partition(".")
             for value in ("1969-12-31 23:59:59.999999+00", "3000-01-01 00:00:00+00", "-infinity", "infinity"):

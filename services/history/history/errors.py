@@ -1,5 +1,7 @@
 """The errors of history's domain."""
 
+from collections.abc import Mapping
+
 from shared.errors import RestartRequired, SluiceError, TransientError
 
 
@@ -50,6 +52,14 @@ class ArtifactGone(SluiceError):
         super().__init__(f"{name}: {state}")
         self.name = name
         self.state = state
+
+
+class FilesNotDeleted(SluiceError):
+    """The object store has not deleted some files; all others are deleted. `reasons` are by the file's name."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__(f"not deleted: {', '.join(reasons)}")
+        self.reasons = reasons
 
 
 class FileMissing(SluiceError):

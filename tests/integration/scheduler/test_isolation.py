@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -56,7 +57,7 @@ async def test_S7_a_job_that_cannot_be_decided_is_set_aside_and_the_others_go_on
     others = [job() for _ in range(3)]
     await system.publish(*others)
     for other in others:
-        await eventually(lambda other=other: slots(system, other.job_id))
+        await eventually(partial(slots, system, other.job_id))
     assert await slots(system, broken) == []
 
     async def is_shown() -> bool:

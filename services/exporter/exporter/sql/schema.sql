@@ -181,7 +181,7 @@ CREATE TRIGGER run_shared AFTER UPDATE OF snapshot ON run FOR EACH ROW
 CREATE TRIGGER slice_moved AFTER UPDATE OF state ON slice FOR EACH ROW
     WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION run_notify('work');
 
--- Rule S12, for every instant that somebody gives or that follows from one.
+-- Rule S12, for every instant that a user gives or that follows from one.
 ALTER TABLE run ADD CONSTRAINT run_instants CHECK (
         slot BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
         AND window_start BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'

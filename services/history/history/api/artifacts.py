@@ -86,14 +86,18 @@ async def download_archive(
     operation_id="deleteArtifacts",
     summary="Delete several files",
     status_code=204,
-    responses=error_responses(ProblemType.NOT_FOUND),
+    responses=error_responses(ProblemType.NOT_FOUND, ProblemType.FILES_NOT_DELETED),
 )
 async def delete_artifacts(
     identity: Operator, *, artifact_ids: ArtifactIds, artifacts: Artifacts, units: Units
 ) -> None:
-    """Delete up to 100 files from the object store: all of them, or none when one is unknown."""
+    """Delete up to 100 files from the object store, or none when one is unknown.
+
+    A file that the store refuses to delete (a lock, a hold) stays, and the answer names it; the others are deleted.
+    """
     async with units.begin(identity) as work:
-        await artifacts.delete(work, artifact_ids)
+        removal = await artifacts.delete(work, artifact_ids)
+    removal.require_complete()
 
 
 @router.get(

@@ -73,6 +73,7 @@ ARTIFACT: dict[str, Any] = {
     "set_files": 1,
     "set_available": 1,
     "removed_at": None,
+    "removal_fault": None,
     "downloads": 0,
     "downloaded_at": None,
 }

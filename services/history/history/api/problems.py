@@ -5,6 +5,7 @@ from history.errors import (
     ArtifactNotFound,
     FileDamaged,
     FileMissing,
+    FilesNotDeleted,
     LinkInvalid,
     ManifestMissing,
     RunEnded,
@@ -17,6 +18,7 @@ from shared.http.problems import Problem, ProblemType, not_found
 ERRORS = (
     *(RunNotFound, RunEnded, RunInProgress, ManifestMissing),
     *(ArtifactNotFound, ArtifactGone, LinkInvalid, FileMissing, FileDamaged),
+    FilesNotDeleted,
 )
 """The errors that `to_problem` knows."""
 _REMOVED_BECAUSE = {"expired": "it has expired", "deleted": "a user deleted it"}
@@ -37,9 +39,20 @@ def to_problem(error: SluiceError) -> Problem | None:
             found = Problem(ProblemType.RUN_IN_PROGRESS, "This run has not ended: cancel it first.")
         case ManifestMissing():
             found = Problem(ProblemType.NO_MANIFEST, "This run has no manifest: it has not succeeded.")
+        case _:
+            return _to_file_problem(error)
+    return found
+
+
+def _to_file_problem(error: SluiceError) -> Problem | None:
+    match error:
         case ArtifactGone():
             detail = f"{error.name} has been removed: {_REMOVED_BECAUSE[error.state]}."
             found = Problem(ProblemType.from_name(f"artifact-{error.state}"), detail)
+        case FilesNotDeleted():
+            refused = "; ".join(f"{name} ({reason})" for name, reason in error.reasons.items())
+            detail = f"The object store did not delete {refused}. All others are deleted; Sluice tries these again."
+            found = Problem(ProblemType.FILES_NOT_DELETED, detail)
         case FileMissing():
             detail = "The object store does not have this file: contact an administrator."
             found = Problem(ProblemType.FILE_MISSING, detail)

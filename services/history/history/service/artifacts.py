@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from history.errors import ArtifactNotFound
-from history.service.retention import RetentionService
+from history.service.retention import Removal, RetentionService
 from history.store.artifacts import ArtifactStore
 from history.store.unit_of_work import UnitOfWork
 from history.views.artifacts import Artifact, ArtifactCounts, FileSet, to_artifact, to_file_set
@@ -58,14 +58,16 @@ class ArtifactService:
             raise ArtifactNotFound
         return rows
 
-    async def delete(self, work: UnitOfWork, artifact_ids: Sequence[UUID]) -> None:
+    async def delete(self, work: UnitOfWork, artifact_ids: Sequence[UUID]) -> Removal:
         """Delete artifacts; those that have been removed already are ignored.
 
-        Raises ArtifactNotFound when one of them is unknown, in which case none is deleted, or StoreUnavailable.
+        The caller commits, and then requires that no file was refused (`Removal.require_complete`). Raises
+        ArtifactNotFound when one of them is unknown, in which case none is deleted, or StoreUnavailable.
         """
         await self.find_all(work.identity, artifact_ids)
-        removed = await self._retention.delete(work, artifact_ids)
-        work.audit("artifact.delete", removed, before={"state": "available"}, after={"state": "deleted"})
+        removal = await self._retention.delete(work, artifact_ids)
+        work.audit("artifact.delete", removal.removed, before={"state": "available"}, after={"state": "deleted"})
+        return removal
 
     async def to_artifacts(self, identity: Identity, rows: Sequence[Record]) -> list[Artifact]:
         """Return the artifacts of rows."""

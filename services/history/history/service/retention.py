@@ -1,10 +1,12 @@
 """Retention (rule A2): how long files are kept, and the removal of expired ones, each with its event."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from history.errors import FilesNotDeleted
 from history.store import SOURCE
 from history.store.artifacts import ArtifactStore
 from history.store.links import LINK_LIFETIME, LinkStore
@@ -16,13 +18,25 @@ from shared.clock import Clock, SystemClock
 from shared.errors import TransientError
 from shared.http.idempotency import drop_responses
 from shared.lifecycle import wait_for_first
-from shared.observe import FILES_OVERDUE, FILES_REMOVED, get_logger
+from shared.observe import FILE_REMOVAL_FAILURES, FILES_OVERDUE, FILES_REFUSED, FILES_REMOVED, get_logger
 from shared.postgres import Pool, Record, connection, transaction
 
 log = get_logger(__name__)
 
-_CONCURRENT_DELETES = 16
 _OVERDUE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The files that were removed, by id, and why others were not, by name."""
+
+    removed: Sequence[UUID]
+    refused: Mapping[str, str]
+
+    def require_complete(self) -> None:
+        """Raise FilesNotDeleted if a file was not removed; what was removed must have been committed by then."""
+        if self.refused:
+            raise FilesNotDeleted(self.refused)
 
 
 class RetentionService:
@@ -50,8 +64,7 @@ class RetentionService:
         while not stopping.is_set():
             try:
                 removed = await self.remove_expired()
-                overdue_at = self._clock.now() - _OVERDUE
-                FILES_OVERDUE.set(await self._artifacts.count_overdue(overdue_at, self._kept))
+                await self.measure()
             except TransientError as error:
                 log.warning("retrying removal of expired files", error=str(error))
                 removed = 0
@@ -59,7 +72,11 @@ class RetentionService:
                 await wait_for_first(stopping, seconds=self._interval.total_seconds())
 
     async def remove_expired(self, limit: int = 200) -> int:
-        """Remove at most `limit` expired files; return how many. Raises PostgresUnavailable or StoreUnavailable."""
+        """Remove at most `limit` expired files; return how many.
+
+        One that the store refuses to delete is noted and tried again later, and the others are removed. Raises
+        PostgresUnavailable or StoreUnavailable.
+        """
         now = self._clock.now()
         await LinkStore(self._pool).drop_expired(now)
         async with connection(self._pool) as database:
@@ -67,23 +84,33 @@ class RetentionService:
             await drop_responses(database, now - LINK_LIFETIME)
         async with transaction(self._pool) as database:
             rows = await self._artifacts.lock_expired(database, now=now, kept=self._kept, limit=limit)
-            await self._delete_objects(rows)
-            events = await self._artifacts.mark_removed(database, rows, at=now, by=None)
+            # What fails alone may be one file for ever, and would stop the others behind it.
+            removed, faults = await self._delete_objects(rows, outage_from=2)
+            await self._artifacts.save_faults(database, rows, faults, at=now)
+            events = await self._artifacts.mark_removed(database, removed, at=now, by=None)
             await outbox.write(database, events, source=SOURCE, at=now)
-        FILES_REMOVED.labels("expired").inc(len(rows))
-        return len(rows)
+        FILES_REMOVED.labels("expired").inc(len(removed))
+        return len(removed)
 
-    async def delete(self, work: UnitOfWork, artifact_ids: Sequence[UUID]) -> list[UUID]:
-        """Remove files for a user; return those that were still available.
+    async def delete(self, work: UnitOfWork, artifact_ids: Sequence[UUID]) -> Removal:
+        """Remove files for a user, each by itself; those that were removed before are ignored.
 
         Raises PostgresUnavailable or StoreUnavailable.
         """
         rows = await self._artifacts.lock(work.connection, work.identity.tenant_id, artifact_ids)
-        await self._delete_objects(rows)
+        removed, faults = await self._delete_objects(rows, outage_from=1)
+        await self._artifacts.save_faults(work.connection, rows, faults, at=work.at)
         removed_by = work.identity.user_id
-        work.emit(*await self._artifacts.mark_removed(work.connection, rows, at=work.at, by=removed_by))
-        FILES_REMOVED.labels("deleted").inc(len(rows))
-        return [row["artifact_id"] for row in rows]
+        work.emit(*await self._artifacts.mark_removed(work.connection, removed, at=work.at, by=removed_by))
+        FILES_REMOVED.labels("deleted").inc(len(removed))
+        refused = {row["name"]: faults[row["object"]] for row in rows if row["object"] in faults}
+        return Removal([row["artifact_id"] for row in removed], refused)
+
+    async def measure(self) -> None:
+        """Count files that should be gone, and those that the store refuses to delete. Raises PostgresUnavailable."""
+        overdue_at = self._clock.now() - _OVERDUE
+        FILES_OVERDUE.set(await self._artifacts.count_overdue(overdue_at, self._kept))
+        FILES_REFUSED.set(await self._artifacts.count_refused())
 
     async def find_period(self, tenant_id: UUID) -> timedelta:
         """Return how long a tenant's files are kept. Raises PostgresUnavailable."""
@@ -97,7 +124,11 @@ class RetentionService:
         await self._tenants.set_days(work.connection, tenant_id, days)
         work.audit("retention.edit", [tenant_id], before={"days": before.days}, after={"days": days})
 
-    async def _delete_objects(self, rows: Sequence[Record]) -> None:
-        for place in range(0, len(rows), _CONCURRENT_DELETES):
-            batch = rows[place : place + _CONCURRENT_DELETES]
-            await asyncio.gather(*(self._objects.delete(row["object"]) for row in batch))
+    async def _delete_objects(self, rows: Sequence[Record], *, outage_from: int) -> tuple[list[Record], dict[str, str]]:
+        """Return the rows of deleted objects, and why others are still there, by object."""
+        faults = await self._objects.delete_all([row["object"] for row in rows], outage_from=outage_from)
+        for row in rows:
+            if row["object"] in faults:
+                log.error("file not removed", artifact_id=str(row["artifact_id"]), reason=faults[row["object"]])
+        FILE_REMOVAL_FAILURES.inc(len(faults))
+        return [row for row in rows if row["object"] not in faults], faults

@@ -92,7 +92,8 @@ JOIN run USING (run_id)
 ON CONFLICT DO NOTHING;
 
 -- remove_artifacts: mark files as removed from the store; the first removal counts
-UPDATE artifact SET state = removed.reason, removed_at = removed.at, removed_by = removed.removed_by
+UPDATE artifact SET state = removed.reason, removed_at = removed.at, removed_by = removed.removed_by,
+    removal_retry_at = NULL, removal_fault = NULL
 FROM unnest(:run_id::uuid[], :object::text[], :reason::text[], :at::timestamptz[], :removed_by::uuid[])
     AS removed (run_id, object, reason, at, removed_by)
 WHERE artifact.run_id = removed.run_id AND artifact.object = removed.object AND artifact.state = 'available';
@@ -269,6 +270,7 @@ SELECT artifact.artifact_id, artifact.run_id, artifact.job_id, artifact.tenant_i
 FROM artifact LEFT JOIN retention USING (tenant_id)
 WHERE artifact.state = 'available' AND artifact.created_at <= $1::timestamptz
     AND artifact.created_at <= $2::timestamptz - least($3::interval, make_interval(days => coalesce(retention.days, 30)))
+    AND (artifact.removal_retry_at IS NULL OR artifact.removal_retry_at <= $2::timestamptz)
 ORDER BY artifact.created_at LIMIT $4
 FOR UPDATE OF artifact SKIP LOCKED;
 
@@ -278,8 +280,18 @@ FROM artifact LEFT JOIN retention USING (tenant_id)
 WHERE artifact.state = 'available'
     AND artifact.created_at <= $1::timestamptz - least($2::interval, make_interval(days => coalesce(retention.days, 30)));
 
+-- save_removal_faults: note files that the store has refused to delete; each is tried again after 5 minutes, and after
+-- twice as long each time, a day at most
+UPDATE artifact SET removal_fault = refused.fault, removal_failures = removal_failures + 1,
+    removal_retry_at = $3::timestamptz + least(interval '1 day', interval '5 minutes' * 2 ^ least(removal_failures, 10))
+FROM unnest($1::uuid[], $2::text[]) AS refused (artifact_id, fault)
+WHERE artifact.artifact_id = refused.artifact_id;
+
+-- count_refused: the number of files that the store has refused to delete
+SELECT count(*) FROM artifact WHERE removal_retry_at IS NOT NULL;
+
 -- claim_artifacts: lock those of a tenant's files that are still available, for removal
-SELECT artifact_id, run_id, job_id, tenant_id, object FROM artifact
+SELECT artifact_id, run_id, job_id, tenant_id, name, object FROM artifact
 WHERE tenant_id = $1 AND artifact_id = ANY($2::uuid[]) AND state = 'available'
 ORDER BY artifact_id
 FOR UPDATE;

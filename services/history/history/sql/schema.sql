@@ -188,7 +188,8 @@ CREATE TABLE part (
     PRIMARY KEY (run_id, kind, part)
 );
 
--- Files of runs that have succeeded. `object` is the path in the object store; `downloads` counts started downloads.
+-- Files of runs that have succeeded. `object` is the path in the object store; `downloads` counts started downloads. A file that the
+-- store refuses to delete has a `removal_fault`, and is tried again at `removal_retry_at`.
 CREATE TABLE artifact (
     artifact_id uuid PRIMARY KEY,
     run_id uuid NOT NULL,
@@ -210,9 +211,13 @@ CREATE TABLE artifact (
     removed_by uuid,
     downloads bigint NOT NULL DEFAULT 0,
     downloaded_at timestamptz,
+    removal_failures integer NOT NULL DEFAULT 0,
+    removal_retry_at timestamptz,
+    removal_fault text,
     CHECK ((state = 'available') = (removed_at IS NULL))
 );
 CREATE INDEX artifact_run ON artifact (run_id);
+CREATE INDEX artifact_refused ON artifact (removal_retry_at) WHERE removal_retry_at IS NOT NULL;
 CREATE INDEX artifact_by_created ON artifact (tenant_id, created_at, artifact_id);
 CREATE INDEX artifact_by_name ON artifact (tenant_id, name, artifact_id);
 CREATE INDEX artifact_by_title ON artifact (tenant_id, title, artifact_id);
@@ -298,7 +303,7 @@ BEGIN
 END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 
--- Rule S12, for every instant that somebody gives or that follows from one.
+-- Rule S12, for every instant that a user gives or that follows from one.
 ALTER TABLE identity ADD CONSTRAINT identity_instants CHECK (
         expires_at BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
     ) NOT VALID;

@@ -79,6 +79,20 @@ class ArtifactStore:
             await database.execute(*statement)
         return events
 
+    async def save_faults(
+        self, database: Connection, rows: Sequence[Record], faults: Mapping[str, str], *, at: datetime
+    ) -> None:
+        """Note why files are still in the store, by object; each is tried again later."""
+        refused = [(row["artifact_id"], faults[row["object"]]) for row in rows if row["object"] in faults]
+        if refused:
+            ids, reasons = zip(*refused, strict=True)
+            await database.execute(SQL["save_removal_faults"], list(ids), list(reasons), at)
+
+    async def count_refused(self) -> int:
+        """Return how many files the store has refused to delete."""
+        async with connection(self._pool) as database:
+            return int(await database.fetchval(SQL["count_refused"]))
+
     async def count_download(self, database: Connection, artifact_ids: Sequence[UUID], at: datetime) -> None:
         """Count a download of each of these artifacts."""
         await database.execute(SQL["count_download"], list(artifact_ids), at)

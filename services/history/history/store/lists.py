@@ -9,7 +9,7 @@ RUN_COLUMNS = """run_id, job_id, tenant_id, version, state, removed_at, created_
     progress_at, phase, units_done, units_total, total_exact, bytes_done, slices, estimated_at, progress, eta_seconds,
     eta_low, eta_high"""
 ARTIFACT_COLUMNS = """artifact_id, run_id, job_id, title, type, name, kind, part, rows, bytes_raw, bytes_packed, sha256,
-    object, created_at, state, removed_at, downloads, downloaded_at"""
+    object, created_at, state, removed_at, removal_fault, downloads, downloaded_at"""
 _DURATION = "coalesce(extract(epoch FROM ended_at - started_at), -1)::float8"
 
 # NULL sorts as the least value.

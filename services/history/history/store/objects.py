@@ -1,6 +1,6 @@
 """The object store as history uses it: reading files and deleting them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import obstore
 
 from history.errors import ObjectMissing, StoreUnavailable
-from shared.objectstore import ERRORS, Options, open_backend, to_store_fault
+from shared.objectstore import ERRORS, Options, delete_objects, open_backend, to_store_fault
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -23,7 +23,7 @@ _PATIENCE = timedelta(seconds=10)
 class ArtifactObjects:
     """Objects by their path below the store's URL.
 
-    Every method raises ObjectMissing, or StoreUnavailable where a retry may help.
+    Methods that read raise ObjectMissing, or StoreUnavailable where a retry may help.
     """
 
     def __init__(self, backend: "ObjectStore") -> None:
@@ -43,13 +43,16 @@ class ArtifactObjects:
             async for chunk in found.stream(min_chunk_size=_CHUNK):
                 yield bytes(chunk)
 
-    async def delete(self, path: str) -> None:
-        """Delete an object; a missing one is ignored."""
-        try:
-            with _wrap_errors():
-                await obstore.delete_async(self._backend, path)
-        except ObjectMissing:
-            return
+    async def delete_all(self, paths: Collection[str], *, outage_from: int = 1) -> dict[str, str]:
+        """Delete objects, each by itself; return for those that are still there why, by path.
+
+        Raises StoreUnavailable when none of at least `outage_from` objects could be deleted, and none was refused.
+        """
+        faults = await delete_objects(self._backend, paths)
+        unavailable = sum(each.kind == "unavailable" for each in faults.values())
+        if unavailable >= outage_from and unavailable == len(set(paths)):
+            raise StoreUnavailable(f"the object store failed: {next(iter(faults.values())).message}")
+        return {path: fault.message for path, fault in faults.items()}
 
 
 def open_objects(url: str, options: Options = _NONE) -> ArtifactObjects:

@@ -14,7 +14,7 @@ ArtifactState = Literal["available", "expired", "deleted"]
 _COPIED_OF_SET = ("kind", "files", "available", "rows", "bytes_raw")
 _COPIED = (
     *("run_id", "job_id", "title", "type", "name", "kind", "part", "rows", "bytes_raw", "sha256"),
-    *("created_at", "removed_at", "downloads", "downloaded_at"),
+    *("created_at", "removed_at", "removal_fault", "downloads", "downloaded_at"),
 )
 
 
@@ -51,6 +51,9 @@ class Artifact(BaseModel):
     set_files: int = Field(description="number of files of this kind of the run", examples=[12])
     set_available: int = Field(description="how many of them can be downloaded", examples=[12])
     removed_at: datetime | None
+    removal_fault: str | None = Field(
+        description="why the object store has not deleted the file, which is tried again; null: it has not refused to"
+    )
     downloads: int = Field(description="number of downloads begun")
     downloaded_at: datetime | None
 

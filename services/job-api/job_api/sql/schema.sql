@@ -238,7 +238,7 @@ BEGIN
 END $$;
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 
--- Rule S12, for every instant that somebody gives or that follows from one.
+-- Rule S12, for every instant that a user gives or that follows from one.
 ALTER TABLE identity ADD CONSTRAINT identity_instants CHECK (
         expires_at BETWEEN '1970-01-01 00:00:00+00' AND '2999-12-31 23:59:59.999999+00'
     ) NOT VALID;

@@ -1,4 +1,4 @@
--- Instants that somebody gives lie between 1970 and 2999; rows that were there before are not checked until they change.
+-- Instants that users give lie between 1970 and 2999; rows that were there before are not checked until they change.
 -- depends: 0007_history_audit_events
 
 -- migrate: apply
