@@ -232,7 +232,7 @@ async def require_schema(dsn: str, package: str) -> None:
         except asyncpg.UndefinedTableError:
             applied = set()
     migrations = files(package).joinpath("sql", "migrations").iterdir()
-    known = {each.name.removesuffix(".sql") for each in migrations if each.name.endswith(".sql")}
+    known = {each.name.rpartition(".")[0] for each in migrations if each.name.endswith((".sql", ".py"))}
     if missing := sorted(known - applied):
         raise PostgresMisconfigured(f"the schema {package} lacks {', '.join(missing)}: run python -m {package} migrate")
 

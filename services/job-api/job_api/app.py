@@ -216,7 +216,7 @@ def _create_services(pool: Pool, clock: Clock, source: SourceStatistics | None) 
         jobs=JobService(database, clock),
         requested_runs=RequestedRunService(database),
         certificates=CertificateService(database, clock),
-        users=UserService(database, passwords, authenticator),
+        users=UserService(database, clock, passwords=passwords, authenticator=authenticator),
         tenants=TenantService(database),
         audit=AuditService(database),
         estimator=SizeEstimator(source),

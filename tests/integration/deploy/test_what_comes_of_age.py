@@ -32,7 +32,7 @@ async def test_C2_certificates_are_counted_before_they_expire(postgres: Database
     connection = await asyncpg.connect(admin)
     tenant = uuid4()
     try:
-        await connection.execute("INSERT INTO job_api.tenant VALUES ($1, 'acme', 1, '{}', now())", tenant)
+        await connection.execute("INSERT INTO job_api.tenant VALUES ($1, 'acme', 1, '{}', now(), 'acme')", tenant)
         for days, state in (
             (-1, "active"),
             (0.5, "active"),

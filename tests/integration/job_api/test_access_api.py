@@ -86,8 +86,10 @@ async def test_U1_one_name_in_two_tenants_needs_the_tenant(world: World) -> None
     second = await bootstrap_tenant(world.database, world.clock, tenant="Second", source_tenant=2, user="ana")
     client = world.client()
     body = {"user": "ANA", "password": second["password"]}
-    assert (await client.post("/api/v1/session", json=body)).json()["tenant_id"] == second["tenant_id"]
+    assert (await client.post("/api/v1/session", json=body)).status_code == 401
     assert (await client.post("/api/v1/session", json=body | {"tenant": "First"})).status_code == 401
+    answer = await client.post("/api/v1/session", json=body | {"tenant": " SECOND "})
+    assert answer.json()["tenant_id"] == second["tenant_id"]
 
 
 async def test_U4_a_session_cannot_be_used_from_another_site(world: World, tenant: Tenant) -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from job_api.app import REQUEST_BURST, REQUESTS_PER_SECOND
-from job_api.service.login import PER_ACCOUNT, PER_ADDRESS
+from job_api.service.attempts import PER_ACCOUNT, PER_ADDRESS
 from shared.http.limits import BODY_MAX
 from tests.integration.job_api.world import Tenant, World
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from job_api.app import create_web_app
-from job_api.service.login import PER_ADDRESS
+from job_api.service.attempts import PER_ADDRESS
 from job_api.sign_in import OidcClient
 from shared.events import IdentitySaved
 from shared.lifecycle import Health

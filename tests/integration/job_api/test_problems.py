@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from job_api.app import REQUEST_BURST, create_web_app
-from job_api.service.login import PER_ACCOUNT
+from job_api.service.attempts import PER_ACCOUNT
 from shared.http.problems import TYPE_BASE, ProblemType
 from shared.lifecycle import Health
 from shared.oidc_issuer import OidcIssuer

@@ -65,6 +65,41 @@ async def test_E8_a_migration_stops_where_two_tenants_have_one_source_number(
         await connection.execute("UPDATE job_api.tenant SET source_tenant = 9 WHERE tenant_id = $1", wrong)
         await migrate(dsn, "job_api")
         with pytest.raises(asyncpg.UniqueViolationError):
-            await insert_tenant(connection, "Late", 9)
+            await connection.execute("UPDATE job_api.tenant SET source_tenant = 9 WHERE name = 'Acme'")
+    finally:
+        await connection.close()
+
+
+async def insert_user(connection: "asyncpg.Connection[asyncpg.Record]", tenant: UUID, name: str) -> None:
+    await connection.execute(
+        "INSERT INTO job_api.app_user (user_id, tenant_id, name, password_hash, roles, created_at) "
+        "VALUES ($1, $2, $3, '', '{admin}', now())",
+        uuid4(),
+        tenant,
+        name,
+    )
+
+
+async def test_U4_a_migration_stops_where_two_names_have_one_key(
+    postgres: Databases, admin: str, tmp_path: Path
+) -> None:
+    dsn = postgres.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
+    await migrate_before(dsn, "0010_job_api_names", tmp_path)
+    connection = await asyncpg.connect(admin)
+    try:
+        acme, other = await insert_tenant(connection, "Acme", 1), await insert_tenant(connection, "ＡＣＭＥ 2", 2)
+        await insert_tenant(connection, "Acme 2", 3)
+        for tenant, name in ((acme, "Straße"), (acme, "STRASSE"), (other, "strasse"), (other, "ben")):
+            await insert_user(connection, tenant, name)
+        with pytest.raises(
+            PostgresMisconfigured, match=r"Acme 2 .+; Straße \(.+\), STRASSE \(.+\)\. Rename"
+        ) as stopped:
+            await migrate(dsn, "job_api")
+        assert "ben" not in str(stopped.value)
+        await connection.execute("UPDATE job_api.tenant SET name = 'Acme 3' WHERE source_tenant = 3")
+        await connection.execute("UPDATE job_api.app_user SET name = 'Straße 2' WHERE name = 'STRASSE'")
+        await migrate(dsn, "job_api")
+        keys = await connection.fetch("SELECT name_key FROM job_api.app_user ORDER BY name_key")
+        assert [row["name_key"] for row in keys] == ["ben", "strasse", "strasse", "strasse 2"]
     finally:
         await connection.close()

@@ -53,12 +53,11 @@ class World:
         """Return the store's database."""
         return Database(self.pool)
 
-    def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
-        """Return a client of the API, with a bearer token or without."""
+    def client(self, token: str | None = None, *, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+        """Return a client of the API at a network address, with a bearer token or without."""
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        made = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app), base_url="http://sluice.test", headers=bearer | headers
-        )
+        transport = httpx.ASGITransport(self.app, client=(address, 50000))
+        made = httpx.AsyncClient(transport=transport, base_url="http://sluice.test", headers=bearer | headers)
         self._clients.append(made)
         return made
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 SERVICES = Path(__file__).parents[3] / "services"
-MIGRATIONS = sorted(SERVICES.glob("*/*/sql/migrations/*.sql"))
+MIGRATIONS = sorted(SERVICES.glob("*/*/sql/migrations/*.*"))
 # Replaced, renamed or dropped a table or column before the first release.
 UNRELEASED = {
     "0002_scheduler_past",
     "0003_scheduler_schedule_history",
     "0007_job_api_idempotency_keys",
+    "0010_job_api_names",
     "0007_history_audit_events",
 }
 # Dropping an index or a constraint, or making a column nullable, does not affect older processes.
@@ -24,7 +25,7 @@ NEEDED = re.compile(r"\bADD\s+COLUMN\s+[^,;]*\bNOT\s+NULL\b[^,;]*")
 
 def find_breaks(sql: str) -> list[str]:
     """Return the statements that would break processes of the previous release."""
-    applied = re.sub(r"--[^\n]*|ALTER\s+INDEX\s[^;]*;", "", sql.partition("-- migrate: rollback")[0])
+    applied = re.sub(r"--[^\n]*|ALTER\s+INDEX\s[^;]*;", "", re.split("-- migrate: rollback|async def rollback", sql)[0])
     needed = [found for found in NEEDED.findall(applied) if "DEFAULT" not in found and "GENERATED" not in found]
     return [match[0] for match in BREAKS.finditer(applied)] + needed
 

@@ -91,7 +91,7 @@ async def get_me(identity: CurrentIdentity) -> CallerIdentity:
     | error_responses(ProblemType.LOGIN_FAILED, ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
 )
 async def log_in(body: LoginBody, request: Request, response: Response, login: Login) -> Session:
-    """Start a session and set its cookie; attempts are limited per account and per address."""
+    """Start a session and set its cookie; attempts are limited per address and account, and per address."""
     attempt = LoginAttempt(**body.model_dump(), address=get_client_address(request))
     return Session.from_issued(await start_session(login, attempt, request=request, response=response))
 

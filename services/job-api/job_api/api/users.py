@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -13,7 +13,8 @@ from job_api.bodies.fields import Body
 from job_api.commands import respond_once
 from job_api.queries import UserQuery
 from job_api.roles import Admin
-from job_api.service.users import MAX_NAME, MIN_PASSWORD, NewUserData
+from job_api.service.users import MAX_NAME, MIN_PASSWORD, NewUserData, PasswordChange
+from job_api.sessions import get_client_address
 from job_api.store import UnitOfWork, identities
 from shared.events.values import Role
 from shared.http.idempotency import Idempotent, RenderedResponse
@@ -174,11 +175,14 @@ async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, works: W
     operation_id="changePassword",
     summary="Change the caller's password",
     status_code=204,
-    responses=error_responses(ProblemType.TOO_LARGE),
+    responses=error_responses(ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
 )
-async def change_password(identity: CurrentIdentity, body: PasswordBody, works: Works, users: Users) -> None:
-    """Change the caller's password, which ends the caller's other sessions."""
-    password_hash = await users.prepare_own_password(identity, body.current, body.new)
+async def change_password(
+    identity: CurrentIdentity, body: PasswordBody, request: Request, works: Works, users: Users
+) -> None:
+    """Change the caller's password, which ends the caller's other sessions; wrong ones count like failed logins."""
+    change = PasswordChange(body.current, body.new, get_client_address(request))
+    password_hash = await users.prepare_own_password(identity, change)
     async with works.begin(identity) as work:
         await users.change_own_password(work, identity, password_hash)
 

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import uuid4
 
 from job_api.domain.catalog import DEFAULT_MEDIA_TYPES
+from job_api.domain.names import MAX_KEY, fold_name
 from job_api.errors import TenantRefused
 from job_api.passwords import PasswordService
 from job_api.service.credentials import issue_credential
+from job_api.service.users import MAX_NAME
 from job_api.store import ALL_TENANTS, Actor, Database, UnitOfWork, identities
 from job_api.store.identities import Tenant, User
 from shared.clock import Clock
@@ -21,8 +23,11 @@ async def bootstrap_tenant(
 ) -> dict[str, Any]:
     """Create a tenant with its first administrator and API key, once; return the secrets to hand to its owner.
 
-    For a tenant that exists, return its id only. Raises TenantRefused for a source number that is not the tenant's own.
+    For a tenant that exists, return its id only. Raises TenantRefused for a name or source number that it cannot have.
     """
+    for option, name in (("--tenant", tenant), ("--user", user)):
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or not 1 <= len(fold_name(name)) <= MAX_KEY:
+            raise TenantRefused(f"{option} must be a name of 1 to {MAX_NAME} printable characters")
     if not 0 <= source_tenant <= LARGEST_SOURCE_NUMBER:
         raise TenantRefused(f"--source-tenant must be a number from 0 to {LARGEST_SOURCE_NUMBER}")
     password = secrets.token_urlsafe(18)

@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
+from job_api.domain.names import MAX_KEY, fold_name
 from job_api.errors import FieldFault, InvalidInput, NotFound, OperationRefused
 from job_api.passwords import PasswordService
+from job_api.service.attempts import PER_ACCOUNT, count_attempt, forget_attempt, limit_by_account
 from job_api.service.authentication import TokenAuthenticator
 from job_api.service.subjects import to_identity_event
 from job_api.store import Database, UnitOfWork, identities
 from job_api.store.identities import Credential, User
 from shared.auth import Identity
+from shared.clock import Clock
 from shared.events.values import Role
 from shared.http.lists import Page, PageRequest
 
@@ -46,18 +49,34 @@ class UserChange:
         return f"UserChange(roles={self.roles}, disabled={self.disabled})"
 
 
+@dataclass(frozen=True, slots=True)
+class PasswordChange:
+    """The caller's current and new password, and the address of the request."""
+
+    current: str
+    new: str
+    address: str
+
+    def __repr__(self) -> str:
+        """Keep the passwords out of logs and tracebacks."""
+        return f"PasswordChange({self.address!r})"
+
+
 class UserService:
     """The users of the caller's tenant. Hashing takes long, so passwords are prepared before a unit of work begins."""
 
-    def __init__(self, database: Database, passwords: PasswordService, authenticator: TokenAuthenticator) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, passwords: PasswordService, authenticator: TokenAuthenticator
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._passwords = passwords
         self._authenticator = authenticator
 
     async def prepare_user(self, name: str, roles: tuple[Role, ...], password: str | None) -> NewUserData:
         """Check and hash the data of a new user; without a password, generate one. Raises InvalidInput."""
         name = name.strip()
-        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or not 1 <= len(fold_name(name)) <= MAX_KEY:
             raise InvalidInput(FieldFault("name", f"from 1 to {MAX_NAME} characters, all of them printable"))
         _check_password(password)
         generated = secrets.token_urlsafe(15) if password is None else None
@@ -72,13 +91,20 @@ class UserService:
         password_hash = await self._passwords.hash(password) if password is not None else None
         return UserChange(tuple(dict.fromkeys(roles)) if roles is not None else None, disabled, password_hash)
 
-    async def prepare_own_password(self, identity: Identity, current: str, new: str) -> str:
-        """Verify the caller's current password; return the hash of the new one. Raises InvalidInput or NotFound."""
-        _check_password(new)
+    async def prepare_own_password(self, identity: Identity, change: PasswordChange) -> str:
+        """Verify the caller's current password; return the hash of the new one.
+
+        A wrong one counts like a failed login. Raises InvalidInput, NotFound or TooManyAttempts.
+        """
+        _check_password(change.new)
         user = await self.get(identity, identity.user_id)
-        if not await self._passwords.verify(current, user.password_hash):
+        limits = limit_by_account(user.name, change.address) | {f"credential {identity.identity_id}": PER_ACCOUNT}
+        await count_attempt(self._database, limits, now=self._clock.now())
+        if not await self._passwords.verify(change.current, user.password_hash):
             raise InvalidInput(FieldFault("current", "is not your password"))
-        return await self._passwords.hash(new)
+        async with self._database.transaction(identity.tenant_id) as connection:
+            await forget_attempt(connection, limits)
+        return await self._passwords.hash(change.new)
 
     async def create(self, work: UnitOfWork, new: NewUserData) -> User:
         """Create a user. Raises OperationRefused if the name is in use."""

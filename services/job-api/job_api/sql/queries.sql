@@ -5,7 +5,8 @@ SELECT set_config('job_api.scope', $1, false);
 SELECT set_config('job_api.scope', $1, true);
 
 -- insert_tenant: store a new tenant
-INSERT INTO tenant (tenant_id, name, source_tenant, media_types, created_at) VALUES ($1, $2, $3, $4, $5);
+INSERT INTO tenant (tenant_id, name, name_key, source_tenant, media_types, created_at)
+VALUES (:tenant_id, :name, :name_key, :source_tenant, :media_types, :created_at);
 
 -- tenant: one tenant
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1;
@@ -16,25 +17,23 @@ SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id =
 -- update_media_types: set the media types that a tenant's jobs may choose from
 UPDATE tenant SET media_types = $2 WHERE tenant_id = $1;
 
--- tenant_by_name: the tenant with a name, ignoring case
-SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE lower(name) = lower($1);
+-- tenant_by_name: the tenant with the key of a name
+SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE name_key = $1;
 
 -- tenant_by_source_number: the tenant whose rows bear a number in the source
 SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE source_tenant = $1;
 
 -- insert_user: store a new user; returns nothing if the name is in use
-INSERT INTO app_user (user_id, tenant_id, name, password_hash, roles, created_at, issuer)
-VALUES (:user_id, :tenant_id, :name, :password_hash, :roles, :created_at, :issuer)
+INSERT INTO app_user (user_id, tenant_id, name, name_key, password_hash, roles, created_at, issuer)
+VALUES (:user_id, :tenant_id, :name, :name_key, :password_hash, :roles, :created_at, :issuer)
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
--- users_by_name: the users who log in with a password and have a name, in the named tenant or (NULL) in any
+-- users_by_name: whose name has a key and who log in with a password, in the tenant with a key or (NULL) in any; two suffice
 SELECT app_user.user_id, app_user.tenant_id, app_user.name, app_user.password_hash, app_user.roles
 FROM app_user JOIN tenant USING (tenant_id)
-WHERE lower(app_user.name) = lower($1) AND ($2::text IS NULL OR lower(tenant.name) = lower($2)) AND NOT disabled
-    AND issuer IS NULL
-ORDER BY app_user.created_at
-LIMIT 5;
+WHERE app_user.name_key = $1 AND ($2::text IS NULL OR tenant.name_key = $2) AND NOT disabled AND issuer IS NULL
+LIMIT 2;
 
 -- insert_identity: store a new API key or session
 INSERT INTO identity

@@ -13,9 +13,11 @@ CREATE TABLE tenant (
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     source_tenant integer NOT NULL CONSTRAINT tenant_source_number UNIQUE,
     media_types text[] NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    -- compared instead of the name: job_api/domain/names.py computes it
+    name_key text NOT NULL
 );
-CREATE UNIQUE INDEX tenant_name ON tenant (lower(name));
+CREATE UNIQUE INDEX tenant_name ON tenant (name_key);
 
 -- Users with a password stored here, and users of an identity provider (issuer), whose name is their subject there.
 CREATE TABLE app_user (
@@ -27,12 +29,13 @@ CREATE TABLE app_user (
     disabled boolean NOT NULL DEFAULT false,
     version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL,
-    issuer text
+    issuer text,
+    name_key text NOT NULL
 );
-CREATE UNIQUE INDEX app_user_name ON app_user (tenant_id, lower(name)) WHERE issuer IS NULL;
+CREATE UNIQUE INDEX app_user_name ON app_user (tenant_id, name_key) WHERE issuer IS NULL;
 CREATE UNIQUE INDEX app_user_subject ON app_user (tenant_id, issuer, name) WHERE issuer IS NOT NULL;
 CREATE INDEX app_user_listed ON app_user (tenant_id, lower(name), user_id);
-CREATE INDEX app_user_any_tenant ON app_user (lower(name));
+CREATE INDEX app_user_any_tenant ON app_user (name_key) WHERE issuer IS NULL;
 
 -- API keys and sessions, in which bearer tokens are looked up. Only a hash of the token's secret is stored.
 CREATE TABLE identity (
@@ -193,7 +196,7 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_age ON idempotency (written_at);
 
--- Token buckets of login attempts, by a hash of the account or the address, so that no name is stored.
+-- Token buckets of attempts at passwords, by a hash of what they are counted for, so that no name is stored.
 CREATE TABLE throttle (
     key text PRIMARY KEY,
     tokens double precision NOT NULL,

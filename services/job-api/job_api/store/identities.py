@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from job_api.domain.names import fold_name
 from job_api.errors import NotFound
 from job_api.store.database import SQL, select_fields
 from job_api.store.lists import KEYS, USERS
@@ -100,8 +101,8 @@ async def lock_tenant(database: Connection, tenant_id: UUID) -> Tenant:
 
 
 async def find_tenant(database: Connection, name: str) -> Tenant | None:
-    """Return the tenant with a name, ignoring case, or None."""
-    row = await database.fetchrow(SQL["tenant_by_name"], name)
+    """Return the tenant with a name, compared as in `job_api.domain.names`, or None."""
+    row = await database.fetchrow(SQL["tenant_by_name"], fold_name(name))
     return _to_tenant(row) if row is not None else None
 
 
@@ -114,7 +115,15 @@ async def find_tenant_by_source_number(database: Connection, number: int) -> Ten
 async def insert_tenant(database: Connection, tenant: Tenant, at: datetime) -> None:
     """Store a new tenant."""
     await database.execute(
-        SQL["insert_tenant"], tenant.tenant_id, tenant.name, tenant.source_tenant, tenant.media_types, at
+        *SQL.bind(
+            "insert_tenant",
+            tenant_id=tenant.tenant_id,
+            name=tenant.name,
+            name_key=fold_name(tenant.name),
+            source_tenant=tenant.source_tenant,
+            media_types=tenant.media_types,
+            created_at=at,
+        )
     )
 
 
@@ -128,9 +137,9 @@ async def get_user(database: Connection, tenant_id: UUID, user_id: UUID) -> User
     return _to_user(_require(await database.fetchrow(SQL["user"], tenant_id, user_id), "user"))
 
 
-async def find_users(database: Connection, name: str, tenant: str | None) -> list[User]:
-    """Return up to five users who log in with a password and have this name, in the named tenant or in any."""
-    rows = await database.fetch(SQL["users_by_name"], name, tenant)
+async def find_users(database: Connection, name_key: str, tenant_key: str | None) -> list[User]:
+    """Return up to two users who log in with a password and have this name, in the named tenant or in any."""
+    rows = await database.fetch(SQL["users_by_name"], name_key, tenant_key)
     return [
         User(row["user_id"], row["tenant_id"], row["name"], row["password_hash"], tuple(row["roles"])) for row in rows
     ]
@@ -153,6 +162,7 @@ async def insert_user(database: Connection, user: User, at: datetime) -> bool:
         user_id=user.user_id,
         tenant_id=user.tenant_id,
         name=user.name,
+        name_key=fold_name(user.name),
         password_hash=user.password_hash,
         roles=user.roles,
         created_at=at,

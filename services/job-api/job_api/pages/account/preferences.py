@@ -16,6 +16,8 @@ from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
 from job_api.roles import ADMINS, ANYBODY, READERS, WRITERS
+from job_api.service.users import PasswordChange
+from job_api.sessions import get_client_address
 from shared.auth import Identity
 
 _BLANK_VALUES = {"certificate-name": "", "key-name": "", "days": "365"}
@@ -37,7 +39,8 @@ async def change_password(request: Request) -> Response:
         return await render_preferences(request, identity, errors={"repeat": fault})
     services = get_services(request)
     try:
-        password_hash = await services.users.prepare_own_password(identity, form.get("current"), form.get("password"))
+        change = PasswordChange(form.get("current"), form.get("password"), get_client_address(request))
+        password_hash = await services.users.prepare_own_password(identity, change)
     except InvalidInput as error:
         return await render_preferences(request, identity, errors={each.field: each for each in error.faults})
     async with services.works.begin(identity) as work:
