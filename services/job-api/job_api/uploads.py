@@ -46,7 +46,8 @@ def _parse_upload_form(content_type: str, body: bytes) -> tuple[str, bytes]:
     if unknown := sorted(set(fields) - {"name", "file"}):
         raise InvalidInput(*(FieldFault(name[:200], "unknown field") for name in unknown))
     if missing := [name for name in ("name", "file") if not fields.get(name)]:
-        raise InvalidInput(*(FieldFault(name, "is required") for name in missing))
+        words = {"name": "is required", "file": "is empty. Choose a file that contains a certificate"}
+        raise InvalidInput(*(FieldFault(name, words[name]) for name in missing))
     return fields["name"].decode("utf-8", "replace"), fields["file"]
 
 

@@ -44,7 +44,7 @@ async def test_E8_a_source_number_belongs_to_one_tenant(world: World) -> None:
 async def test_U1_a_session_by_login_works_and_ends(world: World, tenant: Tenant) -> None:
     client, answer = await log_in(world, tenant)
     assert answer.status_code == 201, answer.text
-    cookie = answer.headers["set-cookie"]
+    (cookie,) = (each for each in answer.headers.get_list("set-cookie") if each.startswith("sluice_session="))
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
     assert "Max-Age" not in cookie

@@ -1,5 +1,6 @@
 """Certificates: C1, with real files."""
 
+import json
 from datetime import timedelta
 
 import httpx
@@ -51,7 +52,8 @@ def refusals() -> dict[str, tuple[bytes, str]]:
         "another PEM": (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PUBLIC KEY"),
         "two in DER": (der(good) + der(other), "not an X.509"),
         "large": (b"\x00" * (64 * 1024 + 1), "larger than"),
-        "empty": (b" ", "not an X.509"),
+        "empty": (b" ", "Choose a file"),
+        "nothing": (b"", "Choose a file"),
     }
 
 
@@ -92,6 +94,32 @@ async def test_C1_a_private_key_in_der_is_refused_as_a_private_key(tenant: Tenan
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     assert "private key" in (await upload(tenant, key)).json()["errors"][0]["message"]
+
+
+async def test_C1_a_private_key_in_any_dress_or_place_is_refused_not_stored_and_not_logged(
+    world: World, tenant: Tenant, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate, key = pem(make_certificate(now=NOW)), private_pem(rsa_key())
+    line = key.splitlines()[1]
+    base64_lines = "".join(each + "\n" for each in key.splitlines()[1:-1])
+    curve = private_pem(ec.generate_private_key(ec.SECP256R1())).splitlines()
+    for content in (base64_lines, certificate + base64_lines, json.dumps(certificate + key)):
+        answer = await tenant.client.post(PATH, json={"name": "oops", "pem": content})
+        assert answer.status_code == 422
+        assert "private key" in answer.json()["errors"][0]["message"]
+        assert line not in answer.text
+    assert "private key" in (await upload(tenant, (certificate + key).encode("utf-16"))).json()["errors"][0]["message"]
+    named = {"name": "".join(curve[1:-1]), "pem": certificate}
+    answer = await tenant.client.post(PATH, json=named)
+    assert answer.json()["errors"][0]["field"] == "name"
+    assert curve[1] not in answer.text
+    for table in ("certificate", "audit", "outbox", "idempotency"):
+        text = await world.admin.fetchval(f"SELECT string_agg(each::text, '') FROM job_api.{table} AS each") or ""
+        assert line not in text, table
+        assert curve[1] not in text, table
+    out, err = capfd.readouterr()
+    assert line not in out + err
+    assert curve[1] not in out + err
 
 
 async def test_C1_an_invalid_body_with_a_private_key_is_not_repeated(tenant: Tenant) -> None:

@@ -57,7 +57,8 @@ CASES = {
             INSERT INTO job_api.app_user
                 (user_id, tenant_id, name, name_key, password_hash, roles, disabled, created_at, issuer)
             SELECT gen_random_uuid(), $1, {NAME}, {NAME}, '', {ROLES}, n % 3 = 0,
-                $2::timestamptz + n % 4 * interval '1 day', (ARRAY[NULL, 'https://one.test', 'https://two.test'])[1 + n % 3]
+                $2::timestamptz + n % 4 * interval '1 day',
+                (ARRAY[NULL, 'https://one.test', 'https://two.test'])[1 + n % 3]
             FROM {ROWS}
         """,
         order={

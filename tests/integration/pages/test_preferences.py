@@ -37,7 +37,7 @@ async def test_C1_certificates_are_uploaded_rejected_with_a_reason_and_retired(
     await expect(page.get_by_role("row").filter(has_text=XSS)).to_contain_text("Expires in 364 days")
     await name.fill("From a file")
     content = der(make_certificate(now=now, key=rsa_key(3072), name="file"))
-    await page.get_by_label("File, PEM or DER").set_input_files(
+    await page.get_by_label("File: PEM, DER or PKCS#7").set_input_files(
         FilePayload(name="officer.der", mimeType="application/x-x509-ca-cert", buffer=content)
     )
     await page.get_by_role("button", name="Upload").click()

@@ -78,7 +78,7 @@ def rejected_inputs() -> dict[str, tuple[bytes, str]]:
         "a private key in DER": (key_der, "contains a private key"),
         "a public key": (public, "is a PEM block 'PUBLIC KEY'"),
         "too large": (pem + b"\n" * MAX_BYTES, "is larger than 64 KiB"),
-        "nothing": (b"", "is not an X.509 certificate"),
+        "nothing": (b"", "is empty. Choose a file"),
     }
 
 

@@ -42,7 +42,7 @@ def test_P3_one_certificate_given_twice_is_one_recipient() -> None:
         (officer().key_pem(), "not-a-certificate", "contains a private key"),
         (b"-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----\n", "not-a-certificate", "not an X.509"),
         (b"\x30\x03\x02\x01\x01", "not-a-certificate", "not an X.509"),
-        (b"", "not-a-certificate", "not an X.509"),
+        (b"", "not-a-certificate", "is empty. Choose a file"),
     ],
 )
 def test_P3_an_unusable_certificate_is_refused_with_the_reason(data: bytes, code: str, message: str) -> None:

@@ -7,10 +7,13 @@ from exporter.errors import CertificateRefused
 from shared.certificates import CertificateRejected, RecipientCertificate, accept_certificate
 
 
-def accept_recipients(certificates: Sequence[bytes], at: datetime) -> list[RecipientCertificate]:
+def accept_recipients(
+    certificates: Sequence[bytes], at: datetime, *, are_default: bool = False
+) -> list[RecipientCertificate]:
     """Return one recipient for each distinct certificate (PEM or DER), in their order, if all are usable at `at`.
 
-    Raises CertificateRefused when there is none, or for the first that breaks the rule of `shared.certificates`.
+    `are_default` says that they are all active ones of the tenant. Raises CertificateRefused when there is none, or for
+    the first that breaks the rule of `shared.certificates`: nobody is left out silently.
     """
     if not certificates:
         raise CertificateRefused(
@@ -21,5 +24,6 @@ def accept_recipients(certificates: Sequence[bytes], at: datetime) -> list[Recip
         recipients = [accept_certificate(data, at=at) for data in certificates]
     except CertificateRejected as error:
         identified = f" with SHA-256 fingerprint {error.fingerprint[:16]}..." if error.fingerprint else ""
-        raise CertificateRefused(f"The certificate{identified} {error}.", code=error.code) from None
+        advice = " The job uses all active certificates: retire this one, or select others." if are_default else ""
+        raise CertificateRefused(f"The certificate{identified} {error}.{advice}", code=error.code) from None
     return list({recipient.fingerprint: recipient for recipient in recipients}.values())

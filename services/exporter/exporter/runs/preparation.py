@@ -37,7 +37,9 @@ async def prepare_run(
     job = claim.settings
     pems = await lease.retry_while_held(lambda: store.list_certificates(claim.tenant_id, job.certificates))
     # Before any data is read (P3): without recipients the run ends here.
-    recipients = accept_recipients([pem.encode() for pem in pems], clock.now().astimezone(UTC))
+    recipients = accept_recipients(
+        [pem.encode() for pem in pems], clock.now().astimezone(UTC), are_default=job.certificates is None
+    )
     await _check_source_number(claim, lease, store, clock=clock)
     window = claim.window or resolve_window(job.timeframe, claim.slot, claim.watermark)
     data_complete_through: datetime | None = None

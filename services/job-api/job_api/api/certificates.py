@@ -17,6 +17,7 @@ from job_api.store import UnitOfWork
 from job_api.store import certificates as store
 from job_api.store.certificates import CertificateState
 from job_api.uploads import read_upload
+from shared.certificates import find_note
 from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
@@ -35,6 +36,7 @@ _CERTIFICATE: dict[str, Any] = {
     "not_after": "2028-11-01T00:00:00Z",
     "days_left": 707,
     "warning": None,
+    "note": None,
     "pem": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
     "created_at": "2026-11-24T10:00:00Z",
     "retired_at": None,
@@ -76,6 +78,7 @@ class Certificate(BaseModel):
     not_after: datetime
     days_left: int = Field(description="whole days until it expires; negative afterwards")
     warning: str | None = Field(description="set from 30 days before an active certificate expires")
+    note: str | None = Field(description="what its owner should know although files are encrypted for it; or null")
     pem: str
     created_at: datetime
     retired_at: datetime | None
@@ -96,6 +99,7 @@ class Certificate(BaseModel):
             not_after=certificate.not_after,
             days_left=days,
             warning=_find_warning(days) if certificate.state == "active" else None,
+            note=find_note(certificate.pem),
             pem=certificate.pem,
             created_at=certificate.created_at,
             retired_at=certificate.retired_at,
@@ -135,9 +139,10 @@ def _find_warning(days: int) -> str | None:
 async def upload_certificate(
     identity: Writer, http_request: Request, request: Idempotent, works: Works, certificates: Certificates
 ) -> Response:
-    """Upload a recipient's X.509 certificate, as PEM in JSON, or as PEM or DER in a form.
+    """Upload a recipient's X.509 certificate, as text in JSON, or as a file in a form.
 
-    A private key is refused and not stored.
+    PEM, bare base64, DER, and PKCS#7 with one certificate are accepted. A private key, in any form, is refused and not
+    stored.
     """
     name, content = await read_upload(http_request)
 

@@ -14,6 +14,7 @@ from shared.certificates import CertificateRejected, accept_certificate
 from shared.clock import Clock
 from shared.http.lists import Page, PageRequest
 from shared.instants import clamp
+from shared.private_keys import contains_private_key
 
 _MAX_SUBJECT = 1000
 _ACTIVE = PageRequest(sort="created_at", descending=True, filters={"state": "active"}, limit=200)
@@ -27,13 +28,15 @@ class CertificateService:
         self._clock = clock
 
     async def upload(self, work: UnitOfWork, name: str, content: bytes) -> Certificate:
-        """Store a certificate, PEM or DER, under a name.
+        """Store a certificate under a name.
 
         Raises InvalidInput (rule C1), and OperationRefused if an active one has its name or fingerprint.
         """
         name = name.strip()
         if not 1 <= len(name) <= MAX_TITLE or any(ord(each) < 32 for each in name):
             raise InvalidInput(FieldFault("name", f"from 1 to {MAX_TITLE} characters, without line breaks"))
+        if contains_private_key(name.encode("utf-8", "replace")):
+            raise InvalidInput(FieldFault("name", "contains a private key, which must stay with its owner"))
         try:
             accepted = accept_certificate(content, at=work.at)
         except CertificateRejected as error:

@@ -14,6 +14,7 @@ from job_api.pages.kit.services import get_services
 from job_api.roles import WRITERS
 from job_api.store import UnitOfWork
 from shared.http.idempotency import RenderedResponse
+from shared.private_keys import contains_private_key
 
 
 async def upload_certificate(request: Request) -> Response:
@@ -33,7 +34,8 @@ async def upload_certificate(request: Request) -> Response:
         errors = {"certificate-name": FieldFault("name", error.detail)}
     else:
         return redirect_with_notice("/preferences#certificates", "certificate-uploaded")
-    return await render_preferences(request, identity, errors=errors, values={"certificate-name": name})
+    shown = "" if contains_private_key(name.encode("utf-8", "replace")) else name
+    return await render_preferences(request, identity, errors=errors, values={"certificate-name": shown})
 
 
 async def confirm_retirement(request: Request) -> Response:

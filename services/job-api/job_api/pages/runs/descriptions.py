@@ -54,6 +54,7 @@ ADVICE = {
     "certificate-not-yet-valid": "Wait until the certificate is valid, or select another one in the job.",
     "certificate-not-rsa": _RENEW_CERTIFICATES,
     "certificate-key-too-short": _RENEW_CERTIFICATES,
+    "certificate-key-unusable": _RENEW_CERTIFICATES,
     "not-a-certificate": _RENEW_CERTIFICATES,
     "file-too-large": "Set a file split size in the job, so that every file is small enough to encrypt and open.",
     "store-unavailable": "Check that the object store is reachable and has free space, then run the job again.",
