@@ -3,7 +3,6 @@
 SHELL := bash
 .PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system fuzz-certificates
 
-
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
 export PYTHONDONTWRITEBYTECODE :=

@@ -65,7 +65,7 @@ def test_C1_a_certificate_is_accepted_in_this_form(form: str) -> None:
 def test_C1_a_certificate_with_openssls_trust_settings_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "certificate.pem"
     file.write_bytes(officer().pem)
-    command = ["openssl", "x509", "-in", file, "-trustout", "-addtrust", "emailProtection", "-setalias", "officer"]
+    command = ["openssl", "x509", "-in", str(file), "-trustout", "-addtrust", "emailProtection", "-setalias", "officer"]
     trusted = subprocess.run(command, capture_output=True, check=True).stdout
     assert b"TRUSTED CERTIFICATE" in trusted
     assert accept_certificate(trusted, at=NOW) == officer().recipient

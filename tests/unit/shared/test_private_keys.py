@@ -95,7 +95,9 @@ def test_C1_a_private_key_is_found_in_every_dress(kind: str, dress: str) -> None
             assert contains_private_key(content), (form, place)
 
 
-def jwk(key: rsa.RSAPrivateKey) -> bytes:
+def jwk() -> bytes:
+    key = keys()["rsa 2048"]
+    assert isinstance(key, rsa.RSAPrivateKey)
     numbers = key.private_numbers()
     return json.dumps(
         {"kty": "RSA", "n": f"{numbers.public_numbers.n:x}", "e": "AQAB", "d": f"{numbers.d:x}"}, indent=1
@@ -104,7 +106,6 @@ def jwk(key: rsa.RSAPrivateKey) -> bytes:
 
 def text_forms() -> Mapping[str, bytes]:
     elliptic, traditional = keys()["p-256"], officer().key.private_bytes(PEM, TRADITIONAL, PLAIN)
-    assert isinstance(officer().key, rsa.RSAPrivateKey)
     putty = (
         b"PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nComment: x\nPublic-Lines: 1\nAAAA\nPrivate-Lines: 1\nAAAA\n"
     )
@@ -122,8 +123,8 @@ def text_forms() -> Mapping[str, bytes]:
         "PGP": b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOY\n-----END PGP PRIVATE KEY BLOCK-----",
         "PuTTY": putty,
         "PuTTY in UTF-16": putty.decode().encode("utf-16"),
-        "JWK": jwk(officer().key),
-        "JWK in UTF-16": jwk(officer().key).decode().encode("utf-16"),
+        "JWK": jwk(),
+        "JWK in UTF-16": jwk().decode().encode("utf-16"),
         "XML": b"<RSAKeyValue><Modulus>AA</Modulus><P>AA</P><D>AA</D></RSAKeyValue>",
         "Java key store": b"\xfe\xed\xfe\xed\x00\x00\x00\x02",
     }
@@ -153,7 +154,7 @@ def test_C1_certificates_and_what_stands_around_them_are_no_private_keys(tmp_pat
     for number in range(6):
         made = make_officer(f"officer {number}", end=NOW + timedelta(days=number + 1), elliptic=number % 2 == 1)
         file.write_bytes(made.pem)
-        command = ["openssl", "x509", "-in", file, "-text", "-trustout"]
+        command = ["openssl", "x509", "-in", str(file), "-text", "-trustout"]
         printed = subprocess.run(command, capture_output=True, check=True).stdout
         public = made.key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         for content in (made.pem, made.certificate.public_bytes(DER), printed, public):
