@@ -84,7 +84,7 @@ async def test_U4_a_migration_stops_where_two_names_have_one_key(
     postgres: Databases, admin: str, tmp_path: Path
 ) -> None:
     dsn = postgres.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
-    await migrate_before(dsn, "0010_job_api_names", tmp_path)
+    await migrate_before(dsn, "0012_job_api_names", tmp_path)
     connection = await asyncpg.connect(admin)
     try:
         acme, other = await insert_tenant(connection, "Acme", 1), await insert_tenant(connection, "ＡＣＭＥ 2", 2)

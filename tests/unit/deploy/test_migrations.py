@@ -12,7 +12,7 @@ UNRELEASED = {
     "0002_scheduler_past",
     "0003_scheduler_schedule_history",
     "0007_job_api_idempotency_keys",
-    "0010_job_api_names",
+    "0012_job_api_names",
     "0007_history_audit_events",
 }
 # Dropping an index or a constraint, or making a column nullable, does not affect older processes.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from job_api.domain.names import fold_name
 from shared.postgres import Connection, PostgresMisconfigured
 
-__depends__ = {"0009_job_api_source_numbers"}
+__depends__ = {"0011_job_api_instants"}
 
 
 async def apply(db: Connection) -> None:
