@@ -5,6 +5,7 @@ async with open_process(settings) as process:
 """
 
 import asyncio
+import resource
 import signal
 import socket
 import time
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from shared.errors import InvalidSettings, RestartRequired, SluiceError, TransientError
+from shared.http.protocol import HEAD_BYTES_MAX, ConnectionLimits, RequestBound, make_protocol
 from shared.observe import LOOP_FAILURES, get_logger, render_metrics
 from shared.settings import ServiceSettings, to_variable_name
 
@@ -198,8 +200,13 @@ def _supervise(name: str, loop: Loop, health: Health) -> LoopSupervisor:
 
 
 def _server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
+    limits = ConnectionLimits(connections=min(settings.http_connections, _count_sockets()))
     config = uvicorn.Config(
-        app,
+        RequestBound(app, limits.requests),
+        http=make_protocol(limits),
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        server_header=False,
+        timeout_keep_alive=int(limits.idle_seconds),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
@@ -216,6 +223,13 @@ def _server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
             f"{to_variable_name('http_tls_cert_file', settings.service)}, _KEY_FILE ({files}): {error}"
         ) from None
     return config
+
+
+def _count_sockets() -> int:
+    """Return how many connections to serve: a request that is passed on needs two files, and others are needed, too."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(50, (hard - 200) // 2)
 
 
 def _open_listener(settings: ServiceSettings) -> socket.socket:

@@ -16,6 +16,7 @@ from shared.clock import Clock
 from shared.errors import SluiceError
 from shared.events.values import Role
 from shared.http.problems import Problem, ProblemType
+from shared.http.untrusted import decode_base64_json
 from shared.oidc_access import OidcAccess
 from shared.oidc_issuer import OidcIssuer
 
@@ -70,8 +71,11 @@ class TokenVerifier:
         Raises InvalidToken or IssuerUnavailable.
         """
         try:
+            # The library reads JSON of any depth.
+            for segment in token.split(".", 2)[:2]:
+                decode_base64_json(segment)
             header = extract_compact(token.encode("ascii")).protected
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError) as error:
             raise InvalidToken("it is not a signed token") from error
         name = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(name, str | None):
@@ -91,7 +95,7 @@ class TokenVerifier:
         try:
             found = jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims
             expected.validate(found)
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, OverflowError) as error:
             raise InvalidToken(f"{type(error).__name__}: {getattr(error, 'description', '')}") from error
         return found
 

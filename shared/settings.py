@@ -156,6 +156,9 @@ class ServiceSettings(KafkaSettings):
     postgres_pool: int = Field(10, ge=2, le=500, description="maximum number of connections to PostgreSQL")
     http_host: str = Field("127.0.0.1", description="address to serve health, metrics and API on")
     http_port: int = Field(0, ge=0, le=65535, description="port to serve on; 0 for a free one")
+    http_connections: int = Field(
+        4_000, ge=50, le=100_000, description="the most connections; above it, the one that waits longest gives way"
+    )
     http_tls_cert_file: str | None = Field(None, description="PEM file of the TLS server certificate, with its chain")
     http_tls_key_file: str | None = Field(None, description="PEM file of that certificate's private key")
     http_trusted_proxies: str = Field(

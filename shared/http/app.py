@@ -12,16 +12,21 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import tracing
+from shared.clock import Clock, SystemClock
 from shared.errors import SluiceError, TransientError
+from shared.http.admission import AdmissionMiddleware
+from shared.http.bodies import BodyGate, BodyRefused
 from shared.http.headers import SecurityHeaders
 from shared.http.identity import Authenticate, AuthenticateExternal
-from shared.http.limits import BodySizeLimit
+from shared.http.limits import DEFAULT_LIMITS, HttpLimits, RequestRates
 from shared.http.openapi import LICENSE, SERVERS, complete_document
+from shared.http.places import Places
 from shared.http.problems import FieldError, Problem, ProblemType, invalid
 from shared.lifecycle import Health, health_routes
 from shared.observe import HTTP_SECONDS, get_logger
@@ -41,14 +46,15 @@ def create_app(
     services: Iterable[object] = (),
     tags: Mapping[str, str] | None = None,
     schemas: Sequence[type[BaseModel]] = (),
-    streamed: tuple[str, ...] = (),
     openapi_url: str = "/api/v1/openapi.json",
+    limits: HttpLimits = DEFAULT_LIMITS,
+    clock: Clock | None = None,
 ) -> FastAPI:
     """Return an application whose operations know their caller and answer errors with problem documents.
 
     `services` are what routes get from `service_of`, `tags` the document's tags with their descriptions, `schemas`
-    models that the document refers to although no response is of them alone, `streamed` the paths under which
-    bodies of any size are passed on, and `openapi_url` the path of the document.
+    models that the document refers to although no response is of them alone, `openapi_url` the path of the
+    document, and `limits` what identities and tenants may ask of it.
     """
     app = _Api(
         title=title,
@@ -72,9 +78,12 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _handle_invalid)
     app.add_exception_handler(HTTPException, _handle_http)
     app.add_exception_handler(TransientError, _handle_transient)
+    app.add_exception_handler(ClientDisconnect, handle_disconnect)
     app.add_exception_handler(Exception, _handle_unexpected)
     # The last one added runs first.
-    app.add_middleware(BodySizeLimit, streamed=streamed)
+    app.add_middleware(BodyGate)
+    rates, places = RequestRates(limits, clock or SystemClock()), Places(limits.allowances)
+    app.add_middleware(AdmissionMiddleware, rates=rates, places=places)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(MetricsMiddleware, service=service)
     return app
@@ -174,6 +183,8 @@ def _to_field_error(fault: Mapping[str, Any]) -> FieldError:
 
 async def _handle_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error, BodyRefused):
+        return error.problem.to_response(request.url.path)
     return _to_problem(request, error).to_response(request.url.path)
 
 
@@ -201,6 +212,11 @@ async def _handle_transient(request: Request, error: Exception) -> Response:
     detail = "A required component is temporarily unavailable: retry shortly."
     headers = {"Retry-After": str(RETRY_SECONDS)}
     return Problem(ProblemType.UNAVAILABLE, detail, headers=headers).to_response(request.url.path)
+
+
+async def handle_disconnect(request: Request, _: Exception) -> Response:
+    """Return the answer that nobody receives: the client has left, or sent no more of its request in time."""
+    return Problem(ProblemType.TIMED_OUT, "The request did not arrive.").to_response(request.url.path)
 
 
 async def _handle_unexpected(request: Request, error: Exception) -> Response:

@@ -1,7 +1,6 @@
 """Cursors: the position in a sorted list after which its next page begins, opaque to callers (rule I4)."""
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -11,6 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared.http.problems import FieldError, invalid
+from shared.http.untrusted import decode_base64_json
 
 CURSOR_MAX = 2_000
 SqlType = Literal["text", "timestamptz", "integer", "bigint", "float8", "uuid"]
@@ -30,9 +30,9 @@ def decode_cursor(cursor: str, order: str, types: tuple[SqlType, SqlType]) -> Po
     Raises Problem 422 for what is not a cursor of this list and order.
     """
     try:
-        known, value, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        known, value, key = decode_base64_json(cursor, limit=CURSOR_MAX)
         position = _PARSERS[types[0]](value), _PARSERS[types[1]](key)
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         known = position = None
     if position is None or known != order:
         raise invalid(FieldError("cursor", "invalid cursor for this list and sort: start without a cursor"))

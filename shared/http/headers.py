@@ -5,6 +5,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 API_PREFIX = "/api/"
 SECURITY_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Answers belong to one caller, so nothing may keep them; and they are of the type that they declare."""
+SERVER_HEADERS = SECURITY_HEADERS | {"Content-Security-Policy": "default-src 'none'"}
+"""Those of the server's own answers to what is not a request of the API or of a page."""
 _RAW = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 

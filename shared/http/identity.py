@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from starlette.types import Scope
 
 from shared import auth
 from shared.auth import Identity, Token
 from shared.events.values import Role
+from shared.http.admission import admit
 from shared.http.parameters import check_parameters
 from shared.http.problems import Problem, ProblemType
+from shared.http.untrusted import find_cookie
 
 Authenticate = Callable[[Token], Awaitable[Identity | None]]
 """Returns the identity that a token of ours belongs to; None for a token that is not valid."""
@@ -20,6 +23,7 @@ AuthenticateExternal = Callable[[str], Awaitable[Identity | None]]
 """The same for a token of an identity provider (`shared.oidc`)."""
 SESSION_COOKIE = "sluice_session"
 BEARER_SCHEME, SESSION_SCHEME = "HTTPBearer", "APIKeyCookie"
+_IDENTITY = "sluice.identity"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -36,7 +40,7 @@ class RequireIdentity(SecurityBase):
         self._roles = roles
 
     async def __call__(self, request: Request) -> Identity:
-        """Return the caller's identity. Raises Problem 401 or 403, and RequestValidationError."""
+        """Return the caller's identity. Raises Problem 401, 403 or 429, and RequestValidationError."""
         identity = await authenticate(request)
         if self._roles is not None and not identity.may(*self._roles):
             detail = f"This needs the role {' or '.join(self._roles)}; ask an administrator."
@@ -54,10 +58,30 @@ def require_roles(*roles: Role) -> Any:
 
 
 async def authenticate(request: Request) -> Identity:
-    """Return the caller's identity (rule U1).
+    """Return the caller's identity (rule U1), looked up once for each request.
 
-    Raises Problem 401 without a valid token, and 403 where a browser's session is used from another site (rule U4).
+    Raises Problem 401 without a valid token, 403 where a browser's session is used from another site (rule U4), and
+    429 to a caller above its limits.
     """
+    known: Identity | None = request.scope.get(_IDENTITY)
+    if known is None:
+        known = await _find_identity(request)
+        admit_identity(request.scope, known)
+    return known
+
+
+def admit_identity(scope: Scope, identity: Identity) -> None:
+    """Keep the identity of a request's sender, which has been checked. Raises Problem 429 where it asks too much."""
+    admit(scope, identity)
+    scope[_IDENTITY] = identity
+
+
+def has_identity(scope: Scope) -> bool:
+    """Return whether the sender of a request is known by now."""
+    return _IDENTITY in scope
+
+
+async def _find_identity(request: Request) -> Identity:
     bearer = bearer_of(request)
     text = credential_of(request)
     identity: Identity | None = None
@@ -81,7 +105,12 @@ def bearer_of(request: Request) -> str | None:
 
 def credential_of(request: Request) -> str:
     """Return the bearer token, else the session cookie that a request carries, not yet checked; "" without either."""
-    return bearer_of(request) or request.cookies.get(SESSION_COOKIE, "")
+    return bearer_of(request) or session_of(request)
+
+
+def session_of(request: Request) -> str:
+    """Return the session cookie that a request carries, not yet checked; "" without one."""
+    return find_cookie(request.headers.raw, SESSION_COOKIE)
 
 
 def is_same_origin(request: Request) -> bool:

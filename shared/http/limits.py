@@ -1,20 +1,16 @@
-"""Limits: the size of a request body, and requests per second of each identity."""
+"""Limits on the requests per second of identities and tenants, and all limits together."""
 
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
 
 from cachetools import LRUCache
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.auth import Identity
 from shared.clock import Clock
+from shared.http.places import DEFAULT_ALLOWANCES, Allowances
 from shared.http.problems import Problem, ProblemType
 
-BODY_MAX = 1 << 20
 _BUCKETS_MAX = 20_000
-Credential = TypeVar("Credential")
 
 
 @dataclass(slots=True)
@@ -51,68 +47,39 @@ class RateLimiter:
         return 0.0
 
 
-def limit_rate(
-    authenticate: Callable[[Credential], Awaitable[Identity | None]], limiter: RateLimiter, clock: Clock
-) -> Callable[[Credential], Awaitable[Identity | None]]:
-    """Return an authentication that also holds each identity to its rate. It raises Problem 429."""
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests a second, after a burst of so many at once."""
 
-    async def authenticate_within_rate(credential: Credential) -> Identity | None:
-        identity = await authenticate(credential)
-        seconds = limiter.take(identity.identity_id, clock.now().timestamp()) if identity else 0.0
-        if seconds:
-            headers = {"Retry-After": str(math.ceil(seconds))}
-            raise Problem(
-                ProblemType.TOO_MANY_REQUESTS, "Rate limit exceeded: retry after the time given.", headers=headers
-            )
-        return identity
-
-    return authenticate_within_rate
+    per_second: float
+    burst: int
 
 
-class BodySizeLimit:
-    """Middleware that answers 413 to a body that is too large, and passes others on in one piece.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """What identities and tenants may ask of one process."""
 
-    Bodies of requests to paths that begin with one of `streamed` are passed on as they arrive, without a limit.
-    """
-
-    def __init__(self, app: ASGIApp, streamed: tuple[str, ...] = ()) -> None:
-        self._app = app
-        self._streamed = streamed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"} or scope["path"].startswith(self._streamed):
-            await self._app(scope, receive, send)
-            return
-        body = await _read(receive)
-        if body is None:
-            detail = f"The body is larger than {BODY_MAX >> 20} MiB."
-            problem = Problem(ProblemType.TOO_LARGE, detail, headers={"Connection": "close"})
-            await problem.to_response(scope["path"])(scope, receive, send)
-            return
-        await self._app(scope, _replay(body, receive), send)
+    per_identity: Rate = Rate(200, 1_000)
+    per_tenant: Rate = Rate(1_000, 5_000)
+    allowances: Allowances = field(default_factory=lambda: DEFAULT_ALLOWANCES)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > BODY_MAX:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
+DEFAULT_LIMITS = HttpLimits()
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the whole body first."""
-    replayed = False
+class RequestRates:
+    """Holds each identity, and all identities of a tenant together, to their rates of requests."""
 
-    async def receive_replayed() -> Message:
-        nonlocal replayed
-        if replayed:
-            return await receive()
-        replayed = True
-        return {"type": "http.request", "body": body, "more_body": False}
+    def __init__(self, limits: HttpLimits, clock: Clock) -> None:
+        rates = (limits.per_identity, limits.per_tenant)
+        self._limiters = [RateLimiter(per_second=each.per_second, burst=each.burst) for each in rates]
+        self._clock = clock
 
-    return receive_replayed
+    def count(self, identity: Identity) -> None:
+        """Count a request of an identity. Raises Problem 429 above the rate of the identity or its tenant."""
+        now = self._clock.now().timestamp()
+        for limiter, name in zip(self._limiters, (identity.identity_id, identity.tenant_id), strict=True):
+            if seconds := limiter.take(name, now):
+                headers = {"Retry-After": str(math.ceil(seconds))}
+                detail = "Rate limit exceeded: retry after the time given."
+                raise Problem(ProblemType.TOO_MANY_REQUESTS, detail, headers=headers)

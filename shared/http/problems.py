@@ -22,6 +22,7 @@ class ProblemType(Enum):
     status: int
     meaning: str
 
+    MALFORMED = "malformed", 400, "The request is not valid HTTP."
     UNAUTHENTICATED = "unauthenticated", 401, "No valid API key, token or session was sent."
     LOGIN_FAILED = "login-failed", 401, "The user name, password or tenant is wrong."
     UNKNOWN_TENANT = "unknown-tenant", 403, "The token is valid but names no tenant of this installation."
@@ -32,6 +33,7 @@ class ProblemType(Enum):
     NO_MANIFEST = "no-manifest", 404, "The run has no manifest because it has not succeeded."
     FILE_MISSING = "file-missing", 404, "The object store no longer has the file."
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The address does not support the method."
+    TIMED_OUT = "timed-out", 408, "The request did not arrive in time."
     RUN_IN_PROGRESS = "run-in-progress", 409, "A run is queued or running."
     RUN_ENDED = "run-ended", 409, "The run has already ended."
     ONE_TIME_NOT_RESUMABLE = "one-time-not-resumable", 409, "A one-time job cannot be resumed after its start."
@@ -54,6 +56,7 @@ class ProblemType(Enum):
     IF_MATCH_REQUIRED = "if-match-required", 428, "The request changes a resource and has no If-Match."
     TOO_MANY_REQUESTS = "too-many-requests", 429, "The rate limit is exceeded."
     TOO_MANY_ATTEMPTS = "too-many-attempts", 429, "Too many login attempts for this account or from this address."
+    HEADERS_TOO_LARGE = "headers-too-large", 431, "The address and headers of the request are too large."
     INTERNAL = "internal", 500, "Unexpected error; it has been logged."
     FILE_DAMAGED = "file-damaged", 502, "The object store has a file of another size in place of this one."
     UNAVAILABLE = "unavailable", 503, "A required component is temporarily unavailable."

@@ -36,6 +36,7 @@ from history.views.live import RunStreamEvent
 from shared.clock import SystemClock
 from shared.http.app import create_app, handle_errors
 from shared.http.identity import Authenticate, AuthenticateExternal
+from shared.http.limits import DEFAULT_LIMITS, HttpLimits
 from shared.http.routing import add_routes
 from shared.kafka import Consumer, Producer, Replay
 from shared.kafka.handling import DeadLetterWriter
@@ -164,7 +165,11 @@ async def open_api(settings: Settings) -> AsyncIterator[Process]:
             *(live_updates, retention, UnitOfWorkFactory(pool)),
         )
         api = create_api(
-            health, identities.authenticate, authenticate_external=authenticate_external, services=services
+            health,
+            identities.authenticate,
+            authenticate_external=authenticate_external,
+            services=services,
+            limits=settings.limits,
         )
         yield Process({"live": live_updates.run, "outbox": relay.run, "retention": retention.run}, api, health)
 
@@ -175,6 +180,7 @@ def create_api(
     *,
     authenticate_external: AuthenticateExternal | None = None,
     services: Sequence[object] = (),
+    limits: HttpLimits = DEFAULT_LIMITS,
 ) -> FastAPI:
     """Return the application with all routes, which use these services."""
     api = create_app(
@@ -186,6 +192,7 @@ def create_api(
         services=services,
         tags=TAGS,
         schemas=[RunStreamEvent],
+        limits=limits,
     )
     handle_errors(api, to_problem, *ERRORS)
     # Paths with fixed names come before those with an id.

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from pydantic import Field, Json
 
+from shared.http.settings import LimitSettings
 from shared.settings import OidcSettings, ServiceSettings
 
 
-class Settings(OidcSettings, ServiceSettings):
+class Settings(LimitSettings, OidcSettings, ServiceSettings):
     """`SLUICE_HISTORY_*`."""
 
     service: ClassVar[str] = "HISTORY"

@@ -22,7 +22,7 @@ from job_api.api import (
     users,
 )
 from job_api.api.job_responses import JobResponder
-from job_api.api.proxy import LIMITS, PATHS, HistoryProxy
+from job_api.api.proxy import LIMITS, STREAM_LIMITS, HistoryProxy
 from job_api.api.runs import RunRoutes
 from job_api.consumer import TOPICS, create_handler
 from job_api.history_client import HistoryClient
@@ -52,7 +52,7 @@ from job_api.store import Database, WorkFactory
 from job_api.store.database import SERVICE
 from shared.clock import Clock, SystemClock
 from shared.http.app import create_app, handle_errors
-from shared.http.limits import RateLimiter, limit_rate
+from shared.http.limits import DEFAULT_LIMITS, HttpLimits
 from shared.http.routing import add_routes
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
@@ -61,8 +61,6 @@ from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
 from shared.postgres import Pool, check_connection, open_pool
 
-REQUESTS_PER_SECOND, REQUEST_BURST = 200.0, 1000
-"""The rate limit of each identity, per process of this service."""
 TAGS = {
     "jobs": "What to export, and when.",
     "certificates": "The recipients' certificates to which exports are encrypted.",
@@ -110,6 +108,17 @@ class Services:
     estimator: SizeEstimator
 
 
+@dataclass(frozen=True)
+class HistoryClients:
+    """Clients of the history API, with connections of their own for requests and for what takes long."""
+
+    requests: httpx.AsyncClient | None = None
+    streams: httpx.AsyncClient | None = None
+
+
+NO_HISTORY = HistoryClients()
+
+
 @asynccontextmanager
 async def open_process(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Process]:
     """Open what the job API needs and assemble it. Raises PostgresUnavailable or KafkaUnavailable."""
@@ -117,7 +126,7 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SERVICE))
         producer = await stack.enter_async_context(Producer.open(settings.kafka, name=SERVICE))
-        history = await stack.enter_async_context(open_history_client(settings.history_url, settings.history_ca_file))
+        history = await stack.enter_async_context(open_history_clients(settings.history_url, settings.history_ca_file))
         issuer = await stack.enter_async_context(OidcIssuer.open(settings.oidc, clock)) if settings.oidc else None
         database, health = Database(pool), Health()
         consumer = Consumer(
@@ -140,21 +149,26 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
             source=SourceStatistics(settings.source) if settings.source else None,
             issuer=issuer,
             client=get_oidc_client(settings),
+            limits=settings.limits,
         )
         yield Process(app, loops, health)
 
 
 @asynccontextmanager
-async def open_history_client(url: str | None, ca_file: str | None = None) -> AsyncIterator[httpx.AsyncClient | None]:
-    """Provide a client of the history API, or None if no URL is configured."""
+async def open_history_clients(url: str | None, ca_file: str | None = None) -> AsyncIterator[HistoryClients]:
+    """Provide the clients of the history API; they are None if no URL is configured."""
     if url is None:
-        yield None
+        yield HistoryClients()
         return
     trusted = ssl.create_default_context(cafile=ca_file) if ca_file else True
-    async with httpx.AsyncClient(
-        base_url=url, limits=LIMITS, follow_redirects=False, trust_env=False, verify=trusted
-    ) as client:
-        yield client
+    async with AsyncExitStack() as stack:
+        requests, streams = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=url, limits=limits, follow_redirects=False, trust_env=False, verify=trusted)
+            )
+            for limits in (LIMITS, STREAM_LIMITS)
+        ]
+        yield HistoryClients(requests, streams)
 
 
 def create_web_app(
@@ -162,27 +176,28 @@ def create_web_app(
     *,
     clock: Clock,
     health: Health,
-    history: httpx.AsyncClient | None = None,
+    history: HistoryClients = NO_HISTORY,
     source: SourceStatistics | None = None,
     issuer: OidcIssuer | None = None,
     client: OidcClient | None = None,
-    requests_per_second: float = REQUESTS_PER_SECOND,
+    limits: HttpLimits = DEFAULT_LIMITS,
 ) -> FastAPI:
     """Return the application of the API and the pages; with an `issuer`, its tokens are accepted too."""
     services = _create_services(pool, clock, source)
-    limiter = RateLimiter(per_second=requests_per_second, burst=REQUEST_BURST)
-    proxy, verifier = HistoryProxy(history), TokenVerifier(issuer, clock) if issuer is not None else None
-    external = verifier and make_oidc_authenticator(verifier, services.authenticator.authenticate_subject)
+    proxy = HistoryProxy(history.requests, history.streams)
+    verifier = TokenVerifier(issuer, clock) if issuer is not None else None
+    external = make_oidc_authenticator(verifier, services.authenticator.authenticate_subject) if verifier else None
     app = create_app(
         title="Sluice",
         service=SERVICE,
         health=health,
-        authenticate=limit_rate(services.authenticator.authenticate, limiter, clock),
-        authenticate_external=limit_rate(external, limiter, clock) if external else None,
+        authenticate=services.authenticator.authenticate,
+        authenticate_external=external,
         services=(*vars(services).values(), JobResponder(services.jobs), proxy),
         tags=TAGS,
-        streamed=PATHS,
         openapi_url=OWN_PATH,
+        limits=limits,
+        clock=clock,
     )
     handle_errors(app, to_problem, *ERRORS)
     app.router.routes.extend(document_routes())
@@ -197,7 +212,7 @@ def create_web_app(
         users=services.users,
         tenants=services.tenants,
         estimator=services.estimator,
-        history=HistoryClient(history, clock),
+        history=HistoryClient(history.requests, clock),
         clock=clock,
         sign_in=SignInFlow(issuer, verifier, client) if issuer and verifier and client else None,
     )

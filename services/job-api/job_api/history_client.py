@@ -10,7 +10,7 @@ from cachetools import TTLCache
 from starlette.requests import Request
 
 from shared.clock import Clock
-from shared.http.identity import SESSION_COOKIE
+from shared.http.identity import SESSION_COOKIE, session_of
 from shared.http.problems import TYPE_BASE, Problem, ProblemType
 from shared.observe import get_logger
 
@@ -92,7 +92,7 @@ class HistoryClient:
             raise history_unavailable()
         method, path = operation
         headers = {
-            "Cookie": f"{SESSION_COOKIE}={request.cookies.get(SESSION_COOKIE, '')}",
+            "Cookie": f"{SESSION_COOKIE}={session_of(request)}",
             # The page has already checked where the request came from, and history requires this header.
             "Sec-Fetch-Site": "same-origin",
         }

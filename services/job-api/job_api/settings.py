@@ -4,11 +4,12 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from shared.http.settings import LimitSettings
 from shared.oidc_access import is_safe_url
 from shared.settings import OidcSettings, ServiceSettings
 
 
-class Settings(OidcSettings, ServiceSettings):
+class Settings(LimitSettings, OidcSettings, ServiceSettings):
     """`SLUICE_JOB_API_*`."""
 
     service: ClassVar[str] = "JOB_API"

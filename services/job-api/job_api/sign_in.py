@@ -1,7 +1,6 @@
 """Signing in through an identity provider: OpenID Connect's authorization code flow with PKCE, state and nonce."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -11,6 +10,7 @@ from dataclasses import astuple, dataclass
 from urllib.parse import urlencode
 
 from shared.errors import SluiceError
+from shared.http.untrusted import InvalidText, decode_base64_json
 from shared.oidc import InvalidToken, Subject, TokenVerifier, to_subject
 from shared.oidc_issuer import OidcIssuer
 
@@ -54,8 +54,8 @@ class SignInAttempt:
     def from_cookie(cls, value: str) -> "SignInAttempt | None":
         """Return the attempt in a cookie's value, or None if there is none."""
         try:
-            found = json.loads(base64.urlsafe_b64decode(value))
-        except (ValueError, binascii.Error):
+            found = decode_base64_json(value)
+        except InvalidText:
             return None
         valid = isinstance(found, list) and len(found) == 4 and all(isinstance(each, str) and each for each in found)
         return cls(*found) if valid else None

@@ -1,8 +1,4 @@
-"""Reading an uploaded certificate, and forms in either encoding."""
-
-from email.parser import BytesParser
-from email.policy import HTTP
-from urllib.parse import parse_qsl
+"""Reading an uploaded certificate."""
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -10,9 +6,8 @@ from pydantic import ValidationError
 
 from job_api.bodies.certificates import CertificateBody
 from job_api.errors import FieldFault, InvalidInput
+from job_api.forms import InvalidForm, parse_form_fields
 from shared.http.problems import Problem, ProblemType
-
-_MAX_FIELDS = 400
 
 
 async def read_upload(request: Request) -> tuple[str, bytes]:
@@ -42,26 +37,13 @@ def _parse_json(body: bytes) -> tuple[str, bytes]:
 
 
 def _parse_upload_form(content_type: str, body: bytes) -> tuple[str, bytes]:
-    fields = dict(parse_form_fields(content_type, body))
+    try:
+        fields = dict(parse_form_fields(content_type, body))
+    except InvalidForm as error:
+        raise InvalidInput(FieldFault("body", f"is no form that can be read: {error}")) from None
     if unknown := sorted(set(fields) - {"name", "file"}):
         raise InvalidInput(*(FieldFault(name[:200], "unknown field") for name in unknown))
     if missing := [name for name in ("name", "file") if not fields.get(name)]:
         words = {"name": "is required", "file": "is empty. Choose a file that contains a certificate"}
         raise InvalidInput(*(FieldFault(name, words[name]) for name in missing))
     return fields["name"].decode("utf-8", "replace"), fields["file"]
-
-
-def parse_form_fields(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
-    """Return the fields of a form in order, URL-encoded or multipart. Raises ValueError for more than 400 fields."""
-    if not content_type.lower().startswith("multipart/"):
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-        return [(name, value.encode()) for name, value in pairs]
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    message = BytesParser(policy=HTTP).parsebytes(head + body)
-    fields = []
-    for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
-            fields.append((name, content))
-    return fields

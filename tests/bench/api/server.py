@@ -10,10 +10,17 @@ from starlette.types import ASGIApp
 
 from job_api.app import create_web_app
 from shared.clock import SystemClock
+from shared.http.limits import HttpLimits, Rate
+from shared.http.places import Allowance, Use
 from shared.lifecycle import Health
 from shared.postgres import Pool, connection, open_pool
 
 CONNECTIONS = 8
+UNLIMITED = HttpLimits(
+    per_identity=Rate(1e9, 10**9),
+    per_tenant=Rate(1e9, 10**9),
+    allowances={use: Allowance(10**9, 10**9) for use in Use},
+)
 
 
 def bare(pool: Pool) -> FastAPI:
@@ -36,7 +43,7 @@ async def serve(app: ASGIApp, port: int) -> None:
 async def main(dsn: str, api_port: int, bare_port: int) -> None:
     """Serve both applications."""
     async with open_pool(dsn, size=CONNECTIONS, name="bench") as pool:
-        api = create_web_app(pool, clock=SystemClock(), health=Health(), requests_per_second=1e9)
+        api = create_web_app(pool, clock=SystemClock(), health=Health(), limits=UNLIMITED)
         await asyncio.gather(serve(api, api_port), serve(bare(pool), bare_port))
 
 

@@ -44,7 +44,7 @@ async def world(dsn: str, postgres: Databases) -> AsyncIterator[World]:
     clock = StillClock()
     admin = await asyncpg.connect(postgres.dsn(dsn.rpartition("/")[2]))
     async with open_pool(dsn, size=5, name="test") as pool:
-        world = World(dsn, pool, admin, clock, create_web_app(pool, clock=clock, health=Health(), history=None))
+        world = World(dsn, pool, admin, clock, create_web_app(pool, clock=clock, health=Health()))
         yield world
         await world.aclose()
     await admin.close()

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from job_api.app import REQUEST_BURST, REQUESTS_PER_SECOND
 from job_api.service.attempts import PER_ACCOUNT, PER_ADDRESS
-from shared.http.limits import BODY_MAX
+from shared.http.bodies import ANONYMOUS_BODY_MAX, BODY_MAX
+from shared.http.limits import DEFAULT_LIMITS
 from tests.integration.job_api.world import Tenant, World
 
 
-@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/certificates", "/api/v1/session", "/login"])
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/certificates", "/api/v1/session"])
 async def test_a_body_that_is_too_large_is_refused(tenant: Tenant, path: str) -> None:
     async def garbage() -> AsyncIterator[bytes]:
         for _ in range(10):
@@ -23,6 +23,27 @@ async def test_a_body_that_is_too_large_is_refused(tenant: Tenant, path: str) ->
         assert answer.json()["type"].endswith("/too-large")
 
 
+async def test_a_login_form_that_is_too_large_is_refused_before_it_is_parsed(world: World) -> None:
+    form = {"user": "ana", "password": "x" * ANONYMOUS_BODY_MAX}
+    answer = await world.client().post("/login", data=form)
+    assert answer.status_code == 413
+    assert "larger than 16 KiB" in answer.text
+
+
+async def test_U4_a_form_of_a_stranger_is_not_read(world: World) -> None:
+    answer = await world.client().post("/jobs/new", content=b"{" * (BODY_MAX + 1))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/jobs")
+
+
+async def test_a_login_form_in_any_state_is_no_error_of_ours(world: World) -> None:
+    part = b"--b\r\nContent-Disposition: form-data; name=((((\r\n\r\nx\r\n--b--\r\n"
+    answer = await world.client().post(
+        "/login", content=part, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+    assert answer.status_code == 422
+    assert "This form cannot be read" in answer.text
+
+
 async def test_C1_ten_megabytes_of_garbage_as_a_certificate_are_refused(tenant: Tenant) -> None:
     files = {"file": ("c.pem", bytes(10 << 20))}
     answer = await tenant.client.post("/api/v1/certificates", data={"name": "big"}, files=files)
@@ -31,7 +52,7 @@ async def test_C1_ten_megabytes_of_garbage_as_a_certificate_are_refused(tenant: 
 
 async def test_a_token_above_its_rate_limit_gets_a_retry_after(world: World, tenant: Tenant) -> None:
     client = world.client(await tenant.key("viewer"))
-    for _ in range(REQUEST_BURST):
+    for _ in range(DEFAULT_LIMITS.per_identity.burst):
         assert (await client.get("/api/v1/me")).status_code == 200
     answer = await client.get("/api/v1/me")
     assert answer.status_code == 429
@@ -39,7 +60,7 @@ async def test_a_token_above_its_rate_limit_gets_a_retry_after(world: World, ten
     assert answer.headers["retry-after"] == "1"
     assert (await tenant.client.get("/api/v1/me")).status_code == 200, "other tokens are not affected"
     await world.clock.sleep(1)
-    for _ in range(int(REQUESTS_PER_SECOND)):
+    for _ in range(int(DEFAULT_LIMITS.per_identity.per_second)):
         assert (await client.get("/api/v1/me")).status_code == 200
     assert (await client.get("/api/v1/me")).status_code == 429
 

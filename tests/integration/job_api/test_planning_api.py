@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from job_api.app import create_web_app
+from job_api.app import HistoryClients, create_web_app
 from job_api.source import SourceStatistics
 from shared.events import JobSaved, RunNow
 from shared.lifecycle import Health
@@ -157,7 +157,7 @@ async def test_J4_a_runs_frozen_settings_make_a_job(world: World, tenant: Tenant
 
     elsewhere = httpx.ASGITransport(Starlette(routes=[Route("/api/v1/runs/{run_id}", run)]))
     async with httpx.AsyncClient(transport=elsewhere, base_url="http://history") as history:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
+        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=HistoryClients(history))
         bearer = {"Authorization": f"Bearer {tenant.token}"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", headers=bearer) as client:
             answer = await client.post(f"{JOBS}/from-run/{mine}", json={"title": "Again"})

@@ -13,9 +13,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from job_api.api import proxy
-from job_api.app import create_web_app, open_history_client
+from job_api.app import create_web_app, open_history_clients
+from shared.http.bodies import BODY_MAX
 from shared.lifecycle import Health
-from tests.integration.job_api.world import World
+from tests.integration.job_api.world import Tenant, World
 from tests.support.wait import eventually
 
 
@@ -67,7 +68,7 @@ async def serving(app: ASGIApp) -> tuple[uvicorn.Server, "asyncio.Task[None]", s
 
 
 @pytest.fixture
-async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncClient]]:
+async def elsewhere(world: World, tenant: Tenant) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncClient]]:
     upstream = Elsewhere()
     methods = ["GET", "POST", "DELETE"]
     routes = [
@@ -78,10 +79,10 @@ async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncC
         Route("/api/v1/{path:path}", upstream.echo, methods=methods),
     ]
     upper, upper_task, url = await serving(Starlette(routes=routes))
-    async with open_history_client(url) as history:
+    async with open_history_clients(url) as history:
         app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
         lower, lower_task, base = await serving(app)
-        async with httpx.AsyncClient(base_url=base) as client:
+        async with httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {tenant.token}"}) as client:
             yield upstream, client
         # Last started, first stopped: each server restores the signal handlers that it found.
         for server, task in ((lower, lower_task), (upper, upper_task)):
@@ -91,7 +92,6 @@ async def elsewhere(world: World) -> AsyncIterator[tuple[Elsewhere, httpx.AsyncC
 
 async def test_a_request_and_its_response_are_forwarded(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
     headers = {
-        "Authorization": "Bearer x",
         "Range": "bytes=0-1",
         "If-None-Match": '"1"',
         "Connection": "x-hop",
@@ -103,7 +103,7 @@ async def test_a_request_and_its_response_are_forwarded(elsewhere: tuple[Elsewhe
     seen = answer.json()
     assert (seen["method"], seen["target"]) == ("GET", "/api/v1/artifacts/a%2Fb?x=1&y=%20")
     assert {seen["headers"][name] for name in ("authorization", "range", "if-none-match")} == {
-        "Bearer x",
+        elsewhere[1].headers["authorization"],
         "bytes=0-1",
         '"1"',
     }
@@ -112,8 +112,8 @@ async def test_a_request_and_its_response_are_forwarded(elsewhere: tuple[Elsewhe
 
 
 async def test_bodies_are_forwarded(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
-    answer = await elsewhere[1].post("/api/v1/runs", content=b"text", headers={"Cookie": "sluice_session=y"})
-    assert (answer.json()["body"], answer.json()["headers"]["cookie"]) == ("text", "sluice_session=y")
+    answer = await elsewhere[1].post("/api/v1/runs", content=b"text", headers={"X-Own": "y"})
+    assert (answer.json()["body"], answer.json()["headers"]["x-own"]) == ("text", "y")
 
 
 async def test_H6_live_updates_are_forwarded_while_the_stream_is_open_and_so_is_its_end(
@@ -148,10 +148,32 @@ async def test_H6_live_updates_that_fall_silent_end_cleanly_and_a_download_does_
         await elsewhere[1].get("/api/v1/events/silent", params={"type": "application/zip"})
 
 
-async def test_an_unavailable_history_is_a_problem(world: World) -> None:
-    async with open_history_client("http://127.0.0.1:9") as history:
+async def test_U1_nothing_is_forwarded_for_a_stranger_but_the_request_for_a_link(
+    elsewhere: tuple[Elsewhere, httpx.AsyncClient],
+) -> None:
+    stranger = {"Authorization": "Bearer x"}
+    for method, path in (("GET", "/api/v1/runs"), ("POST", "/api/v1/artifacts/x/link"), ("GET", "/api/v1/events")):
+        answer = await elsewhere[1].request(method, path, headers=stranger, content=bytes(BODY_MAX + 1))
+        assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (401, "unauthenticated")
+    assert (await elsewhere[1].get("/api/v1/artifacts/links/x", headers=stranger)).status_code == 206
+
+
+async def test_a_body_that_is_too_large_is_not_forwarded(elsewhere: tuple[Elsewhere, httpx.AsyncClient]) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(1 << 16)
+
+    for content in (bytes(BODY_MAX + 1), chunks()):
+        answer = await elsewhere[1].post("/api/v1/runs", content=content)
+        assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (413, "too-large")
+
+
+async def test_an_unavailable_history_is_a_problem(world: World, tenant: Tenant) -> None:
+    async with open_history_clients("http://127.0.0.1:9") as history:
         app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        headers = {"Authorization": f"Bearer {tenant.token}"}
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as client:
             for path in ("/api/v1/runs", "/api/v1/runs/1/cancel", "/api/v1/events"):
                 answer = await client.get(path)
                 assert answer.status_code == 503

@@ -17,9 +17,11 @@ from history.api.dependencies import (
 from history.api.files import GET_FILE, HEAD_FILE, respond_with_file
 from history.api.queries import ArtifactFilters, ArtifactQuery
 from history.views.artifacts import Artifact, ArtifactCounts, ArtifactPage
+from shared.http.admission import take_place
 from shared.http.documents import to_response
 from shared.http.openapi import FILE_MEDIA_TYPE, empty_response, file_response, json_response
 from shared.http.parameters import parse_query, query_parameters
+from shared.http.places import Use
 from shared.http.problems import ProblemType, error_responses
 from shared.http.routing import create_router
 
@@ -76,6 +78,7 @@ async def download_archive(
     files = await downloads.open_all(identity, artifact_ids)
     if request.method == "HEAD":
         return Response(headers=_ARCHIVE_HEADERS, media_type=FILE_MEDIA_TYPE)
+    take_place(request, identity, Use.ARCHIVE)
     async with units.begin(identity) as work:
         await downloads.record_archive(work, files)
     return StreamingResponse(downloads.pack(files), headers=_ARCHIVE_HEADERS, media_type=FILE_MEDIA_TYPE)

@@ -11,8 +11,10 @@ from starlette.responses import Response, StreamingResponse
 from history.service.downloads import DownloadService, StoredFile
 from history.store.unit_of_work import UnitOfWorkFactory
 from shared.auth import Identity
+from shared.http.admission import take_place
 from shared.http.conditional import is_unchanged, to_etag
 from shared.http.openapi import FILE_MEDIA_TYPE, Responses, empty_response, file_response
+from shared.http.places import Use
 from shared.http.problems import Problem, ProblemType, error_responses
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
@@ -41,13 +43,14 @@ HEAD_FILE: Responses = {
 async def respond_with_file(
     request: Request, file: StoredFile, identity: Identity, *, downloads: DownloadService, units: UnitOfWorkFactory
 ) -> Response:
-    """Return the response to a request for a file, and record the download. Raises Problem 416."""
+    """Return the response to a request for a file, and record the download. Raises Problem 416 or 429."""
     headers = file_headers(file)
     if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers=headers | {"Content-Length": str(file.size)})
     start, end = select_range(request.headers, file.size, headers["ETag"])
+    take_place(request, identity, Use.DOWNLOAD)
     status = 200
     headers["Content-Length"] = str(end - start)
     if (start, end) != (0, file.size):

@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Header, Query
+from fastapi import Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from history.api import examples
 from history.api.dependencies import JobFilter, Live, Reader, RunFilter
-from history.service.live import LiveUpdate
+from history.service.live import LiveService, LiveUpdate, Subscription
+from shared.http.admission import take_place
+from shared.http.live import CLOSED_DATA, CLOSED_EVENT
+from shared.http.places import Place, Use
 from shared.http.problems import error_responses
 from shared.http.routing import create_router
 from shared.observe import LIVE_DROPPED
@@ -55,6 +58,7 @@ class _DroppingResponse(EventSourceResponse):
 )
 async def follow_runs(
     identity: Reader,
+    request: Request,
     live: Live,
     *,
     run_id: RunFilter = None,
@@ -64,11 +68,17 @@ async def follow_runs(
 ) -> EventSourceResponse:
     """Stream an event `run` with each changed run, as listRuns returns it, `removed` with the id of a removed one.
 
-    A `heartbeat` is sent every 15 s.
+    A `heartbeat` is sent every 15 s. When a caller opens more streams than are allowed, the oldest ends with `closed`.
     """
-    position = last_event_id if last_event_id is not None else after
+    place = take_place(request, identity, Use.STREAM)
+    subscription = Subscription(identity, run_id, job_id, ended=place.ended)
+    updates = live.follow(subscription, after=last_event_id if last_event_id is not None else after)
+    return _respond(live, _to_events(updates, place))
+
+
+def _respond(live: LiveService, events: AsyncIterator[ServerSentEvent]) -> EventSourceResponse:
     return _DroppingResponse(
-        _to_events(live.follow(identity, after=position, run_id=run_id, job_id=job_id)),
+        events,
         ping=live.heartbeat.total_seconds(),
         ping_message_factory=_make_heartbeat,
         send_timeout=live.send_timeout.total_seconds(),
@@ -76,10 +86,12 @@ async def follow_runs(
     )
 
 
-async def _to_events(updates: AsyncIterator[LiveUpdate]) -> AsyncIterator[ServerSentEvent]:
+async def _to_events(updates: AsyncIterator[LiveUpdate], place: Place) -> AsyncIterator[ServerSentEvent]:
     yield ServerSentEvent(comment="connected", retry=_RETRY_MILLISECONDS, sep="\n")
     async for update in updates:
         yield ServerSentEvent(update.data, id=str(update.version), event=update.kind, sep="\n")
+    if place.ended.is_set():
+        yield ServerSentEvent(CLOSED_DATA, event=CLOSED_EVENT, sep="\n")
 
 
 def _make_heartbeat() -> ServerSentEvent:

@@ -37,21 +37,29 @@ class LiveUpdate:
     data: str
 
 
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Which runs a caller follows: all of the tenant's, or those of a job, or one; until `ended` is set."""
+
+    identity: Identity
+    run_id: UUID | None = None
+    job_id: UUID | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wants(self, update: LiveUpdate) -> bool:
+        """Return whether the run of an update is followed."""
+        own = update.tenant_id == self.identity.tenant_id and self.run_id in (None, update.run_id)
+        return own and self.job_id in (None, update.job_id)
+
+
 @dataclass(slots=True, eq=False)
 class Subscriber:
     """A client that follows a tenant's runs: of each run only the latest update is pending."""
 
-    identity: Identity
-    run_id: UUID | None
-    job_id: UUID | None
+    subscription: Subscription
     pending: dict[UUID, LiveUpdate] = field(default_factory=dict)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
-
-    def wants(self, update: LiveUpdate) -> bool:
-        """Return whether this client follows the run of an update."""
-        own = update.tenant_id == self.identity.tenant_id and self.run_id in (None, update.run_id)
-        return own and self.job_id in (None, update.job_id)
 
     def offer(self, update: LiveUpdate) -> None:
         """Keep an update for the client; a client that is too far behind is dropped."""
@@ -116,29 +124,30 @@ class LiveService:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
-    async def follow(
-        self, identity: Identity, *, after: int | None, run_id: UUID | None = None, job_id: UUID | None = None
-    ) -> AsyncIterator[LiveUpdate]:
+    async def follow(self, subscription: Subscription, *, after: int | None) -> AsyncIterator[LiveUpdate]:
         """Yield changes after a version, or from now on, those of each run in order.
 
-        It ends when the client leaves or is dropped, and when the caller's key or session is revoked or expires.
+        It ends with the subscription, when the client leaves or is dropped, and when the caller's key or session is
+        revoked or expires.
         Raises PostgresUnavailable.
         """
-        subscriber = Subscriber(identity, run_id, job_id)
-        self._subscribers.setdefault(identity.tenant_id, set()).add(subscriber)
+        subscriber, tenant_id = Subscriber(subscription), subscription.identity.tenant_id
+        self._subscribers.setdefault(tenant_id, set()).add(subscriber)
         LIVE_CLIENTS.inc()
         try:
             sent = after if after is not None else await self._runs.last_version()
             if after is not None:
-                async for update in self._missed(identity.tenant_id, after):
+                async for update in self._missed(tenant_id, after):
+                    if subscription.ended.is_set():
+                        return
                     sent = update.version
-                    if subscriber.wants(update):
+                    if subscription.wants(update):
                         yield update
             async for update in self._pending(subscriber, sent):
                 yield update
         finally:
             LIVE_CLIENTS.dec()
-            self._subscribers[identity.tenant_id].discard(subscriber)
+            self._subscribers[tenant_id].discard(subscriber)
 
     async def _missed(self, tenant_id: UUID, after: int) -> AsyncIterator[LiveUpdate]:
         while rows := await self._runs.list_changed(after, _BATCH, tenant_id):
@@ -150,9 +159,9 @@ class LiveService:
 
     async def _pending(self, subscriber: Subscriber, sent: int) -> AsyncIterator[LiveUpdate]:
         while not self._stopping.is_set():
-            await wait_for_first(subscriber.woken, self._stopping)
+            await wait_for_first(subscriber.woken, subscriber.subscription.ended, self._stopping)
             subscriber.woken.clear()
-            if subscriber.ended:
+            if subscriber.ended or subscriber.subscription.ended.is_set():
                 return
             updates, subscriber.pending = sorted(subscriber.pending.values(), key=lambda each: each.version), {}
             for update in updates:
@@ -167,7 +176,7 @@ class LiveService:
                 if subscribers := self._subscribers.get(row["tenant_id"]):
                     update = self._to_update(row)
                     for subscriber in subscribers:
-                        if subscriber.wants(update):
+                        if subscriber.subscription.wants(update):
                             subscriber.offer(update)
             self._read_to = rows[-1]["version"]
             await asyncio.sleep(0)
@@ -178,10 +187,10 @@ class LiveService:
             return
         self._checked_at = now
         subscribers = self._all_subscribers()
-        known = {each.identity.identity_id for each in subscribers}
+        known = {each.subscription.identity.identity_id for each in subscribers}
         ended = await self._identities.find_ended(known) if known else set()
         for subscriber in subscribers:
-            if subscriber.identity.identity_id in ended:
+            if subscriber.subscription.identity.identity_id in ended:
                 subscriber.end()
 
     def _all_subscribers(self) -> list[Subscriber]:

@@ -18,9 +18,19 @@ class Heartbeat(BaseModel):
     """Nothing: the stream is alive."""
 
 
+class StreamClosed(BaseModel):
+    """The stream ends because the caller has opened more than are allowed; do not open it again by itself."""
+
+    detail: str
+
+
 class RunStreamEvent(BaseModel):
     """One server-sent event; `data` is JSON."""
 
-    event: Literal["run", "removed", "heartbeat"]
-    id: int | None = Field(description="the version after which to resume, as Last-Event-ID; not of heartbeats")
-    data: Run | RemovedRun | Heartbeat = Field(description="of `run`, `removed` and `heartbeat` in this order")
+    event: Literal["run", "removed", "heartbeat", "closed"]
+    id: int | None = Field(
+        description="the version after which to resume, as Last-Event-ID; not of heartbeats, nor of `closed`"
+    )
+    data: Run | RemovedRun | Heartbeat | StreamClosed = Field(
+        description="of `run`, `removed`, `heartbeat` and `closed` in this order"
+    )

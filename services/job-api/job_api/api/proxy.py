@@ -13,12 +13,17 @@ from fastapi import Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
+from shared.http.admission import take_place, take_place_for_address
+from shared.http.identity import authenticate
+from shared.http.live import CLOSED_MESSAGE
+from shared.http.places import Place, Use
 from shared.http.problems import Problem, ProblemType, not_found
 from shared.http.routing import service_of
 from shared.observe import get_logger
 
-RUNS_PATH = "/api/v1/runs"
-PATHS = (RUNS_PATH, "/api/v1/artifacts", "/api/v1/events")
+RUNS_PATH, ARTIFACTS_PATH, EVENTS_PATH = "/api/v1/runs", "/api/v1/artifacts", "/api/v1/events"
+_LINKS_PATH, _ARCHIVE_PATH = f"{ARTIFACTS_PATH}/links/", f"{ARTIFACTS_PATH}/archive"
+PATHS = (RUNS_PATH, ARTIFACTS_PATH, EVENTS_PATH)
 """The paths below which history answers."""
 # RFC 9110, 7.6.1: these headers are about one connection, not about the message.
 _HOP_BY_HOP = frozenset(
@@ -34,26 +39,38 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+# The server at hand sets its own.
+_OF_SERVER = frozenset({b"date", b"server"})
 ANSWER_SECONDS = 15.0
 """How long history may take to begin its response. Once begun, a response may take any time."""
 STALL_SECONDS = 45.0
 """How long a response may stop; live updates have a heartbeat every 15 s."""
 TIMEOUT = httpx.Timeout(connect=3.0, read=STALL_SECONDS, write=ANSWER_SECONDS, pool=3.0)
-LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
+LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+STREAM_LIMITS = httpx.Limits(max_connections=2_000, max_keepalive_connections=10)
 _CREDENTIALS = ("authorization", "cookie")
 _SETTINGS_SECONDS = 5.0
 log = get_logger(__name__)
 
 
 class HistoryProxy:
-    """Sends callers' requests to history, with their own credentials; without a client, history is unavailable."""
+    """Sends callers' requests to history, with their own credentials; without a client, history is unavailable.
 
-    def __init__(self, client: httpx.AsyncClient | None) -> None:
+    What may take long (live streams, downloads, archives) has a client of its own, so that requests always have room.
+    """
+
+    def __init__(self, client: httpx.AsyncClient | None, streams: httpx.AsyncClient | None) -> None:
         self._client = client
+        self._streams = streams
 
     async def forward(self, request: Request) -> Response:
-        """Return history's response to a request. Raises Problem 503 if history is unavailable."""
-        client = self._require_client()
+        """Return history's response to a request of a known sender; a link needs none.
+
+        Raises Problem 401 to strangers, 429 where the sender has too much under way, and 503 if history is unavailable.
+        """
+        use = _find_use(request)
+        place = await _take_place(request, use)
+        client = self._require_client() if use is Use.REQUEST else self._require_streams()
         target = client.base_url.copy_with(raw_path=_get_target(request))
         outgoing = client.build_request(
             request.method,
@@ -68,8 +85,10 @@ class HistoryProxy:
         except (httpx.HTTPError, TimeoutError) as error:
             log.warning("history unavailable", error=type(error).__name__)
             raise _history_unavailable("it does not respond") from error
-        response = StreamingResponse(_stream(answer), answer.status_code, background=BackgroundTask(answer.aclose))
-        response.raw_headers = [(name.lower(), value) for name, value in _drop_hop_by_hop(answer.headers.raw)]
+        content = _follow(answer, place.ended) if use is Use.STREAM else _stream(answer)
+        response = StreamingResponse(content, answer.status_code, background=BackgroundTask(answer.aclose))
+        headers = [(name.lower(), value) for name, value in _drop_hop_by_hop(answer.headers.raw)]
+        response.raw_headers = [each for each in headers if each[0] not in _OF_SERVER]
         return response
 
     async def fetch_run_settings(self, run_id: UUID, request: Request) -> Mapping[str, Any]:
@@ -92,8 +111,56 @@ class HistoryProxy:
             raise _history_unavailable("no history service is configured")
         return self._client
 
+    def _require_streams(self) -> httpx.AsyncClient:
+        if self._streams is None:
+            raise _history_unavailable("no history service is configured")
+        return self._streams
+
 
 History = Annotated[HistoryProxy, service_of(HistoryProxy)]
+
+
+def _find_use(request: Request) -> Use:
+    """Return what a request that is passed on takes a place for."""
+    path = request.url.path
+    if request.method != "GET":
+        return Use.REQUEST
+    if path.startswith(EVENTS_PATH):
+        return Use.STREAM
+    if path == _ARCHIVE_PATH:
+        return Use.ARCHIVE
+    is_download = path.startswith(_LINKS_PATH) or (path.startswith(ARTIFACTS_PATH) and path.endswith("/content"))
+    return Use.DOWNLOAD if is_download else Use.REQUEST
+
+
+async def _take_place(request: Request, use: Use) -> Place:
+    if request.url.path.startswith(_LINKS_PATH):
+        return take_place_for_address(request, use)
+    return take_place(request, await authenticate(request), use)
+
+
+async def _follow(answer: httpx.Response, ended: asyncio.Event) -> AsyncIterator[bytes]:
+    """Yield a live stream until it ends, or until a newer stream of the same caller takes its place."""
+    chunks, ending, last = _stream(answer), asyncio.create_task(ended.wait()), b"\n\n"
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(chunks, None))
+            try:
+                await asyncio.wait({following, ending}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                following.cancel()
+            [chunk] = await asyncio.gather(following, return_exceptions=True)
+            if isinstance(chunk, Exception):
+                raise chunk
+            if not isinstance(chunk, bytes):
+                break
+            last = chunk
+            yield chunk
+    finally:
+        ending.cancel()
+    # Half an event is never followed by another.
+    if ended.is_set() and last.endswith(b"\n\n"):
+        yield CLOSED_MESSAGE
 
 
 async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -23,6 +23,8 @@ from job_api.pages.runs.routes import RUN_ROUTES
 from job_api.problems import to_problem
 from job_api.roles import ANYBODY, READERS
 from shared.errors import SluiceError, TransientError
+from shared.http.app import handle_disconnect
+from shared.http.bodies import BodyRefused
 from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 
@@ -63,6 +65,7 @@ def create_pages_app(services: PageServices) -> Starlette:
             Problem: _handle_error,
             SluiceError: _handle_error,
             HTTPException: _handle_error,
+            ClientDisconnect: handle_disconnect,
             Exception: _handle_crash,
         },
         middleware=[
@@ -98,6 +101,8 @@ async def _handle_error(request: Request, error: Exception) -> Response:
             log.warning("dependency unavailable", error=str(error))
             detail = "A service that Sluice depends on is temporarily unavailable."
             problem = Problem(ProblemType.UNAVAILABLE, detail, headers={"Retry-After": "5"})
+        case BodyRefused():
+            problem = error.problem
         case HTTPException():
             is_method = error.status_code == ProblemType.METHOD_NOT_ALLOWED.status
             problem = Problem(ProblemType.METHOD_NOT_ALLOWED if is_method else ProblemType.NOT_FOUND, _NOT_FOUND)

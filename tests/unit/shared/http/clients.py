@@ -18,9 +18,9 @@ async def authenticate(_: Token) -> Identity | None:
     return CALLER
 
 
-def client_of(*routers: APIRouter, authenticated: bool = True, streamed: tuple[str, ...] = ()) -> httpx.AsyncClient:
+def client_of(*routers: APIRouter, authenticated: bool = True) -> httpx.AsyncClient:
     """Return a client of an application with these routes, with or without a token."""
-    app = create_app(title="Test", service="test", health=Health(), authenticate=authenticate, streamed=streamed)
+    app = create_app(title="Test", service="test", health=Health(), authenticate=authenticate)
     add_routes(app, *routers)
     return connect(app, authenticated=authenticated)
 

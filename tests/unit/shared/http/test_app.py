@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.errors import SluiceError, TransientError
 from shared.http.app import create_app, handle_errors
+from shared.http.bodies import BODY_MAX
 from shared.http.identity import CurrentIdentity
-from shared.http.limits import BODY_MAX
 from shared.http.problems import Problem, not_found
 from shared.http.routing import create_router, service_of
 from shared.lifecycle import Health

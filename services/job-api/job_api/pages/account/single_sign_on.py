@@ -14,6 +14,7 @@ from job_api.sessions import get_client_address, set_session_cookie
 from job_api.sign_in import SignInAttempt, SignInFailed, SignInFlow
 from shared.errors import TransientError
 from shared.http.problems import Problem, ProblemType
+from shared.http.untrusted import find_cookie
 from shared.observe import get_logger
 from shared.oidc import UnknownTenant
 
@@ -65,7 +66,7 @@ async def _begin(request: Request, flow: SignInFlow) -> Response:
 
 
 async def _finish(request: Request, flow: SignInFlow) -> Response:
-    attempt = SignInAttempt.from_cookie(request.cookies.get(_COOKIE, ""))
+    attempt = SignInAttempt.from_cookie(find_cookie(request.headers.raw, _COOKIE))
     parameters, login = dict(request.query_params), get_services(request).login
     issued = await login.sign_in(get_client_address(request), lambda: flow.finish(attempt, parameters))
     response = RedirectResponse(attempt.next if attempt else "/jobs", 303, {"Cache-Control": "no-store"})

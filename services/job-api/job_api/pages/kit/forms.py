@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 
-from job_api.uploads import parse_form_fields
+from job_api.forms import InvalidForm, parse_form_fields
 from shared.http.idempotency import IdempotentRequest
-from shared.http.identity import SESSION_COOKIE
+from shared.http.identity import session_of
 from shared.http.problems import Problem, ProblemType
 
 CSRF_FIELD = "csrf"
@@ -39,10 +39,13 @@ class Form:
 
 
 async def parse_form(request: Request) -> Form:
-    """Return the fields of a form. Raises Problem 422 for a form that no page of ours sends."""
+    """Return the fields of a form.
+
+    Raises BodyRefused for one that is too large for its sender, and Problem 422 for one that no page of ours sends.
+    """
     try:
         return Form(parse_form_fields(request.headers.get("content-type", ""), await request.body()))
-    except ValueError:
+    except InvalidForm:
         raise Problem(ProblemType.INVALID, "This form cannot be read. Reload the page and try again.") from None
 
 
@@ -69,8 +72,7 @@ def has_valid_csrf_token(request: Request, token: str) -> bool:
 
 def _sign(request: Request, nonce: str) -> str:
     # The key is the session cookie, which no script can read: without it, nobody can sign.
-    session = request.cookies.get(SESSION_COOKIE, "")
-    return hmac.new(session.encode(), f"form {nonce}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(session_of(request).encode(), f"form {nonce}".encode(), hashlib.sha256).hexdigest()
 
 
 def _decode(value: bytes) -> str:

@@ -7,7 +7,7 @@ from job_api.pages.kit.services import get_services
 from shared import auth
 from shared.auth import Identity
 from shared.events.values import Role
-from shared.http.identity import SESSION_COOKIE, is_same_origin
+from shared.http.identity import admit_identity, is_same_origin, session_of
 from shared.http.problems import Problem, ProblemType
 
 
@@ -28,9 +28,11 @@ async def require_identity(request: Request, *roles: Role) -> Identity:
 
 
 async def load_identity(request: Request) -> Identity | None:
-    """Return the identity of the session, if there is one, and keep it for the page's header."""
-    token = auth.parse_token(request.cookies.get(SESSION_COOKIE, ""))
+    """Return the identity of the session, if there is one, and keep it for the page's header. Raises Problem 429."""
+    token = auth.parse_token(session_of(request))
     identity = await get_services(request).access.authenticate(token) if token else None
+    if identity is not None:
+        admit_identity(request.scope, identity)
     request.state.identity = identity
     return identity
 

@@ -3,6 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
+from shared.http.untrusted import find_cookie
+
 NOTICE_COOKIE = "sluice_notice"
 _MAX_AGE_SECONDS = 60
 NOTICES = {
@@ -45,6 +47,6 @@ def redirect_with_notice(path: str, name: str, count: int | None = None) -> Redi
 
 def read_notice(request: Request) -> str | None:
     """Return the notice that a page is to show, if any."""
-    name, _, count = request.cookies.get(NOTICE_COOKIE, "").partition(":")
+    name, _, count = find_cookie(request.headers.raw, NOTICE_COOKIE).partition(":")
     text = NOTICES.get(name)
     return text.format(count if count.isdigit() else "") if text else None

@@ -16,7 +16,7 @@ from job_api.pages.kit.labels import RUN_STATE_LABELS
 from job_api.pages.kit.notices import NOTICE_COOKIE, read_notice
 from job_api.roles import READERS
 from shared.auth import Identity
-from shared.http.identity import SESSION_COOKIE
+from shared.http.identity import session_of
 from shared.http.problems import Problem, ProblemType
 
 
@@ -56,7 +56,7 @@ def render(request: Request, template: str, /, *, status: int = 200, **values: A
     page = {"warnings": (), "history_notice": None} | values
     page |= {
         "identity": identity,
-        "has_session": SESSION_COOKIE in request.cookies,
+        "has_session": session_of(request) != "",
         "sees_jobs": identity is not None and identity.may(*READERS),
         "csrf": create_csrf_token(request) if identity else "",
         "notice": notice,

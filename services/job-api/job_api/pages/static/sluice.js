@@ -174,6 +174,7 @@ class Stream {
     source.onopen = () => this.#handleOpen();
     source.onerror = () => this.#handleFailure(source);
     source.addEventListener("heartbeat", () => this.#recordMessage());
+    source.addEventListener("closed", () => this.#giveWay());
     for (const kind of ["run", "removed"]) source.addEventListener(kind, (event) => this.#handleEvent(kind, event));
   }
 
@@ -202,6 +203,13 @@ class Stream {
     this.#recordMessage();
     this.#after = event.lastEventId || this.#after;
     this.onRun(kind, JSON.parse(event.data));
+  }
+
+  // The server ends the oldest stream of a user who has many; opened again, it would end another one.
+  #giveWay() {
+    this.close();
+    this.notice.textContent = "Live updates have moved to pages that you opened later: reload this page to update it.";
+    this.notice.hidden = false;
   }
 
   #handleFailure(source) {
