@@ -12,6 +12,7 @@ from job_api.service.devices import DEVICE_LIFETIME
 from job_api.service.login import REMEMBERED_LIFETIME
 from shared.http.identity import SESSION_COOKIE, is_same_origin
 from shared.http.problems import Problem, ProblemType
+from shared.http.untrusted import find_cookie
 
 DEVICE_COOKIE = "sluice_device"
 """Kept when the session ends: by it a browser is recognised that has logged in before."""
@@ -27,7 +28,7 @@ async def start_session(
     declared = "origin" in request.headers or "sec-fetch-site" in request.headers
     if declared and not is_same_origin(request):
         raise Problem(ProblemType.CROSS_SITE, "Log in from Sluice's own page.")
-    started = await login.log_in(replace(attempt, device=request.cookies.get(DEVICE_COOKIE)))
+    started = await login.log_in(replace(attempt, device=find_cookie(request.headers.raw, DEVICE_COOKIE) or None))
     lifetime, is_secure = REMEMBERED_LIFETIME if attempt.remember else None, request.url.scheme == "https"
     set_session_cookie(response, started.issued, secure=is_secure, lifetime=lifetime)
     _set_cookie(response, DEVICE_COOKIE, started.device, secure=is_secure, lifetime=DEVICE_LIFETIME)
