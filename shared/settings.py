@@ -163,8 +163,8 @@ class ServiceSettings(KafkaSettings):
     http_tls_key_file: str | None = Field(None, description="PEM file of that certificate's private key")
     http_trusted_proxies: str = Field(
         "127.0.0.1",
-        description="addresses and networks of proxies, separated by commas, whose X-Forwarded-For and "
-        "X-Forwarded-Proto headers are trusted",
+        description="addresses and networks of proxies, and of nothing else, separated by commas, whose "
+        "X-Forwarded-For and X-Forwarded-Proto headers are trusted",
     )
 
     @property
@@ -177,12 +177,13 @@ class ServiceSettings(KafkaSettings):
         if bool(self.http_tls_cert_file) != bool(self.http_tls_key_file):
             raise ValueError("set both HTTP_TLS_CERT_FILE and HTTP_TLS_KEY_FILE, or neither")
         try:
-            for each in self.trusted_proxies:
-                ipaddress.ip_network(each)
+            networks = [ipaddress.ip_network(each) for each in self.trusted_proxies]
         except ValueError:
             raise ValueError(
-                "HTTP_TRUSTED_PROXIES must be addresses and networks, as in 127.0.0.1,10.0.0.0/8"
+                "HTTP_TRUSTED_PROXIES must be addresses and networks, as in 127.0.0.1,192.0.2.0/28"
             ) from None
+        if not all(each.prefixlen for each in networks):
+            raise ValueError("HTTP_TRUSTED_PROXIES must not be every address: then any client could claim any address")
         return self
 
     @classmethod

@@ -29,10 +29,25 @@ def test_it_conforms_to_the_compose_specification() -> None:
             jsonschema.validate(COMPOSE | {"services": {"job-api": SERVICES["job-api"] | wrong}}, SCHEMA)
 
 
+def substitute_defaults(environment: dict[str, str]) -> dict[str, str]:
+    """Return an environment as compose passes it when no variable is set where it runs."""
+    return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in environment.items()}
+
+
+def test_U4_no_proxy_is_trusted_unless_it_is_named() -> None:
+    trusted = {
+        value
+        for service in SERVICES.values()
+        for name, value in substitute_defaults(service.get("environment", {})).items()
+        if name.endswith("_HTTP_TRUSTED_PROXIES")
+    }
+    assert trusted == {"127.0.0.1"}
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_every_process_accepts_its_settings(name: str, tmp_path: Path) -> None:
     service = OURS[name]
-    settings = load_settings(service["command"], service["environment"], tmp_path)
+    settings = load_settings(service["command"], substitute_defaults(service["environment"]), tmp_path)
     if name not in STEPS:
         assert settings.model_dump()["http_port"] == 8080
 

@@ -33,6 +33,7 @@ def test_own_variables_are_read_and_those_of_other_services_ignored() -> None:
         ({"SLUICE_SCHEDULER_POSTGRES": "mysql://x"}, "SLUICE_SCHEDULER_POSTGRES: "),
         ({"SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "SLUICE_SCHEDULER_BATCH_FILE: cannot read"),
         ({"SLUICE_SCHEDULER_HTTP_TRUSTED_PROXIES": "10.0.0.0/8,*"}, "HTTP_TRUSTED_PROXIES must be addresses"),
+        ({"SLUICE_SCHEDULER_HTTP_TRUSTED_PROXIES": "10.0.0.1,::/0"}, "must not be every address"),
         ({"SLUICE_SCHEDULER_BATCH": "1", "SLUICE_SCHEDULER_BATCH_FILE": "/nowhere"}, "BATCH is set twice"),
     ],
 )
