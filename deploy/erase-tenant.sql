@@ -39,10 +39,13 @@ DELETE FROM exporter.source_number WHERE tenant_id = (SELECT tenant_id FROM eras
 DELETE FROM exporter.certificate WHERE tenant_id = (SELECT tenant_id FROM erased);
 
 DELETE FROM scheduler.slot WHERE job_id IN (SELECT job_id FROM erased_job);
+DELETE FROM scheduler.schedule_fault WHERE job_id IN (SELECT job_id FROM erased_job);
+DELETE FROM scheduler.deleted_job WHERE job_id IN (SELECT job_id FROM erased_job);
 DELETE FROM scheduler.schedule_history WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM scheduler.schedule WHERE tenant_id = (SELECT tenant_id FROM erased);
 
--- job-api announces these deletions within ten minutes, so that topics and services forget them as well.
+-- job-api announces these deletions within ten minutes, so that topics and services forget them as well. What they say
+-- of the tenant is erased at once.
 INSERT INTO job_api.deletion (object_id, kind, tenant_id, version, deleted_at)
     SELECT job_id, 'job', tenant_id, version + 1, now() FROM job_api.job WHERE tenant_id = (SELECT tenant_id FROM erased)
     UNION ALL SELECT certificate_id, 'certificate', tenant_id, version + 1, now()
@@ -50,7 +53,10 @@ INSERT INTO job_api.deletion (object_id, kind, tenant_id, version, deleted_at)
     UNION ALL SELECT identity_id, 'identity', tenant_id, version + 1, now()
         FROM job_api.identity WHERE tenant_id = (SELECT tenant_id FROM erased)
     UNION ALL SELECT user_id, 'identity', tenant_id, version + 1, now()
-        FROM job_api.app_user WHERE issuer IS NOT NULL AND tenant_id = (SELECT tenant_id FROM erased);
+        FROM job_api.app_user WHERE issuer IS NOT NULL AND tenant_id = (SELECT tenant_id FROM erased)
+    ON CONFLICT DO NOTHING;
+UPDATE job_api.deletion SET tenant_id = '00000000-0000-0000-0000-000000000000'
+    WHERE tenant_id = (SELECT tenant_id FROM erased);
 
 DELETE FROM job_api.run_view WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.idempotency WHERE tenant_id = (SELECT tenant_id FROM erased);

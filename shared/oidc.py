@@ -1,6 +1,6 @@
 """Bearer tokens of an OpenID Connect issuer: their verification, and the identity and roles that they stand for."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -18,7 +18,7 @@ from shared.events.values import Role
 from shared.http.problems import Problem, ProblemType
 from shared.http.untrusted import decode_base64_json
 from shared.oidc_access import OidcAccess
-from shared.oidc_issuer import OidcIssuer
+from shared.oidc_issuer import OidcIssuer, PublicKey
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 """Asymmetric signatures only: not `none`, and no HMAC, whose secret could be the public key (RFC 8725)."""
@@ -80,9 +80,7 @@ class TokenVerifier:
         name = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(name, str | None):
             raise InvalidToken("its signature algorithm is not accepted")
-        key = await self._issuer.find_key(name)
-        if key is None:
-            raise InvalidToken("its key is unknown to the issuer")
+        found = await self._decode(token, name)
         access = self._issuer.access
         expected = JWTClaimsRegistry(
             now=int(self._clock.now().timestamp()),
@@ -93,11 +91,37 @@ class TokenVerifier:
             sub={"essential": True},
         )
         try:
-            found = jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims
             expected.validate(found)
         except (JoseError, ValueError, TypeError, OverflowError) as error:
-            raise InvalidToken(f"{type(error).__name__}: {getattr(error, 'description', '')}") from error
+            raise _to_invalid_token(error) from error
         return found
+
+    async def _decode(self, token: str, key_id: str | None) -> dict[str, Any]:
+        """Return the claims of a token that one of the issuer's keys has signed. Raises as `verify_claims` does."""
+        keys = await self._issuer.find_keys(key_id)
+        if not keys:
+            raise InvalidToken("its key is unknown to the issuer")
+        try:
+            return _decode_with_any(token, keys)
+        except InvalidToken:
+            if self._issuer.has_key(key_id):
+                raise
+        newer = await self._issuer.find_newer_keys(key_id, keys)
+        return _decode_with_any(token, newer)
+
+
+def _decode_with_any(token: str, keys: Iterable[PublicKey]) -> dict[str, Any]:
+    invalid = InvalidToken("none of the issuer's keys has signed it")
+    for key in keys:
+        try:
+            return jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims
+        except (JoseError, ValueError, TypeError, OverflowError) as error:
+            invalid = _to_invalid_token(error)
+    raise invalid
+
+
+def _to_invalid_token(error: Exception) -> InvalidToken:
+    return InvalidToken(f"{type(error).__name__}: {getattr(error, 'description', '')}")
 
 
 def to_subject(claims: Mapping[str, Any], access: OidcAccess) -> Subject:

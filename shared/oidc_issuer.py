@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -22,10 +22,15 @@ REFRESH_AFTER = timedelta(minutes=10)
 EXPIRE_AFTER = timedelta(hours=24)
 """The age at which keys are no longer used, while the issuer is unavailable."""
 MIN_INTERVAL = timedelta(seconds=10)
-"""The least time between two requests for metadata, however many tokens name unknown keys."""
+"""The time between two requests for metadata, however many tokens name unknown keys, after the first few."""
+REFRESH_BURST = 5
+"""How many requests for metadata may follow each other at once: an issuer may rotate its keys twice in a row."""
 _TIMEOUT_SECONDS = 5.0
+_MAX_KEYS = 100
 _CONFIGURATION = "/.well-known/openid-configuration"
 PublicKey = RSAKey | ECKey | OKPKey
+KeySet = Sequence[tuple[str | None, PublicKey]]
+"""Public keys with their ids (`kid`), or None where the issuer publishes a key without one."""
 log = get_logger(__name__)
 
 
@@ -40,20 +45,24 @@ class OidcIssuer:
         self.access = access
         self._client = client
         self._clock = clock
-        self._keys: dict[str | None, PublicKey] = {}
+        self._keys: KeySet = ()
         self._endpoints: dict[str, str] = {}
         self._refreshed_at: datetime | None = None
         self._tried_at: datetime | None = None
+        self._burst = float(REFRESH_BURST)
         self._refresh_lock = asyncio.Lock()
         self._refresh_task: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
     async def open(cls, access: OidcAccess, clock: Clock) -> AsyncIterator["OidcIssuer"]:
-        """Open a client, which sends no request before the first token or login."""
+        """Open a client, which sends no request before the first token or login.
+
+        It goes through the proxy that HTTPS_PROXY or HTTP_PROXY names, except to the hosts of NO_PROXY.
+        """
         verify = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else True
         async with httpx.AsyncClient(
-            timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False, verify=verify
+            timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=True, verify=verify
         ) as client:
             issuer = cls(access, client, clock)
             try:
@@ -62,16 +71,31 @@ class OidcIssuer:
                 if issuer._refresh_task is not None:
                     issuer._refresh_task.cancel()
 
-    async def find_key(self, key_id: str | None) -> PublicKey | None:
-        """Return the key with an id (`kid`), or the only key for None; None if unknown. Raises IssuerUnavailable."""
+    async def find_keys(self, key_id: str | None) -> list[PublicKey]:
+        """Return the keys that may have signed a token that names this key (`kid`), or none; empty if unknown.
+
+        A key that the issuer publishes without an id may have signed any token. Raises IssuerUnavailable.
+        """
         await self._ensure_metadata()
-        key = self._cached_key(key_id)
-        if key is None:
-            await self._refresh()
-            key = self._cached_key(key_id)
-        if key is None and self._refreshed_at != self._tried_at:
+        found = self._cached_keys(key_id)
+        if not found:
+            found = await self.find_newer_keys(key_id, found)
+        if not found and self._refreshed_at != self._tried_at:
             raise IssuerUnavailable("the issuer is unavailable, and a token is signed with an unknown key")
-        return key
+        return found
+
+    async def find_newer_keys(self, key_id: str | None, known: Collection[PublicKey]) -> list[PublicKey]:
+        """Read the keys again, unless that was done a moment ago; return those that are not among the known ones.
+
+        Known keys without an id are replaced without a sign of it, so that a signature just does not fit.
+        """
+        thumbprints = {key.thumbprint() for key in known}
+        await self._refresh()
+        return [key for key in self._cached_keys(key_id) if key.thumbprint() not in thumbprints]
+
+    def has_key(self, key_id: str | None) -> bool:
+        """Return whether the issuer has published a key with this very id."""
+        return key_id is not None and any(kid == key_id for kid, _ in self._keys)
 
     async def find_endpoint(self, name: str) -> str:
         """Return the URL of an endpoint by its metadata name, as `token_endpoint`. Raises IssuerUnavailable."""
@@ -88,10 +112,10 @@ class OidcIssuer:
     def _age(self) -> timedelta:
         return timedelta.max if self._refreshed_at is None else self._clock.now() - self._refreshed_at
 
-    def _cached_key(self, key_id: str | None) -> PublicKey | None:
-        if key_id is None:
-            return next(iter(self._keys.values())) if len(self._keys) == 1 else None
-        return self._keys.get(key_id)
+    def _cached_keys(self, key_id: str | None) -> list[PublicKey]:
+        if self.has_key(key_id):
+            return [key for kid, key in self._keys if kid == key_id]
+        return [key for kid, key in self._keys if kid is None or key_id is None]
 
     async def _ensure_metadata(self) -> None:
         """Make sure that metadata is cached: refresh it in the background when old, first when missing or too old."""
@@ -103,10 +127,10 @@ class OidcIssuer:
             self._refresh_task = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
-        """Fetch endpoints and keys, unless that was tried within MIN_INTERVAL."""
+        """Fetch endpoints and keys, unless the last try failed within MIN_INTERVAL or there were too many."""
         async with self._refresh_lock:
             now = self._clock.now()
-            if self._tried_at is None or now - self._tried_at >= MIN_INTERVAL:
+            if self._may_refresh(now):
                 self._tried_at = now
                 try:
                     self._endpoints, self._keys = await self._fetch_metadata()
@@ -114,7 +138,19 @@ class OidcIssuer:
                 except IssuerUnavailable as error:
                     log.warning("issuer unavailable", error=str(error))
 
-    async def _fetch_metadata(self) -> tuple[dict[str, str], dict[str | None, PublicKey]]:
+    def _may_refresh(self, now: datetime) -> bool:
+        """Take one of the requests that are allowed; a token bucket that gets another each MIN_INTERVAL."""
+        if self._tried_at is not None:
+            passed = now - self._tried_at
+            if self._refreshed_at != self._tried_at:
+                return passed >= MIN_INTERVAL
+            self._burst = min(float(REFRESH_BURST), self._burst + passed / MIN_INTERVAL)
+        if self._burst < 1:
+            return False
+        self._burst -= 1
+        return True
+
+    async def _fetch_metadata(self) -> tuple[dict[str, str], KeySet]:
         issuer = self.access.issuer
         metadata = await self._get(issuer.rstrip("/") + _CONFIGURATION)
         if metadata.get("issuer") != issuer:
@@ -122,7 +158,10 @@ class OidcIssuer:
         endpoints = {name: each for name, each in metadata.items() if isinstance(each, str) and is_safe_url(each)}
         if "jwks_uri" not in endpoints:
             raise IssuerUnavailable("the issuer's metadata has no safe jwks_uri")
-        return endpoints, parse_keys(await self._get(endpoints["jwks_uri"]))
+        keys = parse_keys(await self._get(endpoints["jwks_uri"]))
+        if not keys:
+            raise IssuerUnavailable("the issuer publishes no key that can be used; known keys stay valid")
+        return endpoints, keys
 
     async def _get(self, url: str) -> dict[str, Any]:
         return _parse_object(await self._send(self._client.build_request("GET", url), None))
@@ -138,18 +177,19 @@ class OidcIssuer:
         return answer
 
 
-def parse_keys(key_set: Mapping[str, Any]) -> dict[str | None, PublicKey]:
-    """Return the public signature keys of a JSON Web Key Set by `kid`; other and malformed keys are skipped."""
+def parse_keys(key_set: Mapping[str, Any]) -> KeySet:
+    """Return the public signature keys of a JSON Web Key Set, 100 at most; other and malformed keys are skipped."""
     listed = key_set.get("keys")
-    found: dict[str | None, PublicKey] = {}
-    for each in listed if isinstance(listed, list) else []:
+    found: list[tuple[str | None, PublicKey]] = []
+    for each in listed[:_MAX_KEYS] if isinstance(listed, list) else []:
         if isinstance(each, dict) and each.get("use", "sig") == "sig":
             try:
                 key = import_key(each)
             except (JoseError, ValueError, TypeError, KeyError):
                 continue
             if isinstance(key, PublicKey):
-                found[each.get("kid")] = key
+                kid = each.get("kid")
+                found.append((kid if isinstance(kid, str) else None, key))
     return found
 
 

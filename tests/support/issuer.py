@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ class TestIssuer:
     __test__ = False
 
     url: str = ""
+    port: int = 0
     answering: bool = True
     key_requests: int = 0
     person: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +45,8 @@ class TestIssuer:
     keys: dict[str, RSAKey | ECKey] = field(default_factory=dict)
     private: RSAKey | ECKey = field(default_factory=lambda: RSAKey.generate_key(2048))
     kid: str = "first"
+    names_keys: bool = True
+    """Whether keys and tokens have a key id."""
     codes: dict[str, AuthorizationRequest] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,7 +68,8 @@ class TestIssuer:
     def sign(self, claims: dict[str, Any], **header: Any) -> str:
         """Return a signed token with the claims."""
         algorithm = "RS256" if isinstance(self.private, RSAKey) else "ES256"
-        return jwt.encode({"alg": algorithm, "kid": self.kid} | header, claims, self.private)
+        names = {"kid": self.kid} if self.names_keys else {}
+        return jwt.encode({"alg": algorithm} | names | header, claims, self.private)
 
     def public_pem(self) -> bytes:
         """Return the public key in PEM."""
@@ -80,6 +85,8 @@ class TestIssuer:
             case "/keys":
                 self.key_requests += 1
                 listed = [key.as_dict(private=False, kid=kid, use="sig") for kid, key in self.keys.items()]
+                if not self.names_keys:
+                    listed = [{name: each[name] for name in each if name != "kid"} for each in listed]
                 return 200, {}, json.dumps({"keys": listed}).encode()
             case "/authorize":
                 return self._authorize(query)
@@ -114,8 +121,10 @@ class TestIssuer:
 
 
 @contextmanager
-def run_issuer(now: Callable[[], datetime]) -> Iterator[TestIssuer]:
-    """Run an issuer on a free port of this machine."""
+def run_issuer(
+    now: Callable[[], datetime], *, tls: ssl.SSLContext | None = None, url: str | None = None
+) -> Iterator[TestIssuer]:
+    """Run an issuer on a free port of this machine; `url` is its address where a proxy leads to it."""
     issuer = TestIssuer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -140,7 +149,10 @@ def run_issuer(now: Callable[[], datetime]) -> Iterator[TestIssuer]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    issuer.url = f"http://127.0.0.1:{server.server_address[1]}"
+    issuer.port = server.server_address[1]
+    issuer.url = url or f"http://127.0.0.1:{issuer.port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield issuer

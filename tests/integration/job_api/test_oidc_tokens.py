@@ -9,13 +9,14 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from job_api.app import create_web_app
 from shared.events import IdentitySaved
 from shared.events.values import Role
 from shared.lifecycle import Health
 from shared.oidc_access import OidcAccess
-from shared.oidc_issuer import EXPIRE_AFTER, MIN_INTERVAL, REFRESH_AFTER, OidcIssuer
+from shared.oidc_issuer import EXPIRE_AFTER, MIN_INTERVAL, REFRESH_AFTER, REFRESH_BURST, OidcIssuer
 from tests.integration.job_api.world import NOW, Tenant, World, draft
 from tests.support.forging import FORGED_TOKENS, with_claims
 from tests.support.issuer import AUDIENCE, TestIssuer, run_issuer
@@ -207,22 +208,54 @@ async def test_U1_an_administrator_of_the_issuer_can_create_keys(setup: OidcSetu
 async def test_U1_new_keys_are_read_when_a_token_names_one_but_not_for_every_forged_token(setup: OidcSetup) -> None:
     assert (await setup.get()).status_code == 200
     old = setup.issuer.token(NOW, **setup.claims)
-    setup.issuer.rotate()
-    assert (await setup.get()).status_code == 401, "the keys were read a moment ago"
-    await setup.world.clock.sleep(MIN_INTERVAL.total_seconds())
-    assert (await setup.get()).status_code == 200
-    assert setup.issuer.key_requests == 2
+    for _ in range(3):
+        setup.issuer.rotate()
+        assert (await setup.get()).status_code == 200, "however soon a rotation follows another"
+    assert setup.issuer.key_requests == 4
     async with setup.client(old) as client:
         assert (await client.get("/api/v1/me")).status_code == 401, "a key that was withdrawn"
     for number in range(20):
         async with setup.client(setup.issuer.sign({}, kid=f"made up {number}")) as client:
             assert (await client.get("/api/v1/me")).status_code == 401
-    assert setup.issuer.key_requests == 2
+    assert setup.issuer.key_requests == REFRESH_BURST
+    assert (await setup.get()).status_code == 200, "known keys need no request"
     await setup.world.clock.sleep(MIN_INTERVAL.total_seconds())
     for number in range(20):
         async with setup.client(setup.issuer.sign({}, kid=f"made up {number}")) as client:
             await client.get("/api/v1/me")
-    assert setup.issuer.key_requests == 3
+    assert setup.issuer.key_requests == REFRESH_BURST + 1
+
+
+@pytest.mark.parametrize("published", [{}, {"first": OctKey.generate_key(256)}], ids=["empty", "nothing usable"])
+async def test_U1_a_key_set_without_usable_keys_drops_no_known_key(setup: OidcSetup, published: Any) -> None:
+    assert (await setup.get()).status_code == 200
+    known = setup.issuer.keys
+    setup.issuer.keys = published
+    await setup.world.clock.sleep(REFRESH_AFTER.total_seconds())
+    assert (await setup.get()).status_code == 200
+    await eventually(lambda: setup.issuer.key_requests == 2)
+    assert (await setup.get()).status_code == 200
+    async with setup.client(setup.issuer.sign({}, kid="another")) as client:
+        assert (await client.get("/api/v1/me")).status_code == 503, "it may be a new key of the issuer"
+    setup.issuer.keys = known
+    await setup.world.clock.sleep(MIN_INTERVAL.total_seconds())
+    assert (await setup.get()).status_code == 200
+
+
+async def test_U1_keys_without_an_id_are_tried_and_read_again_when_none_fits(setup: OidcSetup) -> None:
+    setup.issuer.names_keys = False
+    setup.issuer.keys["second"] = ECKey.generate_key("P-256")
+    setup.issuer.keys["third"] = RSAKey.generate_key(2048)
+    assert (await setup.get()).status_code == 200
+    setup.issuer.private = setup.issuer.keys["third"]
+    assert (await setup.get()).status_code == 200, "the last of the published keys"
+    async with setup.client(setup.issuer.sign({"sub": "x"}, kid="named all the same")) as client:
+        assert (await client.get("/api/v1/me")).status_code == 401, "its claims are wrong, its signature is not"
+    setup.issuer.rotate()
+    assert (await setup.get()).status_code == 200
+    stranger = RSAKey.generate_key(2048)
+    setup.issuer.private = stranger
+    assert (await setup.get()).status_code == 401
 
 
 async def test_U1_keys_are_read_again_when_they_are_old(setup: OidcSetup) -> None:
