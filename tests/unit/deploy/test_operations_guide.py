@@ -67,6 +67,19 @@ def test_the_tests_that_it_names_exist() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_each_row_of_what_misbehaves_names_a_test_that_exists() -> None:
+    rows = [line for line in SECTIONS["When something misbehaves"].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 20
+    for row in rows:
+        *cells, named = (cell.strip() for cell in row.strip("|").split("|"))
+        assert all(cells), row
+        found = re.fullmatch(r"`(tests/[\w/]+\.py)::(test_\w+)`", named)
+        assert found, row
+        assert re.search(rf"^(async )?def {found[2]}\(", (ROOT / found[1]).read_text(encoding="utf-8"), re.MULTILINE), (
+            row
+        )
+
+
 def test_its_links_have_targets() -> None:
     headings = re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
