@@ -199,6 +199,12 @@ def not_found(what: str) -> Problem:
     return Problem(ProblemType.NOT_FOUND, f"There is no {what} with this id.")
 
 
+def run_in_progress(run_id: UUID, detail: str) -> Problem:
+    """Return the problem of a request that a run in progress prevents, with the run and the path that cancels it."""
+    extra = {"run": str(run_id), "cancel": f"/api/v1/runs/{run_id}/cancel"}
+    return Problem(ProblemType.RUN_IN_PROGRESS, detail, extra=extra)
+
+
 def invalid(*errors: FieldError) -> Problem:
     """Return the problem of a request with these invalid fields."""
     names = ", ".join(dict.fromkeys(each.field for each in errors))

@@ -1,6 +1,7 @@
 """The errors of history's domain."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from shared.errors import RestartRequired, SluiceError, TransientError
 
@@ -39,6 +40,10 @@ class RunEnded(SluiceError):
 
 class RunInProgress(SluiceError):
     """The run has not ended yet."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(str(run_id))
+        self.run_id = run_id
 
 
 class ManifestMissing(SluiceError):

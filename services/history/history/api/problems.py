@@ -13,7 +13,7 @@ from history.errors import (
     RunNotFound,
 )
 from shared.errors import SluiceError
-from shared.http.problems import Problem, ProblemType, not_found
+from shared.http.problems import Problem, ProblemType, not_found, run_in_progress
 
 ERRORS = (
     *(RunNotFound, RunEnded, RunInProgress, ManifestMissing),
@@ -36,7 +36,7 @@ def to_problem(error: SluiceError) -> Problem | None:
         case RunEnded():
             found = Problem(ProblemType.RUN_ENDED, f"This run has already ended: {error.state}.")
         case RunInProgress():
-            found = Problem(ProblemType.RUN_IN_PROGRESS, "This run has not ended: cancel it first.")
+            found = run_in_progress(error.run_id, "This run has not ended: cancel it first.")
         case ManifestMissing():
             found = Problem(ProblemType.NO_MANIFEST, "This run has no manifest: it has not succeeded.")
         case _:

@@ -92,7 +92,7 @@ class RunService:
         """Remove an ended run from the log. Raises RunNotFound, or RunInProgress."""
         row = await self._find(work.identity, run_id)
         if row["state"] not in TERMINAL_STATES:
-            raise RunInProgress
+            raise RunInProgress(run_id)
         who = work.identity
         work.emit(
             RunRemoved(job_id=row["job_id"], tenant_id=who.tenant_id, run_id=run_id, removed_by=who.user_id, at=work.at)
