@@ -130,7 +130,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     if len(choices) == 1 and len(choices) < len(schema["anyOf"]):
         del found["anyOf"]
         return {**choices[0], **found}
-    return found
+    return {**found, "anyOf": choices} if choices else found
 
 
 def _complete_responses(operation: dict[str, Any], *, has_body: bool) -> None:

@@ -30,8 +30,8 @@ Live = Annotated[LiveService, service_of(LiveService)]
 RetentionRules = Annotated[RetentionService, service_of(RetentionService)]
 Units = Annotated[UnitOfWorkFactory, service_of(UnitOfWorkFactory)]
 
-RunId = Annotated[UUID, Path(description="the run", examples=[examples.RUN_ID])]
-ArtifactId = Annotated[UUID, Path(description="the file", examples=[examples.ARTIFACT_ID])]
+RunId = Annotated[UUID, Path(description="the id of the run", examples=[examples.RUN_ID])]
+ArtifactId = Annotated[UUID, Path(description="the id of the artifact", examples=[examples.ARTIFACT_ID])]
 LinkSecret = Annotated[
     str, Path(max_length=200, description="the last part of a link's path", examples=[examples.LINK_SECRET])
 ]
@@ -39,6 +39,6 @@ ArtifactIds = Annotated[
     list[UUID],
     Query(alias="id", min_length=1, max_length=100, description="up to 100 files", examples=[[examples.ARTIFACT_ID]]),
 ]
-JobQuery = Annotated[UUID, Query(description="the job", examples=[examples.JOB_ID])]
+JobQuery = Annotated[UUID, Query(description="the id of the job", examples=[examples.JOB_ID])]
 JobFilter = Annotated[UUID | None, Query(description="only this job's runs", examples=[examples.JOB_ID])]
 RunFilter = Annotated[UUID | None, Query(description="only this run", examples=[examples.RUN_ID])]

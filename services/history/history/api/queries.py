@@ -24,15 +24,15 @@ class RunFilters(FilterQuery):
     state: list[RunState] | None = Field(
         None, max_length=6, description="only these states; may be repeated", examples=[["failed"]]
     )
-    type: RecordType | None = Field(None, description="only this type of record", examples=["interaction"])
-    source: SourceName | None = Field(None, description="only this source", examples=["contact_history"])
-    created_from: Instant | None = Field(None, description="created at or after this instant", examples=[_FROM])
+    type: RecordType | None = Field(None, description="type of the exported records", examples=["interaction"])
+    source: SourceName | None = Field(None, description="source of the records", examples=["contact_history"])
+    created_from: Instant | None = Field(None, description="created at this instant or later", examples=[_FROM])
     created_until: Instant | None = Field(None, description="created before this instant", examples=[_UNTIL])
     duration_from: float | None = Field(
         None, ge=0, le=1e9, description="only ended runs that took at least so many seconds", examples=[60.0]
     )
     has_files: bool | None = Field(None, description="only runs with files, or only runs without", examples=[True])
-    search: SearchText | None = Field(None, description="part of the title, ignoring case", examples=["night"])
+    search: SearchText | None = Field(None, description="contained in the title, ignoring case", examples=["night"])
 
 
 class RunQuery(RunFilters, ListQuery):
@@ -48,12 +48,14 @@ class ArtifactFilters(FilterQuery):
 
     job_id: UUID | None = Field(None, description="only this job's files", examples=[examples.JOB_ID])
     run_id: UUID | None = Field(None, description="only this run's files", examples=[examples.RUN_ID])
-    type: RecordType | None = Field(None, description="only this type of record", examples=["interaction"])
-    state: ArtifactState | None = Field(None, description="only files in this state", examples=["available"])
-    created_from: Instant | None = Field(None, description="created at or after this instant", examples=[_FROM])
+    type: RecordType | None = Field(None, description="type of the exported records", examples=["interaction"])
+    state: ArtifactState | None = Field(
+        None, description="whether the file can be downloaded, has expired or was deleted", examples=["available"]
+    )
+    created_from: Instant | None = Field(None, description="created at this instant or later", examples=[_FROM])
     created_until: Instant | None = Field(None, description="created before this instant", examples=[_UNTIL])
     search: SearchText | None = Field(
-        None, description="part of the file's name or the job's title, ignoring case", examples=["night"]
+        None, description="contained in the file's name or the job's title, ignoring case", examples=["night"]
     )
 
 

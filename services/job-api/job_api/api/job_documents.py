@@ -115,7 +115,7 @@ class Job(BaseModel):
     schedule: JobSchedule
     schedule_words: str = Field(description="the schedule in words")
     timeframe: JobTimeframe
-    split_size: int | None = Field(description="bytes of uncompressed records per file; null: a single file")
+    split_size: int | None = Field(description="maximum bytes of uncompressed records per file; null: a single file")
     certificates: list[UUID] | None = Field(description="null: those active when a run starts")
     compression: Compression
     cipher: Cipher

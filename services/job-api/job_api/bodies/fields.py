@@ -74,7 +74,7 @@ INTERVAL_HELP = (
 )
 START_HELP = "the first instant, with its offset from UTC; omitted with `immediately`"
 UNIT_COUNT_HELP = "of `last`: the number of units before the slot"
-SPLIT_SIZE_HELP = "the size of each file in bytes of uncompressed records, 1 MiB or more; null: a single file"
+SPLIT_SIZE_HELP = "the maximum size of each file in bytes of uncompressed records, 1 MiB or more; null: a single file"
 CERTIFICATES_HELP = "ids of the recipients' certificates; null: those active when a run starts"
 COMPRESSION_HELP = "`small` takes longer and makes smaller files"
 CIPHER_HELP = "`aes-256-gcm` files open with `openssl cms` only"

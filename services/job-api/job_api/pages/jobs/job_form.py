@@ -40,7 +40,7 @@ FIELD_LABELS = {
     "fixed_start": "Start of the interval",
     "fixed_end": "End of the interval",
     "split": "File split size",
-    "split_number": "Size of each file",
+    "split_number": "Maximum size of each file",
     "split_unit": "Unit of size",
     "recipients": "Encrypt for",
     "certificates": "Certificates",
