@@ -28,18 +28,23 @@ def run_command(
     settings_class: type[S],
     processes: Mapping[str, Callable[[S], Awaitable[None]]],
     tasks: Mapping[str, Callable[[S], Awaitable[None]]] | None = None,
+    commands: Mapping[str, Callable[[list[str]], None]] | None = None,
 ) -> None:
     """Run the process, the task or the migration that the command line names; exit 1 with one line on a SluiceError.
 
     Processes run until they are stopped, and wait at their start for servers that are unavailable. Tasks end by
-    themselves, and fail then.
+    themselves, and fail then. `commands` parse the rest of the command line themselves.
     """
-    tasks = tasks or {}
+    tasks, commands = tasks or {}, commands or {}
+    if sys.argv[1:2] and sys.argv[1] in commands:
+        commands[sys.argv[1]](sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="bring the database schema up to date")
-    for name, each in {**processes, **tasks}.items():
-        commands.add_parser(name, help=(each.__doc__ or "").strip().splitlines()[0])
+    choices = parser.add_subparsers(dest="command", required=True)
+    choices.add_parser("migrate", help="Bring the database schema up to date.")
+    described: Mapping[str, Callable[..., object]] = {**processes, **tasks, **commands}
+    for name, each in described.items():
+        choices.add_parser(name, help=(each.__doc__ or "").strip().splitlines()[0])
     command = parser.parse_args().command
     try:
         settings = settings_class.load()

@@ -8,7 +8,10 @@ from shared.lifecycle import health_app, run
 
 
 async def serve(settings: Settings) -> None:
-    """Admit, claim and export until stopped. Raises PostgresUnavailable or KafkaUnavailable."""
+    """Admit, claim and export until stopped.
+
+    Raises PostgresUnavailable or KafkaUnavailable.
+    """
     from exporter.app import open_exporter  # not needed to migrate
 
     async with open_exporter(settings) as process:

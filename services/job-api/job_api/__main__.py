@@ -14,7 +14,7 @@ from shared.postgres import open_pool, require_schema
 
 
 async def serve(settings: Settings) -> None:
-    """Serve the API and the pages, and follow triggers and runs, until asked to stop."""
+    """Serve the API and the pages, and follow triggers and runs, until stopped."""
     from job_api.app import open_process  # migrating needs none of this
 
     async with open_process(settings) as process:
@@ -51,7 +51,7 @@ async def _bootstrap(settings: Settings, options: argparse.Namespace) -> dict[st
 
 
 def republish(arguments: list[str]) -> None:
-    """Publish everything anew that the other services need, and print the number of events by kind, as JSON."""
+    """Publish again everything that the other services need, and print the number of events by kind, as JSON."""
     parser = argparse.ArgumentParser(prog="python -m job_api republish", description=republish.__doc__)
     parser.parse_args(arguments)
     try:
@@ -71,10 +71,7 @@ async def _republish(settings: Settings) -> dict[str, int]:
 
 
 COMMANDS = {"bootstrap": bootstrap, "republish": republish}
-"""The commands that an operator runs once; the others run as services."""
+"""The commands that an operator runs once."""
 
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
-        COMMANDS[sys.argv[1]](sys.argv[2:])
-    else:
-        run_command("job_api", description=__doc__, settings_class=Settings, processes={"api": serve})
+    run_command("job_api", description=__doc__, settings_class=Settings, processes={"api": serve}, commands=COMMANDS)

@@ -1,4 +1,4 @@
-"""Publishes everything anew that the other services need, for a Kafka cluster that has lost its topics."""
+"""Publishes again everything that the other services need, for a Kafka cluster that has lost its topics."""
 
 from collections.abc import Callable, Mapping
 from uuid import UUID

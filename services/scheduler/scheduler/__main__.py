@@ -8,7 +8,7 @@ from shared.lifecycle import health_app, run
 
 
 async def serve(settings: Settings) -> None:
-    """Decide slots until SIGTERM."""
+    """Decide slots until stopped."""
     from scheduler.app import open_scheduler  # `migrate` needs none of this
 
     async with open_scheduler(settings) as process:
