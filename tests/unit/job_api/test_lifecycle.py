@@ -18,7 +18,7 @@ from job_api.domain import (
     create_job,
     edit_job,
 )
-from job_api.domain.lifecycle import find_stage
+from job_api.domain.actions import find_stage
 from job_api.errors import InvalidInput, OperationRefused
 from shared.events.values import ScheduleKind
 
