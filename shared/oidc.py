@@ -46,7 +46,7 @@ class Subject:
 
     @property
     def user_id(self) -> UUID:
-        """Return the user's id in Sluice, derived from tenant, issuer and subject so that every service knows it."""
+        """The user's id in Sluice, derived from tenant, issuer and subject so that every service knows it."""
         return uuid5(_USER_NAMESPACE, f"{self.tenant_id} {self.issuer} {self.subject}")
 
     def to_identity(self) -> Identity:

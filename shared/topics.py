@@ -29,7 +29,7 @@ class Topic:
 
     @property
     def dead_letter_topic(self) -> str:
-        """Return the name of this topic's dead-letter topic."""
+        """The name of this topic's dead-letter topic."""
         return self.name + DEAD_LETTER_SUFFIX
 
 
@@ -155,7 +155,7 @@ class ConsumerGroup:
 
     @property
     def replay_topic(self) -> str:
-        """Return the name of the topic on which dead letters are handed to this group, and to no other."""
+        """The name of the topic on which dead letters are handed to this group, and to no other."""
         return f"{self.name}.replay"
 
 

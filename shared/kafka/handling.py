@@ -1,8 +1,8 @@
 """The retry and dead-letter policy: only what is wrong in a message itself is a dead letter, all else is tried again.
 
-A message is set aside when it cannot be decoded, when a domain rule rejects it (MessageRejected), or when PostgreSQL
-rejects a value of it (`shared.postgres_errors`). Whatever else happens, the message waits with its offset unmoved, and
-so do those behind it in its partition; those before it and other partitions go on.
+A message becomes a dead letter when it cannot be decoded, when a domain rule rejects it (MessageRejected), or when
+PostgreSQL rejects a value of it (`shared.postgres_errors`). Whatever else happens, the message waits with its offset
+unmoved, and so do those behind it in its partition; those before it and other partitions go on.
 
 Delivery is at least once, so a handler must be idempotent.
 """
@@ -80,7 +80,7 @@ class Waiting:
 
     @property
     def reason(self) -> Reason:
-        """The kind of the cause: a dependency, the messages, or something that nobody foresaw."""
+        """The kind of the cause: a dependency, the messages, or an unexpected error."""
         if isinstance(self.error, TransientError):
             return "unavailable"
         return "unreadable" if isinstance(self.error, UnknownVersion | ConsumerPaused) else "unexpected"
@@ -217,7 +217,7 @@ class MessageHandler:
         except UnknownVersion as error:
             await self._wait(record, origin, error, outcome)
         except InvalidMessage as error:
-            await self._set_aside(record, origin, str(error), outcome)
+            await self._reject(record, origin, str(error), outcome)
         return None
 
     async def _handle_separately(self, items: Sequence[_Item], error: Exception, outcome: BatchOutcome) -> None:
@@ -248,11 +248,11 @@ class MessageHandler:
             await self._handle([item.message])
         except Exception as error:
             if isinstance(error, MessageRejected) or is_content_error(error):
-                await self._set_aside(item.record, origin, describe_error(error), outcome)
+                await self._reject(item.record, origin, describe_error(error), outcome)
             else:
                 await self._wait(item.record, origin, error, outcome)
 
-    async def _set_aside(self, record: Received, origin: Received, reason: str, outcome: BatchOutcome) -> None:
+    async def _reject(self, record: Received, origin: Received, reason: str, outcome: BatchOutcome) -> None:
         try:
             await self._dead_letters.write(record, origin, reason)
         except SluiceError as error:

@@ -1,8 +1,8 @@
 """What operators and consumers note about messages that cannot be handled, in the topic `sluice.handling`.
 
 An operator sets messages aside: they become dead letters when they fail again. A consumer that has met too many
-unreadable messages notes where it paused, so that neither a restart nor another member of its group buries more. A
-pause ends when the group's committed offset has passed the message.
+unreadable messages notes where it paused, so that neither a restart nor another member of its group writes more dead
+letters. A pause ends when the group's committed offset has passed the message.
 """
 
 import json

@@ -101,7 +101,7 @@ class HistoryClient:
                 method, f"/api/v1{path}", params=list(query), headers=headers, timeout=_TIMEOUT
             )
         except httpx.HTTPError as error:
-            log.warning("history did not answer", error=type(error).__name__)
+            log.warning("history unavailable", error=type(error).__name__)
             raise history_unavailable() from error
 
 

@@ -104,5 +104,5 @@ async def test_a_sign_of_life_is_no_answer() -> None:
 
 async def test_R5_a_worker_that_has_frozen_is_given_up() -> None:
     worker = WorkerProcess(cast("Process", SimulatedProcess()), patience=0.01)
-    with pytest.raises(WorkerDied, match="has not been heard of for"):
+    with pytest.raises(WorkerDied, match="has sent nothing for"):
         await worker.receive()

@@ -203,7 +203,7 @@ class RunClaimer:
                     self._help_pause = min(_MAX_HELP_RETRY_SECONDS, 2 * self._help_pause)
             else:
                 self._help_pause = _HELP_RETRY_SECONDS
-            log.info("run left", run_id=str(work.run_id), outcome=type(outcome).__name__ if outcome else "done")
+            log.info("claim ended", run_id=str(work.run_id), outcome=type(outcome).__name__ if outcome else "done")
         except LeaseLost:
             LEASES_LOST.inc()
             log.warning("lease lost", run_id=str(work.run_id))

@@ -82,7 +82,7 @@ class SliceHelper:
                 await self.lease.retry_while_held(lambda: self._slices.release(self._claim))
             case Exception():
                 error = describe_and_count(outcome)
-                log.warning("help failed", run_id=str(self.run_id), error=error.code, reason=error.message)
+                log.warning("slice not exported", run_id=str(self.run_id), error=error.code, reason=error.message)
                 await self.lease.retry_while_held(lambda: self._slices.release(self._claim))
             case _:
                 raise outcome

@@ -76,6 +76,6 @@ async def _check_source_number(claim: RunClaim, lease: Lease, store: RunStore, *
         )
     if number != claim.settings.source_tenant:
         raise SourceNumberMismatch(
-            f"The run was ordered with the number {claim.settings.source_tenant} in the source, which is not this "
+            f"The run's settings name the number {claim.settings.source_tenant} in the source, which is not this "
             "tenant's. Nothing was read."
         )

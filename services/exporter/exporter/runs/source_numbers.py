@@ -1,4 +1,4 @@
-"""Which number each tenant's rows bear in the source, by the word of `sluice.jobs`; runs are compared with it.
+"""Which number each tenant's rows bear in the source, as published on `sluice.jobs`; runs are compared with it.
 
 A consumer group of its own follows the topic, so that it reads all jobs once, also those that were published before
 exporters recorded their numbers.

@@ -77,7 +77,7 @@ class WorkerProcess:
     async def receive(self) -> WorkerReport:
         """Return the worker's next message.
 
-        Raises WorkerFailed when it cannot continue, and WorkerDied when it ended or has not been heard of for a minute.
+        Raises WorkerFailed when it cannot continue, and WorkerDied when it has ended or has sent nothing for a minute.
         """
         while True:
             message = WORKER_MESSAGE.validate_json(await self._read_line())
@@ -96,7 +96,7 @@ class WorkerProcess:
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), self._patience)
         except TimeoutError:
-            raise WorkerDied(f"the worker process has not been heard of for {self._patience:g} s") from None
+            raise WorkerDied(f"the worker process has sent nothing for {self._patience:g} s") from None
         if not line.endswith(b"\n"):
             raise await self._to_error()
         return line

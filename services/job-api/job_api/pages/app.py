@@ -98,7 +98,7 @@ async def _handle_error(request: Request, error: Exception) -> Response:
         case Problem():
             problem = error
         case TransientError():
-            log.warning("dependency unavailable", error=str(error))
+            log.warning("component unavailable", error=str(error))
             detail = "A service that Sluice depends on is temporarily unavailable."
             problem = Problem(ProblemType.UNAVAILABLE, detail, headers={"Retry-After": "5"})
         case BodyRefused():

@@ -94,14 +94,14 @@ class LoggedRun:
 
     @property
     def state(self) -> RunState:
-        """Return the displayed state: by the exporters, or by the scheduler while they have reported nothing."""
+        """The displayed state: by the exporters, or by the scheduler while they have reported nothing."""
         if self.lifecycle is not None:
             return self.lifecycle.state
         return "skipped" if self.fate is not None and self.fate.fate == "skipped" else "queued"
 
     @property
     def created_at(self) -> datetime:
-        """Return when the run first existed, as far as is known."""
+        """When the run first existed, as far as is known."""
         if self.lifecycle is not None:
             return self.lifecycle.queued_at or self.lifecycle.first_at
         for source in (self.fate, self.progress, self.estimate):

@@ -46,8 +46,7 @@ ADVICE = {
     "source-bad-mapping": "Ask the database's administrator to compare the three views with what Sluice requires. The "
     "message says what is wrong.",
     "source-bad-copy": _RUN_AGAIN,
-    "source-number-mismatch": "Send the run's id (below) to the operator of Sluice: this run was not "
-    "ordered by the job.",
+    "source-number-mismatch": "Send the run's id (below) to the operator of Sluice: the job did not trigger this run.",
     "source-number-unknown": _RUN_AGAIN,
     "no-certificate": _RENEW_CERTIFICATES,
     "certificate-expired": _RENEW_CERTIFICATES,

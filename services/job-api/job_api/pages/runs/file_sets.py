@@ -37,22 +37,22 @@ class FileRow:
 
     @property
     def key(self) -> str:
-        """Return what identifies the set in forms."""
+        """What identifies the set in forms."""
         return f"{self.run_id}:{self.kind}"
 
     @property
     def kind_label(self) -> str:
-        """Return what the files contain."""
+        """What the files contain."""
         return FILE_KIND_LABELS.get(self.kind, self.kind)
 
     @property
     def expires_soon(self) -> bool:
-        """Return whether the files expire within 3 days."""
+        """Whether the files expire within 3 days."""
         return self.state == "available" and self.days_remaining <= _EXPIRES_SOON_DAYS
 
     @property
     def is_partial(self) -> bool:
-        """Return whether some available files of the set are on other pages of the list."""
+        """Whether some available files of the set are on other pages of the list."""
         return self.is_set and len(self.ids) < self.available
 
     def with_totals(self, totals: Mapping[str, Any]) -> Self:
