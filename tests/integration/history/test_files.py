@@ -185,7 +185,10 @@ async def test_H2_an_ended_run_can_be_removed_from_the_log_and_a_running_one_can
     running = new_scenario(history).triggered().queued().started()
     await history.system.publish(*running.everything)
     await wait_for_state(operator, running, "running")
-    assert (await operator.delete(f"/api/v1/runs/{running.run_id}")).status_code == 409
+    refused = await operator.delete(f"/api/v1/runs/{running.run_id}")
+    assert refused.status_code == 409
+    run = str(running.run_id)
+    assert (refused.json()["run"], refused.json()["cancel"]) == (run, f"/api/v1/runs/{run}/cancel")
     await history.system.publish(*running.failed().runs)
     await wait_for_state(operator, running, "failed")
     assert (await operator.delete(f"/api/v1/runs/{running.run_id}")).status_code == 204
