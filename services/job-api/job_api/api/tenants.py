@@ -7,10 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from job_api.api.services import Tenants, Works
 from job_api.bodies.fields import Body
-from job_api.roles import Admin
+from job_api.roles import Admin, Anybody
 from job_api.service.tenants import MAX_MEDIA_TYPE_LENGTH, MAX_MEDIA_TYPES
 from job_api.store import identities
-from shared.http.identity import CurrentIdentity
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
 from shared.http.routing import create_router
@@ -63,7 +62,7 @@ class Tenant(BaseModel):
     summary="Get the caller's tenant",
     responses=json_response(_TENANT) | error_responses(),
 )
-async def get_tenant(identity: CurrentIdentity, tenants: Tenants) -> Tenant:
+async def get_tenant(identity: Anybody, tenants: Tenants) -> Tenant:
     """Return the caller's tenant."""
     return Tenant.from_tenant(await tenants.get(identity))
 

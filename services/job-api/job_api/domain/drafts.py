@@ -7,6 +7,7 @@ from uuid import UUID
 
 from job_api.domain import catalog
 from job_api.domain.schedules import ScheduleDraft, build_schedule, check_schedule
+from job_api.domain.texts import find_text_fault
 from job_api.errors import FieldFault, InvalidInput, OperationRefused
 from shared.events import JobSettings, Schedule, Timeframe
 from shared.events.values import CatchUp, Cipher, Compression, Overlap, RecordType
@@ -125,12 +126,12 @@ def _check_draft(draft: Draft, context: DraftContext) -> Iterator[FieldFault]:
 def _check_texts(draft: Draft) -> Iterator[FieldFault]:
     if not 1 <= len(draft.title.strip()) <= MAX_TITLE:
         yield FieldFault("title", f"from 1 to {MAX_TITLE} characters, not counting leading and trailing spaces")
-    if any(ord(each) < 32 or ord(each) == 127 for each in draft.title.strip()):
-        yield FieldFault("title", "control characters and line breaks are not allowed")
+    if (fault := find_text_fault(draft.title.strip())) is not None:
+        yield FieldFault("title", fault)
     if len(draft.description.strip()) > MAX_DESCRIPTION:
         yield FieldFault("description", f"at most {MAX_DESCRIPTION} characters")
-    if "\0" in draft.description:
-        yield FieldFault("description", "the character NUL is not allowed")
+    if (fault := find_text_fault(draft.description, multiline=True)) is not None:
+        yield FieldFault("description", fault)
 
 
 def _check_media_types(draft: Draft, context: DraftContext) -> Iterator[FieldFault]:

@@ -5,6 +5,7 @@ from typing import get_args
 from uuid import UUID
 
 from job_api.domain.drafts import MAX_TITLE
+from job_api.domain.texts import NAME_HELP, find_text_fault
 from job_api.errors import FieldFault, InvalidInput, NotFound
 from job_api.service.authentication import TokenAuthenticator
 from job_api.service.credentials import IssuedCredential, issue_credential, revoke_credential
@@ -64,8 +65,8 @@ class AccessService:
 
 def _check_key(name: str, roles: tuple[Role, ...]) -> None:
     faults = []
-    if not 1 <= len(name) <= MAX_TITLE or any(ord(each) < 32 for each in name):
-        faults.append(FieldFault("name", f"from 1 to {MAX_TITLE} characters, without line breaks"))
+    if not 1 <= len(name) <= MAX_TITLE or find_text_fault(name) is not None:
+        faults.append(FieldFault("name", NAME_HELP))
     if not roles:
         faults.append(FieldFault("roles", f"name at least one of {', '.join(get_args(Role))}"))
     if faults:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from job_api.domain.drafts import MAX_TITLE
+from job_api.domain.texts import NAME_HELP, find_text_fault
 from job_api.errors import FieldFault, InvalidInput, OperationRefused
 from job_api.store import Database, UnitOfWork
 from job_api.store import certificates as store
@@ -33,8 +34,8 @@ class CertificateService:
         Raises InvalidInput (rule C1), and OperationRefused if an active one has its name or fingerprint.
         """
         name = name.strip()
-        if not 1 <= len(name) <= MAX_TITLE or any(ord(each) < 32 for each in name):
-            raise InvalidInput(FieldFault("name", f"from 1 to {MAX_TITLE} characters, without line breaks"))
+        if not 1 <= len(name) <= MAX_TITLE or find_text_fault(name) is not None:
+            raise InvalidInput(FieldFault("name", NAME_HELP))
         if contains_private_key(name.encode("utf-8", "replace")):
             raise InvalidInput(FieldFault("name", "contains a private key, which must stay with its owner"))
         try:
