@@ -27,7 +27,7 @@ from shared.http.identity import Authenticate, AuthenticateExternal
 from shared.http.limits import DEFAULT_LIMITS, HttpLimits, RequestRates
 from shared.http.openapi import LICENSE, SERVERS, complete_document
 from shared.http.places import Places
-from shared.http.problems import FieldError, Problem, ProblemType, invalid
+from shared.http.problems import FieldError, Problem, ProblemType, invalid_request
 from shared.lifecycle import Health, health_routes
 from shared.observe import HTTP_SECONDS, get_logger
 
@@ -170,7 +170,7 @@ async def _handle_problem(request: Request, error: Exception) -> Response:
 
 async def _handle_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return invalid(*map(_to_field_error, error.errors())).to_response(request.url.path)
+    return invalid_request(*map(_to_field_error, error.errors())).to_response(request.url.path)
 
 
 def _to_field_error(fault: Mapping[str, Any]) -> FieldError:
@@ -192,7 +192,7 @@ def _to_problem(request: Request, error: HTTPException) -> Problem:
     """Return the problem that an error of the framework is."""
     match error.status_code:
         case 400:
-            return invalid(FieldError("body", "cannot be parsed: send JSON in UTF-8"))
+            return invalid_request(FieldError("body", "cannot be parsed: send JSON in UTF-8"))
         case 405:
             # The framework names the methods of one route only; an address may have several.
             allowed = ", ".join(method for method in _METHODS if _is_allowed(request, method))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.http.problems import FieldError, invalid
+from shared.http.problems import FieldError, invalid_request
 from shared.http.untrusted import decode_base64_json
 
 CURSOR_MAX = 2_000
@@ -35,7 +35,7 @@ def decode_cursor(cursor: str, order: str, types: tuple[SqlType, SqlType]) -> Po
     except (ValueError, TypeError, AttributeError, OverflowError):
         known = position = None
     if position is None or known != order:
-        raise invalid(FieldError("cursor", "invalid cursor for this list and sort: start without a cursor"))
+        raise invalid_request(FieldError("cursor", "invalid cursor for this list and sort: start without a cursor"))
     return position
 
 

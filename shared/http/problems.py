@@ -205,7 +205,7 @@ def run_in_progress(run_id: UUID, detail: str) -> Problem:
     return Problem(ProblemType.RUN_IN_PROGRESS, detail, extra=extra)
 
 
-def invalid(*errors: FieldError) -> Problem:
+def invalid_request(*errors: FieldError) -> Problem:
     """Return the problem of a request with these invalid fields."""
     names = ", ".join(dict.fromkeys(each.field for each in errors))
     return Problem(ProblemType.INVALID, f"Invalid: {names}. See errors.", errors=errors)

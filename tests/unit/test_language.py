@@ -28,8 +28,9 @@ IRREGULAR_PARTICIPLES = {
     "woken", "written",
 }  # fmt: skip
 ADJECTIVES = {
-    "absent", "alive", "busy", "dead", "due", "empty", "fresh", "full", "idle", "last", "late", "latest", "live", "new",
-    "old", "private", "pure", "raw", "ready", "silent", "stale", "sure", "true", "unready", "valid", "whole",
+    "absent", "alive", "blank", "busy", "dead", "due", "empty", "fresh", "full", "idle", "invalid", "last", "late",
+    "latest", "live", "new", "old", "private", "pure", "raw", "ready", "silent", "stale", "sure", "true", "unready",
+    "valid", "whole",
 }  # fmt: skip
 # A public function may bear such a name only for the reason given here.
 ALLOWED: dict[str, str] = {}

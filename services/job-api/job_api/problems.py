@@ -3,7 +3,7 @@
 from job_api.errors import InvalidInput, LoginFailed, LostUpdate, NotFound, OperationRefused, TooManyAttempts
 from shared.errors import SluiceError
 from shared.http.conditional import to_etag
-from shared.http.problems import FieldError, Problem, ProblemType, invalid, not_found
+from shared.http.problems import FieldError, Problem, ProblemType, invalid_request, not_found
 
 ERRORS = (InvalidInput, NotFound, OperationRefused, LostUpdate, LoginFailed, TooManyAttempts)
 """The errors that `to_problem` knows."""
@@ -13,7 +13,7 @@ def to_problem(error: SluiceError) -> Problem | None:
     """Return the problem document of an error, or None if the error is not the caller's."""
     match error:
         case InvalidInput():
-            problem = invalid(*(FieldError(fault.field, fault.message) for fault in error.faults))
+            problem = invalid_request(*(FieldError(fault.field, fault.message) for fault in error.faults))
         case NotFound():
             problem = not_found(error.what)
         case OperationRefused():

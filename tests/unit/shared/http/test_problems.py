@@ -12,7 +12,7 @@ from shared.http.problems import (
     ProblemDocument,
     ProblemType,
     error_responses,
-    invalid,
+    invalid_request,
     not_found,
 )
 
@@ -34,7 +34,9 @@ def test_I2_the_schema_enumerates_the_types_with_their_names() -> None:
 
 
 def test_I2_invalid_fields_are_listed_and_named_in_the_detail() -> None:
-    problem = invalid(FieldError("title", "is empty"), FieldError("title", "is short"), FieldError("source", "is odd"))
+    problem = invalid_request(
+        FieldError("title", "is empty"), FieldError("title", "is short"), FieldError("source", "is odd")
+    )
     assert problem.detail == "Invalid: title, source. See errors."
     assert len(problem.to_document("/x")["errors"]) == 3
     assert "errors" not in not_found("job").to_document("/x")

@@ -54,7 +54,7 @@ async def show_new_job(request: Request) -> Response:
     """
     identity = await require_identity(request, *WRITERS)
     services, parameters = get_services(request), request.query_params
-    form = JobForm.blank()
+    form = JobForm.create_blank()
     if job_id := parameters.get("job_id"):
         view = await services.jobs.get(identity, _parse_id(job_id, "job"))
         form = JobForm.from_draft(clone_job(view.job))
@@ -188,7 +188,7 @@ async def _render(request: Request, identity: Identity, state: EditorState) -> R
 
 
 def _is_notable(name: str, state: EditorState) -> bool:
-    return name in state.errors or state.form.values[name] != JobForm.blank().values[name]
+    return name in state.errors or state.form.values[name] != JobForm.create_blank().values[name]
 
 
 def _find_differences(theirs: JobForm, mine: JobForm) -> list[Difference]:

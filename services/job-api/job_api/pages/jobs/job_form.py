@@ -104,7 +104,7 @@ class JobForm:
     certificates: tuple[str, ...] = ()
 
     @classmethod
-    def blank(cls) -> "JobForm":
+    def create_blank(cls) -> "JobForm":
         """Return the form of a new job."""
         return cls(BLANK_VALUES)
 
