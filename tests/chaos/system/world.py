@@ -191,7 +191,7 @@ async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
             api_url=f"http://127.0.0.1:{ports['api']}",
             members=_list_members(ports, store, reader),
         )
-        await _create_tenant(world)
+        world.api_key = await create_tenant(world, "storm", TENANT)
         for member in world.members:
             world.start(member)
         for member in world.members:
@@ -223,8 +223,9 @@ def _own_port(settings: Mapping[str, str]) -> dict[str, str]:
     return {"HTTP_PORT": str(free_port())} | dict(settings)
 
 
-async def _create_tenant(world: World) -> None:
-    command = ["-m", "job_api", "bootstrap", "--tenant", "storm", "--source-tenant", str(TENANT), "--user", "ana"]
+async def create_tenant(world: World, name: str, number: int) -> str:
+    """Create a tenant whose rows bear a number in the source; return its administrator's API key."""
+    command = ["-m", "job_api", "bootstrap", "--tenant", name, "--source-tenant", str(number), "--user", "ana"]
     environment = {
         "SLUICE_KAFKA_BOOTSTRAP": world.system.kafka,
         "SLUICE_JOB_API_POSTGRES": world.system.dsn("job_api"),
@@ -234,7 +235,8 @@ async def _create_tenant(world: World) -> None:
     )
     out, _ = await process.communicate()
     assert process.returncode == 0
-    world.api_key = json.loads(out)["api_key"]
+    key: str = json.loads(out)["api_key"]
+    return key
 
 
 async def _upload_certificate(world: World) -> None:
