@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system fuzz-certificates
+.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -74,6 +74,9 @@ chaos-system: environment ## Run the whole system under faults and check every p
 
 fuzz-certificates: environment ## Upload 20,000 mutated certificates to the certificate rule (MUTATIONS=n)
 	SLUICE_TEST_MUTATIONS=$(or $(MUTATIONS),20000) $(PYTHON) -m pytest -q --timeout 3600 tests/unit/stream/test_mutated_certificates.py
+
+chaos-hostile: environment ## Attack the running system with hostile requests (ARGUMENTS=--help lists the sizes)
+	@$(PYTHON) -m tests.chaos.hostile $(ARGUMENTS)
 
 bench-eta: environment ## Compare the estimated time remaining with tqdm and rich on synthetic traces
 	@$(PYTHON) -m tests.bench.eta $(ARGUMENTS)

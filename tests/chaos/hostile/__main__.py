@@ -28,10 +28,13 @@ async def attack(folder: Path, reaper: Reaper, given: argparse.Namespace) -> dic
         await walk.walk_with_roles()
         await walk.walk_with_foreign_ids()
         api = next(each for each in world.members if each.name == "job-api")
-        await visit_zoo(world.api_url, api, {"a stranger": None, "an administrator": walk.stranger}, report)
+        tokens = {"a stranger": None, "an administrator": walk.stranger}
+        sizes = [kib << 10 for kib in given.kib]
+        await visit_zoo(world.api_url, api, tokens, report, sizes=sizes)
         await flood_with_half_requests(walk, report, given.connections)
         await flood_with_streams(walk, report, given.streams)
-        await _run_schemathesis(world, walk, report, given.examples)
+        if given.examples:
+            await _run_schemathesis(world, walk, report, given.examples)
         for member in world.members:
             if member.service is None or (code := member.service.process.exit_code()) is not None:
                 report.note("stopped", f"{member.name} ended with {code}")
@@ -61,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=3_000, help="how many half requests are kept open")
     parser.add_argument("--streams", type=int, default=1_000, help="how many live streams one identity opens")
+    parser.add_argument("--kib", type=int, nargs="+", default=[64, 1024], help="sizes of the bodies in the zoo, in KiB")
     parser.add_argument("--examples", type=int, default=12, help="how many examples schemathesis tries of each kind")
     given = parser.parse_args()
     with Reaper() as reaper:

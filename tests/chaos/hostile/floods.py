@@ -55,7 +55,7 @@ async def flood_with_streams(walk: Walk, report: Report, count: int) -> None:
             try:
                 answer = await client.send(request, stream=True)
             except httpx.TransportError:
-                continue  # refused at the door: that is for the flood to bear, not for others
+                continue  # a refused stream is the flood's loss, not the others'
             stack.push_async_callback(answer.aclose)
             report.count("GET /api/v1/events", answer)
             if answer.status_code not in {200, 429, 503}:

@@ -1,6 +1,6 @@
 """The multipart zoo: bodies and headers that make careless parsers take more than linear time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from tests.chaos.hostile.report import Report
 from tests.chaos.system.world import Member
 
 _TICKS_PER_SECOND = 100.0
-_SIZES = (64 << 10, 1 << 20)
 _ALLOWED = 10.0
 """How many times the processor time of a plain body of the same size an animal may take."""
 _FLOOR = 0.25
@@ -58,10 +57,15 @@ def list_animals(size: int) -> Iterator[Animal]:
     yield Animal("almost a certificate", "application/x-pem-file", fill(b"-----BEGIN "))
 
 
-async def visit_zoo(url: str, member: Member, tokens: dict[str, str | None], report: Report) -> None:
-    """Send every animal to every place that reads a body, and compare the processor time with a plain body's."""
+async def visit_zoo(
+    url: str, member: Member, tokens: dict[str, str | None], report: Report, *, sizes: Sequence[int]
+) -> None:
+    """Send every animal to every place that reads a body, and compare the processor time with a plain body's.
+
+    `sizes` are those of the bodies, in bytes.
+    """
     places = ("/login", "/api/v1/session", "/api/v1/jobs", "/api/v1/certificates", "/certificates", "/jobs/new")
-    for size in _SIZES:
+    for size in sizes:
         for who, token in tokens.items():
             headers = {} if token is None else {"Authorization": f"Bearer {token}"}
             async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as client:
