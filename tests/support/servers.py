@@ -15,7 +15,13 @@ import pytest
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
+from shared.postgres import migrate
+from shared.provision import ROLES, ProvisionSettings, provision
 from tests.support.containers import is_docker_available, kafka_container, postgres_container
+
+PASSWORD = "test-password"
+"""The password of each service's role."""
+PASSWORDS = {f"{role}_password": PASSWORD for role in ROLES}
 
 MakeKafka = Callable[[], Kafka]
 MakePostgres = Callable[[], Postgres]
@@ -27,6 +33,7 @@ class Databases:
 
     admin_dsn: str
     _created: list[str] = field(default_factory=list)
+    _migrated: str | None = None
 
     async def create(self, *, template: str | None = None) -> str:
         """Create an empty database, or a copy of a template database; return the administrator's DSN of it."""
@@ -35,6 +42,25 @@ class Databases:
         await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}" STRATEGY FILE_COPY')
         self._created.append(name)
         return self.dsn(name)
+
+    async def create_migrated(self) -> str:
+        """Create a database with the roles, schemas and tables of all services; return the administrator's DSN of it.
+
+        The first call provisions and migrates a template, of which all databases are copies.
+        """
+        if self._migrated is None:
+            template = await self.create()
+            await provision(ProvisionSettings(admin_dsn=template, **PASSWORDS))
+            name = template.rpartition("/")[2]
+            for role in ROLES:
+                await migrate(self.dsn(name, role=role, password=PASSWORD), role)
+            self._migrated = name
+        admin = await self.create(template=self._migrated)
+        # A copied database keeps its roles' privileges, but not their settings, which are per database.
+        name = admin.rpartition("/")[2]
+        settings = (f'ALTER ROLE {role} IN DATABASE "{name}" SET search_path = {role}' for role in ROLES)
+        await self._execute("; ".join(settings))
+        return admin
 
     def dsn(self, database: str, *, role: str | None = None, password: str | None = None) -> str:
         """Return the DSN of a database of this server, for the administrator or another role."""

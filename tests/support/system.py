@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,15 +17,11 @@ from shared import codec, events
 from shared.clock import SystemClock
 from shared.kafka import Producer
 from shared.kafka.admin import create_topics
-from shared.postgres import migrate
-from shared.provision import ProvisionSettings, provision
 from shared.settings import KafkaSettings
 from shared.topics import Topic
-from tests.support.servers import Databases
+from tests.support.servers import PASSWORD, Databases
 from tests.support.wait import eventually
 
-ROLES = ("job_api", "scheduler", "exporter", "history")
-PASSWORD = "test-password"
 PARTITIONS = 4
 
 
@@ -41,18 +37,11 @@ class System:
     _running: list["Service"] = field(default_factory=list)
 
     @classmethod
-    async def prepare(
-        cls, folder: Path, kafka: str, databases: Databases, reaper: Reaper, services: Sequence[str] = ROLES
-    ) -> "System":
-        """Create a database with roles, schemas and tables, and the topics."""
-        admin = await databases.create()
-        passwords = {f"{role}_password": PASSWORD for role in ROLES}
-        await provision(ProvisionSettings(admin_dsn=admin, **passwords))
+    async def prepare(cls, folder: Path, kafka: str, databases: Databases, reaper: Reaper) -> "System":
+        """Create a database with the roles, schemas and tables of all services, and the topics."""
+        admin = await databases.create_migrated()
         await create_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_partitions=PARTITIONS))
-        system = cls(folder, kafka, databases, admin.rpartition("/")[2], reaper)
-        for service in services:
-            await migrate(system.dsn(service), service)
-        return system
+        return cls(folder, kafka, databases, admin.rpartition("/")[2], reaper)
 
     def dsn(self, role: str) -> str:
         """Return the DSN of the database for the role of a service."""

@@ -19,7 +19,7 @@ async def open_system() -> AsyncIterator[System]:
         bootstrap, admin = kafka.start(), postgres.start()
         logs = folder / "logs"
         logs.mkdir()
-        system = await System.prepare(logs, bootstrap, Databases(admin), reaper, services=("history",))
+        system = await System.prepare(logs, bootstrap, Databases(admin), reaper)
         try:
             yield system
         finally:

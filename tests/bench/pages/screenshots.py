@@ -40,7 +40,7 @@ async def open_site(folder: Path, reaper: Reaper) -> AsyncIterator[Site]:
     kafka, postgres = Kafka(folder / "kafka", reaper), Postgres(folder / "postgres", reaper, durable=False)
     where, dsn = kafka.start(), postgres.start()
     (folder / "logs").mkdir()
-    system = await System.prepare(folder / "logs", where, Databases(dsn), reaper, services=("job_api", "history"))
+    system = await System.prepare(folder / "logs", where, Databases(dsn), reaper)
     store, port = folder / "store", free_port()
     store.mkdir()
     settings = {"STORE": store.as_uri()}

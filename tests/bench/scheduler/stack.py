@@ -128,7 +128,7 @@ async def open_stack() -> AsyncIterator[BenchStack]:
         bootstrap, admin = kafka.start(), postgres.start()
         try:
             databases = Databases(admin)
-            system = await System.prepare(folder / "logs", bootstrap, databases, reaper, services=("scheduler",))
+            system = await System.prepare(folder / "logs", bootstrap, databases, reaper)
             yield BenchStack(system, system.dsn("scheduler"), databases.dsn(system.database))
             system.stop()
         finally:

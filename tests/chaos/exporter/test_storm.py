@@ -11,7 +11,6 @@ import pytest
 from deploy.local.kafka import Kafka
 from deploy.local.reaper import Reaper
 from shared import events
-from shared.postgres import migrate
 from tests.integration.exporter.conftest import ExportSystem
 from tests.integration.exporter.gates import GatedHistory
 from tests.integration.exporter.proof import check_run, follow_run
@@ -70,8 +69,7 @@ async def exports(
     reaper: Reaper, servers_folder: Path, postgres: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> ExportSystem:
     kafka = Kafka(servers_folder / "kafka-storm", reaper)
-    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), postgres, reaper, services=())
-    await migrate(system.dsn("exporter"), "exporter")
+    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), postgres, reaper)
     return ExportSystem(system, "", tmp_path_factory.mktemp("store"))
 
 

@@ -13,7 +13,6 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.postgres import migrate
 from tests.integration.job_api.test_process import bootstrap
 from tests.support.forging import FORGED_TOKENS
 from tests.support.issuer import AUDIENCE, TestIssuer, run_issuer
@@ -72,8 +71,6 @@ def issuer() -> Iterator[TestIssuer]:
 async def services(
     system: System, issuer: TestIssuer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Services]:
-    for package in ("job_api", "history"):
-        await migrate(system.dsn(package), package)
     oidc = {"SLUICE_OIDC_ISSUER": issuer.url, "SLUICE_OIDC_AUDIENCE": AUDIENCE}
     store = {"STORE": tmp_path_factory.mktemp("store").as_uri()}
     recorder = system.start("history", "recorder", store)

@@ -16,10 +16,10 @@ from job_api.republishing import republish_all
 from job_api.store import Database
 from shared.clock import SystemClock
 from shared.kafka.admin import create_topics
-from shared.postgres import migrate, open_pool
+from shared.postgres import open_pool
 from shared.settings import KafkaSettings
 from shared.topics import TOPICS
-from tests.support.system import ROLES, Service, System
+from tests.support.system import Service, System
 from tests.support.wait import eventually
 from tests.unit.stream.officers import make_officer
 
@@ -80,8 +80,6 @@ async def known(system: System) -> tuple[str, str, str]:
     The scheduler hears of both jobs but not of the deletion, nor of a change to the other; exporter and history hear of
     nothing: that is when Kafka is lost.
     """
-    for service in ROLES:
-        await migrate(system.dsn(service), service)
     key = (await job_api(system, "bootstrap", "--tenant", "acme", "--source-tenant", "101", "--user", "ana"))["api_key"]
     api, scheduler = system.start("job_api", "api"), system.start("scheduler", "run")
     await asyncio.gather(api.wait_ready(), scheduler.wait_ready())

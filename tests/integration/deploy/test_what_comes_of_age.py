@@ -10,21 +10,15 @@ from job_api.housekeeping import Housekeeping
 from job_api.store import Database
 from shared.clock import SystemClock
 from shared.observe import render_metrics
-from shared.postgres import migrate, open_pool
-from shared.provision import ProvisionSettings, provision
-from tests.support.servers import Databases
+from shared.postgres import open_pool
+from tests.support.servers import PASSWORD, Databases
 
-PASSWORD = "test-password"
 NOW = datetime.now(UTC)
 
 
 async def prepare(postgres: Databases, service: str) -> tuple[str, str]:
-    admin = await postgres.create()
-    roles = ("job_api", "scheduler", "exporter", "history")
-    await provision(ProvisionSettings(admin_dsn=admin, **{f"{each}_password": PASSWORD for each in roles}))
-    dsn = postgres.dsn(admin.rpartition("/")[2], role=service, password=PASSWORD)
-    await migrate(dsn, service)
-    return admin, dsn
+    admin = await postgres.create_migrated()
+    return admin, postgres.dsn(admin.rpartition("/")[2], role=service, password=PASSWORD)
 
 
 async def test_C2_certificates_are_counted_before_they_expire(postgres: Databases) -> None:

@@ -16,7 +16,7 @@ from exporter.runs.admission import AdmissionService
 from exporter.store.statements import SQL
 from shared import events
 from shared.clock import SystemClock
-from shared.postgres import migrate, open_pool
+from shared.postgres import open_pool
 from shared.timetable import derive_run_id, truncate_to_second
 from tests.contract.samples import SETTINGS
 from tests.support.system import Service, System
@@ -174,7 +174,6 @@ class ExportSystem:
 
 @pytest.fixture(scope="module")
 async def exports(system: System, tmp_path_factory: pytest.TempPathFactory) -> ExportSystem:
-    await migrate(system.dsn("exporter"), "exporter")
     history = await system.databases.create()
     await load(history, interactions=INTERACTIONS, reader_password=READER_PASSWORD)
     return ExportSystem(system, history.rpartition("/")[2], tmp_path_factory.mktemp("store"))

@@ -11,7 +11,6 @@ from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from shared import events
-from shared.postgres import migrate
 from tests.integration.exporter.conftest import ExportSystem
 from tests.integration.exporter.gates import PASSWORD, ROWS, GatedHistory
 from tests.integration.exporter.proof import RunEvents, check_run, follow_run
@@ -58,8 +57,7 @@ async def stage(
     source.create_database("history")
     reader = source.dsn("gated_reader", PASSWORD, "history")
     history = await GatedHistory.fill(source.admin_dsn_of("history"), reader, rows=ROWS, attachments=200)
-    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), databases, reaper, services=())
-    await migrate(system.dsn("exporter"), "exporter")
+    system = await System.prepare(tmp_path_factory.mktemp("logs"), kafka.start(), databases, reaper)
     exports = ExportSystem(system, "history", tmp_path_factory.mktemp("outages") / "store")
     await exports.insert_certificate()
     with open_faulty_proxy(reader) as proxy:

@@ -6,16 +6,12 @@ from datetime import timedelta
 import asyncpg
 
 from exporter.store.statements import SQL
-from shared.postgres import migrate
-from shared.provision import ROLES, ProvisionSettings, provision
-from tests.support.servers import Databases
+from tests.support.servers import PASSWORD, Databases
 
 
 async def test_checking_for_work_in_vain_sends_no_notification(postgres: Databases) -> None:
-    admin = await postgres.create()
-    await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": "test-password" for role in ROLES}))
-    dsn = postgres.dsn(admin.rpartition("/")[2], role="exporter", password="test-password")
-    await migrate(dsn, "exporter")
+    admin = await postgres.create_migrated()
+    dsn = postgres.dsn(admin.rpartition("/")[2], role="exporter", password=PASSWORD)
     listening, checking = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
     received: asyncio.Queue[str] = asyncio.Queue()
     try:

@@ -9,7 +9,6 @@ import pytest
 
 from shared import auth, events
 from shared.events.values import Role
-from shared.postgres import migrate
 from tests.support.system import Service, System
 from tests.support.wait import eventually
 
@@ -61,7 +60,6 @@ class History:
 @pytest.fixture(scope="module")
 async def history(system: System, tmp_path_factory: pytest.TempPathFactory) -> History:
     """Return the service, ready."""
-    await migrate(system.dsn("history"), "history")
     store = tmp_path_factory.mktemp("store")
     settings = {"STORE": store.as_uri(), "RETENTION_EVERY": "PT1S", "HEARTBEAT": "PT1S", "LIVE_PATIENCE": "PT2S"}
     recorder, estimates, api = (system.start("history", each, settings) for each in ("recorder", "estimates", "api"))

@@ -39,7 +39,7 @@ async def bench(
     reaper: Reaper, servers_folder: Path, postgres: Databases, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[FaultBench]:
     kafka = Kafka(servers_folder / f"kafka-{request.node.name[:40]}", reaper)
-    system = await System.prepare(tmp_path, kafka.start(), postgres, reaper, services=("history",))
+    system = await System.prepare(tmp_path, kafka.start(), postgres, reaper)
     yield FaultBench(system, kafka, tmp_path)
     system.stop()
     kafka.stop()

@@ -17,9 +17,8 @@ from shared.codec import Received, decode
 from shared.events import AuditRecorded
 from shared.outbox import SHARDS, unpack_headers
 from shared.postgres import migrate
-from tests.integration.job_api.conftest import PASSWORD
 from tests.integration.job_api.world import NOW, World
-from tests.support.servers import Databases
+from tests.support.servers import PASSWORD, Databases
 
 BEFORE = 6
 """The number of migrations before the one that moves the entries."""

@@ -12,7 +12,6 @@ import pytest
 
 from deploy.local.processes import plain_environment
 from shared.events import CertificateSaved, IdentitySaved, JobSaved
-from shared.postgres import migrate
 from shared.topics import CERTIFICATES, IDENTITIES, JOBS
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.run_events import RunEventBuilder
@@ -38,8 +37,7 @@ async def bootstrap(system: System, tenant: str, *, number: int = 101) -> dict[s
 
 @pytest.fixture(scope="module")
 async def api(system: System) -> Service:
-    """Return a process that serves the API; two concurrent migrations set up its schema."""
-    await asyncio.gather(*(migrate(system.dsn("job_api"), "job_api") for _ in range(2)))
+    """Return a process that serves the API."""
     service = system.start("job_api", "api")
     await service.wait_ready()
     return service

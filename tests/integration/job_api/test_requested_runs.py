@@ -12,7 +12,6 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from shared.events import CancelRun
 from shared.http.openapi_files import read_document
-from shared.postgres import migrate
 from shared.topics import COMMANDS
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.run_events import RunEventBuilder
@@ -92,8 +91,6 @@ HOURLY_IN_2090 = {"kind": "hourly", "start": "2090-01-01T00:00:00Z"}
 
 @pytest.fixture(scope="module")
 async def services(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
-    for package in ("job_api", "history"):
-        await migrate(system.dsn(package), package)
     store = {"STORE": tmp_path_factory.mktemp("store").as_uri()}
     history, recorder = system.start("history", "api", store), system.start("history", "recorder", store)
     job_api = system.start("job_api", "api", {"HISTORY_URL": history.url})
@@ -168,7 +165,7 @@ async def test_U2_U3_a_requested_run_is_visible_to_its_tenant_and_cancelled_by_o
     services: Services,
 ) -> None:
     location = await services.request_run(await services.create_job())
-    stranger = await bootstrap(services.system, "Stranger")
+    stranger = await bootstrap(services.system, "Stranger", number=102)
     bearer = {"Authorization": f"Bearer {stranger['api_key']}"}
     async with httpx.AsyncClient(base_url=services.client.base_url, headers=bearer, timeout=30) as other:
         await eventually(lambda: is_known(other), timeout=60)

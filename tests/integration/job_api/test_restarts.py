@@ -10,7 +10,6 @@ import httpx
 
 from job_api.consumer import TOPICS
 from shared import events
-from shared.postgres import migrate
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.run_events import RunEventBuilder
 from tests.integration.job_api.test_process import bootstrap
@@ -58,7 +57,6 @@ async def create_jobs(service: Service, bearer: dict[str, str], schedule: dict[s
 
 
 async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_process_is_killed(system: System) -> None:
-    await migrate(system.dsn("job_api"), "job_api")
     service = system.start("job_api", "api")
     await service.wait_ready()
     made = await bootstrap(system, "Restarts")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from shared.postgres import migrate
 from tests.integration.job_api.test_process import bootstrap
 from tests.support.schemathesis import run_schemathesis
 from tests.support.system import System
@@ -11,7 +10,6 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 async def test_I1_the_api_does_what_its_document_says(system: System, tmp_path: Path) -> None:
-    await migrate(system.dsn("job_api"), "job_api")
     service = system.start("job_api", "api")
     await service.wait_ready()
     made = await bootstrap(system, "Schema")

@@ -12,7 +12,6 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from deploy.local.ports import free_port
-from shared.postgres import migrate
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.site import PageOpener, Site
 from tests.support.system import Service, System
@@ -42,7 +41,6 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="module")
 async def site(system: System) -> AsyncIterator[Site]:
     """The process that serves the pages; history is unavailable unless a test uses its fixture."""
-    await migrate(system.dsn("job_api"), "job_api")
     history_port = free_port()
     # The source is this same database: a test that creates the views in it gets estimates of sizes.
     source = system.databases.dsn(system.database)
@@ -57,7 +55,6 @@ async def site(system: System) -> AsyncIterator[Site]:
 async def history(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """History's API at the address that the pages use, with its recorder and its estimates."""
     system = site.system
-    await migrate(system.dsn("history"), "history")
     site.store = store = tmp_path_factory.mktemp("store")
     settings = {"STORE": store.as_uri()}
     processes = [system.start("history", each, settings) for each in ("recorder", "estimates")]

@@ -15,7 +15,7 @@ from scheduler.service import STALL_LIMIT, Scheduler
 from scheduler.store import Ledger
 from shared import events
 from shared.clock import SystemClock
-from shared.postgres import PostgresUnavailable, migrate, open_pool
+from shared.postgres import PostgresUnavailable, open_pool
 from shared.timetable import derive_request_run_id, truncate_to_second
 from tests.contract.samples import SETTINGS, TENANT, to_deleted
 from tests.support.listener import Listener
@@ -60,7 +60,6 @@ def request(saved: events.JobSaved, **changes: object) -> events.RunNow:
 
 @pytest.fixture(scope="module")
 async def scheduler(system: System) -> Service:
-    await migrate(system.dsn("scheduler"), "scheduler")
     service = system.start("scheduler", "run", {"LEDGER_KEPT": "P2D", "AUDIT_EVERY": "PT1S"})
     await service.wait_ready()
     return service
@@ -241,7 +240,7 @@ async def test_the_ledger_deletes_slots_older_than_the_setting(system: System, s
 async def test_S7_superseded_versions_are_deleted_when_no_decision_needs_them_any_more(
     own_kafka: str, postgres: Databases, reaper: Reaper, tmp_path: Path
 ) -> None:
-    alone = await System.prepare(tmp_path, own_kafka, postgres, reaper, services=("scheduler",))
+    alone = await System.prepare(tmp_path, own_kafka, postgres, reaper)
     now = SystemClock().now()
     never = events.Schedule(kind="daily", start=now + 1000 * 24 * HOUR)
     open_slots = job(schedule=events.Schedule(kind="hourly", start=now - 60 * HOUR), saved_at=now - 60 * HOUR)

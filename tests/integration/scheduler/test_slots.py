@@ -9,7 +9,6 @@ import pytest
 
 from shared import events
 from shared.clock import SystemClock
-from shared.postgres import migrate
 from shared.timetable import derive_run_id, truncate_to_second
 from tests.contract.samples import SETTINGS, TENANT, to_deleted
 from tests.support.listener import Listener
@@ -37,7 +36,6 @@ def job(kind: str = "once", **changes: object) -> events.JobSaved:
 
 @pytest.fixture(scope="module")
 async def scheduler(system: System) -> Service:
-    await migrate(system.dsn("scheduler"), "scheduler")
     service = system.start("scheduler", "run")
     await service.wait_ready()
     return service

@@ -34,7 +34,7 @@ async def storm(
 ) -> AsyncIterator[Storm]:
     kafka, postgres = make_kafka(), make_postgres()
     bootstrap, admin = kafka.start(), postgres.start()
-    system = await System.prepare(tmp_path, bootstrap, Databases(admin), reaper, services=("scheduler",))
+    system = await System.prepare(tmp_path, bootstrap, Databases(admin), reaper)
     # Test servers may lose acknowledged commits when killed, which no ledger survives.
     await system.fetch("scheduler", "ALTER ROLE scheduler SET synchronous_commit = on")
     storm = Storm(system, kafka, postgres, random.Random(SEED))

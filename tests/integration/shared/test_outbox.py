@@ -13,7 +13,7 @@ from shared.codec import decode
 from shared.kafka import KafkaUnavailable, Producer
 from shared.lifecycle import wait_for_first
 from shared.outbox import Relay
-from shared.postgres import Pool, connection, migrate, open_pool, transaction
+from shared.postgres import Pool, connection, open_pool, transaction
 from tests.contract.samples import AT, samples
 from tests.support.listener import Listener
 from tests.support.system import System
@@ -24,7 +24,6 @@ FAILED = next(event for event in samples() if isinstance(event, events.RunFailed
 
 @pytest.fixture(scope="module")
 async def pool(system: System) -> AsyncIterator[Pool]:
-    await migrate(system.dsn("exporter"), "exporter")
     async with open_pool(system.dsn("exporter"), size=10, name="test") as opened:
         yield opened
 

@@ -14,7 +14,7 @@ from shared.postgres import PostgresUnavailable, check_connection, connect, conn
 from shared.postgres_listener import Listener
 from tests.support.faulty_proxy import FaultyProxy, open_faulty_proxy
 from tests.support.servers import Databases
-from tests.support.system import ROLES, Service, System
+from tests.support.system import Service, System
 from tests.support.wait import eventually
 
 LIMIT = 30.0
@@ -97,8 +97,6 @@ async def notify(database: str, payload: str) -> None:
 async def test_every_process_reports_a_vanished_postgresql_and_recovers(
     system: System, postgres: Databases, tmp_path: Path
 ) -> None:
-    for role in ROLES:
-        await postgres_migrate(system, role)
     with open_faulty_proxy(postgres.admin_dsn) as proxy:
 
         def start(package: str, command: str, **settings: str) -> Service:
@@ -122,10 +120,6 @@ async def test_every_process_reports_a_vanished_postgresql_and_recovers(
         await eventually(lambda: has_all_listeners(system))
         for each in services:
             assert each.process.stop() == 0, each.log()
-
-
-async def postgres_migrate(system: System, role: str) -> None:
-    await postgres.migrate(system.dsn(role), role)
 
 
 async def all_report(services: list[Service]) -> bool:

@@ -17,7 +17,6 @@ import pytest
 from shared import events
 from shared.clock import SystemClock
 from shared.outbox import SHARDS
-from shared.postgres import migrate
 from tests.integration.exporter.gates import GatedHistory
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.test_process import bootstrap
@@ -163,7 +162,6 @@ class Together:
 @pytest.fixture(scope="module")
 async def together(system: System, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Together]:
     services = ("job_api", "scheduler", "exporter")
-    await asyncio.gather(*(migrate(system.dsn(service), service) for service in services))
     history = await GatedHistory.create(system.databases, rows=20, attachments=2)
     made = await bootstrap(system, "Together")
     store = tmp_path_factory.mktemp("store")
