@@ -9,6 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 FOLDERS := shared services client deploy tests docs
 TYPED := shared services/job-api/job_api services/scheduler/scheduler services/exporter/exporter services/history/history client/sluice deploy tests docs/examples
 
+# Unit tests compute, so two at a time fill two processors; integration tests also wait, so three do.
 # $(call timed,NAME,COMMAND) runs a command and prints how long it took, of the clock and of the processors.
 timed = @echo "== $(1): $(2)"; TIMEFORMAT="== $(1) took %0R s (CPU: %0U s)"; time $(2)
 
@@ -30,7 +31,7 @@ check: environment ## Format, lint, types, unit and contract tests: a minute or 
 	$(call timed,unit,$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract)
 
 test: check ## Everything in check, then the tests with real Kafka and PostgreSQL, then the whole system
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/integration tests/e2e
+	$(call timed,integration,$(PYTHON) -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder tests/integration tests/e2e)
 
 properties: environment ## Search for counterexamples of the property tests forty times as long as make check does
 	$(PYTHON) -m pytest -q -n 2 --hypothesis-profile=thorough --timeout 3600 -m hypothesis tests/unit

@@ -22,7 +22,8 @@ settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile("sluice")
 
 LONGEST = (
-    *("scheduler/test_storm", "history/test_faults", "pages/", "integration/exporter/", "integration/deploy/"),
+    *("e2e/test_chaos_system", "scheduler/test_storm", "job_api/test_schema", "history/test_faults", "e2e/"),
+    *("history/test_schema", "pages/", "integration/exporter/", "integration/deploy/", "integration/together/"),
     *("unit/job_api/test_lifecycle_model", "unit/shared/test_timetable", "unit/sample/", "unit/stream/"),
 )
 """Parts of the paths of the longest files: run first, so that no worker is left alone with one of them at the end."""

@@ -3,30 +3,20 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import Random
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.topics import CONSUMER_GROUPS
-from tests.chaos.system.world import Member, World
+from tests.chaos.system.world import TABLES, Member, World
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.postgres_faults import fill_disk, hold_lock, make_read_only
 from tests.support.system import PARTITIONS
 from tests.support.wait import eventually
 
 Fault = Callable[["Adversary"], Awaitable[None]]
-_TABLES = ("job_api.job", "job_api.outbox", "scheduler.schedule", "scheduler.slot", "exporter.run", "history.run")
-"""Tables that are locked, or into which the disk lets nothing be written."""
-_FULL = """
-CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
-END $$;
-CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse();
-"""
 
 
 @dataclass
@@ -140,10 +130,7 @@ async def restart_the_store(adversary: Adversary) -> None:
 
 async def make_the_database_read_only(adversary: Adversary) -> None:
     """Behave as after a failover to a standby: connections work, writing does not."""
-    database = adversary.world.system.database
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(_set_read_only, adversary.world, database, "off")
-        await _set_read_only(adversary.world, database, "on")
+    async with make_read_only(adversary.world.admin_dsn):
         await adversary.pause(2.0, 10.0)
 
 
@@ -156,22 +143,23 @@ async def refuse_connections(adversary: Adversary) -> None:
 
 async def fill_the_disk(adversary: Adversary) -> None:
     """Let PostgreSQL find no space for what is written to one table."""
-    table = adversary.random.choice(_TABLES)
-    schema = table.partition(".")[0]
-    await adversary.world.execute(_FULL.format(table=table, schema=schema))
+    async with fill_disk(adversary.world.admin_dsn, adversary.random.choice(TABLES)):
+        await adversary.pause(2.0, 10.0)
+
+
+async def fill_the_small_disk(adversary: Adversary) -> None:
+    """Leave no space on the disk of the tables that are written most; on machines without one, nothing happens."""
+    disk = adversary.world.small_disk
+    if disk is not None:
+        await asyncio.to_thread(disk.fill)
     await adversary.pause(2.0, 10.0)
-    await adversary.world.execute(f"DROP FUNCTION {schema}.refuse() CASCADE")
+    if disk is not None:
+        disk.free()
 
 
 async def hold_a_lock(adversary: Adversary) -> None:
     """Lock a table as a careless migration does."""
-    async with adversary.world.connect() as connection, connection.transaction():
-        # Others' long transactions may hold the adversary up just as well; it gives up then.
-        await connection.execute("SET LOCAL lock_timeout = '5s'")
-        try:
-            await connection.execute(f"LOCK TABLE {adversary.random.choice(_TABLES)} IN ACCESS EXCLUSIVE MODE")
-        except asyncpg.LockNotAvailableError:
-            return
+    async with hold_lock(adversary.world.admin_dsn, adversary.random.choice(TABLES)):
         await adversary.pause(2.0, 15.0)
 
 
@@ -234,14 +222,6 @@ def cut(choose: Callable[[World], FaultyProxy]) -> Fault:
     return strike
 
 
-async def _set_read_only(world: World, database: str, value: str) -> None:
-    await world.execute(f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}')
-    async with world.connect() as connection:
-        # The setting holds for new sessions.
-        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
-        await connection.fetch(ending, database)
-
-
 _PROXIES: dict[str, Callable[[World], FaultyProxy]] = {
     "database": lambda world: world.database_proxy,
     "source": lambda world: world.source_proxy,
@@ -261,6 +241,7 @@ FAULTS: dict[str, Fault] = {
     "read-only database": make_the_database_read_only,
     "no connection to the database": refuse_connections,
     "disk full": fill_the_disk,
+    "small disk full": fill_the_small_disk,
     "long lock": hold_a_lock,
     "offsets lost": lose_offsets,
     **{f"{name}: no packet arrives": stall(choose) for name, choose in _PROXIES.items()},

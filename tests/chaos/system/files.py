@@ -69,8 +69,10 @@ class FileChecker:
             None if window[each] is None else datetime.fromisoformat(window[each]) for each in ("start", "end")
         )
         for kind, records in run.records.items():
-            expected = await self._source.read_ids(kind, start, end)
-            assert [each["id"] for each in records] == expected, f"{kind} of run {run.manifest['run']}"
+            expected = await self._source.read_records(kind, start, end)
+            wrong = [ours["id"] for ours, theirs in zip(records, expected, strict=False) if ours != theirs]
+            assert not wrong, f"{len(wrong)} {kind} records differ from the source, such as {wrong[:3]}"
+            assert len(records) == len(expected), f"{len(records)} {kind} records, {len(expected)} in the source"
 
     def _open(self, content: bytes) -> list[bytes]:
         argv = ["openssl", "cms", "-decrypt", "-inform", "DER", "-inkey", str(self._key), "-binary"]
@@ -80,6 +82,15 @@ class FileChecker:
 
     async def _fetch(self, key: str) -> bytes:
         return bytes(await (await self._store.get_async(key)).bytes_async())
+
+
+def find_gaps(runs: list[RunFiles]) -> list[str]:
+    """Return where a run's window does not begin where that of the run before ended (T2); the first begins nowhere."""
+    windows = [run.manifest["window"] for run in runs]
+    windows.sort(key=lambda window: datetime.fromisoformat(window["end"]))
+    ends = [None, *(window["end"] for window in windows)]
+    pairs = zip(windows, ends, strict=False)
+    return [f"{window['start']} follows {end}" for window, end in pairs if window["start"] != end]
 
 
 def collect_versions(runs: list[RunFiles]) -> dict[str, set[datetime]]:

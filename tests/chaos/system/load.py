@@ -15,6 +15,7 @@ from tests.chaos.system.source import FIXED
 _ATTEMPT_SECONDS, _ANSWER_SECONDS = 20.0, 240.0
 _MOST_JOBS, _MOST_OPEN_RUNS = 30, 12
 _PACE = 0.5
+_CERTAINLY_BEFORE = timedelta(seconds=1)
 _TERMINAL = {"succeeded", "failed", "cancelled", "skipped"}
 
 _TIMEFRAMES: dict[str, dict[str, Any]] = {
@@ -26,8 +27,12 @@ _TIMEFRAMES: dict[str, dict[str, Any]] = {
     },
     "last": {"type": "interaction", "timeframe": {"kind": "last", "count": 6, "unit": "hours"}},
     "contact": {"type": "contact", "timeframe": {"kind": "all"}},
+    "queued": {"type": "contact", "timeframe": {"kind": "all"}, "overlap": "queue"},
+    "small": {"type": "contact", "timeframe": {"kind": "all"}, "compression": "small", "cipher": "aes-256-gcm"},
     "since_last_run": {"type": "interaction", "timeframe": {"kind": "since_last_run"}},
 }
+_KINDS = ("hourly", "daily", "weekly", "monthly")
+_FAR = "2090-01-01T00:00:00Z"
 
 
 @dataclass
@@ -39,6 +44,12 @@ class StormJob:
     repeats: bool
     starts_at: datetime | None = None
     deleted: bool = False
+    due: datetime | None = None
+    """A slot that it must have: its start, when it was created well before that."""
+    title: str = ""
+    """The title that was accepted last."""
+    state: str = ""
+    """The state that was answered last."""
 
 
 @dataclass
@@ -127,7 +138,7 @@ class Load:
         kind = self._random.choice(list(_TIMEFRAMES))
         starts_at, repeats = None, True
         schedule: dict[str, Any]
-        match self._random.randrange(4):
+        match self._random.randrange(5):
             case 0:
                 starts_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._random.randint(20, 40))
                 schedule, repeats = {"kind": "once", "start": starts_at.isoformat()}, False
@@ -135,13 +146,20 @@ class Load:
                 schedule, repeats = {"kind": "once", "immediately": True}, False
             case 2:
                 schedule = {"kind": "hourly", "every": 1, "immediately": True}
+            case 3:
+                starts_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._random.randint(5, 40))
+                every = self._random.randint(1, 3)
+                schedule = {"kind": self._random.choice(_KINDS[1:]), "every": every, "start": starts_at.isoformat()}
             case _:
-                schedule = {"kind": "daily", "every": 1, "start": "2090-01-01T00:00:00Z"}
-        body = {"title": f"{kind} {len(self.jobs)}", "source": "contact_history", "schedule": schedule}
-        body |= {"attempts": 20} | _TIMEFRAMES[kind]
+                schedule = {"kind": self._random.choice(_KINDS), "every": self._random.randint(1, 5), "start": _FAR}
+        title = f"{kind} {len(self.jobs)}"
+        body = {"title": title, "source": "contact_history", "schedule": schedule, "attempts": 20} | _TIMEFRAMES[kind]
         answer = await self.call("POST", "/jobs", body=body)
         if answer is not None and answer.status_code == 201:
-            job = StormJob(answer.json()["id"], kind, repeats, starts_at)
+            made = answer.json()
+            job = StormJob(made["id"], kind, repeats, starts_at, title=title, state=made["state"])
+            if starts_at is not None and datetime.fromisoformat(made["created_at"]) < starts_at - _CERTAINLY_BEFORE:
+                job.due = starts_at
             self.jobs[job.id] = job
         elif answer is not None and starts_at is None:
             self.unanswered.append(f"POST /jobs: {answer.status_code} {answer.text[:300]}")
@@ -166,12 +184,16 @@ class Load:
     async def _edit(self) -> None:
         if (job := self._choose(repeats=True)) is not None:
             body = {"title": f"{job.kind} edited {secrets.token_hex(3)}"}
-            await self.call("PATCH", f"/jobs/{job.id}", body=body, **{"If-Match": "*"})
+            answer = await self.call("PATCH", f"/jobs/{job.id}", body=body, **{"If-Match": "*"})
+            if answer is not None and answer.status_code == 200:
+                job.title = body["title"]
 
     async def _switch(self) -> None:
         if (job := self._choose(repeats=True)) is not None:
             action = self._random.choice(["suspend", "resume"])
-            await self.call("POST", f"/jobs/{job.id}/{action}")
+            answer = await self.call("POST", f"/jobs/{job.id}/{action}")
+            if answer is not None and answer.status_code == 200:
+                job.state = answer.json()["state"]
 
     async def _delete(self) -> None:
         if self._random.random() < 0.5 or (job := self._choose()) is None:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from deploy.local.processes import plain_environment
 from shared import events
-from tests.chaos.system.files import FileChecker, RunFiles, collect_versions
+from tests.chaos.system.files import FileChecker, RunFiles, collect_versions, find_gaps
 from tests.chaos.system.load import Load
 from tests.chaos.system.world import World
 from tests.support.wait import eventually
@@ -75,6 +75,7 @@ class Oracle:
         await self._find_missing_changes(opened)
         await self._find_orphans()
         await self._check_revoked_keys()
+        await self._check_jobs()
         await self._compare_rebuild()
         return verdict
 
@@ -166,6 +167,11 @@ class Oracle:
             for run, fate in self._fate_of_run.items()
             if fate == "SlotTriggered" and run not in self._ends
         ]
+        lost += [
+            f"the slot {job.due} of job {job.id} has no fate"
+            for job in self._load.jobs.values()
+            if job.due is not None and not job.deleted and (job.id, job.due.isoformat()) not in self._fates
+        ]
         decided = {job for job, _ in self._fates}
         lost += [
             f"the job {job.id}, which runs once, never ran"
@@ -207,6 +213,7 @@ class Oracle:
         for job in self._load.jobs.values():
             if job.kind != "since_last_run" or not job.repeats or job.deleted:
                 continue
+            self.verdict.wrong_files += [f"windows of job {job.id}: {gap}" for gap in find_gaps(opened[job.id])]
             exported = collect_versions(opened[job.id])
             missing = [key for key, version in current.items() if version not in exported.get(key, set())]
             if missing:
@@ -235,6 +242,21 @@ class Oracle:
                     answer = await client.get(f"/api/v1{path}", headers={"Authorization": f"Bearer {token}"})
                     if answer.status_code != 401:
                         self.verdict.others.append(f"a revoked key reads {path}: {answer.status_code}")
+
+    async def _check_jobs(self) -> None:
+        """Compare each job with what was accepted for it last."""
+        for job in self._load.jobs.values():
+            answer = await self._load.call("GET", f"/jobs/{job.id}")
+            status = None if answer is None else answer.status_code
+            if answer is None or status != 200 or job.deleted:
+                if (status, job.deleted) != (404, True):
+                    self.verdict.lost.append(f"the job {job.id} (deleted: {job.deleted}) is answered with {status}")
+                continue
+            shown = answer.json()
+            if shown["title"] != job.title:
+                self.verdict.lost.append(f"job {job.id} has the title {shown['title']!r}, accepted was {job.title!r}")
+            if job.repeats and shown["state"] != job.state and shown["state_reason"] != "failures":
+                self.verdict.lost.append(f"job {job.id} is {shown['state']}, accepted was {job.state}")
 
     async def _compare_rebuild(self) -> None:
         before = await self._load.list_runs()

@@ -1,9 +1,13 @@
 """The contact history of the storm: rows that never change, and rows that transactions change late and all the time."""
 
 import asyncio
+import json
+import re
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
+from typing import Any
 
 import asyncpg
 
@@ -108,24 +112,34 @@ class StormSource:
         finally:
             await connection.close()
 
-    async def read_ids(self, kind: str, start: datetime | None, end: datetime | None) -> list[str]:
-        """Return the ids that a run of a kind of files must contain, in order; the window is half-open."""
-        connection = await asyncpg.connect(self.admin_dsn)
+    async def read_records(self, kind: str, start: datetime | None, end: datetime | None) -> list[dict[str, Any]]:
+        """Return the records that a run of a kind of files must contain, in order; the window is half-open."""
+        connection = await asyncpg.connect(self.admin_dsn, server_settings={"timezone": "UTC"})
         try:
-            return [row["id"] for row in await connection.fetch(_IDS[kind], TENANT, start, end)]
+            return [_to_record(*row) for row in await connection.fetch(_RECORDS[kind], TENANT, start, end)]
         finally:
             await connection.close()
 
 
+def _to_record(text: str, content: bytes | None) -> dict[str, Any]:
+    """Return a row as the record that is exported; `text` is the server's JSON of it without its bytes."""
+    row = {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): value for name, value in json.loads(text).items()}
+    if content is None:
+        return row
+    del row["tenantId"]
+    return row | {"content": b64encode(content).decode()}
+
+
 _BETWEEN = "({0} >= $2 OR $2::timestamptz IS NULL) AND ({0} < $3 OR $3::timestamptz IS NULL)"
-_IDS = {
-    "interaction": "SELECT id FROM interaction_table WHERE tenant_id = $1 AND "
+_RECORDS = {
+    "interaction": "SELECT to_jsonb(t)::text, NULL::bytea FROM interaction_table t WHERE tenant_id = $1 AND "
     + _BETWEEN.format("start_date")
     + ' ORDER BY id COLLATE "C"',
-    "contact": "SELECT id FROM contact_table WHERE tenant_id = $1 AND "
+    "contact": "SELECT to_jsonb(t)::text, NULL::bytea FROM contact_table t WHERE tenant_id = $1 AND "
     + _BETWEEN.format("created_date")
     + ' ORDER BY id COLLATE "C"',
-    "interaction-attachment": "SELECT id FROM attachment_table WHERE tenant_id = $1 AND entity_id IN "
+    "interaction-attachment": "SELECT (to_jsonb(t) - 'content')::text, content FROM attachment_table t "
+    "WHERE tenant_id = $1 AND entity_id IN "
     "(SELECT id FROM interaction_table WHERE tenant_id = $1 AND "
     + _BETWEEN.format("start_date")
     + ') ORDER BY id COLLATE "C"',

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
 import httpx
 
 from deploy.local.kafka import Kafka
@@ -21,6 +20,7 @@ from deploy.local.reaper import Reaper
 from tests.chaos.system.source import PASSWORD, READER, TENANT, StormSource
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.support.faulty_proxy import FaultyProxy, open_faulty_proxy
+from tests.support.full_disk import SmallDisk, mount_small_disk
 from tests.support.s3 import S3
 from tests.support.servers import Databases
 from tests.support.system import Service, System
@@ -28,6 +28,8 @@ from tests.support.system import Service, System
 SOURCE_DATABASE, BUCKET = "contact_history", "sluice"
 CHECKOUT = Path(__file__).parents[3]
 EXPECTED_EXITS = {0, -9}
+TABLES = ("job_api.job", "job_api.outbox", "scheduler.schedule", "scheduler.slot", "exporter.run", "history.run")
+"""Tables that are locked, and for which there is no space."""
 
 
 @dataclass
@@ -80,6 +82,8 @@ class World:
     store_proxy: FaultyProxy
     api_url: str
     members: list[Member]
+    small_disk: SmallDisk | None = None
+    """The disk of the tables that are written most; None where it cannot be mounted."""
     api_key: str = ""
     self_exits: list[str] = field(default_factory=list)
 
@@ -121,22 +125,10 @@ class World:
             for member in held:
                 self.start(member)
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        """Connect to Sluice's database as its administrator, past the proxy."""
-        # An administrator is not bound by a read-only default, or that fault could not be healed.
-        connection = await asyncpg.connect(
-            self.postgres.admin_dsn_of(self.system.database), server_settings={"default_transaction_read_only": "off"}
-        )
-        try:
-            yield connection
-        finally:
-            await connection.close()
-
-    async def execute(self, statement: str) -> None:
-        """Execute a statement in Sluice's database as its administrator."""
-        async with self.connect() as connection:
-            await connection.execute(statement)
+    @property
+    def admin_dsn(self) -> str:
+        """The administrator's address of Sluice's database, past the proxy."""
+        return self.postgres.admin_dsn_of(self.system.database)
 
     def stop(self) -> dict[str, int]:
         """Stop every process; return the exit codes that are not 0, by name."""
@@ -151,6 +143,7 @@ class World:
 async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
     """Start servers and proxies, prepare the system, and start all processes of the product."""
     async with AsyncExitStack() as stack:
+        small_disk = stack.enter_context(mount_small_disk(folder / "small-disk"))
         kafka = Kafka(folder / "kafka", reaper)
         # What is committed must survive a killed server, though not a crash of this machine.
         committed = {"synchronous_commit": "on"}
@@ -172,6 +165,8 @@ async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
         (folder / "logs").mkdir()
         databases = Databases(database_proxy.redirect(postgres.admin_dsn))
         system = await System.prepare(folder / "logs", address, databases, reaper)
+        if small_disk is not None:
+            small_disk.hold_tables(postgres, system.database, TABLES)
         ports = {"api": free_port(), "history": free_port()}
         reader = source_proxy.redirect(source_server.dsn(READER, PASSWORD, SOURCE_DATABASE))
         store = {
@@ -190,6 +185,7 @@ async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
             store_proxy=store_proxy,
             api_url=f"http://127.0.0.1:{ports['api']}",
             members=_list_members(ports, store, reader),
+            small_disk=small_disk,
         )
         world.api_key = await create_tenant(world, "storm", TENANT)
         for member in world.members:
