@@ -13,7 +13,7 @@ from scheduler.store_audit import AuditStore
 from shared import events
 from shared.clock import SystemClock
 from shared.observe import AUDIT_DIFFERENCES
-from shared.postgres import migrate, open_pool
+from shared.postgres import open_pool
 from tests.integration.scheduler.test_slots import job, slots
 from tests.support.system import Service, System
 from tests.support.wait import eventually
@@ -29,7 +29,6 @@ FAULTS: Mapping[str, str] = {
 @pytest.fixture(scope="module")
 async def scheduler(system: System) -> Service:
     """Start a scheduler over a ledger that accepts what its constraints would refuse, as before they existed."""
-    await migrate(system.dsn("scheduler"), "scheduler")
     await system.fetch("scheduler", "ALTER TABLE schedule DROP CONSTRAINT schedule_instants")
     await system.fetch("scheduler", "ALTER TABLE schedule DROP CONSTRAINT schedule_every_check")
     service = system.start("scheduler", "run", {"AUDIT_EVERY": "PT1S"})
@@ -74,7 +73,6 @@ async def test_S7_a_job_that_cannot_be_decided_is_set_aside_and_the_others_go_on
 
 
 async def test_a_job_that_cannot_be_read_is_skipped_by_the_auditor_and_counted(system: System) -> None:
-    await migrate(system.dsn("scheduler"), "scheduler")
     broken = await plant_without_scheduler(system)
     counted = AUDIT_DIFFERENCES.labels("unreadable")._value
     before = counted.get()

@@ -1,13 +1,11 @@
 """A process starts while its servers are unavailable: it waits, says so, and works once they are there."""
 
 from deploy.local.kafka import Kafka
-from shared.postgres import migrate
 from tests.support.system import System
 from tests.support.wait import eventually
 
 
 async def test_a_process_waits_at_its_start_for_kafka(own_broker: Kafka, system: System) -> None:
-    await migrate(system.dsn("scheduler"), "scheduler")
     own_broker.stop()
     waiting, stopped = system.start("scheduler", "run"), system.start("scheduler", "run")
     await eventually(lambda: all("waiting to start" in each.log() for each in (waiting, stopped)))
@@ -17,7 +15,6 @@ async def test_a_process_waits_at_its_start_for_kafka(own_broker: Kafka, system:
 
 
 async def test_a_process_waits_at_its_start_for_postgres(system: System) -> None:
-    await migrate(system.dsn("scheduler"), "scheduler")
     await system.close_database()
     waiting = system.start("scheduler", "run")
     await eventually(lambda: "waiting to start" in waiting.log())
