@@ -2,7 +2,7 @@
 -- it only reads. Each check returns one line: "ok", or what to fix in views.sql. The checks of ids and dates read all
 -- rows, so on a large database they take about as long as counting them.
 
-WITH expected (view_name, column_name, data_type) AS (
+WITH RECURSIVE expected (view_name, column_name, data_type) AS (
     VALUES
         ('interaction', 'id', 'text'), ('interaction', 'status', 'integer'),
         ('interaction', 'entity_type_id', 'integer'), ('interaction', 'media_type_id', 'text'),
@@ -63,6 +63,28 @@ repeated AS (
     UNION ALL
     SELECT 'attachment', count(id) - count(DISTINCT id) FROM contact_history.attachment
 ),
+-- What the views read: other views, tables, and their partitions.
+below (oid) AS (
+    SELECT oid FROM pg_class
+    WHERE relnamespace = to_regnamespace('contact_history') AND relname IN ('interaction', 'contact', 'attachment')
+    UNION
+    SELECT next.oid FROM below CROSS JOIN LATERAL (
+        SELECT refobjid AS oid
+        FROM pg_rewrite JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+        WHERE ev_class = below.oid AND refclassid = 'pg_class'::regclass
+        UNION ALL
+        SELECT inhrelid FROM pg_inherits WHERE inhparent = below.oid
+    ) AS next
+),
+elsewhere AS (
+    SELECT string_agg(DISTINCT oid::regclass::text, ', ') AS detail
+    FROM below JOIN pg_class USING (oid) WHERE relkind IN ('f', 'm')
+),
+subscribed AS (
+    SELECT string_agg(DISTINCT subname::text, ', ') AS detail
+    FROM pg_subscription_rel JOIN pg_subscription ON pg_subscription.oid = srsubid
+    WHERE srrelid IN (SELECT oid FROM below)
+),
 endless AS (
     SELECT count(*) AS n FROM contact_history.interaction
     WHERE NOT (isfinite(start_date) AND isfinite(modified_date) AND isfinite(coalesce(end_date, start_date)))
@@ -79,5 +101,22 @@ UNION ALL
 SELECT 'instants are finite', CASE n WHEN 0 THEN 'ok' ELSE n || ' interactions have an infinite date' END FROM endless
 UNION ALL
 SELECT 'other sessions are visible (for "since last run")',
-    CASE WHEN pg_has_role('pg_read_all_stats', 'MEMBER') THEN 'ok'
-        ELSE 'GRANT pg_read_all_stats TO ' || quote_ident(current_user) END;
+    CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN 'ok'
+        ELSE 'GRANT pg_read_all_stats TO ' || quote_ident(current_user) END
+UNION ALL
+SELECT 'rows are written on this server (for "since last run")',
+    CASE
+        WHEN pg_is_in_recovery() THEN 'this is a standby: set SLUICE_EXPORTER_SOURCE_PRIMARY to the DSN of its primary'
+        WHEN detail IS NOT NULL THEN 'the subscription ' || detail
+            || ' writes them: set SLUICE_EXPORTER_SOURCE_PRIMARY to the DSN of its publisher'
+        ELSE 'ok'
+    END
+FROM subscribed
+UNION ALL
+SELECT 'changes show when they are committed (for "since last run")',
+    coalesce('foreign tables or materialized views, which "since last run" refuses: ' || detail, 'ok') FROM elsewhere
+UNION ALL
+SELECT 'no prepared transaction is left (for "since last run")',
+    CASE count(*) WHEN 0 THEN 'ok'
+        ELSE count(*) || ' prepared transactions are older than an hour: commit them or roll them back' END
+FROM pg_prepared_xacts WHERE database = current_database() AND prepared < now() - interval '1 hour';

@@ -32,6 +32,20 @@ class SourceConflict(ExportError):
     patient = True
 
 
+class SourceBehind(ExportError):
+    """The source is a standby or subscriber, and has not received the changes that the run must contain."""
+
+    code = "source-behind"
+    transient = True
+    patient = True
+
+
+class WatermarkUnsupported(ExportError):
+    """The source's views cannot be exported by their changes, since nothing says when a change becomes visible."""
+
+    code = "source-watermark-unsupported"
+
+
 class SnapshotGone(ExportError):
     """The snapshot that another connection exported can no longer be joined."""
 

@@ -23,6 +23,12 @@ class Settings(ServiceSettings):
     source: str = Field(
         description="DSN of the contact history, with a role that has read access only", pattern=r"^postgres(ql)?://"
     )
+    source_primary: str | None = Field(
+        None,
+        pattern=r"^postgres(ql)?://",
+        description="DSN of the server that the contact history is written on, where SOURCE is a standby or "
+        "subscriber: since_last_run needs to see its open transactions",
+    )
     source_stall: timedelta = Field(
         timedelta(minutes=1),
         ge=timedelta(seconds=2),

@@ -236,5 +236,9 @@ async def test_T4_a_reader_that_cannot_see_other_sessions_holds_back(
     through = story.succeeded.data_complete_through
     assert through is not None
     assert began - timedelta(hours=1) <= through <= ended - timedelta(hours=1)
-    assert "grant pg_read_all_stats" in exporter.log()
+    note = story.succeeded.data_complete_note
+    assert note is not None
+    assert "60 min behind the clock" in note
+    assert "GRANT pg_read_all_stats" in note
+    assert exports.read_manifest(story.run_id)["data_complete_note"] == note
     exporter.process.stop()

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.errors import ExportError, SourceUnavailable
 from exporter.source import connection as source_connection
-from exporter.source.connection import close, connect
+from exporter.source.connection import open_source
 from exporter.source.faults import TABLE, to_export_error, translate_errors
 from exporter.source.queries import build_records_query
 from exporter.source.selection import Selection
@@ -78,10 +78,9 @@ async def test_R5_connecting_to_a_source_that_has_vanished_ends(
 
 
 async def test_R5_a_query_that_is_silent_for_long_but_at_work_goes_on(database: str) -> None:
-    connection = await connect(database, stall=STALL)
-    assert await connection.watch(connection.driver.fetchval("SELECT 1 FROM pg_sleep(3)")) == 1
-    assert isinstance(connection.driver, LimitedConnection)
-    await close(connection)
+    async with open_source(database, stall=STALL) as connection:
+        assert await connection.watch(connection.driver.fetchval("SELECT 1 FROM pg_sleep(3)")) == 1
+        assert isinstance(connection.driver, LimitedConnection)
 
 
 async def test_R5_a_store_that_is_slow_to_take_the_records_is_no_stall_of_the_source(
@@ -103,6 +102,11 @@ async def test_R5_a_store_that_is_slow_to_take_the_records_is_no_stall_of_the_so
     assert len(received) > 20_000 * 1000
 
 
+async def execute(database: str, statement: str) -> None:
+    async with open_source(database, stall=STALL) as connection:
+        await connection.watch(connection.driver.execute(statement))
+
+
 STATES = [(state, row.error) for row in TABLE for state in row.sqlstates]
 
 
@@ -111,12 +115,9 @@ async def test_R5_each_row_of_the_table_of_source_faults(
     state: str, expected: type[ExportError], database: str
 ) -> None:
     code = state if len(state) == 5 else f"{state}000"
-    connection = await connect(database, stall=STALL)
+    statement = f"DO $$ BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '{code}'; END $$"
     with pytest.raises(expected) as failed:
-        await connection.watch(
-            connection.driver.execute(f"DO $$ BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '{code}'; END $$")
-        )
-    await close(connection)
+        await execute(database, statement)
     # Messages of missing relations name them; PostgreSQL's own contain nothing else.
     assert "secret" not in str(failed.value) or code in {"42P01", "3F000", "42703"}
 

@@ -28,6 +28,7 @@ class ManifestHeader:
     snapshot_rows: Mapping[FileKind, int]
     recipients: Sequence[str]
     data_complete_through: datetime | None
+    data_complete_note: str | None = None
 
 
 def build_manifest(
@@ -49,6 +50,7 @@ def build_manifest(
         "slot": _format_instant(header.slot),
         "window": {"start": _format_instant(header.window.start), "end": _format_instant(header.window.end)},
         "data_complete_through": _format_instant(header.data_complete_through),
+        "data_complete_note": header.data_complete_note,
         "snapshot_rows": dict(header.snapshot_rows),
         "snapshots": list(dict.fromkeys(part.snapshot for part in parts)),
         "recipients": list(header.recipients),

@@ -68,6 +68,7 @@ class RunCommitter:
             snapshot_rows=sum_rows_by_kind(slices),
             recipients=prepared.fingerprints,
             data_complete_through=prepared.data_complete_through,
+            data_complete_note=prepared.data_complete_note,
         )
         manifest = f"{get_run_folder(claim.run_id, claim.token)}/manifest.json"
         content = build_manifest(header, files, parts, settings=claim.settings)
@@ -101,6 +102,7 @@ class RunCommitter:
             "files": files,
             "manifest": run_files.manifest,
             "data_complete_through": prepared.data_complete_through,
+            "data_complete_note": prepared.data_complete_note,
         }
         if claim.cause is None:
             return RunSucceededV1(**fields)

@@ -17,7 +17,7 @@ from exporter.runs.progress import ProgressReporter
 from exporter.runs.slices import export_slice
 from exporter.runs.stall_timer import StallTimer
 from exporter.settings import Settings
-from exporter.store.runs import RunClaim, RunStore
+from exporter.store.runs import FrozenWindow, RunClaim, RunStore
 from exporter.store.slices import SliceStore
 from exporter.worker.process import WorkerProcess
 from exporter.worker.protocol import RowsCounted, RunOrder, SlicesPlanned, WorkerReport
@@ -105,7 +105,12 @@ class RunCoordinator:
     async def _begin_attempt(self, prepared: PreparedRun) -> None:
         async with self._store.lock_claim(self._claim) as (database, locked):
             await self._store.begin_attempt(
-                database, self._claim, window=prepared.window, certificates=prepared.certificates
+                database,
+                self._claim,
+                frozen=FrozenWindow(
+                    window=prepared.window, note=prepared.data_complete_note, position=prepared.position
+                ),
+                certificates=prepared.certificates,
             )
             event = RunStarted(
                 **self._recorder.get_event_fields(locked),
@@ -132,6 +137,7 @@ class RunCoordinator:
                 store=self._settings.store,
                 store_options=self._settings.store_options,
                 join=None,
+                position=prepared.position,
                 slice_rows=None if is_planned else self._settings.slice_rows,
                 source_stall=self._settings.source_stall,
                 is_native=self._is_native,

@@ -8,7 +8,7 @@ from exporter.errors import SourceNumberMismatch, SourceNumberUnknown
 from exporter.package.recipients import accept_recipients
 from exporter.runs.lease import Lease
 from exporter.settings import Settings
-from exporter.source.watermark import find_watermark
+from exporter.source.watermark import WatermarkPolicy, find_watermark
 from exporter.store.runs import RunClaim, RunStore
 from shared.clock import Clock
 from shared.events import Window
@@ -18,10 +18,15 @@ _NUMBER_WAIT_SECONDS, _NUMBER_POLL_SECONDS = 15.0, 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRun:
-    """A run's window and recipients: `certificates` in PEM, `fingerprints` in hex (SHA-256)."""
+    """A run's window and recipients: `certificates` in PEM, `fingerprints` in hex (SHA-256).
+
+    The source's server must have replayed its log up to `position` before it is read.
+    """
 
     window: Window
     data_complete_through: datetime | None
+    data_complete_note: str | None
+    position: str | None
     certificates: tuple[str, ...]
     fingerprints: tuple[str, ...]
 
@@ -32,7 +37,7 @@ async def prepare_run(
     """Resolve a run's certificates and window; the window of an earlier attempt stays.
 
     Raises CertificateRefused, SourceNumberMismatch, SourceNumberUnknown, LeaseLost and, for `since_last_run`,
-    SourceUnavailable or SourceAccessRefused.
+    SourceUnavailable, SourceBehind, SourceAccessRefused or WatermarkUnsupported.
     """
     job = claim.settings
     pems = await lease.retry_while_held(lambda: store.list_certificates(claim.tenant_id, job.certificates))
@@ -42,17 +47,20 @@ async def prepare_run(
     )
     await _check_source_number(claim, lease, store, clock=clock)
     window = claim.window or resolve_window(job.timeframe, claim.slot, claim.watermark)
-    data_complete_through: datetime | None = None
-    if job.timeframe.kind == "since_last_run":
-        if window.end is None:
-            watermark = await find_watermark(
-                settings.source, since=window.start, hold_back=settings.hold_back, stall=settings.source_stall
-            )
-            window = Window(start=window.start, end=watermark)
-        data_complete_through = window.end
+    note, position = claim.window_note, claim.window_position
+    is_incremental = job.timeframe.kind == "since_last_run"
+    if is_incremental and window.end is None:
+        policy = WatermarkPolicy(
+            primary=settings.source_primary, hold_back=settings.hold_back, stall=settings.source_stall
+        )
+        watermark = await find_watermark(settings.source, policy, since=window.start)
+        window = Window(start=window.start, end=watermark.at)
+        note, position = watermark.note, watermark.position
     return PreparedRun(
         window=window,
-        data_complete_through=data_complete_through,
+        data_complete_through=window.end if is_incremental else None,
+        data_complete_note=note,
+        position=position,
         certificates=tuple(pems),
         fingerprints=tuple(each.fingerprint for each in recipients),
     )

@@ -6,8 +6,8 @@ at work on it.
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from exporter.errors import SourceUnavailable
-from exporter.source.faults import invalid_address, translate_errors
+from exporter.source.faults import describe_conflict, invalid_address, translate_errors
 from shared.limited_connection import LimitedConnection
 
 T = TypeVar("T")
@@ -23,6 +23,12 @@ T = TypeVar("T")
 APPLICATION = "sluice-exporter"
 """The name under which the source's server lists the exporters' connections."""
 CONNECT_SECONDS = 10.0
+_CONFLICTS = """
+SELECT (confl_tablespace + confl_lock + confl_snapshot + confl_bufferpin + confl_deadlock)::int
+FROM pg_stat_database_conflicts
+WHERE datname = current_database() AND pg_is_in_recovery()
+"""
+_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _CANCEL_SECONDS, _CLOSE_SECONDS = 5.0, 5.0
 _CHECKS_PER_STALL = 4
 
@@ -39,13 +45,15 @@ SELECT EXISTS (
 class SourceConnection:
     """A connection to the source whose calls end after `stall` without a sign of life.
 
-    `driver` is the driver's own connection, which has the session of the server's process `pid`.
+    `driver` is the driver's own connection, which has the session of the server's process `pid`. `conflicts` is how
+    many queries the server had cancelled for its replay when it was opened; None where it is no standby.
     """
 
     dsn: str
     driver: LimitedConnection
     pid: int
     stall: timedelta
+    conflicts: int | None = None
     _last_sign: float = field(default_factory=time.monotonic)
     _is_receiving: bool = False
 
@@ -63,12 +71,16 @@ class SourceConnection:
         self.note_arrival(is_receiving=False)
         calling = asyncio.ensure_future(call)
         try:
+            while not calling.done():
+                await asyncio.wait({calling}, timeout=self._check_seconds)
+                if not calling.done():
+                    await self._check()
             with translate_errors():
-                while not calling.done():
-                    await asyncio.wait({calling}, timeout=self._check_seconds)
-                    if not calling.done():
-                        await self._check()
                 return calling.result()
+        except SourceUnavailable as error:
+            if await self._has_new_conflict():
+                raise describe_conflict() from error
+            raise
         finally:
             await _cancel(calling)
 
@@ -90,16 +102,29 @@ class SourceConnection:
 
     async def _is_at_work(self) -> bool:
         try:
-            async with asyncio.timeout(self._check_seconds):
-                second = await self._connect_to_same_server()
-                try:
-                    return bool(await second.fetchval(_IS_AT_WORK, self.pid))
-                finally:
-                    second.terminate()
+            return bool(await self._ask(_IS_AT_WORK, self.pid))
         except asyncpg.TooManyConnectionsError:
             return True  # the server answers, and there is no better sign
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        except _ERRORS:
             return False
+
+    async def _has_new_conflict(self) -> bool:
+        """Return whether a lost connection was ended by a standby, whose words do not arrive between two calls."""
+        if self.conflicts is None:
+            return False
+        try:
+            return (await self._ask(_CONFLICTS) or 0) > self.conflicts
+        except _ERRORS:
+            return False
+
+    async def _ask(self, query: str, *values: object) -> int | None:
+        async with asyncio.timeout(min(self._check_seconds, CONNECT_SECONDS)):
+            second = await self._connect_to_same_server()
+            try:
+                answer: int | None = await second.fetchval(query, *values)
+                return answer
+            finally:
+                second.terminate()
 
     async def _connect_to_same_server(self) -> LimitedConnection:
         # An address may name several servers.
@@ -125,8 +150,7 @@ async def _cancel(calling: "asyncio.Future[T]") -> None:
         await asyncio.wait({calling}, timeout=_CANCEL_SECONDS)
 
 
-async def connect(dsn: str, *, stall: timedelta, application: str = APPLICATION) -> SourceConnection:
-    """Connect to the source. Raises SourceUnavailable or SourceAccessRefused."""
+async def _connect(dsn: str, stall: timedelta, application: str) -> SourceConnection:
     try:
         with translate_errors():
             driver = await asyncpg.connect(
@@ -141,14 +165,24 @@ async def connect(dsn: str, *, stall: timedelta, application: str = APPLICATION)
     try:
         with translate_errors():
             pid = await driver.fetchval("SELECT pg_backend_pid()", timeout=CONNECT_SECONDS)
+            conflicts = await driver.fetchval(_CONFLICTS, timeout=CONNECT_SECONDS)
     except BaseException:
         driver.terminate()
         raise
-    return SourceConnection(dsn, driver, pid, stall)
+    return SourceConnection(dsn, driver, pid, stall, conflicts)
 
 
-async def close(connection: SourceConnection) -> None:
-    """Close a connection with which everything is done: how it ends no longer matters."""
-    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        await connection.driver.close(timeout=_CLOSE_SECONDS)
-    connection.driver.terminate()
+@asynccontextmanager
+async def open_source(dsn: str, *, stall: timedelta, application: str = APPLICATION) -> AsyncIterator[SourceConnection]:
+    """Connect to the source; leaving by an exception cuts the connection, which frees the backend at once.
+
+    Raises SourceUnavailable or SourceAccessRefused.
+    """
+    connection = await _connect(dsn, stall, application)
+    try:
+        yield connection
+        # Everything is done: how the connection ends no longer matters.
+        with suppress(*_ERRORS):
+            await connection.driver.close(timeout=_CLOSE_SECONDS)
+    finally:
+        connection.driver.terminate()

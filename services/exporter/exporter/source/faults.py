@@ -53,11 +53,10 @@ def _describe_bad_value(error: asyncpg.PostgresError) -> str:
     return f"A value or column of the source cannot be exported ({_name_of(error)}, SQLSTATE {error.sqlstate})."
 
 
-def _describe_conflict(_: asyncpg.PostgresError) -> str:
-    return (
-        "The standby cancelled the query, because it conflicted with changes that arrived from the primary. On the "
-        "standby, set hot_standby_feedback = on, or a larger max_standby_streaming_delay; or export from the primary."
-    )
+_CONFLICT = (
+    "The standby cancelled the query, because it conflicted with changes that arrived from the primary. On the "
+    "standby, set hot_standby_feedback = on, or a larger max_standby_streaming_delay; or export from the primary."
+)
 
 
 def _describe_transient(error: asyncpg.PostgresError) -> str:
@@ -72,7 +71,7 @@ TABLE: tuple[SourceFault, ...] = (
     SourceFault(sqlstates=("42703",), error=BadMapping, describe=_describe_missing_column),
     SourceFault(sqlstates=("42", "22", "54"), error=BadMapping, describe=_describe_bad_value),
     # Nothing else fails so in a transaction that only reads (PostgreSQL: Handling Query Conflicts).
-    SourceFault(sqlstates=("40001", "40P01"), error=SourceConflict, describe=_describe_conflict),
+    SourceFault(sqlstates=("40001", "40P01"), error=SourceConflict, describe=lambda _: _CONFLICT),
 )
 
 
@@ -99,6 +98,11 @@ def to_export_error(error: asyncpg.PostgresError) -> ExportError:
         if state.startswith(row.sqlstates):
             return row.error(row.describe(error))
     return SourceUnavailable(_describe_transient(error))
+
+
+def describe_conflict() -> SourceConflict:
+    """Return the error of a query that a standby cancelled."""
+    return SourceConflict(_CONFLICT)
 
 
 def invalid_address() -> SourceAccessRefused:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 
 from exporter.errors import BadMapping, ExportError, SnapshotGone
-from exporter.source.connection import APPLICATION, SourceConnection, close, connect
+from exporter.source.connection import APPLICATION, SourceConnection, open_source
 from exporter.source.queries import (
     SourceQuery,
     build_boundaries_query,
@@ -19,6 +19,7 @@ from exporter.source.queries import (
     build_size_query,
 )
 from exporter.source.selection import Selection
+from exporter.source.servers import wait_for_replay
 from shared.limited_connection import LimitedConnection
 
 Consume = Callable[[bytes | bytearray], Awaitable[None]]
@@ -134,26 +135,28 @@ class Snapshot:
 
 @asynccontextmanager
 async def open_snapshot(
-    dsn: str, *, join: str | None = None, stall: timedelta = DEFAULT_STALL, application: str = APPLICATION
+    dsn: str,
+    *,
+    join: str | None = None,
+    position: str | None = None,
+    stall: timedelta = DEFAULT_STALL,
+    application: str = APPLICATION,
 ) -> AsyncIterator[Snapshot]:
     """Connect and open a snapshot, or `join` the snapshot that another connection has exported.
 
-    A call ends when for `stall` nothing has arrived and the server was not seen at work on it.
-    Leaving by an exception cuts the connection, which frees the backend at once. Raises SourceUnavailable,
-    SourceAccessRefused or SnapshotGone.
+    A standby must have replayed the write-ahead log up to `position` first. A call ends when for `stall` nothing has
+    arrived and the server was not seen at work on it. Leaving by an exception cuts the connection, which frees the
+    backend at once. Raises SourceUnavailable, SourceBehind, SourceAccessRefused or SnapshotGone.
     """
-    connection = await connect(dsn, stall=stall, application=application)
-    driver = connection.driver
-    try:
+    async with open_source(dsn, stall=stall, application=application) as connection:
+        driver = connection.driver
+        if position is not None:
+            await wait_for_replay(connection, position)
         await connection.watch(driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         if join is not None:
             await connection.watch(_join(driver, join))
         await connection.watch(driver.execute(_SESSION))
         yield Snapshot(connection)
-    except BaseException:
-        driver.terminate()
-        raise
-    await close(connection)
 
 
 async def _join(driver: LimitedConnection, snapshot: str) -> None:

@@ -107,7 +107,7 @@ FROM next
 WHERE run.run_id = next.run_id
 RETURNING
     run.run_id, job_id, tenant_id, slot, cause, settings::text AS settings, attempt, token, window_start, window_end,
-    previous_state,
+    window_note, window_position, previous_state,
     (SELECT complete_through FROM job WHERE job.job_id = run.job_id) AS complete_through;
 
 -- has_claimable_runs: whether an exporter with a free worker place would claim a run; $1 limits a tenant's running runs
@@ -133,7 +133,8 @@ RETURNING seq, clock_timestamp() AS at, cancel_reason, cancel_by;
 
 -- begin_attempt: save what later attempts need; no helper can join until the new coordinator has a snapshot
 UPDATE run
-SET window_start = :window_start, window_end = :window_end, certificates = :certificates, snapshot = NULL
+SET window_start = :window_start, window_end = :window_end, window_note = :window_note,
+    window_position = :window_position, certificates = :certificates, snapshot = NULL
 WHERE run_id = :run_id;
 
 -- has_same_recipients: whether a run's parts were encrypted for exactly these certificates

@@ -35,7 +35,8 @@ CREATE TABLE source_number (
 -- token, the fencing token, rises at each claim and is checked by every write under a claim; seq numbers the events of
 -- a token. The claim's holder is the run's coordinator. certificates (PEM) are those for which its parts are encrypted.
 -- snapshot is the name under which helpers can join the coordinator's snapshot while the run is shared. sweep_at is
--- when its objects are next searched for garbage. cause is why the slot was due, NULL for runs admitted before it was
+-- when its objects are next searched for garbage. window_note says why the end of a window of since_last_run is not certain;
+-- window_position is where in its write-ahead log (pg_lsn) the source must have arrived before a snapshot is read. cause is why the slot was due, NULL for runs admitted before it was
 -- recorded.
 CREATE TABLE run (
     run_id uuid PRIMARY KEY,
@@ -60,6 +61,8 @@ CREATE TABLE run (
     snapshot text,
     sweep_at timestamptz,
     cause text,
+    window_note text,
+    window_position text,
     CHECK ((state = 'running') = (lease_until IS NOT NULL)),
     CHECK ((state IN ('queued', 'running')) = (ended_at IS NULL))
 );

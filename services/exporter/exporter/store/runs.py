@@ -23,8 +23,9 @@ EndState = Literal["succeeded", "failed", "cancelled"]
 class RunClaim:
     """A run that is ours until its lease expires.
 
-    `window` is that of an earlier attempt, if any; `watermark` is where the job's last successful run ended. `cause` is
-    None for a run admitted by a release that did not record it.
+    `window` is that of an earlier attempt, if any, with its note and the position that the source must have replayed;
+    `watermark` is where the job's last successful run ended. `cause` is None for a run admitted by a release that did
+    not record it.
     """
 
     run_id: UUID
@@ -38,6 +39,17 @@ class RunClaim:
     taken_over: bool
     window: Window | None
     watermark: datetime | None
+    window_note: str | None = None
+    window_position: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenWindow:
+    """A run's window with its note, and the position that the source must have replayed; later attempts keep them."""
+
+    window: Window
+    note: str | None
+    position: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +117,7 @@ class RunStore:
             )
 
     async def begin_attempt(
-        self, database: Connection, claim: RunClaim, *, window: Window, certificates: Sequence[str]
+        self, database: Connection, claim: RunClaim, *, frozen: FrozenWindow, certificates: Sequence[str]
     ) -> None:
         """Save what later attempts need, and release the slices that an earlier coordinator worked on.
 
@@ -120,8 +132,10 @@ class RunStore:
             *SQL.bind(
                 "begin_attempt",
                 run_id=claim.run_id,
-                window_start=window.start,
-                window_end=window.end,
+                window_start=frozen.window.start,
+                window_end=frozen.window.end,
+                window_note=frozen.note,
+                window_position=frozen.position,
                 certificates=list(certificates),
             )
         )
@@ -219,6 +233,8 @@ def _to_claim(row: Record) -> RunClaim:
         taken_over=row["previous_state"] == "running",
         window=Window(start=row["window_start"], end=row["window_end"]) if has_window else None,
         watermark=row["complete_through"],
+        window_note=row["window_note"],
+        window_position=row["window_position"],
     )
 
 

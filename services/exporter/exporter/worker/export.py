@@ -68,7 +68,9 @@ class ExportWorker:
                 await self._export_slice(await self._slice_orders.get(), snapshot, second, store)
 
     def _open(self, join: str | None) -> AbstractAsyncContextManager[Snapshot]:
-        return open_snapshot(self._order.source, join=join, stall=self._order.source_stall)
+        return open_snapshot(
+            self._order.source, join=join, position=self._order.position, stall=self._order.source_stall
+        )
 
     def _start_counts(self, kinds: Sequence[FileKind], second: SecondConnection, stack: AsyncExitStack) -> None:
         for kind in kinds:

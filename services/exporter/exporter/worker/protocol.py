@@ -23,8 +23,9 @@ class RunOrder:
     """The run to work on. Sent through the pipe, not as arguments or environment, because addresses contain passwords.
 
     `join` names the coordinator's snapshot, for helpers. `slice_rows` is the least number of rows worth a slice, or
-    None where the run is not to be planned. `source_stall` is how long the source may give no sign of life. `is_native`
-    says whether the worker builds the records' JSON, or the source's server.
+    None where the run is not to be planned. `source_stall` is how long the source may give no sign of life, `position`
+    where its write-ahead log must have arrived. `is_native` says whether the worker builds the records' JSON, or the
+    source's server.
     """
 
     run_id: UUID
@@ -38,6 +39,7 @@ class RunOrder:
     join: str | None
     slice_rows: int | None
     source_stall: timedelta
+    position: str | None = None
     is_native: bool = False
     store_options: Mapping[str, str] = field(default_factory=dict)
 

@@ -35,6 +35,7 @@ class Manifest(BaseModel):
     slot: datetime
     window: RunWindow
     data_complete_through: datetime | None
+    data_complete_note: str | None = Field(None, description="why that instant is not certain; null where it is")
     snapshot_rows: dict[FileKind, int] = Field(description="records of each kind in the snapshot")
     snapshots: list[str | None] = Field(description="more than one where the run was taken over")
     recipients: list[str] = Field(description="SHA-256 fingerprints of the recipients' certificates")

@@ -39,8 +39,8 @@ _ENTRIES: dict[type[events.RunEvent], tuple[str, tuple[str, ...]]] = {
     events.RunStarted: ("started", ("exporter", "attempt")),
     events.RunAttemptFailed: ("attempt-failed", ("attempt", "code", "message")),
     events.RunHandedBack: ("handed-back", ("exporter",)),
-    events.RunSucceeded: ("succeeded", ("rows", "bytes_raw", "bytes_packed")),
-    events.RunSucceededV1: ("succeeded", ("rows", "bytes_raw", "bytes_packed")),
+    events.RunSucceeded: ("succeeded", ("rows", "bytes_raw", "bytes_packed", "data_complete_note")),
+    events.RunSucceededV1: ("succeeded", ("rows", "bytes_raw", "bytes_packed", "data_complete_note")),
     events.RunFailed: ("failed", ("attempt", "code", "message")),
     events.RunCancelled: ("cancelled", ("reason",)),
     events.RunSkipped: ("skipped", ("reason",)),
@@ -124,6 +124,8 @@ def _apply_run_event(run: LoggedRun, event: events.RunEvent) -> RunChange | None
     artifacts = _artifacts(run, event) if isinstance(event, events.RunSucceeded | events.RunSucceededV1) else ()
     kind, names = _ENTRIES[type(event)]
     details = {name: getattr(event, name) for name in names}
+    if details.get("data_complete_note", "") is None:
+        del details["data_complete_note"]  # most runs have none
     entry = _entry(run, (event.token, event.seq), kind, event.at, **details)
     return RunChange(run=run, entry=entry, artifacts=artifacts)
 

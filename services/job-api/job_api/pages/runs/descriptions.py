@@ -40,6 +40,8 @@ ADVICE = {
     "source-recovery-conflict": "On the standby, set hot_standby_feedback or a larger "
     "max_standby_streaming_delay, or export from the primary.",
     "source-unavailable": "Check that the contact history database is up and reachable, then run the job again.",
+    "source-behind": "Ask the database's administrator to check the replication of the contact history.",
+    "source-watermark-unsupported": "Select another export timeframe, or have the views mapped onto tables.",
     "snapshot-gone": "The source was restarted or closed the connection. Run the job again.",
     "source-access-refused": "Ask the database's administrator to check Sluice's login and its permission to read the "
     "views.",
@@ -140,6 +142,11 @@ def _describe_end(event: str, mark: str) -> Callable[[Mapping[str, Any]], Line]:
     return lambda details: (event, str(details.get("message") or REASONS.get(details.get("reason") or "", "")), mark)
 
 
+def _describe_success(details: Mapping[str, Any]) -> Line:
+    rows, note = f"{details.get('rows') or 0:,} rows", details.get("data_complete_note")
+    return "Succeeded", f"{rows}. {note}" if note else rows, "warn" if note else "good"
+
+
 def _exporter(details: Mapping[str, Any]) -> str:
     return str(details.get("exporter") or "an exporter")
 
@@ -154,7 +161,7 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], Line]] = {
     "started": _describe_start,
     "attempt-failed": lambda entry: (f"Attempt {entry.get('attempt')} failed", str(entry.get("message") or ""), "bad"),
     "handed-back": lambda entry: ("Handed back", f"{_exporter(entry)} was stopped; another will continue", "warn"),
-    "succeeded": lambda entry: ("Succeeded", f"{entry.get('rows') or 0:,} rows", "good"),
+    "succeeded": _describe_success,
     "failed": _describe_end("Failed", "bad"),
     "cancelled": _describe_end("Cancelled", "warn"),
     "skipped": _describe_end("Skipped", "warn"),
