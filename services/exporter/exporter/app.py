@@ -18,6 +18,7 @@ from exporter.runs.source_numbers import create_source_number_handler
 from exporter.runs.sweep import Sweeper
 from exporter.settings import Settings
 from exporter.source.native.choice import choose_transcoder
+from exporter.store.leases import LeaseStore
 from exporter.store.runs import RunClaim, RunStore
 from exporter.store.slices import SliceClaim, SliceStore
 from exporter.store.statements import EVENT_SOURCE
@@ -25,7 +26,7 @@ from shared.clock import SystemClock
 from shared.kafka import Consumer, Producer
 from shared.lifecycle import Health, Loop
 from shared.outbox import Relay
-from shared.postgres import check_connection, open_pool
+from shared.postgres import Pool, check_connection, open_pool
 from shared.postgres_listener import Listener
 from shared.topics import CERTIFICATES, COMMANDS, JOBS, TRIGGERS
 
@@ -51,7 +52,7 @@ async def open_exporter(settings: Settings) -> AsyncIterator[Process]:
         Producer.open(settings.kafka, name=_POOL_NAME) as producer,
     ):
         store, objects = RunStore(pool), open_store(settings.store, settings.store_options)
-        claimer = _create_claimer(settings, store, SliceStore(pool), objects=objects, producer=producer)
+        claimer = _create_claimer(settings, pool, objects=objects, producer=producer)
         consumer = Consumer(
             kafka=settings.kafka,
             group="sluice.exporter",
@@ -88,9 +89,8 @@ async def open_exporter(settings: Settings) -> AsyncIterator[Process]:
         yield Process(loops, health)
 
 
-def _create_claimer(
-    settings: Settings, store: RunStore, slices: SliceStore, *, objects: ObjectStore, producer: Producer
-) -> RunClaimer:
+def _create_claimer(settings: Settings, pool: Pool, *, objects: ObjectStore, producer: Producer) -> RunClaimer:
+    store, slices = RunStore(pool), SliceStore(pool)
     clock, is_native = SystemClock(), choose_transcoder(settings.transcoder) == "native"
 
     def coordinate(claim: RunClaim, stopping: asyncio.Event) -> RunCoordinator:
@@ -121,6 +121,7 @@ def _create_claimer(
     return RunClaimer(
         store=store,
         slices=slices,
+        leases=LeaseStore(pool),
         objects=objects,
         settings=settings,
         coordinate=coordinate,

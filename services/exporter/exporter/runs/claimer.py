@@ -12,9 +12,11 @@ from uuid import UUID
 from exporter.errors import HandBack, LeaseLost
 from exporter.package.objects import ObjectStore
 from exporter.runs.lease import Lease
+from exporter.runs.lease_watch import LeaseWatch
 from exporter.runs.stall_timer import StallTimer
 from exporter.runs.sweep import sweep
 from exporter.settings import Settings
+from exporter.store.leases import LeaseStore
 from exporter.store.runs import RunClaim, RunStore
 from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
@@ -72,6 +74,7 @@ class RunClaimer:
         *,
         store: RunStore,
         slices: SliceStore,
+        leases: LeaseStore,
         objects: ObjectStore,
         settings: Settings,
         coordinate: Callable[[RunClaim, asyncio.Event], ClaimedWork],
@@ -79,6 +82,8 @@ class RunClaimer:
     ) -> None:
         self._store = store
         self._slices = slices
+        self._leases = leases
+        self._watch = LeaseWatch(settings.lease)
         self._objects = objects
         self._settings = settings
         self._coordinate = coordinate
@@ -120,6 +125,8 @@ class RunClaimer:
     async def _claim_all(self) -> float:
         """Fill the free worker places; return the seconds until there may be more work."""
         RUN_SILENT_SECONDS.set(max((work.stall_timer.seconds for work in self._busy.values()), default=0.0))
+        if expired := self._watch.find_expired(await self._leases.list_held()):
+            await self._leases.expire(expired)
         await self._cancel_unclaimed()
         waiting, oldest = await self._store.measure_queue()
         RUNS_WAITING.set(waiting)
@@ -135,8 +142,8 @@ class RunClaimer:
             self._begin(work, worker)
         # Started while others work, so that it is ready for the next run's order.
         self._spare = self._spare or await WorkerProcess.start()
-        seconds = await self._store.get_seconds_to_work(self._settings.name)
-        return _MAX_PAUSE_SECONDS if seconds is None else min(_MAX_PAUSE_SECONDS, max(0.05, seconds))
+        waits = (await self._store.get_seconds_to_retry(), self._watch.get_seconds_to_expiry(), _MAX_PAUSE_SECONDS)
+        return max(0.05, min(seconds for seconds in waits if seconds is not None))
 
     async def _claim(self) -> ClaimedWork | None:
         """Claim a run, or else a slice of another exporter's: runs first, so that a huge one starves no other (R4)."""

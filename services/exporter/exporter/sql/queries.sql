@@ -74,12 +74,11 @@ ORDER BY certificate_id;
 
 -- cancel_unclaimed: cancel runs on request that are queued, or whose lease has expired
 UPDATE run
-SET state = 'cancelled', ended_at = clock_timestamp(), lease_until = NULL, snapshot = NULL, seq = seq + 1,
+SET state = 'cancelled', ended_at = clock_timestamp(), lease_until = NULL, lease_expired = false, snapshot = NULL, seq = seq + 1,
     sweep_at = clock_timestamp() + interval '1 minute'
 WHERE run_id IN (
     SELECT run_id FROM run
-    WHERE cancel_reason IS NOT NULL
-      AND (state = 'queued' OR (state = 'running' AND lease_until < clock_timestamp()))
+    WHERE cancel_reason IS NOT NULL AND (state = 'queued' OR lease_expired)
     FOR UPDATE SKIP LOCKED
 )
 RETURNING run_id, job_id, tenant_id, token, seq, cancel_reason, cancel_by, ended_at;
@@ -102,7 +101,9 @@ SET state = 'running',
     seq = 0,
     attempt = attempt + CASE next.previous_state WHEN 'queued' THEN 1 ELSE 0 END,
     exporter = :exporter,
-    lease_until = clock_timestamp() + :lease::interval
+    lease_until = clock_timestamp() + :lease::interval,
+    lease_length = :lease,
+    lease_expired = false
 FROM next
 WHERE run.run_id = next.run_id
 RETURNING
@@ -113,15 +114,35 @@ RETURNING
 -- has_claimable_runs: whether an exporter with a free worker place would claim a run; $1 limits a tenant's running runs
 SELECT EXISTS (SELECT FROM claimable_run WHERE $1::integer IS NULL OR tenant_running < $1);
 
--- seconds_to_work: how long until a queued run may start or a lease expires; NULL when there is neither
-SELECT extract(epoch FROM min(at) - clock_timestamp())::float8
+-- seconds_to_retry: how long until a queued run may be tried again; NULL when there is none
+SELECT extract(epoch FROM min(not_before) - clock_timestamp())::float8
 FROM run
-CROSS JOIN LATERAL (SELECT CASE state WHEN 'queued' THEN not_before ELSE lease_until END AS at) AS next
-WHERE state IN ('queued', 'running') AND (exporter IS DISTINCT FROM $1 OR state = 'queued') AND at > clock_timestamp();
+WHERE state = 'queued' AND not_before > clock_timestamp();
+
+-- list_leases: the leases on runs and on helpers' slices that are not known to have expired
+SELECT run_id, NULL::text AS kind, NULL::integer AS number, token, heartbeat, lease_until AS until,
+    lease_length AS length
+FROM run
+WHERE state = 'running' AND NOT lease_expired
+UNION ALL
+SELECT run_id, kind, number, token, heartbeat, lease_until, lease_length
+FROM slice
+WHERE state = 'running' AND lease_until IS NOT NULL AND NOT lease_expired;
+
+-- expire_run: mark the lease on a run as expired, unless it was renewed, claimed or ended since it was listed
+UPDATE run
+SET lease_expired = true
+WHERE run_id = $1 AND token = $2 AND heartbeat = $3 AND lease_until = $4 AND state = 'running';
+
+-- expire_slice: mark the lease on a slice as expired, unless it was renewed, claimed or released since it was listed
+UPDATE slice
+SET lease_expired = true
+WHERE run_id = $1 AND token = $2 AND heartbeat = $3 AND lease_until = $4 AND kind = $5 AND number = $6
+  AND state = 'running';
 
 -- renew: extend a run's lease; returns nothing when the claim is lost, or else whether the run is to be cancelled
 UPDATE run
-SET lease_until = clock_timestamp() + $3::interval
+SET heartbeat = heartbeat + 1, lease_until = clock_timestamp() + $3::interval, lease_length = $3, lease_expired = false
 WHERE run_id = $1 AND token = $2 AND state = 'running'
 RETURNING cancel_reason IS NOT NULL AS cancelled;
 
@@ -164,13 +185,14 @@ WITH next AS (
     WHERE slice.run_id = :run_id
       AND run.token = :token
       AND run.state = 'running'
-      AND (slice.state = 'waiting' OR (slice.state = 'running' AND slice.lease_until < clock_timestamp()))
+      AND (slice.state = 'waiting' OR slice.lease_expired)
     ORDER BY slice.kind, slice.number
     LIMIT 1
     FOR UPDATE OF slice SKIP LOCKED
 )
 UPDATE slice
-SET state = 'running', token = token + 1, exporter = :exporter, lease_until = NULL, snapshot = :snapshot
+SET state = 'running', token = token + 1, exporter = :exporter, lease_until = NULL, lease_expired = false,
+    snapshot = :snapshot
 FROM next
 WHERE slice.run_id = next.run_id AND slice.kind = next.kind AND slice.number = next.number
 RETURNING
@@ -182,9 +204,9 @@ WITH next AS (
     SELECT slice.run_id, slice.kind, slice.number, slice.snapshot, slice.state AS previous_state, run.snapshot AS joined
     FROM slice
     JOIN run USING (run_id)
-    WHERE (slice.state = 'waiting' OR (slice.state = 'running' AND slice.lease_until < clock_timestamp()))
+    WHERE (slice.state = 'waiting' OR slice.lease_expired)
       AND run.state = 'running'
-      AND run.lease_until >= clock_timestamp()
+      AND NOT run.lease_expired
       AND run.cancel_reason IS NULL
       AND run.snapshot IS NOT NULL
       AND (:run_id::uuid IS NULL OR slice.run_id = :run_id)
@@ -199,7 +221,7 @@ WITH next AS (
 )
 UPDATE slice
 SET state = 'running', token = token + 1, exporter = :exporter, lease_until = clock_timestamp() + :lease::interval,
-    snapshot = next.joined
+    lease_length = :lease, lease_expired = false, snapshot = next.joined
 FROM next
 WHERE slice.run_id = next.run_id AND slice.kind = next.kind AND slice.number = next.number
 RETURNING
@@ -222,7 +244,8 @@ WHERE run_id = $1;
 
 -- renew_slice: extend a helper's lease; returns nothing when it is lost, or else whether the run is to be cancelled
 UPDATE slice
-SET lease_until = clock_timestamp() + :lease::interval
+SET heartbeat = slice.heartbeat + 1, lease_until = clock_timestamp() + :lease::interval, lease_length = :lease,
+    lease_expired = false
 FROM run
 WHERE run.run_id = slice.run_id
   AND slice.run_id = :run_id AND slice.kind = :kind AND slice.number = :number AND slice.token = :token
@@ -247,7 +270,7 @@ WHERE run_id = :run_id AND kind = :kind AND number = :number AND token = :token 
 
 -- finish_slice: mark a slice as done, under a claim that `lock_slice` has checked
 UPDATE slice
-SET state = 'done', lease_until = NULL, rows_expected = $4, rows_done = $4,
+SET state = 'done', lease_until = NULL, lease_expired = false, rows_expected = $4, rows_done = $4,
     bytes_done = (
         SELECT coalesce(sum(bytes_raw), 0) FROM part
         WHERE part.run_id = slice.run_id AND part.kind = slice.kind AND part.slice = slice.number
@@ -256,7 +279,7 @@ WHERE run_id = $1 AND kind = $2 AND number = $3;
 
 -- release_slice: release a slice, under its claim
 UPDATE slice
-SET state = 'waiting', lease_until = NULL, exporter = NULL
+SET state = 'waiting', lease_until = NULL, lease_expired = false, exporter = NULL
 WHERE run_id = $1 AND kind = $2 AND number = $3 AND token = $4 AND state = 'running';
 
 -- release_own_slices: release the slices that an earlier coordinator worked on; helpers keep theirs
@@ -266,7 +289,7 @@ WHERE run_id = $1 AND state = 'running' AND lease_until IS NULL;
 
 -- release_slices: release all slices of a run that is handed back
 UPDATE slice
-SET state = 'waiting', lease_until = NULL, exporter = NULL
+SET state = 'waiting', lease_until = NULL, lease_expired = false, exporter = NULL
 WHERE run_id = $1 AND state = 'running';
 
 -- list_slices: how far a run's slices have come, in order
@@ -294,14 +317,14 @@ ORDER BY kind, slice, number;
 
 -- end_run: end a run, under a claim that `lock_claim` has checked
 UPDATE run
-SET state = $2, ended_at = clock_timestamp(), lease_until = NULL, snapshot = NULL,
+SET state = $2, ended_at = clock_timestamp(), lease_until = NULL, lease_expired = false, snapshot = NULL,
     sweep_at = clock_timestamp() + interval '1 minute'
 WHERE run_id = $1;
 
 -- requeue: hand a run back, under a claim that `lock_claim` has checked; $3 is added to its attempts
 UPDATE run
-SET state = 'queued', lease_until = NULL, exporter = NULL, snapshot = NULL,
-    not_before = clock_timestamp() + $2::interval, attempt = attempt + $3
+SET state = 'queued', lease_until = NULL, lease_expired = false, exporter = NULL, snapshot = NULL,
+    not_before = clock_timestamp() + $2::interval, retry_delay = $2, attempt = attempt + $3
 WHERE run_id = $1
 RETURNING not_before;
 
@@ -311,9 +334,9 @@ UPDATE job SET complete_through = greatest(complete_through, $2) WHERE job_id = 
 -- measure_queue: the number of runs waiting for an exporter, and the age of the oldest in seconds
 SELECT
     count(*) AS waiting,
-    coalesce(extract(epoch FROM clock_timestamp() - min(greatest(queued_at, not_before))), 0)::float8 AS oldest
+    greatest(coalesce(extract(epoch FROM clock_timestamp() - min(greatest(queued_at, not_before))), 0), 0)::float8 AS oldest
 FROM run
-WHERE state = 'queued' AND not_before <= clock_timestamp();
+WHERE state = 'queued' AND clock_timestamp() NOT BETWEEN not_before - retry_delay AND not_before;
 
 -- read_run_state: a run's current state and fencing token
 SELECT state, token FROM run WHERE run_id = $1;

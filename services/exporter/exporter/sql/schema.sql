@@ -33,7 +33,10 @@ CREATE TABLE source_number (
 --   running -> succeeded | failed
 --   (admitted as) skipped | cancelled     overlap; the job was deleted before
 -- token, the fencing token, rises at each claim and is checked by every write under a claim; seq numbers the events of
--- a token. The claim's holder is the run's coordinator. certificates (PEM) are those for which its parts are encrypted.
+-- a token. heartbeat rises with each renewal of the claim's lease. Whoever sees it stand still for lease_length, by a clock
+-- of its own, sets lease_expired, and then any exporter may take the run over; lease_until is still written, but only
+-- compared for a change. A retry waits until not_before, at most retry_delay: if the clock is set back, it is due.
+-- The claim's holder is the run's coordinator. certificates (PEM) are those for which its parts are encrypted.
 -- snapshot is the name under which helpers can join the coordinator's snapshot while the run is shared. sweep_at is
 -- when its objects are next searched for garbage. window_note says why the end of a window of since_last_run is not certain;
 -- window_position is where in its write-ahead log (pg_lsn) the source must have arrived before a snapshot is read. cause is why the slot was due, NULL for runs admitted before it was
@@ -63,6 +66,10 @@ CREATE TABLE run (
     cause text,
     window_note text,
     window_position text,
+    heartbeat bigint NOT NULL DEFAULT 0,
+    lease_length interval,
+    lease_expired boolean NOT NULL DEFAULT false,
+    retry_delay interval NOT NULL DEFAULT '0',
     CHECK ((state = 'running') = (lease_until IS NOT NULL)),
     CHECK ((state IN ('queued', 'running')) = (ended_at IS NULL))
 );
@@ -80,13 +87,13 @@ SELECT
     queued_at,
     (
         SELECT count(*) FROM run AS other
-        WHERE other.tenant_id = run.tenant_id AND other.state = 'running' AND other.lease_until >= clock_timestamp()
+        WHERE other.tenant_id = run.tenant_id AND other.state = 'running' AND NOT other.lease_expired
     ) AS tenant_running
 FROM run
 WHERE cancel_reason IS NULL
   AND (
-      (state = 'queued' AND not_before <= clock_timestamp())
-      OR (state = 'running' AND lease_until < clock_timestamp())
+      (state = 'queued' AND clock_timestamp() NOT BETWEEN not_before - retry_delay AND not_before)
+      OR (state = 'running' AND lease_expired)
   )
   AND NOT EXISTS (
       SELECT FROM run AS other
@@ -115,6 +122,9 @@ CREATE TABLE slice (
     lease_until timestamptz,
     rows_done bigint NOT NULL DEFAULT 0,
     bytes_done bigint NOT NULL DEFAULT 0,
+    heartbeat bigint NOT NULL DEFAULT 0,
+    lease_length interval,
+    lease_expired boolean NOT NULL DEFAULT false,
     PRIMARY KEY (run_id, kind, number),
     CHECK (state = 'running' OR lease_until IS NULL),
     CHECK (state <> 'done' OR rows_expected IS NOT NULL)
@@ -181,6 +191,10 @@ CREATE TRIGGER run_cancel AFTER UPDATE OF cancel_reason ON run FOR EACH ROW
     WHEN (OLD.cancel_reason IS DISTINCT FROM NEW.cancel_reason) EXECUTE FUNCTION run_notify('cancel');
 CREATE TRIGGER run_shared AFTER UPDATE OF snapshot ON run FOR EACH ROW
     WHEN (OLD.snapshot IS DISTINCT FROM NEW.snapshot) EXECUTE FUNCTION run_notify('work');
+CREATE TRIGGER run_lease_expired AFTER UPDATE OF lease_expired ON run FOR EACH ROW
+    WHEN (NEW.lease_expired AND NOT OLD.lease_expired) EXECUTE FUNCTION run_notify('work');
+CREATE TRIGGER slice_lease_expired AFTER UPDATE OF lease_expired ON slice FOR EACH ROW
+    WHEN (NEW.lease_expired AND NOT OLD.lease_expired) EXECUTE FUNCTION run_notify('work');
 CREATE TRIGGER slice_moved AFTER UPDATE OF state ON slice FOR EACH ROW
     WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION run_notify('work');
 

@@ -197,10 +197,10 @@ class RunStore:
         async with connection(self._pool) as database:
             await database.execute(SQL["schedule_sweep"], run_id, delay)
 
-    async def get_seconds_to_work(self, exporter: str) -> float | None:
-        """Return the seconds until a run may become claimable; None when there is no such run."""
+    async def get_seconds_to_retry(self) -> float | None:
+        """Return the seconds until a queued run may be tried again; None when there is no such run."""
         async with connection(self._pool) as database:
-            seconds: float | None = await database.fetchval(SQL["seconds_to_work"], exporter)
+            seconds: float | None = await database.fetchval(SQL["seconds_to_retry"])
         return seconds
 
     async def measure_queue(self) -> tuple[int, float]:
