@@ -113,8 +113,6 @@ class _Success(RunEvent):
     """The manifest's key in Sluice's object store."""
     data_complete_through: datetime | None
     """The instant up to which the data is certain to be complete (rule T4); null unless `since_last_run`."""
-    data_complete_note: str | None = None
-    """Why that instant is not certain, as a sentence for people; null where it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +136,8 @@ class RunSucceeded(_Success):
     """The instant at which the run was due."""
     cause: SlotCause
     """Why the slot was due."""
+    data_complete_note: str | None = None
+    """Why `data_complete_through` is not certain, as a sentence for people; null where it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,7 +147,7 @@ def test_H7_version_1_of_a_success_gives_the_same_log() -> None:
     scenario = RunScenario().triggered().queued().started().part(1).succeeded(2)
     success = scenario.runs[-1]
     assert isinstance(success, events.RunSucceeded)
-    added = {"title", "type", "slot", "cause"}
+    added = {"title", "type", "slot", "cause", "data_complete_note"}
     kept = {each.name: getattr(success, each.name) for each in fields(success) if each.name not in added}
     older = replace(scenario, runs=[*scenario.runs[:-1], events.RunSucceededV1(**kept)])
     assert log_of(older.everything) == log_of(scenario.everything)

@@ -102,10 +102,14 @@ class RunCommitter:
             "files": files,
             "manifest": run_files.manifest,
             "data_complete_through": prepared.data_complete_through,
-            "data_complete_note": prepared.data_complete_note,
         }
         if claim.cause is None:
             return RunSucceededV1(**fields)
         return RunSucceeded(
-            **fields, title=claim.settings.title, type=claim.settings.type, slot=claim.slot, cause=claim.cause
+            **fields,
+            title=claim.settings.title,
+            type=claim.settings.type,
+            slot=claim.slot,
+            cause=claim.cause,
+            data_complete_note=prepared.data_complete_note,
         )

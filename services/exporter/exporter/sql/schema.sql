@@ -32,15 +32,15 @@ CREATE TABLE source_number (
 --   queued | running -> cancelled         on request, or because the job was deleted
 --   running -> succeeded | failed
 --   (admitted as) skipped | cancelled     overlap; the job was deleted before
--- token, the fencing token, rises at each claim and is checked by every write under a claim; seq numbers the events of
--- a token. heartbeat rises with each renewal of the claim's lease. Whoever sees it stand still for lease_length, by a clock
--- of its own, sets lease_expired, and then any exporter may take the run over; lease_until is still written, but only
--- compared for a change. A retry waits until not_before, at most retry_delay: if the clock is set back, it is due.
--- The claim's holder is the run's coordinator. certificates (PEM) are those for which its parts are encrypted.
--- snapshot is the name under which helpers can join the coordinator's snapshot while the run is shared. sweep_at is
--- when its objects are next searched for garbage. window_note says why the end of a window of since_last_run is not certain;
--- window_position is where in its write-ahead log (pg_lsn) the source must have arrived before a snapshot is read. cause is why the slot was due, NULL for runs admitted before it was
--- recorded.
+-- token, the fencing token, rises at each claim and is checked by every write under a claim; seq numbers the events
+-- of a token. heartbeat rises with each renewal of the claim's lease. An exporter that sees it stand still for
+-- lease_length, by a clock of its own, sets lease_expired, and then any exporter may take the run over; lease_until
+-- is still written, but only compared for a change. A retry waits until not_before, at most retry_delay: if the clock
+-- is set back, it is due. The claim's holder is the run's coordinator. certificates (PEM) are those for which its
+-- parts are encrypted. snapshot is the name under which helpers can join the coordinator's snapshot while the run is
+-- shared. sweep_at is when its objects are next searched for garbage. window_note says why the end of a window of
+-- since_last_run is not certain; window_position is where in its write-ahead log (pg_lsn) the source must have
+-- arrived before a snapshot is read. cause is why the slot was due, NULL for runs admitted before it was recorded.
 CREATE TABLE run (
     run_id uuid PRIMARY KEY,
     job_id uuid NOT NULL REFERENCES job,

@@ -40,7 +40,7 @@ _ENTRIES: dict[type[events.RunEvent], tuple[str, tuple[str, ...]]] = {
     events.RunAttemptFailed: ("attempt-failed", ("attempt", "code", "message")),
     events.RunHandedBack: ("handed-back", ("exporter",)),
     events.RunSucceeded: ("succeeded", ("rows", "bytes_raw", "bytes_packed", "data_complete_note")),
-    events.RunSucceededV1: ("succeeded", ("rows", "bytes_raw", "bytes_packed", "data_complete_note")),
+    events.RunSucceededV1: ("succeeded", ("rows", "bytes_raw", "bytes_packed")),
     events.RunFailed: ("failed", ("attempt", "code", "message")),
     events.RunCancelled: ("cancelled", ("reason",)),
     events.RunSkipped: ("skipped", ("reason",)),
