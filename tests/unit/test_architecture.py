@@ -55,6 +55,7 @@ SHARED_NAMES = {
     "Settings": "each service's settings",
     "SluiceError": "the client is a distribution of its own, without the services' errors",
     "UnitOfWork": "each service's transaction: rows, audit entries and events",
+    "UnitOfWorkFactory": "what begins each service's transaction",
 }
 API_DOCUMENTS = ("services/job-api/job_api/api/", "services/history/history/api/", "services/history/history/views/")
 ROUTE_METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "api_route"}

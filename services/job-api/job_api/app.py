@@ -48,7 +48,7 @@ from job_api.service import (
 from job_api.settings import Settings
 from job_api.sign_in import OidcClient, SignInFlow
 from job_api.source import SourceStatistics
-from job_api.store import Database, WorkFactory
+from job_api.store import Database, UnitOfWorkFactory
 from job_api.store.database import SERVICE
 from shared.clock import Clock, SystemClock
 from shared.http.app import create_app, handle_errors
@@ -95,7 +95,7 @@ class Process:
 class Services:
     """The services that the API and the pages share."""
 
-    works: WorkFactory
+    units: UnitOfWorkFactory
     authenticator: TokenAuthenticator
     access: AccessService
     login: LoginService
@@ -202,9 +202,9 @@ def create_web_app(
     handle_errors(app, to_problem, *ERRORS)
     app.router.routes.extend(document_routes())
     add_routes(app, *ROUTERS)
-    app.router.routes.extend(RunRoutes(proxy, services.requested_runs, services.works).to_routes())
+    app.router.routes.extend(RunRoutes(proxy, services.requested_runs, services.units).to_routes())
     page_services = PageServices(
-        works=services.works,
+        units=services.units,
         access=services.access,
         login=services.login,
         jobs=services.jobs,
@@ -224,7 +224,7 @@ def _create_services(pool: Pool, clock: Clock, source: SourceStatistics | None) 
     database, passwords = Database(pool), PasswordService()
     authenticator = TokenAuthenticator(database, clock)
     return Services(
-        works=WorkFactory(database, clock),
+        units=UnitOfWorkFactory(database, clock),
         authenticator=authenticator,
         access=AccessService(database, clock, authenticator),
         login=LoginService(database, clock, passwords),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import JSONResponse
 
-from job_api.store import UnitOfWork, WorkFactory
+from job_api.store import UnitOfWork, UnitOfWorkFactory
 from shared.auth import Identity
 from shared.http.idempotency import IdempotencyStore, IdempotentRequest, RenderedResponse
 
@@ -13,13 +13,13 @@ Command = Callable[[UnitOfWork], Awaitable[RenderedResponse]]
 
 
 async def run_once(
-    works: WorkFactory, identity: Identity, request: IdempotentRequest, *, command: Command
+    units: UnitOfWorkFactory, identity: Identity, request: IdempotentRequest, *, command: Command
 ) -> RenderedResponse:
     """Run a command and return its response, or the stored response to the same request, which has no secrets.
 
     Raises Problem 409 if the key was used for another request, and whatever the command raises.
     """
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         store = IdempotencyStore(work.connection, identity)
         response = await store.recall(request, work.at)
         if response is None:
@@ -30,7 +30,7 @@ async def run_once(
 
 
 async def respond_once(
-    works: WorkFactory, identity: Identity, request: IdempotentRequest, *, command: Command
+    units: UnitOfWorkFactory, identity: Identity, request: IdempotentRequest, *, command: Command
 ) -> JSONResponse:
     """Run a command as `run_once` does, and return its response for the API. Raises what `run_once` raises."""
-    return (await run_once(works, identity, request, command=command)).to_response({})
+    return (await run_once(units, identity, request, command=command)).to_response({})

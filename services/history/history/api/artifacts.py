@@ -5,13 +5,13 @@ from starlette.responses import Response, StreamingResponse
 
 from history.api import examples
 from history.api.dependencies import (
+    AnyRole,
     ArtifactId,
     ArtifactIds,
     Artifacts,
     Downloader,
     Downloads,
     Operator,
-    Reader,
     Units,
 )
 from history.api.files import GET_FILE, HEAD_FILE, respond_with_file
@@ -38,7 +38,7 @@ _ARCHIVE_ERRORS = error_responses(ProblemType.NOT_FOUND, ProblemType.ARTIFACT_EX
     responses=json_response(examples.ARTIFACTS) | error_responses(),
     openapi_extra=query_parameters(ArtifactQuery),
 )
-async def list_artifacts(identity: Reader, request: Request, artifacts: Artifacts) -> Response:
+async def list_artifacts(identity: AnyRole, request: Request, artifacts: Artifacts) -> Response:
     """Return a page of finished files with the days that each remains, filtered and sorted."""
     query = parse_query(ArtifactQuery, request)
     page = await artifacts.list_page(identity, query.to_page_request())
@@ -53,7 +53,7 @@ async def list_artifacts(identity: Reader, request: Request, artifacts: Artifact
     responses=json_response(examples.ARTIFACT_COUNTS) | error_responses(),
     openapi_extra=query_parameters(ArtifactFilters),
 )
-async def count_artifacts(identity: Reader, request: Request, artifacts: Artifacts) -> Response:
+async def count_artifacts(identity: AnyRole, request: Request, artifacts: Artifacts) -> Response:
     """Return the number of files by state and type, for filters; of the latest 100,000 at most."""
     return to_response(await artifacts.count(identity, parse_query(ArtifactFilters, request).to_filters()))
 
@@ -109,7 +109,7 @@ async def delete_artifacts(
     summary="Get a file's description",
     responses=json_response(examples.ARTIFACT) | error_responses(ProblemType.NOT_FOUND),
 )
-async def get_artifact(identity: Reader, artifact_id: ArtifactId, artifacts: Artifacts) -> Artifact:
+async def get_artifact(identity: AnyRole, artifact_id: ArtifactId, artifacts: Artifacts) -> Artifact:
     """Return a file's name, size, checksum and the days that it remains."""
     return await artifacts.get(identity, artifact_id)
 

@@ -17,10 +17,10 @@ from shared.auth import Identity
 from shared.http.identity import require_roles
 from shared.http.routing import service_of
 
-Reader = Annotated[Identity, require_roles("operator", "downloader", "viewer")]
+AnyRole = Annotated[Identity, require_roles("operator", "downloader", "viewer")]
 Downloader = Annotated[Identity, require_roles("operator", "downloader")]
 Operator = Annotated[Identity, require_roles("operator")]
-Administrator = Annotated[Identity, require_roles("admin")]
+Admin = Annotated[Identity, require_roles("admin")]
 
 Runs = Annotated[RunService, service_of(RunService)]
 Artifacts = Annotated[ArtifactService, service_of(ArtifactService)]

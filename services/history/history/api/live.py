@@ -9,7 +9,7 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from history.api import examples
-from history.api.dependencies import JobFilter, Live, Reader, RunFilter
+from history.api.dependencies import AnyRole, JobFilter, Live, RunFilter
 from history.service.live import LiveService, LiveUpdate, Subscription
 from shared.http.admission import take_place
 from shared.http.live import CLOSED_DATA, CLOSED_EVENT
@@ -57,7 +57,7 @@ class _DroppingResponse(EventSourceResponse):
     response_class=EventSourceResponse,
 )
 async def follow_runs(
-    identity: Reader,
+    identity: AnyRole,
     request: Request,
     live: Live,
     *,

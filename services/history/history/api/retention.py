@@ -1,7 +1,7 @@
 """Operations of administrators: the retention of files."""
 
 from history.api import examples
-from history.api.dependencies import Administrator, RetentionRules, Units
+from history.api.dependencies import Admin, RetentionRules, Units
 from history.views.retention import Retention
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses
@@ -16,7 +16,7 @@ router = create_router("/api/v1/artifacts", "retention")
     summary="Get the retention",
     responses=json_response(examples.RETENTION) | error_responses(),
 )
-async def get_retention(identity: Administrator, retention: RetentionRules) -> Retention:
+async def get_retention(identity: Admin, retention: RetentionRules) -> Retention:
     """Return how many days the tenant's files are kept."""
     return Retention(days=(await retention.find_period(identity.tenant_id)).days)
 
@@ -27,9 +27,7 @@ async def get_retention(identity: Administrator, retention: RetentionRules) -> R
     summary="Set the retention",
     responses=json_response(examples.RETENTION) | error_responses(ProblemType.TOO_LARGE),
 )
-async def set_retention(
-    identity: Administrator, *, wanted: Retention, retention: RetentionRules, units: Units
-) -> Retention:
+async def set_retention(identity: Admin, *, wanted: Retention, retention: RetentionRules, units: Units) -> Retention:
     """Keep files for so many days, at most 30, existing files included; it takes effect within minutes."""
     async with units.begin(identity) as work:
         await retention.set_days(work, wanted.days)

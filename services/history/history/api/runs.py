@@ -4,7 +4,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from history.api import examples
-from history.api.dependencies import JobQuery, Operator, Reader, RunId, Runs, Units
+from history.api.dependencies import AnyRole, JobQuery, Operator, RunId, Runs, Units
 from history.api.queries import RunFilters, RunQuery
 from history.views.manifest import Manifest
 from history.views.run_details import RunDetails
@@ -28,7 +28,7 @@ _MANIFEST_ERRORS = error_responses(ProblemType.NOT_FOUND, ProblemType.NO_MANIFES
     responses=json_response(examples.RUNS) | error_responses(),
     openapi_extra=query_parameters(RunQuery),
 )
-async def list_runs(identity: Reader, request: Request, runs: Runs) -> Response:
+async def list_runs(identity: AnyRole, request: Request, runs: Runs) -> Response:
     """Return a page of active and ended runs, filtered and sorted; pages are stable while runs are added."""
     query = parse_query(RunQuery, request)
     page = await runs.list_page(identity, query.to_page_request())
@@ -43,7 +43,7 @@ async def list_runs(identity: Reader, request: Request, runs: Runs) -> Response:
     responses=json_response(examples.RUN_COUNTS) | error_responses(),
     openapi_extra=query_parameters(RunFilters),
 )
-async def count_runs(identity: Reader, request: Request, runs: Runs) -> Response:
+async def count_runs(identity: AnyRole, request: Request, runs: Runs) -> Response:
     """Return the number of runs by state, type and source, for filters; of the latest 100,000 at most.
 
     Each is counted under the other filters: `state=failed` gives the types of failed runs, and all states.
@@ -57,7 +57,7 @@ async def count_runs(identity: Reader, request: Request, runs: Runs) -> Response
     summary="List the scores of a job's estimates",
     responses=json_response(examples.SCORES) | error_responses(),
 )
-async def list_scores(identity: Reader, job_id: JobQuery, runs: Runs) -> Scores:
+async def list_scores(identity: AnyRole, job_id: JobQuery, runs: Runs) -> Scores:
     """Return the accuracy of the estimates of a job's latest runs: their error, and the coverage of their band."""
     return await runs.list_scores(identity, job_id)
 
@@ -69,7 +69,7 @@ async def list_scores(identity: Reader, job_id: JobQuery, runs: Runs) -> Scores:
     response_model=RunDetails,
     responses=json_response(examples.DETAILS) | error_responses(ProblemType.NOT_FOUND),
 )
-async def get_run(identity: Reader, run_id: RunId, runs: Runs) -> Response:
+async def get_run(identity: AnyRole, run_id: RunId, runs: Runs) -> Response:
     """Return a run with its frozen settings, timeline, parts, files, progress and estimates."""
     return to_response(await runs.get(identity, run_id))
 
@@ -115,6 +115,6 @@ async def remove_run(identity: Operator, *, run_id: RunId, runs: Runs, units: Un
     response_model=Manifest,
     responses=json_response(examples.MANIFEST, headers=("Content-Length",)) | _MANIFEST_ERRORS,
 )
-async def get_manifest(identity: Reader, run_id: RunId, runs: Runs) -> Response:
+async def get_manifest(identity: AnyRole, run_id: RunId, runs: Runs) -> Response:
     """Return the manifest as it is stored next to the files: names, rows, sizes, checksums, recipients."""
     return Response(await runs.read_manifest(identity, run_id), media_type="application/json")

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from job_api.api.services import Access, Login, Works
+from job_api.api.services import Access, Login, Units
 from job_api.bodies.fields import Body
 from job_api.service import LoginAttempt
 from job_api.service.credentials import IssuedCredential
@@ -97,8 +97,8 @@ async def log_in(body: LoginBody, request: Request, response: Response, login: L
 
 
 @router.delete("/session", operation_id="logOut", summary="Log out", status_code=204, responses=error_responses())
-async def log_out(identity: CurrentIdentity, response: Response, works: Works, access: Access) -> None:
+async def log_out(identity: CurrentIdentity, response: Response, units: Units, access: Access) -> None:
     """End the caller's session; no service accepts it five seconds later."""
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         await access.log_out(work, identity)
     clear_session_cookie(response)

@@ -8,11 +8,11 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from job_api.api.services import Certificates, Works
+from job_api.api.services import Certificates, Units
 from job_api.bodies.certificates import CertificateBody
 from job_api.commands import respond_once
 from job_api.queries import CertificateQuery
-from job_api.roles import Reader, Writer
+from job_api.roles import Operator, Reader
 from job_api.store import UnitOfWork
 from job_api.store import certificates as store
 from job_api.store.certificates import CertificateState
@@ -137,7 +137,7 @@ def _find_warning(days: int) -> str | None:
     openapi_extra=_BODIES,
 )
 async def upload_certificate(
-    identity: Writer, http_request: Request, request: Idempotent, works: Works, certificates: Certificates
+    identity: Operator, http_request: Request, request: Idempotent, units: Units, certificates: Certificates
 ) -> Response:
     """Upload a recipient's X.509 certificate, as text in JSON, or as a file in a form.
 
@@ -149,7 +149,7 @@ async def upload_certificate(
     async def upload(work: UnitOfWork) -> RenderedResponse:
         return _render_certificate(await certificates.upload(work, name, content))
 
-    return await respond_once(works, identity, request, command=upload)
+    return await respond_once(units, identity, request, command=upload)
 
 
 @router.get(
@@ -186,13 +186,13 @@ async def get_certificate(identity: Reader, certificate_id: UUID, certificates: 
     responses=json_response(_RETIRED) | error_responses(ProblemType.NOT_FOUND),
 )
 async def retire_certificate(
-    identity: Writer, certificate_id: UUID, works: Works, certificates: Certificates
+    identity: Operator, certificate_id: UUID, units: Units, certificates: Certificates
 ) -> Certificate:
     """Use a certificate for no further export; its owner can still read files encrypted to it.
 
     Repeating it changes nothing.
     """
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         return Certificate.from_certificate(await certificates.retire(work, certificate_id), work.at)
 
 

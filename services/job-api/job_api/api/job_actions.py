@@ -11,12 +11,12 @@ from job_api.api.job_documents import Job
 from job_api.api.job_responses import render_created_job
 from job_api.api.jobs import CREATED_RESPONSE, JOB_RESPONSE
 from job_api.api.proxy import History
-from job_api.api.services import Jobs, Responder, Works
+from job_api.api.services import Jobs, Responder, Units
 from job_api.bodies.clones import clone_job, clone_run
 from job_api.bodies.patches import JobPatch
 from job_api.commands import respond_once
 from job_api.domain import JobAction
-from job_api.roles import Writer
+from job_api.roles import Operator
 from job_api.store import UnitOfWork
 from shared.http.conditional import IfMatch, parse_if_match
 from shared.http.idempotency import Idempotent, RenderedResponse
@@ -56,14 +56,14 @@ class RequestedRun(BaseModel):
     responses=JOB_RESPONSE | error_responses(ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE),
 )
 async def suspend_job(
-    identity: Writer, job_id: UUID, works: Works, jobs: Jobs, responder: Responder, if_match: IfMatch = None
+    identity: Operator, job_id: UUID, units: Units, jobs: Jobs, responder: Responder, if_match: IfMatch = None
 ) -> Response:
     """Stop a job's future slots; a run in progress continues, and slots that pass meanwhile never run.
 
     Repeating it changes nothing.
     """
     versions = parse_if_match(if_match)
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         view = await jobs.switch(work, job_id, JobAction.SUSPEND, versions=versions)
     return responder.respond(view)
 
@@ -77,14 +77,14 @@ async def suspend_job(
     | error_responses(ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE, ProblemType.ONE_TIME_NOT_RESUMABLE),
 )
 async def resume_job(
-    identity: Writer, job_id: UUID, works: Works, jobs: Jobs, responder: Responder, if_match: IfMatch = None
+    identity: Operator, job_id: UUID, units: Units, jobs: Jobs, responder: Responder, if_match: IfMatch = None
 ) -> Response:
     """Let a suspended job run at its future slots; a one-time job stays suspended after its start.
 
     Repeating it changes nothing.
     """
     versions = parse_if_match(if_match)
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         view = await jobs.switch(work, job_id, JobAction.RESUME, versions=versions)
     return responder.respond(view)
 
@@ -98,7 +98,7 @@ async def resume_job(
     responses=json_response(_REQUESTED, status=202, headers=("Location",))
     | error_responses(ProblemType.NOT_FOUND, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.ONE_TIME_NOT_RUN_NOW),
 )
-async def run_job(identity: Writer, job_id: UUID, request: Idempotent, works: Works, jobs: Jobs) -> Response:
+async def run_job(identity: Operator, job_id: UUID, request: Idempotent, units: Units, jobs: Jobs) -> Response:
     """Request a run at once, whether the job is active or suspended; its schedule stays as it is (S10)."""
 
     async def request_run(work: UnitOfWork) -> RenderedResponse:
@@ -107,7 +107,7 @@ async def run_job(identity: Writer, job_id: UUID, request: Idempotent, works: Wo
         body = {"run_id": str(run_id), "location": location}
         return RenderedResponse(body, status=202, headers={"Location": location})
 
-    return await respond_once(works, identity, request, command=request_run)
+    return await respond_once(units, identity, request, command=request_run)
 
 
 @router.post(
@@ -119,14 +119,14 @@ async def run_job(identity: Writer, job_id: UUID, request: Idempotent, works: Wo
     responses=CREATED_RESPONSE | error_responses(*_CLONE_ERRORS),
 )
 async def clone_job_with_changes(
-    identity: Writer, job_id: UUID, changes: Changes, request: Idempotent, works: Works, jobs: Jobs
+    identity: Operator, job_id: UUID, changes: Changes, request: Idempotent, units: Units, jobs: Jobs
 ) -> Response:
     """Create a job from another's settings, with changes; a job that started immediately does so again."""
 
     async def clone(work: UnitOfWork) -> RenderedResponse:
         return render_created_job(await jobs.clone(work, job_id, lambda job: clone_job(job, changes)))
 
-    return await respond_once(works, identity, request, command=clone)
+    return await respond_once(units, identity, request, command=clone)
 
 
 @router.post(
@@ -138,13 +138,13 @@ async def clone_job_with_changes(
     responses=CREATED_RESPONSE | error_responses(*_CLONE_ERRORS, ProblemType.HISTORY_UNAVAILABLE),
 )
 async def clone_run_with_changes(
-    identity: Writer,
+    identity: Operator,
     run_id: UUID,
     changes: Changes,
     request: Idempotent,
     http_request: Request,
     history: History,
-    works: Works,
+    units: Units,
     jobs: Jobs,
 ) -> Response:
     """Create a job with the frozen settings of a run, even if its job has been changed or deleted since.
@@ -156,4 +156,4 @@ async def clone_run_with_changes(
     async def clone(work: UnitOfWork) -> RenderedResponse:
         return render_created_job(await jobs.create(work, clone_run(settings, changes)))
 
-    return await respond_once(works, identity, request, command=clone)
+    return await respond_once(units, identity, request, command=clone)

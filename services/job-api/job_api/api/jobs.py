@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 from job_api.api.job_documents import CREATED_JOB_EXAMPLE, JOB_EXAMPLE, Job, JobPage
 from job_api.api.job_responses import render_created_job
-from job_api.api.services import Jobs, Responder, Works
+from job_api.api.services import Jobs, Responder, Units
 from job_api.bodies.drafts import JobDraft
 from job_api.bodies.patches import JobPatch, patch_job
 from job_api.commands import respond_once
 from job_api.queries import JobQuery
-from job_api.roles import Reader, Writer
+from job_api.roles import Operator, Reader
 from job_api.store import UnitOfWork
 from shared.http.conditional import IfMatch, require_if_match
 from shared.http.idempotency import Idempotent, RenderedResponse
@@ -41,13 +41,13 @@ router = create_router("/api/v1/jobs", "jobs")
     responses=CREATED_RESPONSE
     | error_responses(ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE, ProblemType.SOURCE_NOT_OFFERED),
 )
-async def create_job(identity: Writer, draft: JobDraft, request: Idempotent, works: Works, jobs: Jobs) -> Response:
+async def create_job(identity: Operator, draft: JobDraft, request: Idempotent, units: Units, jobs: Jobs) -> Response:
     """Create a job. A one-time job that starts immediately is created suspended, and can never be resumed (J6)."""
 
     async def create(work: UnitOfWork) -> RenderedResponse:
         return render_created_job(await jobs.create(work, draft.to_domain()))
 
-    return await respond_once(works, identity, request, command=create)
+    return await respond_once(units, identity, request, command=create)
 
 
 @router.get(
@@ -84,17 +84,17 @@ async def get_job(identity: Reader, job_id: UUID, responder: Responder) -> Respo
     | error_responses(*CHANGE_ERRORS, ProblemType.ONE_TIME_NOT_EDITABLE, ProblemType.SOURCE_NOT_OFFERED),
 )
 async def replace_job(
-    identity: Writer,
+    identity: Operator,
     job_id: UUID,
     draft: JobDraft,
-    works: Works,
+    units: Units,
     jobs: Jobs,
     responder: Responder,
     if_match: IfMatch = None,
 ) -> Response:
     """Replace all settings of a repeated job; a run in progress keeps the settings that it started with."""
     versions = require_if_match(if_match)
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         view = await jobs.edit(work, job_id, versions=versions, redraft=lambda _: draft.to_domain())
     return responder.respond(view)
 
@@ -108,17 +108,17 @@ async def replace_job(
     | error_responses(*CHANGE_ERRORS, ProblemType.ONE_TIME_NOT_EDITABLE, ProblemType.SOURCE_NOT_OFFERED),
 )
 async def update_job(
-    identity: Writer,
+    identity: Operator,
     job_id: UUID,
     patch: JobPatch,
-    works: Works,
+    units: Units,
     jobs: Jobs,
     responder: Responder,
     if_match: IfMatch = None,
 ) -> Response:
     """Change the settings that a merge patch (RFC 7396) names; null restores a setting's default."""
     versions = require_if_match(if_match)
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         view = await jobs.edit(work, job_id, versions=versions, redraft=lambda job: patch_job(job, patch))
     return responder.respond(view)
 
@@ -132,8 +132,8 @@ async def update_job(
         ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE, ProblemType.IF_MATCH_REQUIRED, ProblemType.RUN_IN_PROGRESS
     ),
 )
-async def delete_job(identity: Writer, job_id: UUID, works: Works, jobs: Jobs, if_match: IfMatch = None) -> None:
+async def delete_job(identity: Operator, job_id: UUID, units: Units, jobs: Jobs, if_match: IfMatch = None) -> None:
     """Delete a job that has no run in progress; its runs and files stay until they expire."""
     versions = require_if_match(if_match)
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         await jobs.delete(work, job_id, versions=versions)

@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from job_api.api.services import Access, Works
+from job_api.api.services import Access, Units
 from job_api.bodies.fields import Body
 from job_api.commands import respond_once
 from job_api.domain.drafts import MAX_TITLE
@@ -104,13 +104,13 @@ class ApiKeyPage(BaseModel):
     responses=json_response(_NEW_KEY, status=201, headers=("Location",))
     | error_responses(ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
-async def create_key(identity: Admin, body: KeyBody, request: Idempotent, works: Works, access: Access) -> Response:
+async def create_key(identity: Admin, body: KeyBody, request: Idempotent, units: Units, access: Access) -> Response:
     """Create an API key; its token is in this response and nowhere else."""
 
     async def create(work: UnitOfWork) -> RenderedResponse:
         return _render_key(await access.create_key(work, body.name, body.roles, lifetime=body.lifetime))
 
-    return await respond_once(works, identity, request, command=create)
+    return await respond_once(units, identity, request, command=create)
 
 
 @router.get(
@@ -134,9 +134,9 @@ async def list_keys(identity: Admin, query: Annotated[KeyQuery, Query()], access
     status_code=204,
     responses=error_responses(ProblemType.NOT_FOUND),
 )
-async def revoke_key(identity: Admin, key_id: UUID, works: Works, access: Access) -> None:
+async def revoke_key(identity: Admin, key_id: UUID, units: Units, access: Access) -> None:
     """Revoke an API key for good; no service accepts it five seconds later."""
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         await access.revoke_key(work, key_id)
 
 

@@ -6,7 +6,7 @@ from fastapi import Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from job_api.roles import Anybody
+from job_api.roles import AnyRole
 from shared.http.openapi import json_response
 from shared.http.problems import ProblemType, error_responses, not_found
 from shared.http.routing import create_router
@@ -60,7 +60,7 @@ class RecordSchemaList(BaseModel):
     summary="List record schemas",
     responses=json_response(_LIST) | error_responses(),
 )
-async def list_record_schemas(identity: Anybody) -> RecordSchemaList:
+async def list_record_schemas(identity: AnyRole) -> RecordSchemaList:
     """Return the record types, each with the newest version and the location of its schema."""
     return RecordSchemaList.model_validate(_LIST)
 
@@ -72,7 +72,7 @@ async def list_record_schemas(identity: Anybody) -> RecordSchemaList:
     response_class=Response,
     responses=_RESPONSE | error_responses(ProblemType.NOT_FOUND),
 )
-async def get_record_schema(identity: Anybody, record_type: RecordTypeName) -> Response:
+async def get_record_schema(identity: AnyRole, record_type: RecordTypeName) -> Response:
     """Return the JSON Schema (draft 2020-12) of every line of a file of this type."""
     known = next((each for each in RECORD_TYPES if each == record_type), None)
     if known is None:

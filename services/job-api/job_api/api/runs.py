@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from job_api.api.proxy import PATHS, RUNS_PATH, HistoryProxy
-from job_api.roles import ANYBODY, WRITERS
+from job_api.roles import ANY_ROLE, OPERATORS
 from job_api.service import RequestedRunService
-from job_api.store import WorkFactory
+from job_api.store import UnitOfWorkFactory
 from job_api.store.runs import RequestedRun
 from shared.http.identity import RequireIdentity
 
@@ -47,12 +47,12 @@ _NO_DETAILS: dict[str, Any] = {
 class RunRoutes:
     """The routes that are forwarded to history, with their fallback for requested runs."""
 
-    def __init__(self, history: HistoryProxy, requested: RequestedRunService, works: WorkFactory) -> None:
+    def __init__(self, history: HistoryProxy, requested: RequestedRunService, units: UnitOfWorkFactory) -> None:
         self._history = history
         self._requested = requested
-        self._works = works
-        self._require_reader = RequireIdentity(ANYBODY)
-        self._require_writer = RequireIdentity(WRITERS)
+        self._units = units
+        self._require_reader = RequireIdentity(ANY_ROLE)
+        self._require_writer = RequireIdentity(OPERATORS)
 
     def to_routes(self) -> list[Route]:
         """Return the routes, the most specific first."""
@@ -90,7 +90,7 @@ class RunRoutes:
         return JSONResponse(to_run_document(run) | _NO_DETAILS) if run is not None else None
 
     async def _cancel_requested(self, request: Request, run_id: UUID) -> Response | None:
-        async with self._works.begin(await self._require_writer(request)) as work:
+        async with self._units.begin(await self._require_writer(request)) as work:
             run = await self._requested.cancel(work, run_id)
         return JSONResponse(to_run_document(run), httpx.codes.ACCEPTED) if run is not None else None
 

@@ -13,10 +13,10 @@ from job_api.service import (
     TenantService,
     UserService,
 )
-from job_api.store import WorkFactory
+from job_api.store import UnitOfWorkFactory
 from shared.http.routing import service_of
 
-Works = Annotated[WorkFactory, service_of(WorkFactory)]
+Units = Annotated[UnitOfWorkFactory, service_of(UnitOfWorkFactory)]
 Access = Annotated[AccessService, service_of(AccessService)]
 Audit = Annotated[AuditService, service_of(AuditService)]
 Certificates = Annotated[CertificateService, service_of(CertificateService)]

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from job_api.api.services import Tenants, Works
+from job_api.api.services import Tenants, Units
 from job_api.bodies.fields import Body
-from job_api.roles import Admin, Anybody
+from job_api.roles import Admin, AnyRole
 from job_api.service.tenants import MAX_MEDIA_TYPE_LENGTH, MAX_MEDIA_TYPES
 from job_api.store import identities
 from shared.http.openapi import json_response
@@ -62,7 +62,7 @@ class Tenant(BaseModel):
     summary="Get the caller's tenant",
     responses=json_response(_TENANT) | error_responses(),
 )
-async def get_tenant(identity: Anybody, tenants: Tenants) -> Tenant:
+async def get_tenant(identity: AnyRole, tenants: Tenants) -> Tenant:
     """Return the caller's tenant."""
     return Tenant.from_tenant(await tenants.get(identity))
 
@@ -73,7 +73,7 @@ async def get_tenant(identity: Anybody, tenants: Tenants) -> Tenant:
     summary="Change the tenant's media types",
     responses=json_response(_TENANT) | error_responses(ProblemType.TOO_LARGE),
 )
-async def update_tenant(identity: Admin, patch: TenantPatch, works: Works, tenants: Tenants) -> Tenant:
+async def update_tenant(identity: Admin, patch: TenantPatch, units: Units, tenants: Tenants) -> Tenant:
     """Set the media types that jobs may choose from; saved jobs keep theirs. The operator sets name and number."""
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         return Tenant.from_tenant(await tenants.update_media_types(work, patch.media_types))

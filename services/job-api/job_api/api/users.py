@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from job_api.api.services import Users, Works
+from job_api.api.services import Units, Users
 from job_api.bodies.fields import Body
 from job_api.commands import respond_once
 from job_api.queries import UserQuery
@@ -120,14 +120,14 @@ class UserPage(BaseModel):
     responses=json_response(_NEW_USER, status=201, headers=("Location",))
     | error_responses(ProblemType.USER_EXISTS, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
-async def create_user(identity: Admin, body: UserBody, request: Idempotent, works: Works, users: Users) -> Response:
+async def create_user(identity: Admin, body: UserBody, request: Idempotent, units: Units, users: Users) -> Response:
     """Create a user who logs in with a password; without one, a password is generated and shown once."""
     new = await users.prepare_user(body.name, body.roles, body.password)
 
     async def create(work: UnitOfWork) -> RenderedResponse:
         return _render_user(await users.create(work, new), new)
 
-    return await respond_once(works, identity, request, command=create)
+    return await respond_once(units, identity, request, command=create)
 
 
 @router.get(
@@ -160,13 +160,13 @@ async def get_user(identity: Admin, user_id: UUID, users: Users) -> User:
     responses=json_response(_USER)
     | error_responses(ProblemType.NOT_FOUND, ProblemType.LAST_ADMIN, ProblemType.TOO_LARGE),
 )
-async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, works: Works, users: Users) -> User:
+async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, units: Units, users: Users) -> User:
     """Change a user's roles or password, or disable the user; sessions and keys follow within five seconds.
 
     Users of an identity provider can only be disabled and enabled.
     """
     change = await users.prepare_change(roles=patch.roles, disabled=patch.disabled, password=patch.password)
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         return User.from_user(await users.change(work, user_id, change, caller=identity))
 
 
@@ -178,12 +178,12 @@ async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, works: W
     responses=error_responses(ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
 )
 async def change_password(
-    identity: CurrentIdentity, body: PasswordBody, request: Request, works: Works, users: Users
+    identity: CurrentIdentity, body: PasswordBody, request: Request, units: Units, users: Users
 ) -> None:
     """Change the caller's password, which ends the caller's other sessions; wrong ones count like failed logins."""
     change = PasswordChange(body.current, body.new, get_client_address(request))
     password_hash = await users.prepare_own_password(identity, change)
-    async with works.begin(identity) as work:
+    async with units.begin(identity) as work:
         await users.change_own_password(work, identity, password_hash)
 
 

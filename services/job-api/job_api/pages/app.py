@@ -21,7 +21,7 @@ from job_api.pages.kit.rendering import render_problem
 from job_api.pages.kit.services import PageServices
 from job_api.pages.runs.routes import RUN_ROUTES
 from job_api.problems import to_problem
-from job_api.roles import ANYBODY, READERS
+from job_api.roles import ANY_ROLE, READERS
 from shared.errors import SluiceError, TransientError
 from shared.http.app import handle_disconnect
 from shared.http.bodies import BodyRefused
@@ -79,7 +79,7 @@ def create_pages_app(services: PageServices) -> Starlette:
 
 async def show_home(request: Request) -> Response:
     """Redirect to the first page that the user may see."""
-    identity = await require_identity(request, *ANYBODY)
+    identity = await require_identity(request, *ANY_ROLE)
     return RedirectResponse("/jobs" if identity.may(*READERS) else "/runs", 303)
 
 

@@ -127,7 +127,7 @@ class UnitOfWork:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkFactory:
+class UnitOfWorkFactory:
     """Begins units of work at the present time; each edge opens its own and hands it to the services."""
 
     database: Database

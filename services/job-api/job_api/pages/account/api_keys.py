@@ -33,7 +33,7 @@ async def create_key(request: Request) -> Response:
         return RenderedResponse({"id": key_id}, secrets={"token": str(issued.token)})
 
     try:
-        created = await run_once(services.works, identity, submission, command=create)
+        created = await run_once(services.units, identity, submission, command=create)
     except InvalidInput as error:
         errors = {"key-name" if each.field == "name" else each.field: each for each in error.faults}
         values = {"key-name": name, "days": form.get("days")}
@@ -61,7 +61,7 @@ async def revoke_key(request: Request) -> Response:
     """Revoke a key."""
     identity = await require_identity(request, *ADMINS)
     services = get_services(request)
-    async with services.works.begin(identity) as work:
+    async with services.units.begin(identity) as work:
         await services.access.revoke_key(work, request.path_params["key_id"])
     return redirect_with_notice("/preferences#keys", "key-revoked")
 

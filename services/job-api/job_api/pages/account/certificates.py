@@ -11,7 +11,7 @@ from job_api.pages.kit.identity import require_identity
 from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
-from job_api.roles import WRITERS
+from job_api.roles import OPERATORS
 from job_api.store import UnitOfWork
 from shared.http.idempotency import RenderedResponse
 from shared.private_keys import contains_private_key
@@ -19,7 +19,7 @@ from shared.private_keys import contains_private_key
 
 async def upload_certificate(request: Request) -> Response:
     """Store an uploaded or pasted certificate; a rejected one is not shown again, as it may be a private key."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     services, form, submission = get_services(request), await parse_form(request), await identify_submission(request)
     name, content = form.get("name"), form.get_bytes("file") or form.get("pem").encode()
 
@@ -27,7 +27,7 @@ async def upload_certificate(request: Request) -> Response:
         return RenderedResponse({"id": str((await services.certificates.upload(work, name, content)).certificate_id)})
 
     try:
-        await run_once(services.works, identity, submission, command=upload)
+        await run_once(services.units, identity, submission, command=upload)
     except InvalidInput as error:
         errors = {"certificate-name" if each.field == "name" else each.field: each for each in error.faults}
     except OperationRefused as error:
@@ -40,7 +40,7 @@ async def upload_certificate(request: Request) -> Response:
 
 async def confirm_retirement(request: Request) -> Response:
     """Ask for confirmation before a certificate is retired."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     found = await get_services(request).certificates.get(identity, request.path_params["certificate_id"])
     return render(
         request,
@@ -57,8 +57,8 @@ async def confirm_retirement(request: Request) -> Response:
 
 async def retire_certificate(request: Request) -> Response:
     """Retire a certificate."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     services = get_services(request)
-    async with services.works.begin(identity) as work:
+    async with services.units.begin(identity) as work:
         await services.certificates.retire(work, request.path_params["certificate_id"])
     return redirect_with_notice("/preferences#certificates", "certificate-retired")

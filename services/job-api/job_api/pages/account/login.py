@@ -36,7 +36,7 @@ async def log_out(request: Request) -> Response:
     """End the session."""
     identity = await require_identity(request)
     services = get_services(request)
-    async with services.works.begin(identity) as work:
+    async with services.units.begin(identity) as work:
         await services.access.log_out(work, identity)
     answer = RedirectResponse("/login", 303)
     clear_session_cookie(answer)

@@ -15,7 +15,7 @@ from job_api.pages.kit.labels import ROLE_LABELS
 from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
-from job_api.roles import ADMINS, ANYBODY, READERS, WRITERS
+from job_api.roles import ADMINS, ANY_ROLE, OPERATORS, READERS
 from job_api.service.users import PasswordChange
 from job_api.sessions import get_client_address
 from shared.auth import Identity
@@ -27,12 +27,12 @@ _SUBJECTS = {"pem": "The certificate ", "current": "This ", "repeat": "This "}
 
 async def show_preferences(request: Request) -> Response:
     """Show the page of preferences."""
-    return await render_preferences(request, await require_identity(request, *ANYBODY))
+    return await render_preferences(request, await require_identity(request, *ANY_ROLE))
 
 
 async def change_password(request: Request) -> Response:
     """Change the user's own password, or show the page again with an error (U4)."""
-    identity = await require_identity(request, *ANYBODY)
+    identity = await require_identity(request, *ANY_ROLE)
     form = await parse_form(request)
     if form.get("password") != form.get("repeat"):
         fault = FieldFault("repeat", "does not match the new password")
@@ -43,7 +43,7 @@ async def change_password(request: Request) -> Response:
         password_hash = await services.users.prepare_own_password(identity, change)
     except InvalidInput as error:
         return await render_preferences(request, identity, errors={each.field: each for each in error.faults})
-    async with services.works.begin(identity) as work:
+    async with services.units.begin(identity) as work:
         await services.users.change_own_password(work, identity, password_hash)
     return redirect_with_notice("/preferences", "password-changed")
 
@@ -69,7 +69,7 @@ async def render_preferences(
         errors={name: _to_sentence(fault) for name, fault in (errors or {}).items()},
         values=_BLANK_VALUES | dict(values or {}),
         roles=ROLE_LABELS,
-        may_write=identity.may(*WRITERS),
+        may_write=identity.may(*OPERATORS),
         manages_keys=manages_keys,
     )
 

@@ -41,7 +41,7 @@ async def create_user(request: Request) -> Response:
 
     try:
         new = await services.users.prepare_user(name, parse_roles(form), password)
-        created = await run_once(services.works, identity, submission, command=create)
+        created = await run_once(services.units, identity, submission, command=create)
     except InvalidInput as error:
         errors = {each.field: each.message for each in error.faults}
         return await _render_list(request, identity, form, errors=errors)
@@ -68,7 +68,7 @@ async def change_user(request: Request) -> Response:
         change = await services.users.prepare_change(
             roles=change.roles, disabled=change.disabled, password=form.get("password") or None
         )
-        async with services.works.begin(identity) as work:
+        async with services.units.begin(identity) as work:
             await services.users.change(work, user_id, change, caller=identity)
     except InvalidInput as error:
         errors = {each.field: each.message for each in error.faults}

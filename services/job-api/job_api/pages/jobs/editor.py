@@ -23,7 +23,7 @@ from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
-from job_api.roles import WRITERS
+from job_api.roles import OPERATORS
 from job_api.store import UnitOfWork
 from shared.auth import Identity
 from shared.http.idempotency import RenderedResponse
@@ -52,7 +52,7 @@ async def show_new_job(request: Request) -> Response:
 
     Raises NotFound or Problem 404 for a job or run that does not exist or whose settings are not known.
     """
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     services, parameters = get_services(request), request.query_params
     form = JobForm.create_blank()
     if job_id := parameters.get("job_id"):
@@ -68,7 +68,7 @@ async def show_new_job(request: Request) -> Response:
 
 async def create_job(request: Request) -> Response:
     """Save a new job, or show the form again with an error next to each field that has one."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     submission = await parse_form(request)
     form, back = JobForm.from_submission(submission), submission.get("next")
     draft, errors = parse_draft(form)
@@ -83,13 +83,13 @@ async def create_job(request: Request) -> Response:
     async def create(work: UnitOfWork) -> RenderedResponse:
         return RenderedResponse({"id": str((await services.jobs.create(work, draft)).job.job_id)})
 
-    await run_once(services.works, identity, await identify_submission(request), command=create)
+    await run_once(services.units, identity, await identify_submission(request), command=create)
     return redirect_with_notice(to_local_path(back), "job-created")
 
 
 async def show_job(request: Request) -> Response:
     """Show a job in the editor. Raises OperationRefused for one that runs once (J8)."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     services = get_services(request)
     view = await services.jobs.get(identity, request.path_params["job_id"])
     apply_action(view.job, JobAction.EDIT, now=services.clock.now(), run_in_progress=None)
@@ -101,7 +101,7 @@ async def show_job(request: Request) -> Response:
 
 async def save_job(request: Request) -> Response:
     """Save the changes of a job, unless another user has changed it meanwhile."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     submission, services = await parse_form(request), get_services(request)
     form, version = JobForm.from_submission(submission), _parse_version(submission)
     draft, errors = parse_draft(form)
@@ -111,7 +111,7 @@ async def save_job(request: Request) -> Response:
         return await _check(request, identity, opened)
     if not errors:
         try:
-            async with services.works.begin(identity) as work:
+            async with services.units.begin(identity) as work:
                 await services.jobs.edit(work, job.job_id, versions=frozenset({version}), redraft=lambda _: draft)
         except InvalidInput as error:
             errors = to_form_errors(error.faults)
@@ -127,7 +127,7 @@ async def save_job(request: Request) -> Response:
 
 async def show_preview(request: Request) -> Response:
     """Return a fragment of the editor for the present form: the next scheduled runs, or the estimated size."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     services, submission = get_services(request), await parse_form(request)
     draft, errors = parse_draft(JobForm.from_submission(submission))
     job_id = submission.get("job")

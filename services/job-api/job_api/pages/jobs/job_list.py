@@ -20,7 +20,7 @@ from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
 from job_api.queries import JobQuery
-from job_api.roles import READERS, WRITERS
+from job_api.roles import OPERATORS, READERS
 from job_api.store import UnitOfWork
 from shared.auth import Identity
 from shared.http.conditional import parse_if_match, to_etag
@@ -59,7 +59,7 @@ async def show_jobs(request: Request) -> Response:
         services.jobs.list_page(identity, query.to_page_request()), load_notices(services, identity)
     )
     now = services.clock.now()
-    denial = None if identity.may(*WRITERS) else OPERATOR_REQUIRED
+    denial = None if identity.may(*OPERATORS) else OPERATOR_REQUIRED
     filters = {name: address.get(name) for name in (*_QUERY_PARAMETERS, *_DAY_PARAMETERS)}
     return render(
         request,
@@ -110,7 +110,7 @@ async def resume_job(request: Request) -> Response:
 
 async def confirm_deletion(request: Request) -> Response:
     """Ask for confirmation before a job is deleted, or say why it cannot be."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     services = get_services(request)
     view = await services.jobs.get(identity, request.path_params["job_id"])
     return render(
@@ -129,30 +129,30 @@ async def confirm_deletion(request: Request) -> Response:
 
 async def delete_job(request: Request) -> Response:
     """Delete a job, provided that it is still as the confirmation showed it."""
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     form = await parse_form(request)
     services, versions = get_services(request), parse_if_match(form.get("version") or '""')
-    async with services.works.begin(identity) as work:
+    async with services.units.begin(identity) as work:
         await services.jobs.delete(work, request.path_params["job_id"], versions=versions)
     return redirect_with_notice(to_local_path(form.get("next")), "job-deleted")
 
 
 async def _request_run(request: Request, identity: Identity, job_id: UUID) -> Response:
-    if not identity.may(*WRITERS):
+    if not identity.may(*OPERATORS):
         raise Problem(ProblemType.ACCESS_DENIED, OPERATOR_REQUIRED)
     services = get_services(request)
 
     async def request_run(work: UnitOfWork) -> RenderedResponse:
         return RenderedResponse({"run_id": str(await services.jobs.run_now(work, job_id))})
 
-    await run_once(services.works, identity, await identify_submission(request), command=request_run)
+    await run_once(services.units, identity, await identify_submission(request), command=request_run)
     return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), "run-requested")
 
 
 async def _switch(request: Request, action: JobAction, notice: str) -> Response:
-    identity = await require_identity(request, *WRITERS)
+    identity = await require_identity(request, *OPERATORS)
     services = get_services(request)
-    async with services.works.begin(identity) as work:
+    async with services.units.begin(identity) as work:
         await services.jobs.switch(work, request.path_params["job_id"], action)
     return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), notice)
 

@@ -16,7 +16,7 @@ from job_api.service import (
     UserService,
 )
 from job_api.sign_in import SignInFlow
-from job_api.store import WorkFactory
+from job_api.store import UnitOfWorkFactory
 from shared.clock import Clock
 
 
@@ -24,7 +24,7 @@ from shared.clock import Clock
 class PageServices:
     """The services behind the pages; `sign_in` leads to an identity provider, if one is configured."""
 
-    works: WorkFactory
+    units: UnitOfWorkFactory
     access: AccessService
     login: LoginService
     jobs: JobService

@@ -15,7 +15,7 @@ from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
-from job_api.roles import ANYBODY, WRITERS
+from job_api.roles import ANY_ROLE, OPERATORS
 from shared.auth import Identity
 from shared.events.values import Role
 from shared.http.problems import Problem, ProblemType
@@ -28,7 +28,7 @@ _PAGE_SIZE = "200"
 
 async def submit_selected(request: Request) -> Response:
     """Carry out an action on the selected files; deletion is confirmed first."""
-    identity = await require_identity(request, *ANYBODY)
+    identity = await require_identity(request, *ANY_ROLE)
     form = await parse_form(request)
     back, action = to_local_path(form.get("next"), default="/artifacts"), form.get("action")
     file_ids = await _find_selected(request, form)
@@ -73,7 +73,7 @@ async def download_set(request: Request) -> Response:
 def explain_denials(identity: Identity) -> dict[str, str]:
     """Return for each action why an identity may not take it; empty for the actions that it may."""
     downloading = "" if identity.may(*DOWNLOADERS) else DOWNLOADER_REQUIRED
-    deleting = "" if identity.may(*WRITERS) else OPERATOR_REQUIRED
+    deleting = "" if identity.may(*OPERATORS) else OPERATOR_REQUIRED
     return {"download": downloading, "link": downloading, "delete": deleting}
 
 

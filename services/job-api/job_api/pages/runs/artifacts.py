@@ -16,7 +16,7 @@ from job_api.pages.kit.services import get_services
 from job_api.pages.runs.artifact_actions import MAX_FILES, explain_denials
 from job_api.pages.runs.file_sets import FileRow, group_files
 from job_api.pages.runs.history_pages import build_history_query, leave_out, render_unavailable
-from job_api.roles import ANYBODY
+from job_api.roles import ANY_ROLE
 from shared.http.problems import Problem
 
 COLUMNS = (
@@ -38,7 +38,7 @@ _POSITION = ("cursor", "shown_sets")
 
 async def show_artifacts(request: Request) -> Response:
     """Show a page of the files: a row for each set, or with `each_file` a row for each file."""
-    identity = await require_identity(request, *ANYBODY)
+    identity = await require_identity(request, *ANY_ROLE)
     address = ListAddress(request=request, path=request.url.path, name="artifacts", position=_POSITION)
     sort, each_file = address.get("sort"), bool(address.get("each_file"))
     try:

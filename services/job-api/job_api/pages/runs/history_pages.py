@@ -7,7 +7,7 @@ from job_api.history_client import Query
 from job_api.pages.kit.labels import OPERATOR_REQUIRED
 from job_api.pages.kit.lists import ListAddress
 from job_api.pages.kit.rendering import render
-from job_api.roles import WRITERS
+from job_api.roles import OPERATORS
 from shared.auth import Identity
 from shared.http.problems import Problem
 
@@ -22,7 +22,7 @@ def render_unavailable(request: Request, problem: Problem, *, title: str, sectio
 
 def explain_denial(identity: Identity) -> str:
     """Return why an identity may not change runs; empty for one that may."""
-    return "" if identity.may(*WRITERS) else OPERATOR_REQUIRED
+    return "" if identity.may(*OPERATORS) else OPERATOR_REQUIRED
 
 
 def build_history_query(address: ListAddress, parameters: tuple[str, ...]) -> Query:

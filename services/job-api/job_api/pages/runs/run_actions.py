@@ -13,7 +13,7 @@ from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
-from job_api.roles import ANYBODY
+from job_api.roles import ANY_ROLE
 from shared.http.problems import Problem, ProblemType
 
 MAX_SELECTED = 200
@@ -46,7 +46,7 @@ _CONFIRMATIONS = {
 
 async def submit_selected(request: Request) -> Response:
     """Carry out an action on the selected runs; one that cannot be undone is confirmed first."""
-    await require_identity(request, *ANYBODY)
+    await require_identity(request, *ANY_ROLE)
     form = await parse_form(request)
     back, run_ids = to_local_path(form.get("next"), default="/runs"), _parse_run_ids(form)
     match form.get("action"):

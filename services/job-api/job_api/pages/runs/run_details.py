@@ -26,7 +26,7 @@ from job_api.pages.runs.descriptions import (
     explain_state,
 )
 from job_api.pages.runs.history_pages import explain_denial, render_unavailable
-from job_api.roles import ANYBODY, READERS
+from job_api.roles import ANY_ROLE, READERS
 from shared.auth import Identity
 from shared.http.problems import Problem
 
@@ -37,7 +37,7 @@ Fact = tuple[str, str | datetime | None]
 
 async def show_run(request: Request) -> Response:
     """Show one run. Raises Problem 404 for one that does not exist."""
-    identity = await require_identity(request, *ANYBODY)
+    identity = await require_identity(request, *ANY_ROLE)
     try:
         found = await get_services(request).history.get(request, f"/runs/{request.path_params['run_id']}")
     except Problem as problem:

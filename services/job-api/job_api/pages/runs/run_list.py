@@ -15,7 +15,7 @@ from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
 from job_api.pages.runs.descriptions import describe_run
 from job_api.pages.runs.history_pages import build_history_query, explain_denial, leave_out, render_unavailable
-from job_api.roles import ANYBODY
+from job_api.roles import ANY_ROLE
 from shared.http.problems import Problem
 
 COLUMNS = (
@@ -40,7 +40,7 @@ _ACTIVE_STATES = ("queued", "running")
 
 async def show_runs(request: Request) -> Response:
     """Show a page of the runs, of all jobs or one."""
-    identity = await require_identity(request, *ANYBODY)
+    identity = await require_identity(request, *ANY_ROLE)
     address = ListAddress(request=request, path=request.url.path, name="runs")
     job_id, sort = address.get("job_id"), address.get("sort")
     try:
