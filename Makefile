@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates
+.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates sbom
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -72,6 +72,9 @@ chaos-scheduler: environment ## Kill schedulers, Kafka and PostgreSQL during 200
 
 chaos-system: environment ## Run the whole system under faults and check every promise (SEED=1 MINUTES=5)
 	@$(PYTHON) -m tests.chaos.system --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5) $(if $(LOGS),--logs $(LOGS))
+
+sbom: environment ## Write the bill of materials of all locked packages (CycloneDX) to sluice.cdx.json
+	@$(PYTHON) -m deploy.supply_chain
 
 fuzz-certificates: environment ## Upload 20,000 mutated certificates to the certificate rule (MUTATIONS=n)
 	SLUICE_TEST_MUTATIONS=$(or $(MUTATIONS),20000) $(PYTHON) -m pytest -q --timeout 3600 tests/unit/stream/test_mutated_certificates.py

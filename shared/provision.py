@@ -35,6 +35,8 @@ class ProvisionSettings(BaseModel):
 async def provision(settings: ProvisionSettings) -> None:
     """Create what is missing: roles, schemas of the same names, and the table that records migrations.
 
+    Other roles than these and the database's owner can no longer connect to the database.
+
     Raises PostgresUnavailable or PostgresMisconfigured.
     """
     async with connect(settings.admin_dsn, name="sluice provision") as database:
@@ -43,6 +45,9 @@ async def provision(settings: ProvisionSettings) -> None:
                 await database.execute("SELECT pg_advisory_xact_lock(hashtext('sluice provision'))")
                 for role in ROLES:
                     await _provision_role(database, role, str(getattr(settings, f"{role}_password")))
+                # Any role of the server may connect otherwise, also the one that reads a contact history on it.
+                name = await database.fetchval("SELECT quote_ident(current_database())")
+                await database.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")
                 await pogo.ensure_pogo_sync(database)
                 for role in ROLES:
                     await database.execute(f"GRANT SELECT, INSERT, DELETE ON public._pogo_migration TO {role}")

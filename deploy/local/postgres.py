@@ -111,6 +111,11 @@ class Postgres(LocalServer):
         if name not in self.execute("SELECT datname FROM pg_database").splitlines():
             self.execute(f'CREATE DATABASE "{name}"')
 
+    def close_to_others(self, *databases: str) -> None:
+        """Let no role connect to databases but the administrator and those to which CONNECT is granted."""
+        for name in databases:
+            self.execute(f'REVOKE CONNECT, TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
+
     def _password(self) -> str:
         file = self.folder / "password"
         if not file.exists():

@@ -154,6 +154,7 @@ class _Setup:
         self.supervisor.finish(sample)
         self._state.remember("interactions", self._interactions)
         self._postgres.execute(f"ALTER ROLE {READER} LOGIN PASSWORD '{self._state.secret(READER)}'")
+        self._postgres.execute(f"GRANT CONNECT ON DATABASE {SOURCE_DATABASE} TO {READER}")
         return Stack(
             api_url=f"http://{LOOPBACK}:{port}",
             login=self._create_first_user(addresses),
@@ -177,6 +178,7 @@ class _Setup:
     def _load_sample(self) -> ChildProcess:
         self._postgres.create_database(DATABASE)
         self._postgres.create_database(SOURCE_DATABASE)
+        self._postgres.close_to_others(DATABASE, SOURCE_DATABASE, "postgres")
         address, password = self._postgres.admin_login(SOURCE_DATABASE)
         argv = ("deploy.sample", "load", "--dsn", address, "--interactions", str(self._interactions))
         environment = plain_environment({"PGPASSWORD": password})

@@ -113,6 +113,22 @@ async def test_a_schema_that_lacks_a_migration_is_told_with_what_mends_it(postgr
     await require_schema(dsn, "history")
 
 
+async def test_E5_only_the_roles_of_sluice_connect_to_its_database(postgres: Databases) -> None:
+    dsn = await provisioned(postgres, "history")
+    name = dsn.rpartition("/")[2]
+    admin = await asyncpg.connect(postgres.admin_dsn)
+    try:
+        await admin.execute("CREATE ROLE stranger LOGIN PASSWORD 'test-password'")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+            await asyncpg.connect(postgres.dsn(name, role="stranger", password="test-password"))
+    finally:
+        await admin.execute("DROP ROLE IF EXISTS stranger")
+        await admin.close()
+    for role in ROLES:
+        connection = await asyncpg.connect(postgres.dsn(name, role=role, password="test-password"))
+        await connection.close()
+
+
 async def test_a_rejected_login_and_an_unprepared_database_are_errors_that_say_what_to_do(postgres: Databases) -> None:
     admin = await postgres.create()
     name = admin.rpartition("/")[2]

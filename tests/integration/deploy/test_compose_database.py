@@ -22,6 +22,7 @@ async def test_the_first_start_creates_a_contact_history_that_sluice_can_only_re
 ) -> None:
     server = make_postgres()
     admin = urlsplit(await asyncio.to_thread(server.start))
+    await asyncio.to_thread(server.create_database, "sluice")
     make_secrets(tmp_path / "secrets")
     environment = {
         "PATH": f"{find_installation(Account()) / 'bin'}:/usr/bin:/bin",
@@ -29,7 +30,7 @@ async def test_the_first_start_creates_a_contact_history_that_sluice_can_only_re
         "PGPORT": str(admin.port),
         "PGPASSWORD": str(admin.password),
         "POSTGRES_USER": str(admin.username),
-        "POSTGRES_DB": admin.path.strip("/"),
+        "POSTGRES_DB": "sluice",
         "CONTACT_HISTORY": str(ROOT / "deploy/contact-history"),
         "SECRETS": str(tmp_path / "secrets"),
     }
@@ -54,3 +55,6 @@ async def test_the_first_start_creates_a_contact_history_that_sluice_can_only_re
         assert counts == {"interaction": 500, "contact": 1, "attachment": 1}
     finally:
         await connection.close()
+    for database in ("sluice", "postgres"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+            await asyncpg.connect(urlunsplit(reader._replace(path=f"/{database}")))

@@ -1,13 +1,16 @@
 """`make up` as a user sees it: one at a time, state that is kept, a crash that is reported, nothing left behind."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import httpx
 import pytest
 
@@ -81,6 +84,22 @@ def start(servers_folder: Path) -> Iterator[Callable[[], Up]]:
         each.process.wait()
 
 
+def read_environment(process: int) -> dict[str, str]:
+    """Return the environment of a process."""
+    text = Path(f"/proc/{process}/environ").read_text()
+    return dict(each.split("=", 1) for each in text.split("\0") if "=" in each)
+
+
+async def check_that_roles_are_confined(environment: Mapping[str, str]) -> None:
+    """Check that the reader of the contact history connects to no other database, and Sluice's roles not to it (E5)."""
+    reader, own = environment["SLUICE_EXPORTER_SOURCE"], environment["SLUICE_EXPORTER_POSTGRES"]
+    await (await asyncpg.connect(reader)).close()
+    await (await asyncpg.connect(own)).close()
+    for login, database in ((reader, "sluice"), (reader, "postgres"), (own, "contact_history"), (own, "postgres")):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+            await asyncpg.connect(urlunsplit(urlsplit(login)._replace(path=f"/{database}")))
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds processes through /proc")
 def test_up_from_the_first_start_to_the_last_stop(start: Callable[[], Up], servers_folder: Path) -> None:
     first = start()
@@ -89,6 +108,8 @@ def test_up_from_the_first_start_to_the_last_stop(start: Callable[[], Up], serve
     assert re.search(r"^Log in as admin, tenant demo, password \S+$", first.text, re.MULTILINE)
     children = first.children()
     assert len(children) >= 10
+    exporter = next(pid for pid, argv in children.items() if " -m exporter run" in argv)
+    asyncio.run(check_that_roles_are_confined(read_environment(exporter)))
 
     second = start()
     assert second.wait() == 1

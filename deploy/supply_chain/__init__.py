@@ -1,0 +1,1 @@
+"""What Sluice is made of: the bill of materials of its Python packages."""
