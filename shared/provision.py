@@ -69,7 +69,8 @@ async def _provision_role(database: "asyncpg.Connection[asyncpg.Record]", role: 
     await database.execute(f"GRANT {role} TO current_user")
     await database.execute(f"CREATE SCHEMA IF NOT EXISTS {role} AUTHORIZATION {role}")
     await database.execute(f"ALTER ROLE {role} IN DATABASE {name} SET search_path = {role}")
-    await database.execute(f"GRANT CONNECT ON DATABASE {name} TO {role}")
+    # TEMPORARY: history's rebuild fills temporary tables first.
+    await database.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {role}")
 
 
 def main() -> None:
