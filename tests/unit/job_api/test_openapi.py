@@ -4,11 +4,15 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from job_api.app import create_web_app
+from shared.clock import SystemClock
 from shared.http.openapi_files import read_document
+from shared.lifecycle import Health
 from tests.support.openapi_lint import find_faults
 
 Spoil = Callable[[dict[str, Any]], object]
@@ -38,6 +42,14 @@ def test_U1_every_operation_but_the_login_requires_authentication(document: dict
     assert security.pop("logIn") == []
     assert all(each == [{"HTTPBearer": []}, {"APIKeyCookie": []}] for each in security.values())
     assert set(document["components"]["securitySchemes"]) == {"HTTPBearer", "APIKeyCookie"}
+
+
+async def test_I1_the_login_refuses_unknown_parameters_as_every_other_operation_does() -> None:
+    app = create_web_app(None, clock=SystemClock(), health=Health())  # type: ignore[arg-type]  # no row is read
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sluice.test") as client:
+        refused = await client.post("/api/v1/session?tenant=x", json={"user": "ana", "password": "correct horse"})
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json()["errors"]] == ["tenant"]
 
 
 def find_examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:

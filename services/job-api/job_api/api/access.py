@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from job_api.api.services import Access, Login, Units
@@ -16,6 +16,7 @@ from shared.auth import Identity
 from shared.events.values import Role
 from shared.http.identity import CurrentIdentity
 from shared.http.openapi import json_response
+from shared.http.parameters import check_parameters
 from shared.http.problems import ProblemType, error_responses
 from shared.http.routing import create_router
 
@@ -89,6 +90,7 @@ async def get_me(identity: CurrentIdentity) -> CallerIdentity:
     status_code=201,
     responses=json_response(_SESSION, status=201)
     | error_responses(ProblemType.LOGIN_FAILED, ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
+    dependencies=[Depends(check_parameters)],
 )
 async def log_in(body: LoginBody, request: Request, response: Response, login: Login) -> Session:
     """Start a session and set its cookie; attempts are limited per address and account, and per address."""
