@@ -25,7 +25,7 @@ class FileSet(BaseModel):
     files: int = Field(description="number of files", examples=[12])
     available: int = Field(description="how many of them can be downloaded", examples=[12])
     rows: int
-    bytes_raw: int
+    bytes_raw: int = Field(description="uncompressed bytes")
     size: int = Field(description="bytes of the packed and encrypted files together")
 
 
@@ -43,7 +43,7 @@ class Artifact(BaseModel):
     rows: int
     bytes_raw: int = Field(description="uncompressed bytes")
     size: int = Field(description="bytes of the packed and encrypted file")
-    sha256: str
+    sha256: str = Field(description="of the packed and encrypted file, in hex")
     created_at: datetime
     expires_at: datetime
     days_remaining: int = Field(description="days until it is removed, rounded up", examples=[30])
@@ -59,10 +59,10 @@ class Artifact(BaseModel):
 
 
 class ArtifactPage(BaseModel):
-    """A page of artifacts; `next` is the cursor of the following page, null on the last."""
+    """A page of artifacts."""
 
     items: list[Artifact]
-    next: str | None
+    next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
 class ArtifactCounts(BaseModel):

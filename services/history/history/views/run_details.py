@@ -20,12 +20,12 @@ class RunPart(BaseModel):
     """A finished part; it can be downloaded once its run has succeeded."""
 
     kind: FileKind
-    part: int
+    part: int = Field(description="number within its kind, from 1")
     finished_at: datetime
     rows: int
-    bytes_raw: int
-    bytes_packed: int
-    sha256: str
+    bytes_raw: int = Field(description="uncompressed bytes")
+    bytes_packed: int = Field(description="bytes of the packed and encrypted part")
+    sha256: str = Field(description="of the packed and encrypted part, in hex")
 
 
 class TimelineEntry(BaseModel):
@@ -69,11 +69,11 @@ class RunDetails(Run):
     settings: JobSettings | None = Field(description="the job's settings as they were frozen for this run")
     job_deleted: bool = Field(description="whether the job has been deleted; its runs stay")
     window: RunWindow | None
-    exporter: str | None
+    exporter: str | None = Field(description="name of the exporter that worked on it last")
     recipients: list[str] = Field(description="SHA-256 fingerprints of the recipients' certificates")
-    retry_at: datetime | None
+    retry_at: datetime | None = Field(description="when the next attempt may start, after one that failed")
     ended_by: UUID | None = Field(description="the user who cancelled the run")
-    rows_per_second: float | None
+    rows_per_second: float | None = Field(description="average since its start")
     data_complete_through: datetime | None = Field(description="the source's watermark")
     parts: list[RunPart]
     events: list[TimelineEntry]

@@ -61,10 +61,10 @@ class Run(BaseModel):
 
 
 class RunPage(BaseModel):
-    """A page of runs; `next` is the cursor of the following page, null on the last."""
+    """A page of runs."""
 
     items: list[Run]
-    next: str | None
+    next: str | None = Field(description="the cursor of the next page; null on the last")
 
 
 class RunCounts(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Body, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from job_api.api.job_documents import Job
@@ -45,7 +45,7 @@ class RequestedRun(BaseModel):
     """A run that was requested; it can be read and cancelled at once."""
 
     run_id: UUID
-    location: str
+    location: str = Field(description="path of the run at the address of this API")
 
 
 @router.post(

@@ -47,8 +47,8 @@ class SchedulePreview(BaseModel):
 class SizeEstimate(BaseModel):
     """The approximate number of records and of their uncompressed bytes; null if unknown, with the reason."""
 
-    rows: int | None
-    bytes: int | None
+    rows: int | None = Field(description="approximate number of records")
+    bytes: int | None = Field(description="approximate uncompressed bytes")
     reason: str | None = Field(description="why the size is unknown")
     warning: str | None = Field(description="set if a single file would be too large for OpenSSL's command")
 
