@@ -62,6 +62,12 @@ class JobVersion:
     deleted: bool
     next_slot: datetime | None
 
+    @property
+    def awaits_resumption(self) -> bool:
+        """Whether its due slots stay open for a while: a resumption that was saved before them may be on its way."""
+        starts_now = self.schedule.kind == "once" and self.schedule.immediately
+        return self.state == "suspended" and self.until is None and not starts_now
+
 
 @dataclass(frozen=True, slots=True)
 class VersionChange:
@@ -77,9 +83,11 @@ def decide(
     """Decide a version's open slots up to `now`, the oldest `limit` of them; return the decisions and the next slot.
 
     `later` are the job's later versions, oldest first: slots that these run count when missed slots are caught up.
+    A suspended job's slots are decided once they have been due for `missed_after`.
     """
     slots: list[datetime] = []
-    slot, end = version.next_slot, _last_instant(version, now)
+    slot = version.next_slot
+    end = _last_instant(version, now - missed_after if version.awaits_resumption else now)
     while slot is not None and slot <= end and len(slots) < limit:
         slots.append(slot)
         slot = find_next_slot(version.schedule, slot)

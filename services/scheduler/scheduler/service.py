@@ -9,7 +9,7 @@ from uuid import UUID
 
 from scheduler.domain import JobVersion, Trigger, decide
 from scheduler.emitter import Emitter
-from scheduler.store import Ledger, LedgerEntry
+from scheduler.store import Due, Ledger, LedgerEntry
 from shared import outbox
 from shared.errors import TransientError
 from shared.kafka.handling import describe_error
@@ -82,8 +82,10 @@ class Scheduler:
         async with self._ledger.transaction() as database:
             now = await self._ledger.begin(database, stall_limit=STALL_LIMIT)
             current, ctids = await self._ledger.claim_due(database, now, self._batch, newest=self._newest_first)
+            suspended, suspended_ctids = await self._ledger.claim_suspended(database, self._to_due(now), self._batch)
             superseded = await self._ledger.claim_superseded(database, now, self._batch)
-            new, decided = await self._decide(database, now, Claim(current, ctids, superseded))
+            claim = Claim(current + suspended, ctids + suspended_ctids, superseded)
+            new, decided = await self._decide(database, now, claim)
         count_decisions(new, now)
         # With more than one batch due, every second batch takes the newest: slots that are due now do not wait behind
         # slots that were missed long ago.
@@ -94,7 +96,7 @@ class Scheduler:
         """Decide jobs one by one, and set those aside that fail; raise `cause` when single jobs are not at fault."""
         async with self._ledger.transaction() as database:
             now = await self._ledger.begin(database, stall_limit=STALL_LIMIT)
-            job_ids = await self._ledger.find_due_jobs(database, now, self._batch)
+            job_ids = await self._ledger.find_due_jobs(database, self._to_due(now), self._batch)
         decided = failed = 0
         for job_id in job_ids:
             try:
@@ -112,9 +114,8 @@ class Scheduler:
     async def _decide_job(self, job_id: UUID) -> int:
         async with self._ledger.transaction() as database:
             now = await self._ledger.begin(database, stall_limit=STALL_LIMIT)
-            new, decided = await self._decide(
-                database, now, Claim(*await self._ledger.claim_job(database, job_id, now))
-            )
+            claim = Claim(*await self._ledger.claim_job(database, job_id, self._to_due(now)))
+            new, decided = await self._decide(database, now, claim)
             await self._ledger.clear_faults(database, [job_id])
         count_decisions(new, now)
         return decided
@@ -132,6 +133,9 @@ class Scheduler:
         if self._faults:
             await self._ledger.clear_faults(database, {each.job_id for each in (*claim.current, *claim.superseded)})
         return new, len(claim.current) + len(older)
+
+    def _to_due(self, now: datetime) -> Due:
+        return Due(now, now - self._missed_after)
 
     def _decide_current(
         self, versions: Sequence[JobVersion], now: datetime, limit: int
@@ -177,7 +181,7 @@ class Scheduler:
         return new
 
     async def _measure_pause(self) -> float:
-        next_due = await self._ledger.find_next_due()
+        next_due = await self._ledger.find_next_due(self._missed_after)
         self._faults = next_due.faults
         SCHEDULES_SET_ASIDE.set(next_due.faults)
         NEXT_SLOT.set(next_due.slot.timestamp() if next_due.slot else 0)

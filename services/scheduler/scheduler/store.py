@@ -41,6 +41,14 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """The present instant, and the one up to which slots of suspended jobs are decided."""
+
+    now: datetime
+    suspended: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NextDue:
     """The first slot without a fate, if any, the seconds until it is due, and the number of jobs that are set aside."""
 
@@ -75,6 +83,11 @@ class Ledger:
     ) -> tuple[list[JobVersion], list[str]]:
         """Lock jobs with a due slot, skipping those that others have locked; return them and their rows' ctids."""
         rows = await database.fetch(SQL["claim_newest"] if newest else SQL["claim_due"], now, limit)
+        return [to_version(row) for row in rows], [row["ctid"] for row in rows]
+
+    async def claim_suspended(self, database: Connection, due: Due, limit: int) -> tuple[list[JobVersion], list[str]]:
+        """Lock suspended jobs with a slot to decide, as `claim_due` does others."""
+        rows = await database.fetch(SQL["claim_suspended"], due.now, due.suspended, limit)
         return [to_version(row) for row in rows], [row["ctid"] for row in rows]
 
     async def claim_superseded(self, database: Connection, now: datetime, limit: int) -> list[JobVersion]:
@@ -193,22 +206,25 @@ class Ledger:
             numbers = [version.number for version, _ in decided]
             await database.execute(SQL["advance_superseded"], job_ids, numbers, [slot for _, slot in decided])
 
-    async def find_next_due(self) -> NextDue:
-        """Return the first slot without a fate, and when it is due (negative seconds when late)."""
+    async def find_next_due(self, suspended_wait: timedelta) -> NextDue:
+        """Return the first slot without a fate, and when it is due (negative seconds when late).
+
+        Slots of suspended jobs are due later by `suspended_wait`.
+        """
         async with connection(self._pool) as database:
-            (row,) = await database.fetch(SQL["find_next_due"])
+            (row,) = await database.fetch(SQL["find_next_due"], suspended_wait)
         return NextDue(row["next_slot"], row["seconds"] or 0.0, row["faults"])
 
-    async def find_due_jobs(self, database: Connection, now: datetime, limit: int) -> list[UUID]:
+    async def find_due_jobs(self, database: Connection, due: Due, limit: int) -> list[UUID]:
         """Return the ids of jobs with due slots, oldest first, even of those that cannot be read."""
-        return [row["job_id"] for row in await database.fetch(SQL["due_jobs"], now, limit)]
+        return [row["job_id"] for row in await database.fetch(SQL["due_jobs"], due.now, due.suspended, limit)]
 
     async def claim_job(
-        self, database: Connection, job_id: UUID, now: datetime
+        self, database: Connection, job_id: UUID, due: Due
     ) -> tuple[list[JobVersion], list[str], list[JobVersion]]:
         """Lock one job's due versions, unless others have: the current one with its row's ctid, and superseded ones."""
-        rows = await database.fetch(SQL["claim_job"], job_id, now)
-        superseded = await database.fetch(SQL["claim_superseded_of"], job_id, now)
+        rows = await database.fetch(SQL["claim_job"], job_id, due.now, due.suspended)
+        superseded = await database.fetch(SQL["claim_superseded_of"], job_id, due.now)
         return (
             [to_version(row) for row in rows],
             [row["ctid"] for row in rows],

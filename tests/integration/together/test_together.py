@@ -1,8 +1,9 @@
 """Rules that span job API, scheduler and exporter, from end to end: J7, J9, S10 and R8."""
 
 import asyncio
+import random
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,8 @@ from tests.support.wait import eventually
 
 CROSSINGS = 12
 """In each of three orders."""
+RESUMED, LATE = 24, 4
+"""Resumed jobs, and how many of them at least after their slot."""
 AT_ONCE = {"kind": "once", "immediately": True}
 
 
@@ -188,3 +191,39 @@ async def delete_eventually(together: Together, job: dict[str, Any]) -> None:
         return (await together.delete(job)).status_code == 204
 
     await eventually(done)
+
+
+async def test_J5_the_first_slot_that_a_resumption_names_is_the_first_that_runs(together: Together) -> None:
+    """Jobs are resumed in a random order just before and just after their slot, as fast as they can be."""
+    dice = random.Random(RESUMED)
+    began = SystemClock().now()
+    jobs = await asyncio.gather(*(together.create_job() for _ in range(RESUMED)))
+    suspended = await asyncio.gather(*(together.call("POST", f"/jobs/{job['id']}/suspend") for job in jobs))
+    assert {answer.status_code for answer in suspended} == {200}
+    # Far enough ahead for as many requests again, however slow the machine is.
+    slot = truncate_to_second(SystemClock().now() + 2 * (SystemClock().now() - began)) + timedelta(seconds=3)
+    schedules = [{"kind": dice.choice(["daily", "weekly", "monthly"]), "start": slot.isoformat()} for _ in jobs]
+    edits = (
+        together.call("PATCH", f"/jobs/{job['id']}", body={"schedule": schedule}, **{"If-Match": "*"})
+        for job, schedule in zip(jobs, schedules, strict=True)
+    )
+    assert {answer.status_code for answer in await asyncio.gather(*edits)} == {200}
+    promised: dict[UUID, bool] = {}
+    await eventually(lambda: SystemClock().now() > slot - timedelta(seconds=1))
+    for number, job in enumerate(jobs):
+        if number == RESUMED - LATE:
+            await eventually(lambda: SystemClock().now() > slot)
+        answer = await together.call("POST", f"/jobs/{job['id']}/resume")
+        assert answer.status_code == 200, answer.text
+        promised[UUID(job["id"])] = datetime.fromisoformat(answer.json()["next_run_at"]) == slot
+    query = "SELECT job_id, fate, reason FROM slot WHERE job_id = ANY ($1::uuid[]) AND at = $2"
+
+    async def find_fates() -> dict[UUID, tuple[str, str]]:
+        rows = await together.system.fetch("scheduler", query, list(promised), slot)
+        fates = {row["job_id"]: (row["fate"], row["reason"]) for row in rows}
+        assert len(fates) == RESUMED, f"{RESUMED - len(fates)} slots have no fate yet"
+        return fates
+
+    fates = await eventually(find_fates, timeout=90)
+    assert {job_id: fate == "triggered" for job_id, (fate, _) in fates.items()} == promised
+    assert {reason for fate, reason in fates.values() if fate == "skipped"} <= {"suspended"}

@@ -73,7 +73,7 @@ class MemoryLedger:
         return len(self.slots) - before
 
     def _decide(self, version: JobVersion, now: datetime, limit: int, later: list[JobVersion]) -> JobVersion:
-        if version.next_slot is None or version.next_slot > now:
+        if not _is_due(version, now):
             return version
         decisions, slot = decide(version, now, missed_after=MISSED_AFTER, limit=limit, later=later)
         for decision in decisions:
@@ -81,12 +81,12 @@ class MemoryLedger:
         return replace(version, next_slot=slot)
 
     def decide_all(self, now: datetime, limit: int = 50) -> None:
-        while self._is_due(now):
+        while self._has_due(now):
             self.decide_batch(now, limit)
 
-    def _is_due(self, now: datetime) -> bool:
+    def _has_due(self, now: datetime) -> bool:
         versions = [*self.superseded, *([self.current] if self.current else [])]
-        return any(each.next_slot is not None and each.next_slot <= now for each in versions)
+        return any(_is_due(each, now) for each in versions)
 
     def open_versions(self) -> list[JobVersion]:
         return [each for each in self.superseded if each.next_slot is not None]
@@ -96,6 +96,11 @@ class MemoryLedger:
 
     def triggered_slots(self) -> list[datetime]:
         return [slot for slot in sorted(self.slots) if isinstance(self.slots[slot], Trigger)]
+
+
+def _is_due(version: JobVersion, now: datetime) -> bool:
+    wait = MISSED_AFTER if version.awaits_resumption else timedelta(0)
+    return version.next_slot is not None and version.next_slot + wait <= now
 
 
 def grid(schedule: Schedule, begin: datetime, end: datetime) -> Iterator[datetime]:

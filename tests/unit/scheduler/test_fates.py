@@ -1,7 +1,7 @@
 """The fate of a slot: rules J5 to J7, J10, S4, S5, S7 and S8."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -74,8 +74,8 @@ def test_J6_J7_a_one_time_job_runs_once_and_only_an_immediate_start_overrides_su
 ) -> None:
     ledger = MemoryLedger()
     ledger.save(job(schedule, schedule.start if schedule.immediately else NOON - HOUR, state=state))
-    ledger.decide_all(NOON + 30 * SECOND)
     slot = NOON + 7 * SECOND if schedule.immediately else NOON
+    ledger.decide_all(slot + 60 * SECOND)
     assert ledger.fates() == {slot: reason}
 
 
@@ -116,8 +116,28 @@ def test_J5_suspending_stops_later_slots_and_no_earlier_ones() -> None:
     ledger.save(job(HOURLY, NOON - SECOND))
     ledger.save(job(HOURLY, NOON + SECOND / 2, version=2, state="suspended"))
     ledger.decide_all(NOON + SECOND)
-    ledger.decide_all(NOON + HOUR)
+    ledger.decide_all(NOON + HOUR + 60 * SECOND)
     assert ledger.fates() == {NOON: "schedule", NOON + HOUR: "suspended"}
+
+
+@pytest.mark.parametrize(
+    ("saved", "arrives", "reason"),
+    [
+        (NOON - SECOND / 1000, NOON + SECOND, "schedule"),
+        (NOON, NOON + 59 * SECOND, "schedule"),
+        (NOON + SECOND / 1000, NOON + SECOND, "suspended"),
+        (NOON - SECOND, NOON + 61 * SECOND, "suspended"),
+    ],
+)
+def test_J5_a_resumption_that_was_saved_before_a_slot_runs_it_even_when_it_arrives_up_to_a_minute_after_it(
+    saved: datetime, arrives: datetime, reason: str
+) -> None:
+    ledger = MemoryLedger()
+    ledger.save(job(HOURLY, NOON - SECOND, state="suspended"))
+    ledger.decide_all(arrives)
+    ledger.save(job(HOURLY, saved, version=2))
+    ledger.decide_all(arrives)
+    assert ledger.fates() == {NOON: reason}
 
 
 def test_J5_no_slot_runs_late_for_a_job_that_has_been_suspended_since() -> None:

@@ -95,8 +95,9 @@ def test_S7_S8_J5_J10_every_slot_has_the_one_fate_that_the_rules_define(
         known = [each for each in versions if each.job.version in arrived]
         chain = extend_last(known, now) if known else []
         for each in known:
+            is_open = each is known[-1] and each.job.state == "suspended"
             for slot in each.slots:
-                if slot <= now and slot not in reasons:
+                if slot + (MISSED_AFTER if is_open else timedelta(0)) <= now and slot not in reasons:
                     reasons[slot] = expected_reason(chain, slot, each, now)
     assert ledger.fates() == dict(sorted(reasons.items()))
 
@@ -123,7 +124,7 @@ def test_S7_J10_late_events_lose_no_slot_and_trigger_none_twice(
         [*zip(arrivals, saved, strict=True), *((instant, None) for instant in decisions)], key=lambda step: step[0]
     )
     decided_at = dict[datetime, datetime]()
-    for now, version in [*steps, (END, None)]:
+    for now, version in [*steps, (END + MISSED_AFTER, None)]:
         if version is not None:
             ledger.save(version)
         else:
@@ -135,6 +136,29 @@ def test_S7_J10_late_events_lose_no_slot_and_trigger_none_twice(
         # Decided by a version whose successor had not arrived yet.
         owner = max((each for each in saved if each.saved_at <= extra), key=lambda each: each.version)
         assert decided_at[extra] <= arrivals[owner.version - 1]
+
+
+@given(
+    histories(),
+    some.lists(some.integers(0, 240).map(lambda quarter: quarter * SECOND / 4), min_size=6, max_size=6),
+    some.lists(moments | near_hours, max_size=25),
+)
+def test_J5_no_slot_of_an_active_job_is_skipped_as_suspended_while_messages_take_up_to_a_minute(
+    saved: list[events.JobSaved], delays: list[timedelta], decisions: list[datetime]
+) -> None:
+    """So the first slot that the answer to a resumption names is the first that runs."""
+    ledger = MemoryLedger()
+    steps = [*((each.saved_at + delay, each) for each, delay in zip(saved, delays, strict=False))]
+    # Messages arrive in their order.
+    arrivals = [(max(instant for instant, _ in steps[: number + 1]), steps[number][1]) for number in range(len(steps))]
+    for now, version in sorted([*arrivals, *((instant, None) for instant in decisions)], key=lambda step: step[0]):
+        if version is not None:
+            ledger.save(version)
+        else:
+            ledger.decide_all(now)
+    ledger.decide_all(END + MISSED_AFTER)
+    active = {slot for each in expected_versions(saved) if each.job.state == "active" for slot in each.slots}
+    assert {slot for slot in active if ledger.fates()[slot] == "suspended"} == set()
 
 
 @given(histories(), some.lists(some.integers(-3 * 3600, 6 * 3600), min_size=5, max_size=40), some.integers(0, 20))
@@ -154,7 +178,7 @@ def test_S7_a_clock_that_steps_forward_and_back_loses_and_duplicates_nothing(
             ledger.delete(now)
     for each in waiting:
         ledger.save(each)
-    ledger.decide_all(END)
+    ledger.decide_all(END + MISSED_AFTER)
     if deletion >= len(steps):
         owned = {slot for each in expected_versions(saved) for slot in each.slots}
         assert owned <= set(ledger.slots)

@@ -127,7 +127,9 @@ class Job(BaseModel):
         description="`one-time`: it has had its start; `user`: suspended by a user; `failures`: suspended after five "
         "failed runs in a row"
     )
-    next_run_at: datetime | None
+    next_run_at: datetime | None = Field(
+        description="the first slot that will run; the answer to a resumption names it, and the scheduler keeps to it"
+    )
     last_run_at: datetime | None
     latest_run: LatestRun | None
     refusals: dict[str, str] = Field(

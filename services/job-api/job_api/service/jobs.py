@@ -50,7 +50,7 @@ class JobService:
         await jobs.insert(work.connection, job)
         work.emit(job.to_event())
         work.audit("job.create", job.job_id, after=_to_document(job))
-        return JobView(job, None, None, jobs.find_next_run(job, work.at))
+        return JobView(job, None, None, jobs.find_first_run(job))
 
     async def clone(self, work: UnitOfWork, job_id: UUID, redraft: Redraft) -> JobView:
         """Create a job from another's settings. Raises NotFound, InvalidInput or OperationRefused."""

@@ -1,7 +1,7 @@
 """Jobs, and what is shown of their runs."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from shared.postgres import Connection, Record
 from shared.timetable import find_next_slot
 
 SETTINGS = TypeAdapter(JobSettings)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,14 @@ def find_next_run(job: Job, now: datetime) -> datetime | None:
     return find_next_slot(job.schedule, now) if job.state == "active" else None
 
 
+def find_first_run(job: Job) -> datetime | None:
+    """Return the first slot of this version of a job, as the scheduler decides it: at or after its saving.
+
+    A slot at which it starts immediately is not named, as it has passed when it is read.
+    """
+    return find_next_run(job, job.saved_at if job.schedule.immediately else job.saved_at - _MICROSECOND)
+
+
 def _to_columns(job: Job) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
@@ -170,7 +179,7 @@ def _to_columns(job: Job) -> dict[str, Any]:
         "overlap": job.overlap,
         "created_at": job.created_at,
         "saved_at": job.saved_at,
-        "next_run_at": find_next_run(job, job.saved_at),
+        "next_run_at": find_first_run(job),
     }
 
 

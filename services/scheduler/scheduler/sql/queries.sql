@@ -5,7 +5,7 @@ SELECT ledger_now() AS now, set_config('idle_in_transaction_session_timeout', $1
 SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
     settings, since, until, deleted, next_slot
 FROM schedule
-WHERE next_slot <= $1
+WHERE next_slot <= $1 AND NOT awaits_resumption
   AND NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > $1)
 ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 
@@ -13,9 +13,17 @@ ORDER BY next_slot LIMIT $2 FOR UPDATE SKIP LOCKED;
 SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
     settings, since, until, deleted, next_slot
 FROM schedule
-WHERE next_slot <= $1
+WHERE next_slot <= $1 AND NOT awaits_resumption
   AND NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > $1)
 ORDER BY next_slot DESC LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+-- claim_suspended: suspended jobs with a slot that has been due for so long that no resumption before it is on its way
+SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
+    settings, since, until, deleted, next_slot
+FROM schedule
+WHERE next_slot <= $2 AND awaits_resumption
+  AND NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > $1)
+ORDER BY next_slot LIMIT $3 FOR UPDATE SKIP LOCKED;
 
 -- claim_superseded: superseded versions with due slots
 SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,
@@ -137,7 +145,11 @@ SELECT next_slot, extract(epoch FROM next_slot - ledger_now())::float8 AS second
     (SELECT count(*) FROM schedule_fault) AS faults
 FROM (SELECT least(
     (SELECT next_slot FROM schedule
-        WHERE next_slot IS NOT NULL AND NOT EXISTS (
+        WHERE next_slot IS NOT NULL AND NOT awaits_resumption AND NOT EXISTS (
+            SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > ledger_now())
+        ORDER BY next_slot LIMIT 1),
+    (SELECT next_slot + $1::interval FROM schedule
+        WHERE next_slot IS NOT NULL AND awaits_resumption AND NOT EXISTS (
             SELECT FROM schedule_fault AS fault WHERE fault.job_id = schedule.job_id AND fault.retry_at > ledger_now())
         ORDER BY next_slot LIMIT 1),
     (SELECT next_slot FROM schedule_history
@@ -150,17 +162,19 @@ FROM (SELECT least(
 -- due_jobs: the ids of jobs with due slots, oldest first; no other column, since one of these may be unreadable
 SELECT job_id FROM (
     SELECT job_id, min(next_slot) AS due FROM (
-        SELECT job_id, next_slot FROM schedule WHERE next_slot <= $1
+        SELECT job_id, next_slot FROM schedule WHERE next_slot <= $1 AND NOT awaits_resumption
+        UNION ALL SELECT job_id, next_slot FROM schedule WHERE next_slot <= $2 AND awaits_resumption
         UNION ALL SELECT job_id, next_slot FROM schedule_history WHERE next_slot <= $1
     ) AS each
     WHERE NOT EXISTS (SELECT FROM schedule_fault AS fault WHERE fault.job_id = each.job_id AND fault.retry_at > $1)
     GROUP BY job_id
-) AS job ORDER BY due LIMIT $2;
+) AS job ORDER BY due LIMIT $3;
 
 -- claim_job: one job with a due slot, unless another scheduler has locked it
 SELECT ctid::text AS ctid, job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap,
     settings, since, until, deleted, next_slot
-FROM schedule WHERE job_id = $1 AND next_slot <= $2 FOR UPDATE SKIP LOCKED;
+FROM schedule
+WHERE job_id = $1 AND next_slot <= CASE WHEN awaits_resumption THEN $3::timestamptz ELSE $2 END FOR UPDATE SKIP LOCKED;
 
 -- claim_superseded_of: superseded versions with due slots of one job
 SELECT job_id, tenant_id, version, state, kind, start, immediately, every, catch_up, overlap, settings, since, until,

@@ -22,9 +22,13 @@ CREATE TABLE schedule (
     until timestamptz CHECK (until IS NULL),
     deleted boolean NOT NULL,
     next_slot timestamptz,
+    awaits_resumption boolean NOT NULL GENERATED ALWAYS AS (state = 'suspended' AND NOT (kind = 'once' AND immediately))
+        STORED,
     CHECK (next_slot IS NULL OR (next_slot >= since AND NOT deleted))
 ) WITH (fillfactor = 50);
-CREATE INDEX schedule_next_slot ON schedule (next_slot) WHERE next_slot IS NOT NULL;
+-- Slots of suspended jobs are decided later than they are due, and must not be in the way of the others.
+CREATE INDEX schedule_due ON schedule (next_slot) WHERE next_slot IS NOT NULL AND NOT awaits_resumption;
+CREATE INDEX schedule_suspended ON schedule (next_slot) WHERE next_slot IS NOT NULL AND awaits_resumption;
 
 -- Deleted jobs of which no version has arrived, so that an older version behind the deletion starts nothing; until the
 -- tombstone arrives.
