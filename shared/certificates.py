@@ -102,8 +102,12 @@ def accept_certificate(content: bytes, *, at: datetime) -> RecipientCertificate:
 
 
 def find_note(pem: str) -> str | None:
-    """Return what the owner of an accepted certificate should know, or None."""
-    return _find_note(_load(extract_certificate(pem.encode("ascii"))))
+    """Return what the owner of an accepted certificate should know; None also for one that cannot be read."""
+    try:
+        certificate = _load(extract_certificate(pem.encode()))
+    except (CertificateRejected, FormRejected):
+        return None
+    return _find_note(certificate)
 
 
 def _extract(content: bytes) -> bytes:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from shared.events import CertificateSaved
 from tests.integration.job_api.certs import der, make_certificate, pem, private_pem, rsa_key
 from tests.integration.job_api.world import NOW, Tenant, World
+from tests.unit.shared.test_certificate_forms import build, usage
 
 PATH = "/api/v1/certificates"
 
@@ -120,6 +121,15 @@ async def test_C1_a_private_key_in_any_dress_or_place_is_refused_not_stored_and_
     out, err = capfd.readouterr()
     assert line not in out + err
     assert curve[1] not in out + err
+
+
+async def test_C1_a_certificate_whose_usage_lacks_key_encipherment_is_accepted_with_a_note(tenant: Tenant) -> None:
+    odd = build(rsa_key().public_key(), usage=usage(key_encipherment=False))
+    answer = await upload(tenant, pem(odd).encode())
+    assert answer.status_code == 201, answer.text
+    assert "does not include key encipherment" in answer.json()["note"]
+    notes = {each["name"]: each["note"] for each in (await tenant.client.get(PATH)).json()["items"]}
+    assert notes == {"second": answer.json()["note"], "officer": None}
 
 
 async def test_C1_an_invalid_body_with_a_private_key_is_not_repeated(tenant: Tenant) -> None:

@@ -197,6 +197,8 @@ def test_C1_a_certificate_whose_usage_lacks_key_encipherment_is_accepted_with_a_
     assert with_note.note is not None
     assert "does not include key encipherment" in with_note.note
     assert find_note(with_note.pem) == with_note.note
+    assert find_note("") is None
+    assert find_note("not a certificate") is None
     for allowed in (None, usage(key_encipherment=True)):
         assert accept_certificate(build(key, usage=allowed).public_bytes(PEM), at=NOW).note is None
 

@@ -13,6 +13,7 @@ from job_api.pages.kit.services import get_services
 from job_api.queries import CertificateQuery, KeyQuery, UserQuery
 from job_api.store.certificates import Certificate
 from shared.auth import Identity
+from shared.certificates import find_note
 
 USER_COLUMNS = (("Name", "name"), ("State", "disabled"), ("Roles", "roles"), ("Added", "created_at"))
 CERTIFICATE_COLUMNS = (
@@ -63,12 +64,15 @@ async def load_users(request: Request, identity: Identity) -> dict[str, Any]:
 
 
 async def load_certificates(request: Request, identity: Identity, now: datetime) -> dict[str, Any]:
-    """Return what the template shows of a page of the certificates: each with its state and when it expires."""
+    """Return what the template shows of a page of the certificates: each with its state, its expiry and its note."""
     address = _section_address(request, "certificates")
     query = _parse_certificate_query(address, now)
     page = await get_services(request).certificates.list_page(identity, query.to_page_request())
     return address.to_template(CERTIFICATE_COLUMNS, query, page, fields=_CERTIFICATE_FILTERS) | {
-        "rows": [(each, _get_state(each, now), describe_expiry(each.not_after, now)) for each in page.items],
+        "rows": [
+            (each, _get_state(each, now), describe_expiry(each.not_after, now), find_note(each.pem))
+            for each in page.items
+        ],
         "states": build_options(_CERTIFICATE_STATES, {}, address.get("state")),
     }
 
