@@ -88,7 +88,9 @@ INNER_ORDER = {
     "services/history/history/api": ("history.app",),
     "services/job-api/job_api/domain": ("job_api.api", "job_api.pages", "job_api.service", "job_api.store"),
     "services/job-api/job_api/store": ("job_api.api", "job_api.pages", "job_api.service"),
-    "services/job-api/job_api/service": ("job_api.api", "job_api.pages"),
+    "services/job-api/job_api/service": ("job_api.api", "job_api.pages", "job_api.bodies", "job_api.queries"),
+    "services/job-api/job_api/bodies": ("job_api.api", "job_api.pages", "job_api.service", "job_api.store"),
+    "services/job-api/job_api/queries": ("job_api.api", "job_api.pages", "job_api.service", "job_api.bodies"),
     "services/job-api/job_api/pages": ("job_api.api", "job_api.app"),
     "services/job-api/job_api/api": ("job_api.pages", "job_api.app"),
 }

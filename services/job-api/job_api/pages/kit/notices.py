@@ -32,7 +32,7 @@ NOTICES = {
     "too-many-files": "At most 100 files can be selected at once. Select fewer.",
     "files-deleted": "Files deleted: {}.",
     "user-created": "The user has been added.",
-    "user-saved": "The user has been saved. The change applies to sessions and keys at once.",
+    "user-saved": "The user has been saved. The change applies to sessions and keys within seconds.",
 }
 """Each notice by its name; `{}` stands for a number."""
 
