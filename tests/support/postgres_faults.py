@@ -1,7 +1,8 @@
-"""Faults of a PostgreSQL server, each lasting as long as its block: read-only, a full disk, a long lock."""
+"""Faults of a PostgreSQL server, each lasting as long as its block: read-only, a full disk, a lock, a wrong clock."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import asyncpg
 
@@ -57,6 +58,24 @@ async def fill_disk(admin_dsn: str, table: str) -> AsyncIterator[None]:
     finally:
         async with connect_as_administrator(admin_dsn) as admin:
             await admin.execute(f"DROP FUNCTION {schema}.refuse() CASCADE")
+
+
+@asynccontextmanager
+async def step_clock(admin_dsn: str, by: timedelta) -> AsyncIterator[None]:
+    """Step the clock that the scheduler's ledger reads, and back at the end: it goes both forward and backward."""
+    await _set_clock(admin_dsn, by)
+    try:
+        yield
+    finally:
+        await _set_clock(admin_dsn, timedelta(0))
+
+
+async def _set_clock(admin_dsn: str, ahead: timedelta) -> None:
+    async with connect_as_administrator(admin_dsn) as admin:
+        await admin.execute(
+            "CREATE OR REPLACE FUNCTION scheduler.ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS"
+            f" 'SELECT clock_timestamp() + interval ''{ahead.total_seconds()} seconds'''"
+        )
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,7 +13,7 @@ from aiokafka.errors import KafkaError
 from shared.topics import CONSUMER_GROUPS
 from tests.chaos.system.world import TABLES, Member, World
 from tests.support.faulty_proxy import FaultyProxy
-from tests.support.postgres_faults import fill_disk, hold_lock, make_read_only
+from tests.support.postgres_faults import fill_disk, hold_lock, make_read_only, step_clock
 from tests.support.system import PARTITIONS
 from tests.support.wait import eventually
 
@@ -163,6 +164,13 @@ async def hold_a_lock(adversary: Adversary) -> None:
         await adversary.pause(2.0, 15.0)
 
 
+async def step_the_clock(adversary: Adversary) -> None:
+    """Let the scheduler's clock jump by up to an hour in either direction, and back."""
+    by = timedelta(minutes=adversary.random.choice([-60, -10, -2, 2, 10, 60]))
+    async with step_clock(adversary.world.admin_dsn, by):
+        await adversary.pause(3.0, 10.0)
+
+
 async def lose_offsets(adversary: Adversary) -> None:
     """Forget which messages the exporters or the schedulers have handled: all are delivered to them again."""
     prefix, group = adversary.random.choice([("exporter", "sluice.exporter"), ("scheduler", "sluice.scheduler")])
@@ -243,6 +251,7 @@ FAULTS: dict[str, Fault] = {
     "disk full": fill_the_disk,
     "small disk full": fill_the_small_disk,
     "long lock": hold_a_lock,
+    "clock stepped": step_the_clock,
     "offsets lost": lose_offsets,
     **{f"{name}: no packet arrives": stall(choose) for name, choose in _PROXIES.items()},
     **{f"{name}: latency": slow_down(choose) for name, choose in _PROXIES.items()},
