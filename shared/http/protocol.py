@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from shared.http.headers import SERVER_HEADERS
 from shared.http.problems import MEDIA_TYPE, Problem, ProblemType
 
-HEAD_BYTES_MAX = 16 << 10
+HEAD_BYTES_MAX = 64 << 10
 HEALTH_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 RETRY_SECONDS, LINGER_SECONDS = 5, 1.0
 _HEAD_TOO_LARGE = Problem(
