@@ -34,13 +34,15 @@ async def main(which: str, events: int) -> None:
         dead_letters = DeadLetterWriter(producer, group="bench", notes=notes)
         intake = EstimateIntake(estimates, dead_letters, stopping=stopping)
 
-        async def only_decode(record: Received) -> None:
+        async def only_decode(record: Received) -> bool:
             decode(record)
+            return True
 
         handle = intake.handle if which == "ours" else only_decode
 
-        async def timed(record: Received) -> None:
+        async def timed(record: Received) -> bool:
             await watch.measure(1, lambda: handle(record))
+            return True
 
         attach_agents(app, handle=timed, on_assigned=lambda _: None)
         loops = [FaustLoop(app, stalled_after=settings.stalled_after, find_wait=intake.find_fault).run(stopping)]

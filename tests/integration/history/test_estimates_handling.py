@@ -59,11 +59,11 @@ async def wait_for_fault(service: Service, words: str) -> None:
     await eventually(is_said, timeout=90)
 
 
-async def read_committed(system: System, topic: Topic, job_id: UUID) -> int:
-    """Return the group's committed offset of a job's partition."""
+async def read_offsets(system: System, topic: Topic, job_id: UUID) -> tuple[int, int]:
+    """Return the group's committed offset of a job's partition, and its end."""
     place = TopicPartition(topic.name, select_partition(str(job_id).encode(), PARTITIONS))
     async with AIOKafkaConsumer(bootstrap_servers=system.kafka, group_id=GROUP, enable_auto_commit=False) as observer:
-        return await observer.committed(place) or 0
+        return await observer.committed(place) or 0, (await observer.end_offsets([place]))[place]
 
 
 def create_failures(job_id: UUID, count: int) -> list[codec.Record]:
@@ -82,7 +82,7 @@ def change_type(records: Sequence[codec.Record], ce_type: bytes) -> list[codec.R
 
 async def set_all_aside(system: System, job_id: UUID, count: int) -> None:
     """Order the group to set the waiting messages of a job's partition aside, as an operator does."""
-    first = await read_committed(system, RUNS, job_id)
+    first, _ = await read_offsets(system, RUNS, job_id)
     partition = select_partition(str(job_id).encode(), PARTITIONS)
     note = Note(
         kind="set-aside",
@@ -125,26 +125,26 @@ async def test_a_rolling_upgrade_with_many_unknown_events_pauses_and_buries_none
     ready: System, producer: Producer
 ) -> None:
     job_id, count = uuid4(), 120
-    before = await read_committed(ready, RUNS, job_id)
+    _, first = await read_offsets(ready, RUNS, job_id)
     known, *unknown = create_failures(job_id, count + 1)
     await producer.send([known, *change_type(unknown, UNKNOWN)])
-    for _ in range(2):  # a restart changes nothing
-        estimates = start(ready)
-        await wait_for_fault(estimates, "is newer than this release")
-        unreadable = {"group": GROUP, "reason": "unreadable"}
-        assert await estimates.metric("sluice_consumer_waiting_partitions", **unreadable) == 1
-        assert estimates.process.exit_code() is None
-        estimates.process.stop()
-        assert await read_committed(ready, RUNS, job_id) == before + 1, "up to the first that it does not know"
-        assert await list_open_letters(ready.kafka, RUNS, group=GROUP) == []
-    await set_all_aside(ready, job_id, count)
     estimates = start(ready)
-    await estimates.wait_ready()
+    await wait_for_fault(estimates, "is newer than this release")
+    # A stop while the message waits loses it as little as a restart makes it pass.
+    assert estimates.process.stop() == 0
+    estimates = start(ready)
+    await wait_for_fault(estimates, "is newer than this release")
+    assert await estimates.metric("sluice_consumer_waiting_partitions", group=GROUP, reason="unreadable") == 1
+    committed, _ = await read_offsets(ready, RUNS, job_id)
+    assert committed == first + 1, "up to the first that it does not know"
+    assert await list_open_letters(ready.kafka, RUNS, group=GROUP) == []
+    await set_all_aside(ready, job_id, count)
 
     async def are_set_aside() -> bool:
         return len(await list_open_letters(ready.kafka, RUNS, group=GROUP)) == count
 
     await eventually(are_set_aside)
+    await estimates.wait_ready()
     assert estimates.process.stop() == 0
 
 
@@ -154,18 +154,17 @@ async def test_too_many_unreadable_messages_pause_the_app_and_restarts_bury_no_m
     job_id, count = uuid4(), 130
     before = len(await list_open_letters(ready.kafka, RUNS, group=GROUP))
     await producer.send([replace(each, value=b"{}") for each in create_failures(job_id, count)])
-    for _ in range(2):
-        estimates = start(ready)
-        await wait_for_fault(estimates, "too many messages rejected")
-        assert estimates.process.exit_code() is None
-        estimates.process.stop()
-        assert len(await list_open_letters(ready.kafka, RUNS, group=GROUP)) - before == 100
-    await set_all_aside(ready, job_id, count)
     estimates = start(ready)
-    await estimates.wait_ready()
+    await wait_for_fault(estimates, "too many messages rejected")
+    assert estimates.process.stop() == 0
+    estimates = start(ready)
+    await wait_for_fault(estimates, "too many messages rejected")
+    assert len(await list_open_letters(ready.kafka, RUNS, group=GROUP)) - before == 100
+    await set_all_aside(ready, job_id, count)
 
     async def are_set_aside() -> bool:
         return len(await list_open_letters(ready.kafka, RUNS, group=GROUP)) - before == count
 
     await eventually(are_set_aside)
+    await estimates.wait_ready()
     assert estimates.process.stop() == 0

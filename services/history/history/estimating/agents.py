@@ -53,16 +53,24 @@ def create_faust_app(kafka: str | KafkaAccess) -> Any:
 
 
 def attach_agents(
-    app: Any, *, handle: Callable[[Received], Awaitable[None]], on_assigned: Callable[[set[int]], None]
+    app: Any, *, handle: Callable[[Received], Awaitable[bool]], on_assigned: Callable[[set[int]], None]
 ) -> None:
-    """Pass every record to `handle`, one at a time, and the owned partitions to `on_assigned` after each rebalance."""
+    """Pass every record to `handle`, one at a time, and the owned partitions to `on_assigned` after each rebalance.
+
+    `handle` returns False for a record that it has not handled because the process stops; it is not acknowledged.
+    """
     replay_topic = find_replay_topic(GROUP)
     names = [*(topic.name for topic in TOPICS), replay_topic]
     channel = app.topic(*names, key_serializer="raw", value_serializer="raw")
 
     async def follow(stream: Any) -> None:
+        # By itself the stream acknowledges each event in the end, also one whose handling was cut off when the app
+        # stopped: its offset would be committed, and the event lost.
+        stream.enable_acks = False
         async for event in stream.events():
-            await handle(_to_received(event.message))
+            if not await handle(_to_received(event.message)):
+                return
+            await stream.ack(event)
 
     async def notify(_: Any, assigned: Any, **__: Any) -> None:
         on_assigned({each.partition for each in assigned if each.topic != replay_topic})

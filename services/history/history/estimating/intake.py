@@ -26,8 +26,11 @@ class EstimateIntake:
         """Return where the record is that cannot be handled, and why, or None."""
         return self._fault
 
-    async def handle(self, record: Received) -> None:
-        """Handle a record or write it to the dead letters; while neither is possible, try again."""
+    async def handle(self, record: Received) -> bool:
+        """Handle a record or write it to the dead letters; while neither is possible, try again.
+
+        Return False when the process stops before the record is handled: it must not be acknowledged then.
+        """
         backoff = Backoff(self._group)
         while not self._stopping.is_set():
             waiting = await self._handler.handle_one(record)
@@ -37,13 +40,12 @@ class EstimateIntake:
             if waiting is None:
                 self._fault = None
                 CONSUMED.labels(self._group, record.topic).inc()
-                return
+                return True
             self._fault = f"{self._group}: {waiting.describe((record.topic, record.partition))}"
             seconds = backoff.next_seconds()
             log.warning("message waits", group=self._group, why=self._fault, retry_in_seconds=seconds)
             await wait_for_first(self._stopping, seconds=seconds)
-        # The record is not handled and must not be acknowledged, so the agent waits here until the process ends.
-        await asyncio.Event().wait()
+        return False
 
     async def _apply(self, messages: Sequence[Message]) -> None:
         for message in messages:
