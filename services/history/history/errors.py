@@ -68,8 +68,16 @@ class FilesNotDeleted(SluiceError):
 
 
 class FileMissing(SluiceError):
-    """The run log has the file, the object store does not."""
+    """The run log has the files, the object store does not."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
 
 
 class FileDamaged(SluiceError):
-    """The object store has a file of another size in place of this one."""
+    """The object store has files of other sizes in place of these."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(", ".join(names))
+        self.names = names

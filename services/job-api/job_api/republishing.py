@@ -13,7 +13,11 @@ from job_api.store.jobs import to_job
 from shared import outbox
 from shared.clock import Clock
 from shared.events import Event
+from shared.kafka.handling import describe_error
+from shared.observe import get_logger
 from shared.postgres import Record
+
+log = get_logger(__name__)
 
 BATCH = 500
 ToEvent = Callable[[Record], Event]
@@ -56,8 +60,18 @@ async def _republish_kind(database: Database, clock: Clock, query: str, *, to_ev
         # topic keeps the last message.
         async with database.transaction(ALL_TENANTS) as connection:
             rows = await connection.fetch(SQL[query], after, batch)
-            await outbox.write(connection, [to_event(row) for row in rows], source=SERVICE, at=clock.now())
-        count += len(rows)
+            found = [event for row in rows if (event := _try_event(row, to_event)) is not None]
+            await outbox.write(connection, found, source=SERVICE, at=clock.now())
+        count += len(found)
         if len(rows) < batch:
             return count
         after = rows[-1][0]
+
+
+def _try_event(row: Record, to_event: ToEvent) -> Event | None:
+    """Return the event of a row, or None for one that cannot be published: it must not keep the others from it."""
+    try:
+        return to_event(row)
+    except (ValueError, TypeError, KeyError) as error:
+        log.error("not published: the row is damaged", id=str(row[0]), error=describe_error(error))  # noqa: TRY400
+        return None

@@ -66,6 +66,21 @@ async def test_A1_several_files_come_as_one_zip(history: History, operator: http
     assert (await operator.get("/api/v1/artifacts/archive", params=many)).status_code == 422
 
 
+async def test_A1_an_archive_without_one_of_its_files_names_it_before_the_first_byte(
+    history: History, operator: httpx.AsyncClient
+) -> None:
+    scenario = await finish_run(history, operator, files=3)
+    files = await fetch_artifacts(operator, scenario)
+    (history.store / "runs" / str(scenario.run_id) / "1" / "part-0002").unlink()
+    response = await operator.get("/api/v1/artifacts/archive", params={"id": [file["id"] for file in files]})
+    assert response.status_code == 404
+    assert response.json()["type"].endswith("/file-missing")
+    named = [file["name"] for file in files if file["name"] in response.json()["detail"]]
+    assert len(named) == 1
+    others = {"id": [file["id"] for file in files if file["name"] not in named]}
+    assert (await operator.get("/api/v1/artifacts/archive", params=others)).status_code == 200
+
+
 async def test_A1_A2_deleting_removes_the_objects_and_is_an_event(
     history: History, operator: httpx.AsyncClient
 ) -> None:

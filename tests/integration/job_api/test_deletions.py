@@ -48,6 +48,17 @@ async def test_republishing_includes_deletions_until_they_are_tombstones(world: 
     assert deleted == (await world.events())[-1]
 
 
+async def test_one_damaged_row_keeps_no_other_from_being_published_again(world: World, tenant: Tenant) -> None:
+    damaged, good = await tenant.job(), await tenant.job()
+    await world.admin.execute("UPDATE job_api.job SET settings = '{}' WHERE job_id = $1", UUID(damaged["id"]))
+    known = len(await world.events())
+    await republish_all(world.database, world.clock)
+    published = {str(event.job_id) for event in (await world.events())[known:] if isinstance(event, events.JobSaved)}
+    assert good["id"] in published
+    assert damaged["id"] not in published
+    await world.admin.execute("DELETE FROM job_api.job WHERE job_id = $1", UUID(damaged["id"]))
+
+
 async def test_U4_an_ended_session_is_announced_as_deleted_and_forgotten_later(world: World, tenant: Tenant) -> None:
     login = {"user": tenant.user, "tenant": tenant.name, "password": tenant.password}
     opened = await world.client().post("/api/v1/session", json=login)

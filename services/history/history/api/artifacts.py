@@ -27,7 +27,13 @@ from shared.http.routing import create_router
 
 router = create_router("/api/v1/artifacts", "artifacts")
 _ARCHIVE_HEADERS = {"Content-Disposition": 'attachment; filename="sluice-files.zip"'}
-_ARCHIVE_ERRORS = error_responses(ProblemType.NOT_FOUND, ProblemType.ARTIFACT_EXPIRED, ProblemType.ARTIFACT_DELETED)
+_ARCHIVE_ERRORS = error_responses(
+    ProblemType.NOT_FOUND,
+    ProblemType.FILE_MISSING,
+    ProblemType.ARTIFACT_EXPIRED,
+    ProblemType.ARTIFACT_DELETED,
+    ProblemType.FILE_DAMAGED,
+)
 
 
 @router.get(
@@ -74,7 +80,10 @@ async def count_artifacts(identity: AnyRole, request: Request, artifacts: Artifa
 async def download_archive(
     identity: Downloader, *, artifact_ids: ArtifactIds, request: Request, downloads: Downloads, units: Units
 ) -> Response:
-    """Return up to 100 files in one zip, packed while it is sent; each file stays encrypted."""
+    """Return up to 100 files in one zip, packed while it is sent; each file stays encrypted.
+
+    Files that the object store lacks are named before the first byte is sent: leave them out to get the others.
+    """
     files = await downloads.open_all(identity, artifact_ids)
     if request.method == "HEAD":
         return Response(headers=_ARCHIVE_HEADERS, media_type=FILE_MEDIA_TYPE)

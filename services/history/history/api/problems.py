@@ -54,10 +54,12 @@ def _to_file_problem(error: SluiceError) -> Problem | None:
             detail = f"The object store did not delete {refused}. All others are deleted; Sluice tries these again."
             found = Problem(ProblemType.FILES_NOT_DELETED, detail)
         case FileMissing():
-            detail = "The object store does not have this file: contact an administrator."
+            names = ", ".join(error.names) or "this file"
+            detail = f"The object store does not have {names}: contact an administrator."
             found = Problem(ProblemType.FILE_MISSING, detail)
         case FileDamaged():
-            detail = "The object store has another file in place of this one: contact an administrator."
+            names = ", ".join(error.names) or "this file"
+            detail = f"The object store has another file in place of {names}: contact an administrator."
             found = Problem(ProblemType.FILE_DAMAGED, detail)
         case _:
             return None

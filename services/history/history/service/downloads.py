@@ -1,5 +1,6 @@
 """Downloads (rule A3): files of one tenant, opened, counted, audited and read."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from history.store.unit_of_work import UnitOfWork
 from shared.auth import Identity
 from shared.observe import DOWNLOADS
 from shared.postgres import Record
+
+_CONCURRENT_CHECKS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +42,29 @@ class DownloadService:
     async def open(self, identity: Identity, artifact_id: UUID) -> StoredFile:
         """Return a file that can be read. Raises ArtifactNotFound, ArtifactGone, FileMissing or FileDamaged."""
         [file] = await self.open_all(identity, [artifact_id])
-        if await self._find_size(file.path) != file.size:
-            raise FileDamaged
         return file
 
     async def open_all(self, identity: Identity, artifact_ids: Sequence[UUID]) -> list[StoredFile]:
-        """Return several files, without checking the object store. Raises ArtifactNotFound or ArtifactGone."""
+        """Return several files that can be read.
+
+        Raises ArtifactNotFound, ArtifactGone, and FileMissing or FileDamaged with the names of those at fault: once the
+        first byte is sent, one file would end the download of all.
+        """
+        files = await self._find_all(identity, artifact_ids)
+        places = asyncio.Semaphore(_CONCURRENT_CHECKS)
+
+        async def find_size(file: StoredFile) -> int | None:
+            async with places:
+                return await self._find_size(file.path)
+
+        sizes = await asyncio.gather(*map(find_size, files))
+        if missing := [file.name for file, size in zip(files, sizes, strict=True) if size is None]:
+            raise FileMissing(*missing)
+        if damaged := [file.name for file, size in zip(files, sizes, strict=True) if size != file.size]:
+            raise FileDamaged(*damaged)
+        return files
+
+    async def _find_all(self, identity: Identity, artifact_ids: Sequence[UUID]) -> list[StoredFile]:
         rows = await self._artifacts.find_all(identity, artifact_ids)
         for artifact in await self._artifacts.to_artifacts(identity, rows):
             if artifact.state != "available":
@@ -79,13 +99,16 @@ class DownloadService:
     async def read_whole(self, path: str) -> bytes:
         """Return a small object. Raises FileMissing."""
         size = await self._find_size(path)
+        if size is None:
+            raise FileMissing(path.rpartition("/")[2])
         return b"".join([chunk async for chunk in self._objects.read(path, 0, size)])
 
-    async def _find_size(self, path: str) -> int:
+    async def _find_size(self, path: str) -> int | None:
+        """Return an object's size in bytes; None for one that the store does not have."""
         try:
             return await self._objects.find_size(path)
         except ObjectMissing:
-            raise FileMissing from None
+            return None
 
 
 def _to_file(row: Record) -> StoredFile:
