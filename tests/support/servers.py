@@ -43,15 +43,19 @@ class Databases:
         self._created.append(name)
         return self.dsn(name)
 
+    async def create_provisioned(self) -> str:
+        """Create a database with the roles and empty schemas of all services; return the administrator's DSN of it."""
+        admin = await self.create()
+        await provision(ProvisionSettings(admin_dsn=admin, **PASSWORDS))
+        return admin
+
     async def create_migrated(self) -> str:
         """Create a database with the roles, schemas and tables of all services; return the administrator's DSN of it.
 
         The first call provisions and migrates a template, of which all databases are copies.
         """
         if self._migrated is None:
-            template = await self.create()
-            await provision(ProvisionSettings(admin_dsn=template, **PASSWORDS))
-            name = template.rpartition("/")[2]
+            name = (await self.create_provisioned()).rpartition("/")[2]
             for role in ROLES:
                 await migrate(self.dsn(name, role=role, password=PASSWORD), role)
             self._migrated = name

@@ -37,9 +37,11 @@ class System:
     _running: list["Service"] = field(default_factory=list)
 
     @classmethod
-    async def prepare(cls, folder: Path, kafka: str, databases: Databases, reaper: Reaper) -> "System":
-        """Create a database with the roles, schemas and tables of all services, and the topics."""
-        admin = await databases.create_migrated()
+    async def prepare(
+        cls, folder: Path, kafka: str, databases: Databases, reaper: Reaper, *, is_migrated: bool = True
+    ) -> "System":
+        """Create a database with roles and schemas of all services, by default with their tables, and the topics."""
+        admin = await (databases.create_migrated() if is_migrated else databases.create_provisioned())
         await create_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_partitions=PARTITIONS))
         return cls(folder, kafka, databases, admin.rpartition("/")[2], reaper)
 

@@ -50,7 +50,7 @@ class SteppedSystem:
 async def stage(
     own_kafka: str, postgres: Databases, reaper: Reaper, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SteppedSystem]:
-    system = await System.prepare(tmp_path_factory.mktemp("logs"), own_kafka, postgres, reaper, services=())
+    system = await System.prepare(tmp_path_factory.mktemp("logs"), own_kafka, postgres, reaper, is_migrated=False)
     admin = postgres.dsn(system.database)
     connection = await asyncpg.connect(admin)
     await connection.execute(CLOCK)
