@@ -229,11 +229,6 @@ def is_route(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return is_decorated(function, ROUTE_METHODS)
 
 
-def is_called_by_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Return whether a framework passes the parameters by name: to routes and to commands."""
-    return is_decorated(function, ROUTE_METHODS | {"command"})
-
-
 def test_routes_are_short_functions_at_module_level() -> None:
     faults, count = [], 0
     for source in sources("shared", *SERVICES.values()):
@@ -265,7 +260,7 @@ def test_public_functions_take_at_most_three_positional_parameters() -> None:
     for source in sources(*PRODUCT):
         for function, takes_self in public_functions(source):
             count = len(function.args.posonlyargs) + len(function.args.args) - takes_self
-            if count > 3 and not is_called_by_name(function):
+            if count > 3:
                 faults.append(f"{source.path}:{function.lineno} {function.name}: {count}")
     assert faults == []
 

@@ -92,14 +92,14 @@ async def get_me(identity: CurrentIdentity) -> CallerIdentity:
     | error_responses(ProblemType.LOGIN_FAILED, ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
     dependencies=[Depends(check_parameters)],
 )
-async def log_in(body: LoginBody, request: Request, response: Response, login: Login) -> Session:
+async def log_in(body: LoginBody, *, request: Request, response: Response, login: Login) -> Session:
     """Start a session and set its cookie; attempts are limited per address and account, and per address."""
     attempt = LoginAttempt(**body.model_dump(), address=get_client_address(request))
     return Session.from_issued(await start_session(login, attempt, request=request, response=response))
 
 
 @router.delete("/session", operation_id="logOut", summary="Log out", status_code=204, responses=error_responses())
-async def log_out(identity: CurrentIdentity, response: Response, units: Units, access: Access) -> None:
+async def log_out(identity: CurrentIdentity, *, response: Response, units: Units, access: Access) -> None:
     """End the caller's session; no service accepts it five seconds later."""
     async with units.begin(identity) as work:
         await access.log_out(work, identity)

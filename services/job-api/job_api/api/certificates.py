@@ -137,7 +137,7 @@ def _find_warning(days: int) -> str | None:
     openapi_extra=_BODIES,
 )
 async def upload_certificate(
-    identity: Operator, http_request: Request, request: Idempotent, units: Units, certificates: Certificates
+    identity: Operator, *, http_request: Request, request: Idempotent, units: Units, certificates: Certificates
 ) -> Response:
     """Upload a recipient's X.509 certificate, as text in JSON, or as a file in a form.
 
@@ -186,7 +186,7 @@ async def get_certificate(identity: Reader, certificate_id: UUID, certificates: 
     responses=json_response(_RETIRED) | error_responses(ProblemType.NOT_FOUND),
 )
 async def retire_certificate(
-    identity: Operator, certificate_id: UUID, units: Units, certificates: Certificates
+    identity: Operator, *, certificate_id: UUID, units: Units, certificates: Certificates
 ) -> Certificate:
     """Use a certificate for no further export; its owner can still read files encrypted to it.
 

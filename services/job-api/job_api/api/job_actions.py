@@ -56,7 +56,7 @@ class RequestedRun(BaseModel):
     responses=JOB_RESPONSE | error_responses(ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE),
 )
 async def suspend_job(
-    identity: Operator, job_id: UUID, units: Units, jobs: Jobs, responder: Responder, if_match: IfMatch = None
+    identity: Operator, *, job_id: UUID, units: Units, jobs: Jobs, responder: Responder, if_match: IfMatch = None
 ) -> Response:
     """Stop a job's future slots; a run in progress continues, and slots that pass meanwhile never run.
 
@@ -77,7 +77,7 @@ async def suspend_job(
     | error_responses(ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE, ProblemType.ONE_TIME_NOT_RESUMABLE),
 )
 async def resume_job(
-    identity: Operator, job_id: UUID, units: Units, jobs: Jobs, responder: Responder, if_match: IfMatch = None
+    identity: Operator, *, job_id: UUID, units: Units, jobs: Jobs, responder: Responder, if_match: IfMatch = None
 ) -> Response:
     """Let a suspended job run at its future slots; a one-time job stays suspended after its start.
 
@@ -98,7 +98,7 @@ async def resume_job(
     responses=json_response(_REQUESTED, status=202, headers=("Location",))
     | error_responses(ProblemType.NOT_FOUND, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.ONE_TIME_NOT_RUN_NOW),
 )
-async def run_job(identity: Operator, job_id: UUID, request: Idempotent, units: Units, jobs: Jobs) -> Response:
+async def run_job(identity: Operator, *, job_id: UUID, request: Idempotent, units: Units, jobs: Jobs) -> Response:
     """Request a run at once, whether the job is active or suspended; its schedule stays as it is (S10)."""
 
     async def request_run(work: UnitOfWork) -> RenderedResponse:
@@ -119,7 +119,7 @@ async def run_job(identity: Operator, job_id: UUID, request: Idempotent, units: 
     responses=CREATED_RESPONSE | error_responses(*_CLONE_ERRORS),
 )
 async def clone_job_with_changes(
-    identity: Operator, job_id: UUID, changes: Changes, request: Idempotent, units: Units, jobs: Jobs
+    identity: Operator, *, job_id: UUID, changes: Changes, request: Idempotent, units: Units, jobs: Jobs
 ) -> Response:
     """Create a job from another's settings, with changes; a job that started immediately does so again."""
 
@@ -139,6 +139,7 @@ async def clone_job_with_changes(
 )
 async def clone_run_with_changes(
     identity: Operator,
+    *,
     run_id: UUID,
     changes: Changes,
     request: Idempotent,

@@ -41,7 +41,7 @@ router = create_router("/api/v1/jobs", "jobs")
     responses=CREATED_RESPONSE
     | error_responses(ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE, ProblemType.SOURCE_NOT_OFFERED),
 )
-async def create_job(identity: Operator, draft: JobDraft, request: Idempotent, units: Units, jobs: Jobs) -> Response:
+async def create_job(identity: Operator, *, draft: JobDraft, request: Idempotent, units: Units, jobs: Jobs) -> Response:
     """Create a job. A one-time job that starts immediately is created suspended, and can never be resumed (J6)."""
 
     async def create(work: UnitOfWork) -> RenderedResponse:
@@ -85,6 +85,7 @@ async def get_job(identity: Reader, job_id: UUID, responder: Responder) -> Respo
 )
 async def replace_job(
     identity: Operator,
+    *,
     job_id: UUID,
     draft: JobDraft,
     units: Units,
@@ -109,6 +110,7 @@ async def replace_job(
 )
 async def update_job(
     identity: Operator,
+    *,
     job_id: UUID,
     patch: JobPatch,
     units: Units,
@@ -132,7 +134,7 @@ async def update_job(
         ProblemType.NOT_FOUND, ProblemType.LOST_UPDATE, ProblemType.IF_MATCH_REQUIRED, ProblemType.RUN_IN_PROGRESS
     ),
 )
-async def delete_job(identity: Operator, job_id: UUID, units: Units, jobs: Jobs, if_match: IfMatch = None) -> None:
+async def delete_job(identity: Operator, *, job_id: UUID, units: Units, jobs: Jobs, if_match: IfMatch = None) -> None:
     """Delete a job that has no run in progress; its runs and files stay until they expire."""
     versions = require_if_match(if_match)
     async with units.begin(identity) as work:

@@ -104,7 +104,7 @@ class ApiKeyPage(BaseModel):
     responses=json_response(_NEW_KEY, status=201, headers=("Location",))
     | error_responses(ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
-async def create_key(identity: Admin, body: KeyBody, request: Idempotent, units: Units, access: Access) -> Response:
+async def create_key(identity: Admin, *, body: KeyBody, request: Idempotent, units: Units, access: Access) -> Response:
     """Create an API key; its token is in this response and nowhere else."""
 
     async def create(work: UnitOfWork) -> RenderedResponse:
@@ -134,7 +134,7 @@ async def list_keys(identity: Admin, query: Annotated[KeyQuery, Query()], access
     status_code=204,
     responses=error_responses(ProblemType.NOT_FOUND),
 )
-async def revoke_key(identity: Admin, key_id: UUID, units: Units, access: Access) -> None:
+async def revoke_key(identity: Admin, *, key_id: UUID, units: Units, access: Access) -> None:
     """Revoke an API key for good; no service accepts it five seconds later."""
     async with units.begin(identity) as work:
         await access.revoke_key(work, key_id)

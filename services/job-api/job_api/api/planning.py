@@ -71,7 +71,7 @@ async def preview_schedule(identity: Reader, body: PreviewBody, jobs: Jobs) -> S
     summary="Estimate the size of a job",
     responses=json_response(_ESTIMATE) | error_responses(ProblemType.TOO_LARGE, ProblemType.SOURCE_NOT_OFFERED),
 )
-async def estimate_job(identity: Reader, draft: JobDraft, jobs: Jobs, estimator: Estimator) -> SizeEstimate:
+async def estimate_job(identity: Reader, *, draft: JobDraft, jobs: Jobs, estimator: Estimator) -> SizeEstimate:
     """Estimate the records and bytes of an unsaved job from the source's statistics, within two seconds."""
     valid = await jobs.validate(identity, draft.to_domain())
     found = await estimator.estimate(valid.settings)

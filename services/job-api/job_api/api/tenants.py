@@ -73,7 +73,7 @@ async def get_tenant(identity: AnyRole, tenants: Tenants) -> Tenant:
     summary="Change the tenant's media types",
     responses=json_response(_TENANT) | error_responses(ProblemType.TOO_LARGE),
 )
-async def update_tenant(identity: Admin, patch: TenantPatch, units: Units, tenants: Tenants) -> Tenant:
+async def update_tenant(identity: Admin, *, patch: TenantPatch, units: Units, tenants: Tenants) -> Tenant:
     """Set the media types that jobs may choose from; saved jobs keep theirs. The operator sets name and number."""
     async with units.begin(identity) as work:
         return Tenant.from_tenant(await tenants.update_media_types(work, patch.media_types))

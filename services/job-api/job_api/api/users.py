@@ -120,7 +120,7 @@ class UserPage(BaseModel):
     responses=json_response(_NEW_USER, status=201, headers=("Location",))
     | error_responses(ProblemType.USER_EXISTS, ProblemType.IDEMPOTENCY_CONFLICT, ProblemType.TOO_LARGE),
 )
-async def create_user(identity: Admin, body: UserBody, request: Idempotent, units: Units, users: Users) -> Response:
+async def create_user(identity: Admin, *, body: UserBody, request: Idempotent, units: Units, users: Users) -> Response:
     """Create a user who logs in with a password; without one, a password is generated and shown once."""
     new = await users.prepare_user(body.name, body.roles, body.password)
 
@@ -160,7 +160,7 @@ async def get_user(identity: Admin, user_id: UUID, users: Users) -> User:
     responses=json_response(_USER)
     | error_responses(ProblemType.NOT_FOUND, ProblemType.LAST_ADMIN, ProblemType.TOO_LARGE),
 )
-async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, units: Units, users: Users) -> User:
+async def update_user(identity: Admin, *, user_id: UUID, patch: UserPatch, units: Units, users: Users) -> User:
     """Change a user's roles or password, or disable the user; sessions and keys follow within five seconds.
 
     Users of an identity provider can only be disabled and enabled.
@@ -178,7 +178,7 @@ async def update_user(identity: Admin, user_id: UUID, patch: UserPatch, units: U
     responses=error_responses(ProblemType.TOO_MANY_ATTEMPTS, ProblemType.TOO_LARGE),
 )
 async def change_password(
-    identity: CurrentIdentity, body: PasswordBody, request: Request, units: Units, users: Users
+    identity: CurrentIdentity, *, body: PasswordBody, request: Request, units: Units, users: Users
 ) -> None:
     """Change the caller's password, which ends the caller's other sessions; wrong ones count like failed logins."""
     change = PasswordChange(body.current, body.new, get_client_address(request))
