@@ -118,9 +118,6 @@ class ListQuery(FilterQuery):
         None,
         max_length=CURSOR_MAX,
         description="`next` of the previous page, with the same sort and filters",
-        examples=[
-            encode_cursor("runs -created_at", ("2026-11-24 10:00:00+00", "3f0e5c2a-9d4b-5e6f-8a7b-0c1d2e3f4a5b"))
-        ],
     )
     sort: str
 

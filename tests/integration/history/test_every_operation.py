@@ -12,6 +12,7 @@ from shared.events.values import Role
 from tests.integration.history.conftest import History
 from tests.integration.history.test_files import fetch_artifacts, finish_run
 from tests.integration.history.test_history import new_scenario, wait_for_state
+from tests.support.examples import list_example_requests
 
 READERS = {"operator", "downloader", "viewer"}
 DOWNLOADERS = {"operator", "downloader"}
@@ -177,3 +178,15 @@ async def test_U2_each_role_may_use_the_operations_of_the_table_and_no_others(
             assert response.status_code == 403, operation
             if operation.method != "HEAD":
                 assert response.json()["type"].endswith("/access-denied"), operation
+
+
+async def test_I1_every_example_of_the_document_is_valid(history: History) -> None:
+    admin, sent = await history.client("admin"), 0
+    document = (await admin.get("/api/v1/openapi.json")).json()
+    for each in list_example_requests(document):
+        if each.operation == "followRuns":
+            continue  # a stream has no end; test_live sends its parameters
+        response = await admin.request(each.method, each.path, params=each.query, json=each.body)
+        assert response.status_code not in {400, 415, 422}, (each, response.text)
+        sent += 1
+    assert sent > 20

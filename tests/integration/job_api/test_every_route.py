@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.world import NOW, Tenant, World
+from tests.support.examples import list_example_requests
 
 OPERATIONS = {
     "createJob": {"operator"},
@@ -223,3 +224,17 @@ async def test_I1_the_document_is_complete_enough_to_generate_a_client(world: Wo
         assert ("Idempotency-Key" in names) == (described["operationId"] in CREATING), where
         if path == "/api/v1/jobs/{job_id}" and method != "GET":
             assert {"412", "428"} <= set(described["responses"]), where
+
+
+async def test_I1_every_example_of_the_document_is_valid(world: World, tenant: Tenant) -> None:
+    sent = 0
+    for each in list_example_requests(world.app.openapi()):
+        # This user has another password than the example's.
+        if each.operation in OPEN | {"changePassword"} or (each.method == "GET" and each.body is not None):
+            continue
+        answer = await tenant.client.request(
+            each.method, each.path, params=each.query, json=each.body, headers={"If-Match": "*"}
+        )
+        assert answer.status_code not in {400, 415, 422}, (each, answer.text)
+        sent += 1
+    assert sent > 20
