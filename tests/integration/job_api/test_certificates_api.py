@@ -25,7 +25,7 @@ async def test_C1_pem_and_der_are_stored_in_one_form(world: World, tenant: Tenan
     assert answer.status_code == 201, answer.text
     found = answer.json()
     assert (found["name"], found["state"], found["key_bits"], found["pem"]) == ("second", "active", 2048, pem(made))
-    assert (found["days_left"], found["warning"], found["subject"]) == (365, None, "CN=second")
+    assert (found["days_remaining"], found["warning"], found["subject"]) == (365, None, "CN=second")
     saved = (await world.events())[-1]
     assert isinstance(saved, CertificateSaved)
     assert (saved.fingerprint, saved.pem, saved.state) == (found["fingerprint"], pem(made), "active")

@@ -44,7 +44,7 @@ async def test_S4_an_immediate_start_shows_now_and_then_the_grid(tenant: Tenant)
     body = {"schedule": {"kind": "hourly", "every": 4, "immediately": True}, "count": 2}
     answer = (await tenant.client.post(f"{JOBS}/preview", json=body)).json()
     assert answer["slots"] == ["2026-11-24T10:30:15Z", "2026-11-24T12:00:00Z"]
-    assert answer["words"] == "every 4 hours from 00:00 UTC"
+    assert answer["schedule_words"] == "every 4 hours from 00:00 UTC"
 
 
 async def test_J12_the_faults_of_an_invalid_schedule_name_its_fields(tenant: Tenant) -> None:

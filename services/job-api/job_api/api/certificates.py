@@ -34,7 +34,7 @@ _CERTIFICATE: dict[str, Any] = {
     "key_bits": 3072,
     "not_before": "2026-11-01T00:00:00Z",
     "not_after": "2028-11-01T00:00:00Z",
-    "days_left": 707,
+    "days_remaining": 707,
     "warning": None,
     "note": None,
     "pem": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
@@ -76,7 +76,7 @@ class Certificate(BaseModel):
     key_bits: int
     not_before: datetime
     not_after: datetime
-    days_left: int = Field(description="whole days until it expires; negative afterwards")
+    days_remaining: int = Field(description="whole days until it expires; negative afterwards")
     warning: str | None = Field(description="set from 30 days before an active certificate expires")
     note: str | None = Field(description="what its owner should know although files are encrypted for it; or null")
     pem: str
@@ -97,7 +97,7 @@ class Certificate(BaseModel):
             key_bits=certificate.key_bits,
             not_before=certificate.not_before,
             not_after=certificate.not_after,
-            days_left=days,
+            days_remaining=days,
             warning=_find_warning(days) if certificate.state == "active" else None,
             note=find_note(certificate.pem),
             pem=certificate.pem,

@@ -21,7 +21,7 @@ _PREVIEW_REQUEST: dict[str, Any] = {
     "count": 5,
 }
 _PREVIEW: dict[str, Any] = {
-    "words": "every 4 hours from 00:00 UTC",
+    "schedule_words": "every 4 hours from 00:00 UTC",
     "slots": ["2027-01-04T08:00:00Z", "2027-01-04T12:00:00Z", "2027-01-04T16:00:00Z"],
 }
 _ESTIMATE: dict[str, Any] = {"rows": 200000, "bytes": 283115520, "reason": None, "warning": None}
@@ -40,7 +40,7 @@ class PreviewBody(Body):
 class SchedulePreview(BaseModel):
     """The next slots of a schedule, fewer than requested if it ends."""
 
-    words: str = Field(description="the schedule in words")
+    schedule_words: str = Field(description="the schedule in words")
     slots: list[datetime]
 
 
@@ -62,7 +62,7 @@ class SizeEstimate(BaseModel):
 async def preview_schedule(identity: Reader, body: PreviewBody, jobs: Jobs) -> SchedulePreview:
     """Return the next slots of an unsaved schedule, in UTC."""
     schedule, slots = jobs.preview(ScheduleDraft(**body.schedule.model_dump()), body.count)
-    return SchedulePreview(words=describe_schedule(schedule), slots=slots)
+    return SchedulePreview(schedule_words=describe_schedule(schedule), slots=slots)
 
 
 @router.post(
