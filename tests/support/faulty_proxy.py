@@ -78,6 +78,16 @@ class FaultyProxy:
         """Reset every connection, at both ends; new ones are forwarded."""
         self._call(lambda: [self._reset(path) for path in tuple(self._paths)])
 
+    def retarget(self, port: int) -> None:
+        """Forward to another port of the same host from now on, and reset every connection, as a failover does."""
+
+        def change() -> None:
+            self._target = (self._target[0], port)
+            for path in tuple(self._paths):
+                self._reset(path)
+
+        self._call(change)
+
     def start(self) -> None:
         """Accept connections from now on; those that came before are waiting."""
         self._thread.start()

@@ -6,13 +6,14 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from deploy.local.reaper import Reaper
 from deploy.local.stack import temporary_folder
-from tests.chaos.system.adversary import Adversary
+from tests.chaos.system.adversary import FAULTS, Adversary
 from tests.chaos.system.files import FileChecker
 from tests.chaos.system.load import Load
 from tests.chaos.system.oracle import Oracle, Verdict
@@ -23,10 +24,10 @@ _FEWEST_SAMPLES = 240
 COUNTED = ("lost", "doubled", "wrong_files", "stuck_over_60s", "unexplained_dead_letters", "orphans", "others")
 
 
-async def run_storm(seed: int, minutes: float, folder: Path, reaper: Reaper) -> dict[str, Any]:
+async def run_storm(folder: Path, reaper: Reaper, *, seed: int, minutes: float, kinds: Sequence[str]) -> dict[str, Any]:
     """Let the storm rage, judge what is left, and return the report."""
     async with open_world(folder, reaper) as world:
-        load, adversary = Load(world.api_url, world.api_key, seed), Adversary(world, seed)
+        load, adversary = Load(world.api_url, world.api_key, seed), Adversary(world, seed, kinds)
         calm, healed = asyncio.Event(), asyncio.Event()
         supervising = asyncio.create_task(world.supervise(calm))
         changing = asyncio.create_task(world.source.keep_changing(seed, healed))
@@ -95,12 +96,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="decides the load and the order of faults")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long faults strike")
+    names = sorted(FAULTS)
+    parser.add_argument("--faults", nargs="+", choices=names, default=names, metavar="NAME", help="strike with these")
     parser.add_argument("--logs", type=Path, help="copy the processes' logs into this folder")
     given = parser.parse_args()
     with Reaper() as reaper:
         folder = temporary_folder(reaper, "sluice-storm-")
         try:
-            report = asyncio.run(run_storm(given.seed, given.minutes, folder, reaper))
+            report = asyncio.run(run_storm(folder, reaper, seed=given.seed, minutes=given.minutes, kinds=given.faults))
         finally:
             if given.logs is not None:
                 _copy_logs(folder, given.logs)

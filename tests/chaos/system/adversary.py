@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.topics import CONSUMER_GROUPS
-from tests.chaos.system.world import TABLES, Member, World
+from tests.chaos.system.world import BUCKET, TABLES, Member, World
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.postgres_faults import fill_disk, hold_lock, make_read_only, step_clock
 from tests.support.system import PARTITIONS
@@ -26,6 +26,8 @@ class Adversary:
 
     world: World
     seed: int
+    kinds: Sequence[str]
+    """The faults that may strike, by name."""
     struck: list[str] = field(default_factory=list)
     random: Random = field(init=False)
 
@@ -35,12 +37,12 @@ class Adversary:
     async def run(self, stopping: asyncio.Event) -> None:
         """Strike until `stopping` is set; every kind of fault once before any kind strikes again."""
         while not stopping.is_set():
-            for name, fault in self.random.sample(sorted(FAULTS.items()), len(FAULTS)):
+            for name in self.random.sample(sorted(self.kinds), len(self.kinds)):
                 if stopping.is_set():
                     return
                 self.struck.append(name)
                 sys.stderr.write(f"fault {len(self.struck)}: {name}\n")
-                await fault(self)
+                await FAULTS[name](self)
                 await self.pause(1.0, 4.0)
 
     async def pause(self, shortest: float, longest: float) -> None:
@@ -127,6 +129,18 @@ async def restart_the_store(adversary: Adversary) -> None:
     """Crash the object store and start it again."""
     await asyncio.to_thread(adversary.world.s3.kill)
     await asyncio.to_thread(adversary.world.s3.start)
+
+
+async def fill_the_store(adversary: Adversary) -> None:
+    """Let the object store accept nothing more: its quota is used up."""
+    await asyncio.to_thread(adversary.world.s3.set_quota, BUCKET, 1)
+    await adversary.pause(2.0, 10.0)
+    await asyncio.to_thread(adversary.world.s3.set_quota, BUCKET, None)
+
+
+async def fail_over_the_source(adversary: Adversary) -> None:
+    """Replace the source's server by its standby."""
+    await adversary.world.fail_over_source()
 
 
 async def make_the_database_read_only(adversary: Adversary) -> None:
@@ -246,6 +260,8 @@ FAULTS: dict[str, Fault] = {
     "kill Kafka": kill_kafka,
     "freeze Kafka": freeze_kafka,
     "restart the store": restart_the_store,
+    "store full": fill_the_store,
+    "source fails over": fail_over_the_source,
     "read-only database": make_the_database_read_only,
     "no connection to the database": refuse_connections,
     "disk full": fill_the_disk,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,12 +18,15 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import plain_environment
 from deploy.local.reaper import Reaper
+from shared.topics import CERTIFICATES, IDENTITIES, JOBS
 from tests.chaos.system.source import PASSWORD, READER, TENANT, StormSource
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.support.faulty_proxy import FaultyProxy, open_faulty_proxy
 from tests.support.full_disk import SmallDisk, mount_small_disk
+from tests.support.kafka_faults import CLEANER, compact_eagerly
 from tests.support.s3 import S3
 from tests.support.servers import Databases
+from tests.support.standby import PRIMARY_SETTINGS, create_standby
 from tests.support.system import Service, System
 
 SOURCE_DATABASE, BUCKET = "contact_history", "sluice"
@@ -125,6 +129,17 @@ class World:
             for member in held:
                 self.start(member)
 
+    async def fail_over_source(self) -> None:
+        """Crash the source's server and promote a standby of it at the same address; what had not arrived is lost."""
+        primary = self.source_server
+        name = f"source-{secrets.token_hex(3)}"
+        standby = await asyncio.to_thread(create_standby, primary, primary.folder.with_name(name), self.system.reaper)
+        await asyncio.to_thread(primary.kill)
+        await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
+        self.source_server = standby
+        self.source.admin_dsn = standby.admin_dsn_of(SOURCE_DATABASE)
+        self.source_proxy.retarget(standby.port)
+
     @property
     def admin_dsn(self) -> str:
         """The administrator's address of Sluice's database, past the proxy."""
@@ -144,11 +159,11 @@ async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
     """Start servers and proxies, prepare the system, and start all processes of the product."""
     async with AsyncExitStack() as stack:
         small_disk = stack.enter_context(mount_small_disk(folder / "small-disk"))
-        kafka = Kafka(folder / "kafka", reaper)
+        kafka = Kafka(folder / "kafka", reaper, extra=CLEANER)
         # What is committed must survive a killed server, though not a crash of this machine.
         committed = {"synchronous_commit": "on"}
         postgres = Postgres(folder / "postgres", reaper, durable=False, settings=committed)
-        source_server = Postgres(folder / "source", reaper, durable=False)
+        source_server = Postgres(folder / "source", reaper, durable=False, settings=PRIMARY_SETTINGS)
         s3 = S3(folder / "s3", reaper)
         address, _, _ = kafka.start(), postgres.start(), source_server.start()
         s3.start()
@@ -165,6 +180,7 @@ async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
         (folder / "logs").mkdir()
         databases = Databases(database_proxy.redirect(postgres.admin_dsn))
         system = await System.prepare(folder / "logs", address, databases, reaper)
+        await compact_eagerly(address, (JOBS, CERTIFICATES, IDENTITIES))
         if small_disk is not None:
             small_disk.hold_tables(postgres, system.database, TABLES)
         ports = {"api": free_port(), "history": free_port()}

@@ -20,21 +20,15 @@ from shared import events
 from shared.auth import Token, hash_secret
 from shared.clock import SystemClock
 from shared.events import CertificateSaved, IdentitySaved, JobSaved, Schedule
-from shared.kafka.incremental_configs import TopicAdminClient
 from shared.kafka.reading import read_topic
 from shared.postgres import open_pool
 from shared.topics import CERTIFICATES, COMMANDS, IDENTITIES, JOBS, TOPIC_OF, TRIGGERS
 from tests.contract.samples import TENANT, samples
+from tests.support.kafka_faults import CLEANER, compact_eagerly
 from tests.support.servers import Databases
 from tests.support.system import Service, System
 from tests.support.wait import eventually
 
-EAGER = {
-    "segment.ms": "100",
-    "min.cleanable.dirty.ratio": "0.01",
-    "max.compaction.lag.ms": "100",
-    "delete.retention.ms": "0",
-}
 COMPACTED = (JOBS, CERTIFICATES, IDENTITIES)
 SECRET = "s" * 43
 
@@ -49,7 +43,7 @@ def sample(kind: type[E]) -> E:
 @pytest.fixture(scope="module")
 def eager_kafka(reaper: Reaper, servers_folder: Path) -> Iterator[str]:
     """Run a Kafka that compacts as soon as it can."""
-    server = Kafka(servers_folder / "kafka-eager", reaper, extra="log.cleaner.backoff.ms=100\n")
+    server = Kafka(servers_folder / "kafka-eager", reaper, extra=CLEANER)
     yield server.start()
     server.stop()
 
@@ -59,11 +53,7 @@ async def eager(
     eager_kafka: str, postgres: Databases, reaper: Reaper, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:
     system = await System.prepare(tmp_path_factory.mktemp("logs"), eager_kafka, postgres, reaper)
-    admin = TopicAdminClient(bootstrap_servers=eager_kafka)
-    await admin.start()
-    answers = await admin.set_topic_configs({topic.name: EAGER for topic in COMPACTED})
-    await admin.close()
-    assert [code for _, code, _ in answers] == [0, 0, 0]
+    await compact_eagerly(eager_kafka, COMPACTED)
     yield system
     system.stop()
 
