@@ -158,7 +158,7 @@ def _progress_bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
 
 
 def _show(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
-    progress, estimate = run["progress"], run["estimate"]
+    progress, estimate = run["progress_detail"], run["estimate"]
     left = run["state"]
     if estimate is not None and run["state"] == "running":
         left = f"about {estimate['seconds']:.0f} s left ({estimate['low']:.0f} to {estimate['high']:.0f})"
