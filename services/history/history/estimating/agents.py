@@ -42,6 +42,9 @@ def create_faust_app(kafka: str | KafkaAccess) -> Any:
         topic_allow_declare=False,
         topic_disable_leader=True,
         store="memory://",
+        # By default the app stops, and gives partitions up, only once every event is handled: one that waits for
+        # PostgreSQL would keep it from either. Whoever gets the partition next handles the event again.
+        stream_wait_empty=False,
         processing_guarantee="at_least_once",
         broker_session_timeout=10,
         broker_heartbeat_interval=1,
