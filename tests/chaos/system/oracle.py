@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -82,6 +84,9 @@ class Oracle:
     async def wait_for_rest(self) -> None:
         """Wait until every process is ready and every run has ended; note what takes too long."""
         waiting: list[str] = []
+        # A slot may be due after the storm, and that of a suspended job is decided a minute late.
+        with suppress(AssertionError):  # judged as lost
+            await eventually(self._are_due_slots_decided, timeout=_SETTLE_SECONDS)
 
         async def rest() -> bool:
             waiting[:] = await self._find_waiting()
@@ -95,6 +100,13 @@ class Oracle:
                 await eventually(rest, timeout=_SETTLE_SECONDS)
             except AssertionError:
                 self.verdict.lost += waiting
+
+    async def _are_due_slots_decided(self) -> bool:
+        shown = await self._load.list_runs()
+        decided = {(each["job_id"], datetime.fromisoformat(each["slot"])) for each in shown.values() if each["slot"]}
+        return all(
+            (job.id, job.due) in decided for job in self._load.jobs.values() if job.due is not None and not job.deleted
+        )
 
     async def _find_waiting(self) -> list[str]:
         faults = await self._find_unready()
