@@ -42,15 +42,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep the tests of a file or a group on one worker of pytest-xdist, so that its fixtures are set up once."""
+    # Not when all are collected, since pytest-xdist has read the groups by then.
+    where = item.path.as_posix()
+    group = next((group for part, group in SAME_WORKER.items() if part in where), where)
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; the tests of a file or a group stay on one worker of pytest-xdist and in order."""
+    """Put the longest files first."""
 
     def place(item: pytest.Item) -> int:
         where = item.path.as_posix()
         return next((number for number, each in enumerate(LONGEST) if each in where), len(LONGEST))
 
     items.sort(key=place)
-    for item in items:
-        where = item.path.as_posix()
-        group = next((group for part, group in SAME_WORKER.items() if part in where), where)
-        item.add_marker(pytest.mark.xdist_group(group))
