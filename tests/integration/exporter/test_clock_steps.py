@@ -110,6 +110,8 @@ async def test_R5_a_retry_waits_no_longer_than_its_delay_when_the_clock_is_set_b
     exporter = stage.exports.start_exporter("exporter", SOURCE=stage.history.reader)
     runs = stage.exports.store / "runs"
     aside = stage.exports.store / "aside"
+    # The folder exists only once a run has written into the store.
+    runs.mkdir(parents=True, exist_ok=True)
     runs.rename(aside)
     runs.write_text("not a folder")
     async with follow_run(stage.exports, trigger.run_id) as story:

@@ -109,6 +109,8 @@ async def test_T4_a_run_on_a_standby_alone_holds_back_behind_its_replay_and_says
     exporter = exports.start_exporter("exporter", SOURCE=reader, HOLD_BACK="PT1H")
     tracker = ChangeTracker(exports, history)
     await (await Writer.begin(history.admin, 601, "recent")).commit()
+    # A standby that has replayed no transaction yet knows no instant.
+    await eventually(lambda: standby.execute("SELECT pg_last_xact_replay_timestamp()"))
     standby.execute("SELECT pg_wal_replay_pause()")
     replayed = datetime.fromisoformat(standby.execute("SELECT pg_last_xact_replay_timestamp()"))
     await (await Writer.begin(history.admin, 601, "not replayed")).commit()

@@ -92,7 +92,7 @@ async def test_J12_the_preview_shows_the_next_slots_in_utc_and_local_time(
 SOURCE = """
 CREATE SCHEMA contact_history;
 CREATE TABLE contact_history.interaction AS
-    SELECT n::text AS id, 101 AS tenant_id, CASE WHEN n % 10 = 0 THEN 'chat' ELSE 'email' END AS media_type_id,
+    SELECT n::text AS id, {number} AS tenant_id, CASE WHEN n % 10 = 0 THEN 'chat' ELSE 'email' END AS media_type_id,
         timestamptz '2026-01-01' + n * interval '1 hour' AS start_date, repeat('x', 100) AS text
     FROM generate_series(1, 5000) AS n;
 ANALYZE contact_history.interaction;
@@ -105,7 +105,8 @@ async def test_J12_the_size_estimate_follows_the_form(site: Site, open_page: Pag
     size = page.locator("#preview-size")
     await expect(size).to_contain_text("A job can be saved without an estimate.")
     database = await asyncpg.connect(site.system.databases.dsn(site.system.database))
-    await database.execute(SOURCE)
+    number = await database.fetchval("SELECT source_tenant FROM job_api.tenant WHERE tenant_id = $1", tenant.tenant_id)
+    await database.execute(SOURCE.format(number=number))
     await database.close()
     await page.get_by_label("Title").fill("Everything")
     await expect(size).to_contain_text(re.compile(r"[45],\d{3} rows, \d\.\d MiB before compression"))
