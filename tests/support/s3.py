@@ -7,7 +7,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,6 +94,11 @@ class S3:
         """Limit the size of a bucket (MiB) with immediate effect; None removes the limit."""
         change = "-op=remove" if mib is None else f"-op=set -sizeMB={mib}"
         self._shell(f"s3.bucket.quota -name={bucket} {change}", "s3.bucket.quota.enforce -apply")
+
+    def refuse_writes(self, bucket: str, prefixes: Sequence[str], *, refused: bool) -> None:
+        """Refuse to write objects whose keys begin with one of the prefixes, or accept them again."""
+        change = "-readOnly" if refused else "-delete"
+        self._shell(*(f"fs.configure -locationPrefix=/buckets/{bucket}/{each} {change} -apply" for each in prefixes))
 
     def call(self, method: str, path: str, *, query: str = "") -> httpx.Response:
         """Send a signed request without a body to the S3 API (AWS Signature Version 4)."""

@@ -138,6 +138,14 @@ async def fill_the_store(adversary: Adversary) -> None:
     await asyncio.to_thread(adversary.world.s3.set_quota, BUCKET, None)
 
 
+async def refuse_objects(adversary: Adversary) -> None:
+    """Let the object store refuse what some runs write, and accept what others write."""
+    prefixes = [f"runs/{digit}" for digit in adversary.random.sample("0123456789abcdef", 6)]
+    await asyncio.to_thread(adversary.world.s3.refuse_writes, BUCKET, prefixes, refused=True)
+    await adversary.pause(5.0, 15.0)
+    await asyncio.to_thread(adversary.world.s3.refuse_writes, BUCKET, prefixes, refused=False)
+
+
 async def fail_over_the_source(adversary: Adversary) -> None:
     """Replace the source's server by its standby."""
     await adversary.world.fail_over_source()
@@ -261,6 +269,7 @@ FAULTS: dict[str, Fault] = {
     "freeze Kafka": freeze_kafka,
     "restart the store": restart_the_store,
     "store full": fill_the_store,
+    "store refuses objects": refuse_objects,
     "source fails over": fail_over_the_source,
     "read-only database": make_the_database_read_only,
     "no connection to the database": refuse_connections,
