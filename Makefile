@@ -28,10 +28,10 @@ check: environment ## Format, lint, types, unit and contract tests: a minute or 
 	$(call timed,format,$(PYTHON) -m ruff format --check $(FOLDERS))
 	$(call timed,lint,$(PYTHON) -m ruff check $(FOLDERS))
 	$(call timed,types,$(PYTHON) -m mypy --strict $(TYPED))
-	$(call timed,unit,$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract)
+	$(call timed,unit,$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/contract)
 
 test: check ## Everything in check, then the tests with real Kafka and PostgreSQL, then the whole system
-	$(call timed,integration,$(PYTHON) -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder tests/integration tests/e2e)
+	$(call timed,integration,$(PYTHON) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration tests/e2e)
 
 properties: environment ## Search for counterexamples of the property tests forty times as long as make check does
 	$(PYTHON) -m pytest -q -n 2 --hypothesis-profile=thorough --timeout 3600 -m hypothesis tests/unit

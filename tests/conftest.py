@@ -28,26 +28,12 @@ LONGEST = (
 )
 """Parts of the paths of the longest files: run first, so that no worker is left alone with one of them at the end."""
 
-SAME_WORKER = {
-    "unit/test_": "sources",
-    "unit/deploy/test_dockerfile": "sources",
-}
-"""Groups of files, by parts of their paths, that share what is expensive to read or to build."""
-
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Exclude all imported modules from garbage collection, which otherwise takes a third of the unit tests' time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of a file or a group on one worker of pytest-xdist, so that its fixtures are set up once."""
-    # Not when all are collected, since pytest-xdist has read the groups by then.
-    where = item.path.as_posix()
-    group = next((group for part, group in SAME_WORKER.items() if part in where), where)
-    item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
