@@ -43,7 +43,7 @@ def create_faust_app(kafka: str | KafkaAccess) -> Any:
         topic_disable_leader=True,
         store="memory://",
         # By default the app stops, and gives partitions up, only once every event is handled: one that waits for
-        # PostgreSQL would keep it from either. Whoever gets the partition next handles the event again.
+        # PostgreSQL would keep it from either. The next owner of the partition handles the event again.
         stream_wait_empty=False,
         processing_guarantee="at_least_once",
         broker_session_timeout=10,
