@@ -16,9 +16,10 @@ from operator import itemgetter
 from zlib import crc32
 
 from shared import codec
-from shared.errors import TransientError
+from shared.errors import SluiceError, TransientError
 from shared.events import Event
 from shared.kafka import Producer
+from shared.kafka.producer import LARGEST_MESSAGE
 from shared.lifecycle import wait_for_first
 from shared.observe import OUTBOX_AGE, OUTBOX_DELAY, OUTBOX_PUBLISHED, OUTBOX_ROWS, get_logger, observe_many
 from shared.postgres import Connection, Pool, Record, connection, transaction
@@ -59,6 +60,14 @@ _WAITING = "SELECT n FROM generate_series(0, $1 - 1) AS each (n) WHERE EXISTS (S
 _BACKLOG = "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(written_at)), 0)::float8 FROM outbox"
 
 
+LARGEST_EVENT = LARGEST_MESSAGE - 64 * 1024
+"""The largest value of an event, in bytes; the rest is for its key, its headers and the batch around it."""
+
+
+class EventTooLarge(SluiceError):
+    """An event is larger than Kafka accepts. It must not enter the outbox, which it would hold up for ever."""
+
+
 OutboxRow = tuple[int, str, bytes, bytes | None, bytes]
 """Shard, topic, key, value (None for a tombstone), packed headers."""
 
@@ -66,7 +75,7 @@ OutboxRow = tuple[int, str, bytes, bytes | None, bytes]
 async def write(database: Connection, events: Iterable[Event], *, source: str, at: datetime) -> None:
     """Write events into the outbox within the caller's transaction; those of one key are published in this order.
 
-    `source` names the service; `at` is when the events happened, aware.
+    `source` names the service; `at` is when the events happened, aware. Raises EventTooLarge.
     """
     await write_rows(database, to_rows(events, source=source, at=at))
 
@@ -81,7 +90,9 @@ def to_rows(events: Iterable[Event], *, source: str, at: datetime) -> list[Outbo
 
 
 async def write_rows(database: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Write outbox rows within the caller's transaction."""
+    """Write outbox rows within the caller's transaction. Raises EventTooLarge before any is written."""
+    if (largest := max((len(row[3] or b"") for row in rows), default=0)) > LARGEST_EVENT:
+        raise EventTooLarge(f"an event of {largest:,} bytes exceeds the limit of {LARGEST_EVENT:,} bytes")
     if len(rows) >= _COPY_FROM:
         await database.copy_records_to_table("outbox", records=rows, columns=_COLUMNS)
     elif rows:

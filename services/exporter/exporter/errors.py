@@ -99,6 +99,12 @@ class FileTooLarge(ExportError):
     code = "file-too-large"
 
 
+class TooManyFiles(ExportError):
+    """The run has more files than the event of its success can list."""
+
+    code = "too-many-files"
+
+
 class ObjectStoreUnavailable(ExportError):
     """The object store does not answer, or failed in a way that may be temporary."""
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from shared import events, outbox
+from shared import codec, events, outbox
 from shared.codec import decode
 from shared.kafka import KafkaUnavailable, Producer
 from shared.lifecycle import wait_for_first
@@ -88,6 +88,27 @@ async def test_what_is_rolled_back_is_never_published(system: System, pool: Pool
         event = decode(await listener.record()).event
     assert isinstance(event, events.RunFailed)
     assert event.job_id == committed
+
+
+async def test_an_event_that_kafka_would_refuse_fails_its_own_change_only(
+    system: System, pool: Pool, producer: Producer
+) -> None:
+    """Within the outbox it would hold up all keys of its shard; the largest that is accepted passes through Kafka."""
+    job = uuid4()
+    length = outbox.LARGEST_EVENT - len(
+        codec.encode(replace(FAILED, message=""), source="exporter", at=AT).value or b""
+    )
+    too_large = replace(FAILED, job_id=job, message="x" * (length + 1))
+    async with transaction(pool) as database:
+        with pytest.raises(outbox.EventTooLarge, match="exceeds the limit"):
+            await outbox.write(database, [FAILED, too_large], source="exporter", at=AT)
+    assert await rows(pool) == 0
+    async with Listener(system.kafka, "sluice.runs") as listener:
+        async with transaction(pool) as database:
+            largest = replace(FAILED, job_id=job, message="x" * length)
+            await outbox.write(database, [largest], source="exporter", at=AT)
+        assert await Relay(pool, producer, dsn=system.dsn("exporter"), service="exporter").publish_batch() == 1
+        assert await listener.find(lambda event: getattr(event, "job_id", None) == job) == largest
 
 
 class DyingProducer(Producer):

@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.domain.manifest import ManifestHeader, build_manifest
 from exporter.domain.parts import describe_missing_rows, number_files, sum_rows_by_kind
-from exporter.errors import CancelRequested, RowsMissing
+from exporter.errors import CancelRequested, RowsMissing, TooManyFiles
 from exporter.package.objects import ObjectStore
 from exporter.runs.file_names import get_final_name
 from exporter.runs.lease import Lease
@@ -16,6 +16,7 @@ from exporter.runs.sweep import get_run_folder
 from exporter.store.runs import LockedClaim, RunClaim, RunStore
 from exporter.store.slices import SliceStore
 from shared.events import ExportedFile, RunSucceeded, RunSucceededV1
+from shared.outbox import EventTooLarge
 from shared.record_schemas import LATEST
 
 
@@ -76,7 +77,10 @@ class RunCommitter:
         return RunFiles(files=files, manifest=manifest)
 
     async def commit(self, prepared: PreparedRun, run_files: RunFiles) -> None:
-        """Make the run succeed and its files visible, in one transaction. Raises LeaseLost or CancelRequested."""
+        """Make the run succeed and its files visible, in one transaction.
+
+        Raises LeaseLost, CancelRequested or TooManyFiles.
+        """
         await self._lease.retry_while_held(lambda: self._commit_once(prepared, run_files))
 
     async def _commit_once(self, prepared: PreparedRun, run_files: RunFiles) -> None:
@@ -88,7 +92,13 @@ class RunCommitter:
             await self._store.end_run(database, claim, "succeeded")
             if prepared.data_complete_through is not None:
                 await self._store.save_watermark(database, claim.job_id, prepared.data_complete_through)
-            await self._store.write_events(database, [event], locked.at)
+            try:
+                await self._store.write_events(database, [event], locked.at)
+            except EventTooLarge:
+                raise TooManyFiles(
+                    f"The export has {len(run_files.files):,} files, more than a run can list: set a larger file split "
+                    "size in the job."
+                ) from None
 
     def _build_event(
         self, prepared: PreparedRun, run_files: RunFiles, locked: LockedClaim

@@ -58,6 +58,7 @@ ADVICE = {
     "certificate-key-unusable": _RENEW_CERTIFICATES,
     "not-a-certificate": _RENEW_CERTIFICATES,
     "file-too-large": "Set a file split size in the job, so that every file is small enough to encrypt and open.",
+    "too-many-files": "Set a larger file split size in the job, so that the export has fewer files.",
     "store-unavailable": "Check that the object store is reachable and has free space, then run the job again.",
     "store-refused": "Ask the operator of Sluice to check the object store's keys, bucket and permissions.",
     "rows-missing": "Rows were missing, so no file was published. " + _RUN_AGAIN,
