@@ -63,7 +63,10 @@ def _decode_runs(text: bytes) -> Iterator[bytes]:
                 length = (len(run) - first) // 4 * 4
                 yield binascii.a2b_base64(run[first : first + length])
     for run in _HEX.findall(joined):
-        yield bytes.fromhex(run[: len(run) // 2 * 2].decode())
+        # A byte of a certificate or a letter of a word may look like a digit, so that the key begins at an odd place.
+        for first in range(2):
+            length = (len(run) - first) // 2 * 2
+            yield binascii.a2b_hex(run[first : first + length])
 
 
 def _is_in_der(data: bytes) -> bool:

@@ -70,6 +70,7 @@ DRESSES: Mapping[str, Callable[[bytes], bytes]] = {
     "base64 in UTF-16": lambda data: base64.b64encode(data).decode().encode("utf-16"),
     "base64 in UTF-16 big-endian": lambda data: base64.b64encode(data).decode().encode("utf-16-be"),
     "hexadecimal": lambda data: data.hex().encode(),
+    "hexadecimal behind a digit": lambda data: b"key:\na" + data.hex().encode(),
     "hexadecimal in lines": lambda data: wrap(data.hex().upper().encode()),
     "PEM of another label": lambda data: (
         b"-----BEGIN THING-----\n" + wrap(base64.b64encode(data)) + b"-----END THING-----"
