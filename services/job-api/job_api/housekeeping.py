@@ -52,7 +52,7 @@ class Housekeeping:
 
     async def publish_deletions(self) -> None:
         """Announce deletions, and replace those announced long ago by tombstones. Raises PostgresUnavailable."""
-        steps = (deletions.announce, partial(deletions.bury, before=self._clock.now() - DELETION_RETENTION))
+        steps = (deletions.announce, partial(deletions.write_tombstones, before=self._clock.now() - DELETION_RETENTION))
         for step in steps:
             count = _DELETION_BATCH
             while count == _DELETION_BATCH:

@@ -1,4 +1,4 @@
-"""What the real faust app of the estimates does with messages that it cannot handle: it pauses, and buries no more."""
+"""What the real faust app of the estimates does with messages that it cannot handle: it pauses, and writes no more."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -121,7 +121,7 @@ async def test_dead_letters_of_the_estimates_are_replayed_to_the_app_once(ready:
     assert estimates.process.stop() == 0
 
 
-async def test_a_rolling_upgrade_with_many_unknown_events_pauses_and_buries_none(
+async def test_a_rolling_upgrade_with_many_unknown_events_pauses_and_writes_no_letter(
     ready: System, producer: Producer
 ) -> None:
     job_id, count = uuid4(), 120
@@ -148,7 +148,7 @@ async def test_a_rolling_upgrade_with_many_unknown_events_pauses_and_buries_none
     assert estimates.process.stop() == 0
 
 
-async def test_too_many_unreadable_messages_pause_the_app_and_restarts_bury_no_more(
+async def test_too_many_unreadable_messages_pause_the_app_and_restarts_write_no_more_letters(
     ready: System, producer: Producer
 ) -> None:
     job_id, count = uuid4(), 130

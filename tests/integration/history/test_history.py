@@ -154,11 +154,11 @@ async def test_what_the_estimates_cannot_read_goes_to_the_dead_letters(history: 
     )
     await history.system.publish_raw("sluice.progress", b"{", {"ce_type": b"sluice.run.progressed.v1"})
 
-    async def buried() -> bool:
+    async def is_counted() -> bool:
         labels = {"group": "sluice.history.estimates", "topic": "sluice.progress"}
         return await history.estimates.metric("sluice_dead_letters_total", **labels) > before
 
-    await eventually(buried)
+    await eventually(is_counted)
 
 
 async def test_J4_J11_the_list_filters_sorts_and_pages_on_the_server(

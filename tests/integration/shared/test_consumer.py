@@ -223,7 +223,7 @@ def new_place(consumer: Consumer, *, after: tuple[str, str] | None) -> tuple[str
     return place if place != after else None
 
 
-async def test_too_many_unreadable_messages_pause_the_group_and_restarts_bury_no_more(
+async def test_too_many_unreadable_messages_pause_the_group_and_restarts_write_no_more_letters(
     kafka_address: str, producer: Producer
 ) -> None:
     job, group = uuid4(), f"g-{uuid4()}"

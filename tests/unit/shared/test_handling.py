@@ -227,7 +227,7 @@ async def test_a_later_version_waits_for_the_upgrade(producer: MemoryProducer, n
     assert (effect.applied, producer.sent) == ([0], [])
 
 
-async def test_too_many_dead_letters_pause_and_a_restart_buries_no_more(
+async def test_too_many_dead_letters_pause_and_a_restart_writes_no_more(
     producer: MemoryProducer, notes: MemoryNotes
 ) -> None:
     records = [make_unreadable(number) for number in range(5)]

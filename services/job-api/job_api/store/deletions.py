@@ -67,7 +67,7 @@ async def announce(database: Connection, *, now: datetime, limit: int) -> int:
     return len(found)
 
 
-async def bury(database: Connection, *, now: datetime, before: datetime, limit: int) -> int:
+async def write_tombstones(database: Connection, *, now: datetime, before: datetime, limit: int) -> int:
     """Write tombstones for at most `limit` deletions announced before an instant, forget them, return their number."""
     found = [to_deletion(row) for row in await database.fetch(SQL["old_deletions"], before, limit)]
     await _write(database, found, Deletion.to_tombstone, now)
