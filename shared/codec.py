@@ -21,6 +21,7 @@ ADAPTERS: dict[type[events.Event], TypeAdapter[events.Event]] = {cls: TypeAdapte
 _WITHOUT_VALUE: tuple[type[events.Event], ...] = (
     events.JobTombstone,
     events.CertificateTombstone,
+    events.DestinationTombstone,
     events.IdentityTombstone,
 )
 TOMBSTONES = frozenset(_WITHOUT_VALUE)

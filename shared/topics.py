@@ -17,7 +17,7 @@ class Topic:
     """
 
     name: str
-    key: Literal["job_id", "certificate_id", "identity_id", "tenant_id"]
+    key: Literal["job_id", "certificate_id", "destination_id", "identity_id", "tenant_id"]
     retention: timedelta | None
     events: tuple[type[events.Event], ...]
     description: str
@@ -51,6 +51,24 @@ CERTIFICATES = Topic(
     producers=("job-api",),
     consumers=("exporter",),
 )
+DESTINATIONS = Topic(
+    name="sluice.destinations",
+    key="destination_id",
+    retention=None,
+    events=(events.DestinationSaved, events.DestinationDeleted, events.DestinationTombstone),
+    description="a customer's own storage: address, state and sealed credentials; its deletion, for 90 days",
+    producers=("job-api",),
+    consumers=("exporter",),
+)
+DESTINATION_TESTS = Topic(
+    name="sluice.destination-tests",
+    key="destination_id",
+    retention=timedelta(days=7),
+    events=(events.RunDestinationTest, events.DestinationTested),
+    description="test this destination; the result, step by step",
+    producers=("job-api", "exporter"),
+    consumers=("exporter", "job-api"),
+)
 IDENTITIES = Topic(
     name="sluice.identities",
     key="identity_id",
@@ -74,8 +92,8 @@ COMMANDS = Topic(
     name="sluice.commands",
     key="job_id",
     retention=timedelta(days=7),
-    events=(events.CancelRun, events.RunNow),
-    description="cancel this run; run this job now",
+    events=(events.CancelRun, events.RunNow, events.RetryDelivery, events.CancelDelivery),
+    description="cancel this run; run this job now; retry or cancel this delivery",
     producers=("job-api", "history"),
     consumers=("exporter", "scheduler"),
 )
@@ -122,6 +140,26 @@ ESTIMATES = Topic(
     consumers=("history", "job-api"),
     is_public=True,
 )
+DELIVERIES = Topic(
+    name="sluice.deliveries",
+    key="job_id",
+    retention=timedelta(days=90),
+    events=(
+        events.DeliveryCreated,
+        events.DeliveryStarted,
+        events.FileDelivered,
+        events.DeliveryAttemptFailed,
+        events.DeliveryHandedBack,
+        events.DeliveryCompleted,
+        events.DeliveryFailed,
+        events.DeliveryCancelled,
+        events.DeliveryRetried,
+    ),
+    description="the transfer of a run's files to the customer's destinations",
+    producers=("exporter",),
+    consumers=("history",),
+    is_public=True,
+)
 AUDIT = Topic(
     name="sluice.audit",
     key="tenant_id",
@@ -132,7 +170,10 @@ AUDIT = Topic(
     consumers=("job-api",),
 )
 
-TOPICS: tuple[Topic, ...] = (JOBS, CERTIFICATES, IDENTITIES, TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES, AUDIT)
+TOPICS: tuple[Topic, ...] = (
+    *(JOBS, CERTIFICATES, DESTINATIONS, DESTINATION_TESTS, IDENTITIES),
+    *(TRIGGERS, COMMANDS, RUNS, PROGRESS, ESTIMATES, DELIVERIES, AUDIT),
+)
 DEAD_LETTER_RETENTION = timedelta(days=30)
 DELETION_RETENTION = timedelta(days=90)
 """How long a compacted topic keeps a deletion before a tombstone takes its place: longer than any outage to survive."""

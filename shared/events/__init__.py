@@ -5,7 +5,28 @@ A reader rejects a type or version that is not in `REGISTRY`; a class is never l
 
 from shared.events.audit import AuditRecorded
 from shared.events.certificates import CertificateDeleted, CertificateSaved, CertificateTombstone
-from shared.events.commands import CancelRun, RunNow
+from shared.events.commands import CancelDelivery, CancelRun, RetryDelivery, RunNow
+from shared.events.deliveries import (
+    DeliveryAttemptFailed,
+    DeliveryCancelled,
+    DeliveryCompleted,
+    DeliveryCreated,
+    DeliveryEvent,
+    DeliveryFailed,
+    DeliveryHandedBack,
+    DeliveryRetried,
+    DeliveryStarted,
+    FileDelivered,
+    delivery_state_after,
+    derive_delivery_id,
+)
+from shared.events.destinations import (
+    DestinationDeleted,
+    DestinationSaved,
+    DestinationTested,
+    DestinationTombstone,
+    RunDestinationTest,
+)
 from shared.events.estimates import RunEstimated
 from shared.events.identities import IdentityDeleted, IdentitySaved, IdentityTombstone
 from shared.events.jobs import JobDeleted, JobSaved, JobTombstone
@@ -27,7 +48,16 @@ from shared.events.runs import (
     state_after,
 )
 from shared.events.triggers import SlotSkipped, SlotTriggered
-from shared.events.values import ExportedFile, JobSettings, Schedule, Timeframe, Window
+from shared.events.values import (
+    DeliverySettings,
+    DestinationAddress,
+    ExportedFile,
+    JobSettings,
+    Schedule,
+    SealedCredentials,
+    Timeframe,
+    Window,
+)
 
 Event = (
     JobSaved
@@ -58,6 +88,22 @@ Event = (
     | RunProgressed
     | RunEstimated
     | AuditRecorded
+    | DestinationSaved
+    | DestinationDeleted
+    | DestinationTombstone
+    | RunDestinationTest
+    | DestinationTested
+    | RetryDelivery
+    | CancelDelivery
+    | DeliveryCreated
+    | DeliveryStarted
+    | FileDelivered
+    | DeliveryAttemptFailed
+    | DeliveryHandedBack
+    | DeliveryCompleted
+    | DeliveryFailed
+    | DeliveryCancelled
+    | DeliveryRetried
 )
 
 REGISTRY: dict[tuple[str, int], type[Event]] = {
@@ -89,17 +135,50 @@ REGISTRY: dict[tuple[str, int], type[Event]] = {
     ("run.progressed", 1): RunProgressed,
     ("run.estimated", 1): RunEstimated,
     ("audit.recorded", 1): AuditRecorded,
+    ("destination.saved", 1): DestinationSaved,
+    ("destination.deleted", 1): DestinationDeleted,
+    ("destination.tombstone", 1): DestinationTombstone,
+    ("destination.test", 1): RunDestinationTest,
+    ("destination.tested", 1): DestinationTested,
+    ("delivery.retry", 1): RetryDelivery,
+    ("delivery.cancel", 1): CancelDelivery,
+    ("delivery.created", 1): DeliveryCreated,
+    ("delivery.started", 1): DeliveryStarted,
+    ("delivery.file-delivered", 1): FileDelivered,
+    ("delivery.attempt-failed", 1): DeliveryAttemptFailed,
+    ("delivery.handed-back", 1): DeliveryHandedBack,
+    ("delivery.completed", 1): DeliveryCompleted,
+    ("delivery.failed", 1): DeliveryFailed,
+    ("delivery.cancelled", 1): DeliveryCancelled,
+    ("delivery.retried", 1): DeliveryRetried,
 }
 
 __all__ = [
     "REGISTRY",
     "AuditRecorded",
+    "CancelDelivery",
     "CancelRun",
     "CertificateDeleted",
     "CertificateSaved",
     "CertificateTombstone",
+    "DeliveryAttemptFailed",
+    "DeliveryCancelled",
+    "DeliveryCompleted",
+    "DeliveryCreated",
+    "DeliveryEvent",
+    "DeliveryFailed",
+    "DeliveryHandedBack",
+    "DeliveryRetried",
+    "DeliverySettings",
+    "DeliveryStarted",
+    "DestinationAddress",
+    "DestinationDeleted",
+    "DestinationSaved",
+    "DestinationTested",
+    "DestinationTombstone",
     "Event",
     "ExportedFile",
+    "FileDelivered",
     "FilesExpired",
     "IdentityDeleted",
     "IdentitySaved",
@@ -109,8 +188,10 @@ __all__ = [
     "JobSettings",
     "JobTombstone",
     "PartFinished",
+    "RetryDelivery",
     "RunAttemptFailed",
     "RunCancelled",
+    "RunDestinationTest",
     "RunEstimated",
     "RunEvent",
     "RunFailed",
@@ -124,9 +205,12 @@ __all__ = [
     "RunSucceeded",
     "RunSucceededV1",
     "Schedule",
+    "SealedCredentials",
     "SlotSkipped",
     "SlotTriggered",
     "Timeframe",
     "Window",
+    "delivery_state_after",
+    "derive_delivery_id",
     "state_after",
 ]

@@ -1,4 +1,4 @@
-"""`sluice.commands`: requests to cancel a run, or to run a job at once."""
+"""`sluice.commands`: requests to cancel a run, to run a job at once, to retry or cancel a delivery."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,3 +48,39 @@ class RunNow:
     """The user who requested the run; null when no user did."""
     requested_at: datetime
     """When the run was requested."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDelivery:
+    """Deliver again what failed or was cancelled (rule D6). Repeating the command has no further effect."""
+
+    job_id: UUID
+    """The run's job; also the message's key."""
+    tenant_id: UUID
+    """The tenant that the job belongs to."""
+    run_id: UUID
+    """The run whose files are to be delivered."""
+    delivery_id: UUID
+    """The delivery to retry."""
+    requested_by: UUID | None
+    """The user who requested it; null when no user did."""
+    requested_at: datetime
+    """When it was requested; a request that is not later than the last one carried out has no effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelDelivery:
+    """Cancel a delivery, pending or in progress. Repeating the command has no further effect."""
+
+    job_id: UUID
+    """The run's job; also the message's key."""
+    tenant_id: UUID
+    """The tenant that the job belongs to."""
+    run_id: UUID
+    """The run whose files are delivered."""
+    delivery_id: UUID
+    """The delivery to cancel."""
+    requested_by: UUID | None
+    """The user who requested it; null when no user did."""
+    requested_at: datetime
+    """When it was requested; a request that is not later than the last one carried out has no effect."""

@@ -5,13 +5,25 @@ from typing import Any
 from uuid import UUID
 
 from shared import events
-from shared.events.values import ExportedFile, JobSettings, Schedule, Timeframe, Window
+from shared.events.values import (
+    DeliverySettings,
+    DestinationAddress,
+    DestinationTestStep,
+    ExportedFile,
+    JobSettings,
+    Schedule,
+    SealedCredentials,
+    Timeframe,
+    Window,
+)
 
 JOB = UUID("0192f0c1-7b1e-7000-8000-000000000001")
 TENANT = UUID("0192f0c1-7b1e-7000-8000-000000000002")
 RUN = UUID("0192f0c1-7b1e-5000-8000-000000000003")
 USER = UUID("0192f0c1-7b1e-7000-8000-000000000004")
 CERTIFICATE = UUID("0192f0c1-7b1e-7000-8000-000000000005")
+DESTINATION = UUID("0192f0c1-7b1e-7000-8000-000000000008")
+TEST = UUID("0192f0c1-7b1e-7000-8000-000000000009")
 AT = datetime(2026, 11, 24, 10, 0, 0, 123456, UTC)
 SLOT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 SETTINGS = JobSettings(
@@ -23,6 +35,9 @@ SETTINGS = JobSettings(
     media_types=("email", "chat"),
     split_size=64 * 1024 * 1024,
     certificates=(CERTIFICATE,),
+    delivery=DeliverySettings(
+        destinations=(DESTINATION,), template="{title}/{date}/{run}/{file}", within_hours=48, keep_days=2
+    ),
 )
 FILE = ExportedFile(
     name="Interaction-0192f0c1-7b1e-7000-8000-000000000001-20261124T100000Z-part-0001.zip.p7m",
@@ -46,6 +61,7 @@ def tombstones() -> list[events.Event]:
     return [
         events.JobTombstone(job_id=JOB),
         events.CertificateTombstone(certificate_id=CERTIFICATE),
+        events.DestinationTombstone(destination_id=DESTINATION),
         events.IdentityTombstone(identity_id=USER),
     ]
 
@@ -182,4 +198,101 @@ def samples() -> list[events.Event]:
             after={"state": "deleted"},
         ),
         events.RunEstimated(**life, progress=0.25, eta_seconds=12.5, eta_low=9.0, eta_high=20.0),
+        *destination_samples(),
+        *delivery_samples(),
+    ]
+
+
+def destination_samples() -> list[events.Event]:
+    """Return one event of each type and version about destinations and their tests."""
+    return [
+        events.DestinationSaved(
+            destination_id=DESTINATION,
+            tenant_id=TENANT,
+            version=2,
+            name="Archive bucket",
+            kind="s3",
+            state="active",
+            address=DestinationAddress(
+                bucket="archive",
+                prefix="sluice/exports",
+                region="eu-central-1",
+                role_arn="arn:aws:iam::123456789012:role/sluice",
+                external_id="sluice-6f1f3c52",
+                encryption="aws:kms",
+            ),
+            credentials=SealedCredentials(key_id="0123456789abcdef", ciphertext="c2VhbGVk"),
+            saved_at=AT,
+        ),
+        events.DestinationDeleted(destination_id=DESTINATION, tenant_id=TENANT, version=3, deleted_at=AT),
+        events.RunDestinationTest(
+            destination_id=DESTINATION, tenant_id=TENANT, test_id=TEST, version=2, requested_by=USER, requested_at=AT
+        ),
+        events.DestinationTested(
+            destination_id=DESTINATION,
+            tenant_id=TENANT,
+            test_id=TEST,
+            version=2,
+            passed=False,
+            steps=(
+                DestinationTestStep(name="resolve", state="passed"),
+                DestinationTestStep(
+                    name="connect",
+                    state="failed",
+                    code="destination-unavailable",
+                    message="The destination cannot be reached.",
+                ),
+                DestinationTestStep(name="write", state="skipped"),
+            ),
+            host_key=None,
+            fingerprint=None,
+            at=AT,
+        ),
+    ]
+
+
+def delivery_samples() -> list[events.Event]:
+    """Return one event of each type and version about deliveries, and the commands for them."""
+    delivery_id = events.derive_delivery_id(RUN, DESTINATION)
+    ids: Any = {"job_id": JOB, "tenant_id": TENANT, "run_id": RUN, "delivery_id": delivery_id}
+    life: Any = {**ids, "destination_id": DESTINATION, "token": 1, "seq": 2, "at": AT}
+    request: Any = {**ids, "requested_by": USER, "requested_at": AT}
+    return [
+        events.RetryDelivery(**request),
+        events.CancelDelivery(**request),
+        events.DeliveryCreated(
+            **life,
+            destination_name="Archive bucket",
+            destination_kind="s3",
+            title=SETTINGS.title,
+            slot=SLOT,
+            files=1,
+            bytes=FILE.bytes_packed,
+            give_up_at=AT + timedelta(hours=48),
+        ),
+        events.DeliveryStarted(**life, deliverer="deliverer-1", attempt=1),
+        events.FileDelivered(
+            **life,
+            name=FILE.name,
+            object=f"{JOB}/20261124T100000Z/{FILE.name}",
+            bytes=FILE.bytes_packed,
+            sha256=FILE.sha256,
+            sent=True,
+        ),
+        events.DeliveryAttemptFailed(
+            **life, attempt=1, code="destination-unavailable", message="The destination is unavailable.", retry_at=AT
+        ),
+        events.DeliveryHandedBack(**life, deliverer="deliverer-1"),
+        events.DeliveryCompleted(
+            **life,
+            files=1,
+            bytes=FILE.bytes_packed,
+            bytes_sent=FILE.bytes_packed + 1_000,
+            manifest=f"{JOB}/20261124T100000Z/manifest.json",
+        ),
+        events.DeliveryFailed(
+            **life, attempt=3, code="destination-conflict", message="An object of that name has other content."
+        ),
+        events.DeliveryCancelled(**life, reason="requested", requested_by=USER),
+        events.DeliveryRetried(**life, requested_by=USER, give_up_at=AT + timedelta(hours=48)),
     ]

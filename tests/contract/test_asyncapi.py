@@ -81,6 +81,7 @@ def test_a_topic_is_tagged_as_public_or_internal() -> None:
         "sluice.runs",
         "sluice.progress",
         "sluice.estimates",
+        "sluice.deliveries",
     }
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 KEYS = {
     "job_id": "job id",
     "certificate_id": "certificate id",
+    "destination_id": "destination id",
     "identity_id": "key or session id",
     "tenant_id": "tenant id",
 }

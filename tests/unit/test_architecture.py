@@ -12,8 +12,11 @@ from tests.unit.sources import Source, sources
 SERVICES = {"job_api": "services/job-api", "scheduler": "services/scheduler", "exporter": "services/exporter"}
 SERVICES["history"] = "services/history"
 PRODUCT = ["shared", *SERVICES.values(), "client", "deploy"]
-PURE = {"domain", "timetable", "instants", "validity", "projections", "estimator", "errors", "events"}
-PURE_SHARED = ("shared.events", "shared.timetable", "shared.instants", "shared.validity", "shared.errors")
+PURE = {"domain", "timetable", "instants", "validity", "object_names", "projections", "estimator", "errors", "events"}
+PURE_SHARED = (
+    *("shared.events", "shared.timetable", "shared.instants", "shared.validity", "shared.errors"),
+    "shared.object_names",
+)
 PURE_MAY_NOT = {"asyncio", "os", "time", "logging", "threading", "random", "secrets", "socket", "subprocess"}
 
 # One home per library: where it may be imported, as the beginnings of paths.
