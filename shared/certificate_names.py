@@ -35,8 +35,16 @@ def describe_name(certificate: x509.Certificate) -> str:
     try:
         text = certificate.subject.rfc4514_string()
     except Exception:  # the library raises many kinds for names that it cannot read
-        text = _decode_subject(certificate)
+        text = _decode_name(certificate, _SUBJECT_WITHOUT_VERSION)
     return "".join(each if each.isprintable() else f"\\{ord(each):02X}" for each in text)
+
+
+def identify_issuer(certificate: x509.Certificate) -> str:
+    """Return the issuer so that names which openssl and others take for one are equal texts.
+
+    They ignore case, the type of a string, and repeated white space (RFC 5280, section 7.1).
+    """
+    return " ".join(_decode_name(certificate, _ISSUER_WITHOUT_VERSION).casefold().split())
 
 
 def relax_names(der: bytes) -> bytes:
@@ -63,13 +71,13 @@ def _read_fields(data: bytes, signed: Header) -> list[Header]:
     return fields[1:] if fields and fields[0].tag == _VERSION else fields
 
 
-def _decode_subject(certificate: x509.Certificate) -> str:
+def _decode_name(certificate: x509.Certificate, field: int) -> str:
     data = certificate.tbs_certificate_bytes
     whole = read_header(data, 0)
     fields = _read_fields(data, whole) if whole is not None else []
-    if len(fields) <= _SUBJECT_WITHOUT_VERSION:
+    if len(fields) <= field:
         return ""
-    sets = reversed(read_children(data, fields[_SUBJECT_WITHOUT_VERSION]))
+    sets = reversed(read_children(data, fields[field]))
     return ",".join("+".join(_decode_attribute(data, each) for each in read_children(data, one)) for one in sets)
 
 

@@ -12,32 +12,25 @@ from datetime import datetime
 from typing import Final, Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from shared.certificate_forms import FormRejected, extract_certificate
-from shared.certificate_names import describe_name, relax_names
+from shared.certificate_keys import (
+    KeyFault,
+    KeyRejected,
+    KeyType,
+    RecipientPublicKey,
+    accept_key,
+    find_usage_note,
+    get_key_type,
+)
+from shared.certificate_names import describe_name, identify_issuer, relax_names
 from shared.errors import SluiceError
 from shared.private_keys import contains_private_key
 from shared.validity import find_validity_fault
 
 MAX_BYTES: Final = 64 * 1024
-MIN_RSA_BITS: Final = 2048
-MAX_RSA_BITS: Final = 16384
-"""OpenSSL's own limit (OPENSSL_RSA_MAX_MODULUS_BITS)."""
-_PSS_ONLY: Final = "1.2.840.113549.1.1.10"
-_CONTENT_KEY: Final = bytes(32)
 
-CertificateFault = Literal[
-    "not-a-certificate",
-    "certificate-not-yet-valid",
-    "certificate-expired",
-    "certificate-not-rsa",
-    "certificate-key-too-short",
-    "certificate-key-unusable",
-]
+CertificateFault = Literal[KeyFault, "not-a-certificate", "certificate-not-yet-valid", "certificate-expired"]
 
 
 class CertificateRejected(SluiceError):
@@ -57,16 +50,23 @@ class CertificateRejected(SluiceError):
 class RecipientCertificate:
     """A certificate that passed the rule; `fingerprint` is the SHA-256 of `der` in hex.
 
+    Programs that open files cannot distinguish certificates with the same `issuer_and_serial` (SHA-256, hex).
     `note` says what its owner should know although files are encrypted for it.
     """
 
     der: bytes
-    public_key: RSAPublicKey
+    public_key: RecipientPublicKey
     fingerprint: str
+    issuer_and_serial: str
     subject: str
     not_before: datetime
     not_after: datetime
     note: str | None = None
+
+    @property
+    def key_type(self) -> KeyType:
+        """The kind of its key."""
+        return get_key_type(self.public_key)
 
     @property
     def pem(self) -> str:
@@ -78,8 +78,9 @@ class RecipientCertificate:
 def accept_certificate(content: bytes, *, at: datetime) -> RecipientCertificate:
     """Return the one certificate in `content` if files may be encrypted for it at the aware instant `at`.
 
-    It must be X.509, valid at `at`, with an RSA key of 2,048 bits or more to which a trial encryption succeeds, and
-    alone: no second certificate, no private key; see `shared.certificate_forms`. Raises CertificateRejected.
+    It must be X.509, valid at `at`, with an RSA key of 2,048 bits or more or an EC key on P-256, P-384 or P-521, to
+    which a trial encryption succeeds, and alone: no second certificate, no private key; see `shared.certificate_forms`.
+    Raises CertificateRejected.
     """
     der = _extract(content)
     certificate, fingerprint = _load(der), hashlib.sha256(der).hexdigest()
@@ -90,14 +91,19 @@ def accept_certificate(content: bytes, *, at: datetime) -> RecipientCertificate:
         raise CertificateRejected(message, code="not-a-certificate", fingerprint=fingerprint) from None
     if (fault := find_validity_fault(not_before, not_after, at)) is not None:
         raise CertificateRejected(fault.message, code=fault.code, fingerprint=fingerprint)
+    try:
+        key = accept_key(certificate)
+    except KeyRejected as error:
+        raise CertificateRejected(str(error), code=error.code, fingerprint=fingerprint) from None
     return RecipientCertificate(
         der=der,
-        public_key=_require_usable_key(certificate, fingerprint),
+        public_key=key,
         fingerprint=fingerprint,
+        issuer_and_serial=_hash_identity(certificate),
         subject=describe_name(certificate),
         not_before=not_before,
         not_after=not_after,
-        note=_find_note(certificate),
+        note=find_usage_note(certificate),
     )
 
 
@@ -107,7 +113,12 @@ def find_note(pem: str) -> str | None:
         certificate = _load(extract_certificate(pem.encode()))
     except (CertificateRejected, FormRejected):
         return None
-    return _find_note(certificate)
+    return find_usage_note(certificate)
+
+
+def identify_certificate(pem: str) -> str:
+    """Return the `issuer_and_serial` of an accepted certificate. Raises CertificateRejected for another text."""
+    return _hash_identity(_load(_extract(pem.encode())))
 
 
 def _extract(content: bytes) -> bytes:
@@ -140,53 +151,5 @@ def _load(der: bytes) -> x509.Certificate:
         raise CertificateRejected(message, code="not-a-certificate") from None
 
 
-def _require_usable_key(certificate: x509.Certificate, fingerprint: str) -> RSAPublicKey:
-    if certificate.public_key_algorithm_oid.dotted_string == _PSS_ONLY:
-        message = "has an RSA key that is restricted to signatures (RSA-PSS), with which nothing can be decrypted"
-        raise CertificateRejected(message, code="certificate-key-unusable", fingerprint=fingerprint)
-    try:
-        key = certificate.public_key()
-    except Exception:  # the library raises many kinds for keys that it cannot read
-        message = "has a public key of an unsupported type, or one that cannot be read"
-        raise CertificateRejected(message, code="certificate-not-rsa", fingerprint=fingerprint) from None
-    if not isinstance(key, RSAPublicKey):
-        message = "has no RSA key, and files are encrypted for RSA keys only"
-        raise CertificateRejected(message, code="certificate-not-rsa", fingerprint=fingerprint)
-    if key.key_size < MIN_RSA_BITS:
-        message = f"has an RSA key of {key.key_size} bits; at least {MIN_RSA_BITS} are required"
-        raise CertificateRejected(message, code="certificate-key-too-short", fingerprint=fingerprint)
-    if key.key_size > MAX_RSA_BITS:
-        message = f"has an RSA key of {key.key_size} bits; at most {MAX_RSA_BITS} are possible"
-        raise CertificateRejected(message, code="certificate-key-unusable", fingerprint=fingerprint)
-    _encrypt_on_trial(key, fingerprint)
-    return key
-
-
-def _encrypt_on_trial(key: RSAPublicKey, fingerprint: str) -> None:
-    """Encrypt a content key in both ways in which an export may."""
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
-    numbers = key.public_numbers()
-    is_usable = numbers.n % 2 == 1 and numbers.e % 2 == 1
-    try:
-        for each in (padding.PKCS1v15(), oaep):
-            key.encrypt(_CONTENT_KEY, each)
-    except (ValueError, UnsupportedAlgorithm):
-        is_usable = False
-    if not is_usable:
-        message = "has an RSA key to which nothing can be encrypted: its modulus or exponent is not one of RSA"
-        raise CertificateRejected(message, code="certificate-key-unusable", fingerprint=fingerprint)
-
-
-def _find_note(certificate: x509.Certificate) -> str | None:
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
-    except Exception:  # the library raises many kinds for extensions that it cannot read
-        return "Some of its extensions cannot be read. Files are encrypted for it; test that your program opens them."
-    if usage.key_encipherment:
-        return None
-    return (
-        "Its key usage does not include key encipherment. Files are encrypted for it, and sluice and openssl open "
-        "them; other programs may refuse to."
-    )
+def _hash_identity(certificate: x509.Certificate) -> str:
+    return hashlib.sha256(f"{identify_issuer(certificate)}\0{certificate.serial_number:x}".encode()).hexdigest()

@@ -39,7 +39,7 @@ class ProblemType(Enum):
     ONE_TIME_NOT_RESUMABLE = "one-time-not-resumable", 409, "A one-time job cannot be resumed after its start."
     ONE_TIME_NOT_EDITABLE = "one-time-not-editable", 409, "A one-time job cannot be edited."
     ONE_TIME_NOT_RUN_NOW = "one-time-not-run-now", 409, "A one-time job cannot be run now."
-    CERTIFICATE_EXISTS = "certificate-exists", 409, "An active certificate has this name or this key."
+    CERTIFICATE_EXISTS = "certificate-exists", 409, "An active certificate has this name or identity."
     USER_EXISTS = "user-exists", 409, "The user name is in use in this tenant."
     LAST_ADMIN = "last-admin", 409, "The tenant would lose its last administrator who can log in."
     IDEMPOTENCY_CONFLICT = "idempotency-conflict", 409, "The Idempotency-Key was used for another request."

@@ -11,6 +11,7 @@ from shared.events import CertificateSaved
 from tests.integration.job_api.certs import der, make_certificate, pem, private_pem, rsa_key
 from tests.integration.job_api.world import NOW, Tenant, World
 from tests.unit.shared.test_certificate_forms import build, usage
+from tests.unit.stream.officers import make_officer
 
 PATH = "/api/v1/certificates"
 
@@ -41,12 +42,12 @@ async def test_C1_a_certificate_is_accepted_until_its_last_instant(tenant: Tenan
 
 def refusals() -> dict[str, tuple[bytes, str]]:
     good, other = make_certificate(now=NOW), make_certificate(now=NOW)
-    elliptic = ec.generate_private_key(ec.SECP256R1())
+    elliptic = ec.generate_private_key(ec.SECP256K1())
     return {
         "expired": (pem(make_certificate(now=NOW, ends=timedelta(seconds=-1))).encode(), "expired"),
         "not yet valid": (pem(make_certificate(now=NOW, begins=timedelta(days=1))).encode(), "not valid before"),
         "RSA 1024": (pem(make_certificate(now=NOW, key=rsa_key(1024))).encode(), "1024 bits"),
-        "EC": (pem(make_certificate(now=NOW, key=elliptic)).encode(), "no RSA key"),
+        "EC": (pem(make_certificate(now=NOW, key=elliptic)).encode(), "P-256, P-384 and P-521 are possible"),
         "two": ((pem(good) + pem(other)).encode(), "exactly one"),
         "garbage": (b"not a certificate", "not an X.509 certificate"),
         "broken PEM": (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not an X.509"),
@@ -124,7 +125,7 @@ async def test_C1_a_private_key_in_any_dress_or_place_is_refused_not_stored_and_
 
 
 async def test_C1_a_certificate_whose_usage_lacks_key_encipherment_is_accepted_with_a_note(tenant: Tenant) -> None:
-    odd = build(rsa_key().public_key(), usage=usage(key_encipherment=False))
+    odd = build(rsa_key().public_key(), usage=usage())
     answer = await upload(tenant, pem(odd).encode())
     assert answer.status_code == 201, answer.text
     assert "does not include key encipherment" in answer.json()["note"]
@@ -142,13 +143,30 @@ async def test_C1_an_invalid_body_with_a_private_key_is_not_repeated(tenant: Ten
 async def test_C1_the_same_certificate_or_name_twice_is_refused(tenant: Tenant) -> None:
     made = pem(make_certificate(now=NOW, name="second"))
     assert (await tenant.client.post(PATH, json={"name": "second", "pem": made})).status_code == 201
-    for body in (
-        {"name": "third", "pem": made},
-        {"name": "SECOND", "pem": pem(make_certificate(now=NOW))},
+    twin, other = (make_officer("Authority", serial=7).pem.decode() for _ in range(2))
+    assert (await tenant.client.post(PATH, json={"name": "twin", "pem": twin})).status_code == 201
+    for body, words in (
+        ({"name": "third", "pem": made}, "already active as 'second'"),
+        ({"name": "SECOND", "pem": pem(make_certificate(now=NOW))}, "has this name"),
+        ({"name": "other", "pem": other}, "'twin' has the same issuer and serial number"),
     ):
         answer = await tenant.client.post(PATH, json=body)
         assert answer.status_code == 409
         assert answer.json()["type"].endswith("/certificate-exists")
+        assert words in answer.json()["detail"]
+    retired = next(each for each in (await tenant.client.get(PATH)).json()["items"] if each["name"] == "twin")
+    assert (await tenant.client.post(f"{PATH}/{retired['id']}/retire")).status_code == 200
+    assert (await tenant.client.post(PATH, json={"name": "other", "pem": other})).status_code == 201
+
+
+async def test_C1_a_certificate_with_an_ec_key_is_stored_and_described(tenant: Tenant) -> None:
+    for key, bits, shown in ((ec.SECP256R1(), 256, "EC P-256"), (ec.SECP521R1(), 521, "EC P-521")):
+        made = make_certificate(now=NOW, key=ec.generate_private_key(key))
+        answer = await upload(tenant, pem(made).encode(), shown)
+        assert answer.status_code == 201, answer.text
+        assert [answer.json()[name] for name in ("key_type", "key_bits", "key")] == ["ec", bits, shown]
+    found = (await tenant.client.get(PATH, params={"key_bits": "521"})).json()["items"]
+    assert [each["key"] for each in found] == ["EC P-521"]
 
 
 async def test_C1_a_retired_certificate_is_used_for_no_job_and_its_name_is_free(world: World, tenant: Tenant) -> None:

@@ -9,9 +9,11 @@ import asyncpg
 import pytest
 from pogo_core.util import migrate as pogo
 
+from shared.certificates import identify_certificate
 from shared.postgres import PostgresMisconfigured, migrate
 from shared.provision import ROLES, ProvisionSettings, provision
 from tests.support.servers import Databases
+from tests.unit.stream.officers import make_officer
 
 PASSWORD = "test-password"
 
@@ -27,7 +29,7 @@ async def admin(postgres: Databases) -> str:
 async def migrate_before(dsn: str, name: str, folder: Path) -> None:
     """Apply the migrations of job-api that precede the named one."""
     with as_file(files("job_api").joinpath("sql", "migrations")) as every:
-        for path in sorted(every.glob("*.sql")):
+        for path in sorted(every.glob("[0-9]*.*")):
             if path.stem < name:
                 shutil.copy(path, folder)
     connection = await asyncpg.connect(dsn)
@@ -101,5 +103,38 @@ async def test_U4_a_migration_stops_where_two_names_have_one_key(
         await migrate(dsn, "job_api")
         keys = await connection.fetch("SELECT name_key FROM job_api.app_user ORDER BY name_key")
         assert [row["name_key"] for row in keys] == ["ben", "strasse", "strasse", "strasse 2"]
+    finally:
+        await connection.close()
+
+
+async def test_C1_certificates_that_programs_cannot_tell_apart_survive_the_migration(
+    postgres: Databases, admin: str, tmp_path: Path
+) -> None:
+    dsn = postgres.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
+    await migrate_before(dsn, "0013_job_api_certificate_keys", tmp_path)
+    connection = await asyncpg.connect(admin)
+    try:
+        tenants = [uuid4(), uuid4()]
+        for number, tenant in enumerate(tenants):
+            await connection.execute(
+                "INSERT INTO job_api.tenant VALUES ($1, $2, $3, '{}', now(), $2)", tenant, f"t{number}", number
+            )
+        twins = [make_officer("Authority", serial=7).pem.decode() for _ in range(2)]
+        old = [(tenants[0], twins[0]), (tenants[0], twins[1]), (tenants[1], twins[1]), (tenants[1], "damaged")]
+        for number, (tenant, pem) in enumerate(old):
+            await connection.execute(
+                """INSERT INTO job_api.certificate (certificate_id, tenant_id, name, state, pem, fingerprint, subject,
+                    key_bits, not_before, not_after, created_at)
+                VALUES ($1, $2, $3, 'active', $4, $3, '', 2048, now(), now(), now() + make_interval(secs => $5))""",
+                uuid4(),
+                tenant,
+                f"{number}",
+                pem,
+                number,
+            )
+        await migrate(dsn, "job_api")
+        rows = await connection.fetch("SELECT key_type, issuer_and_serial FROM job_api.certificate ORDER BY name")
+        identity = identify_certificate(twins[0])
+        assert [tuple(row) for row in rows] == [("rsa", identity), ("rsa", None), ("rsa", identity), ("rsa", None)]
     finally:
         await connection.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
@@ -91,7 +91,7 @@ def test_C1_what_is_no_certificate_is_refused_in_words(content: bytes, words: st
 
 
 def build(
-    public_key: rsa.RSAPublicKey,
+    public_key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey,
     *,
     usage: x509.KeyUsage | None = None,
     begin: datetime | None = None,
@@ -139,7 +139,7 @@ def test_C1_R5_a_key_that_cannot_be_encrypted_to_is_refused_at_upload_and_perman
 
 def build_with_numbers(numbers: rsa.RSAPublicNumbers) -> bytes:
     """Return a certificate in DER whose key has these numbers, which the library would not write."""
-    template = build(officer().key.public_key()).public_bytes(DER)  # type: ignore[arg-type]  # officer()'s key is RSA
+    template = build(officer().key.public_key()).public_bytes(DER)
     spki = officer().key.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     key = _sequence(_integer(numbers.n) + _integer(numbers.e))
     algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
@@ -176,13 +176,13 @@ def test_C1_a_key_that_may_only_sign_is_refused_with_the_reason(tmp_path: Path) 
     assert rejected.value.code == "certificate-key-unusable"
 
 
-def usage(*, key_encipherment: bool) -> x509.KeyUsage:
+def usage(*, key_encipherment: bool = False, key_agreement: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
         key_encipherment=key_encipherment,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=key_agreement,
         key_cert_sign=False,
         crl_sign=False,
         encipher_only=False,
@@ -190,16 +190,18 @@ def usage(*, key_encipherment: bool) -> x509.KeyUsage:
     )
 
 
-def test_C1_a_certificate_whose_usage_lacks_key_encipherment_is_accepted_with_a_note() -> None:
-    key = officer().key.public_key()
-    assert isinstance(key, rsa.RSAPublicKey)
-    with_note = accept_certificate(build(key, usage=usage(key_encipherment=False)).public_bytes(PEM), at=NOW)
+@pytest.mark.parametrize(("name", "use"), [("officer", "key encipherment"), ("P-256", "key agreement")])
+def test_C1_a_certificate_whose_usage_lacks_what_its_key_is_for_is_accepted_with_a_note(name: str, use: str) -> None:
+    key = officer(name).key.public_key()
+    enough = usage(key_encipherment=name == "officer", key_agreement=name != "officer")
+    too_little = usage(key_encipherment=name != "officer", key_agreement=name == "officer")
+    with_note = accept_certificate(build(key, usage=too_little).public_bytes(PEM), at=NOW)
     assert with_note.note is not None
-    assert "does not include key encipherment" in with_note.note
+    assert f"does not include {use}" in with_note.note
     assert find_note(with_note.pem) == with_note.note
     assert find_note("") is None
     assert find_note("not a certificate") is None
-    for allowed in (None, usage(key_encipherment=True)):
+    for allowed in (None, enough):
         assert accept_certificate(build(key, usage=allowed).public_bytes(PEM), at=NOW).note is None
 
 

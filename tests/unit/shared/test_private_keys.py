@@ -153,7 +153,9 @@ def test_C1_openssl_printing_a_key_is_found(tmp_path: Path) -> None:
 def test_C1_certificates_and_what_stands_around_them_are_no_private_keys(tmp_path: Path) -> None:
     file = tmp_path / "certificate.pem"
     for number in range(6):
-        made = make_officer(f"officer {number}", end=NOW + timedelta(days=number + 1), elliptic=number % 2 == 1)
+        made = make_officer(
+            f"officer {number}", end=NOW + timedelta(days=number + 1), curve=(None, "P-256")[number % 2]
+        )
         file.write_bytes(made.pem)
         command = ["openssl", "x509", "-in", str(file), "-text", "-trustout"]
         printed = subprocess.run(command, capture_output=True, check=True).stdout

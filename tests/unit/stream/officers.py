@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,6 +16,7 @@ from shared.certificates import RecipientCertificate, accept_certificate
 from sluice.recipients import RecipientKey, load_recipient_key
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+_CURVES: Final = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1(), "other": ec.SECP256K1()}
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
@@ -65,13 +67,14 @@ def make_officer(
     bits: int = 2048,
     start: datetime = NOW - timedelta(days=1),
     end: datetime = NOW + timedelta(days=3650),
-    elliptic: bool = False,
+    curve: str | None = None,
+    serial: int | None = None,
 ) -> Officer:
-    """Create a key and a self-signed certificate."""
+    """Create a key and a self-signed certificate; `curve` as in P-256 makes an EC key."""
     key: PrivateKey = (
-        ec.generate_private_key(ec.SECP256R1())
-        if elliptic
-        else rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        if curve is None
+        else ec.generate_private_key(_CURVES[curve])
     )
     subject = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Ünï")]
@@ -81,7 +84,7 @@ def make_officer(
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -92,8 +95,8 @@ def make_officer(
 
 @cache
 def officer(name: str = "officer") -> Officer:
-    """Return the officer of that name; keys are created once in a process."""
-    return make_officer(name)
+    """Return the officer of that name; keys are created once in a process. One named as a curve has an EC key on it."""
+    return make_officer(name, curve=name if name in _CURVES else None)
 
 
 def openssl_decrypt(artifact: Path, officer: Officer, *, command: str = "cms") -> bytes:

@@ -16,7 +16,7 @@ from exporter.errors import FileTooLarge
 from exporter.package.cms import CHUNK, GCM_LIMIT, EnvelopeEncoder
 from shared.events.values import Cipher
 from sluice.cms import decrypt_chunks
-from tests.unit.stream.officers import Officer, officer, openssl_decrypt
+from tests.unit.stream.officers import Officer, make_officer, officer, openssl_decrypt
 
 CIPHERS = get_args(Cipher)
 SIZES = [0, 1, 15, 16, 17, CHUNK - 1, CHUNK, CHUNK + 1, 1_000_003]
@@ -53,13 +53,17 @@ def test_P3_openssl_cms_opens_gcm_with_oaep(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("cipher", CIPHERS)
-def test_P3_each_recipient_opens_the_file_and_others_do_not(tmp_path: Path, cipher: Cipher) -> None:
+@pytest.mark.parametrize("names", [("a", "b", "escrow"), ("P-256",), ("a", "P-256", "P-384", "P-521", "b")])
+def test_P3_each_recipient_opens_the_file_and_others_do_not(
+    tmp_path: Path, cipher: Cipher, names: tuple[str, ...]
+) -> None:
     artifact = tmp_path / "file.p7m"
-    artifact.write_bytes(encrypt(make_content(100_000), officer("a"), officer("b"), officer("escrow"), cipher=cipher))
-    for name in ("a", "b", "escrow"):
+    artifact.write_bytes(encrypt(make_content(100_000), *map(officer, names), cipher=cipher))
+    for name in names:
         assert openssl_decrypt(artifact, officer(name)) == make_content(100_000)
-    with pytest.raises(subprocess.CalledProcessError):
-        openssl_decrypt(artifact, officer("stranger"))
+    for stranger in (officer("stranger"), make_officer("other", curve="P-256")):
+        with pytest.raises(subprocess.CalledProcessError):
+            openssl_decrypt(artifact, stranger)
 
 
 @pytest.mark.parametrize("cipher", CIPHERS)
@@ -80,6 +84,16 @@ def test_P3_the_header_names_algorithms_that_openssl_prints(tmp_path: Path) -> N
     assert "aes-256-gcm" in printed
     assert "rsaesOaep" in printed
     assert "issuerAndSerialNumber" in printed
+
+
+def test_P3_the_header_of_an_ec_recipient_is_that_of_rfc_5753(tmp_path: Path) -> None:
+    artifact = tmp_path / "file.p7m"
+    artifact.write_bytes(encrypt(b"x", officer("P-384"), officer()))
+    call: list[str | Path] = ["openssl", "cms", "-cmsout", "-print", "-inform", "DER", "-in", artifact]
+    printed = subprocess.run(call, check=True, capture_output=True, text=True).stdout
+    assert "d.envelopedData: \n    version: 2" in printed
+    assert "dhSinglePass-stdDH-sha256kdf-scheme" in printed
+    assert "id-aes256-wrap" in printed
 
 
 def test_P2_two_files_of_the_same_content_share_no_key() -> None:

@@ -22,7 +22,7 @@ CONTENT = b"one record\n"
 
 @cache
 def originals() -> tuple[bytes, ...]:
-    made = officer(), make_officer("curve", elliptic=True)
+    made = officer(), make_officer("curve", curve="P-256")
     encodings = serialization.Encoding.DER, serialization.Encoding.PEM
     return tuple(each.certificate.public_bytes(encoding) for each in made for encoding in encodings)
 

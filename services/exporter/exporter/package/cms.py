@@ -3,14 +3,14 @@
 import os
 from collections.abc import Sequence
 
-from asn1crypto import algos, cms, core, x509
-from cryptography.hazmat.primitives import hashes, padding
-from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
+from asn1crypto import algos, cms, core
+from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import AEADEncryptionContext, Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
 
 from exporter.errors import FileTooLarge
+from exporter.package.recipient_infos import build_recipient_infos, get_envelope_version
 from shared.certificates import RecipientCertificate
 from shared.events.values import Cipher as CipherName
 
@@ -31,8 +31,9 @@ class EnvelopeEncoder:
     """Turns a stream of bytes into one CMS object: `start`, any number of `update`, `finish`.
 
     `aes-256-cbc` gives EnvelopedData with RSA PKCS#1 v1.5, which openssl cms and openssl smime open; `aes-256-gcm`
-    gives AuthEnvelopedData (RFC 5083, RFC 5084) with RSA-OAEP and SHA-256, which only openssl cms opens. Both are BER
-    with indefinite lengths (RFC 5652), so that no size has to be known in advance; at most one chunk is kept.
+    gives AuthEnvelopedData (RFC 5083, RFC 5084) with RSA-OAEP and SHA-256, which openssl smime does not open.
+    Recipients may have EC keys with both (RFC 5753); openssl smime then opens the file for nobody. Both are BER with
+    indefinite lengths (RFC 5652), so that no size has to be known in advance; at most one chunk is kept.
     """
 
     def __init__(self, recipients: Sequence[RecipientCertificate], cipher: CipherName = "aes-256-cbc") -> None:
@@ -43,7 +44,9 @@ class EnvelopeEncoder:
         self._nonce = os.urandom(_BLOCK if self._is_cbc else 12)
         mode: CBC | GCM = CBC(self._nonce) if self._is_cbc else GCM(self._nonce)
         self._cipher: CipherContext | AEADEncryptionContext = Cipher(AES256(key), mode).encryptor()
-        self._recipients = cms.RecipientInfos([_build_recipient_info(each, key, cipher) for each in recipients])
+        self._recipients = build_recipient_infos(recipients, key, cipher)
+        # AuthEnvelopedData has one version only (RFC 5083, section 2.1).
+        self._version = get_envelope_version(recipients) if self._is_cbc else 0
         self._pending = bytearray()
         self._buffer = bytearray(CHUNK + _BLOCK)
         self._encrypted = 0
@@ -58,7 +61,7 @@ class EnvelopeEncoder:
                 kind.dump(),
                 _CONTEXT_0,
                 _SEQUENCE,
-                core.Integer(0).dump(),
+                core.Integer(self._version).dump(),
                 self._recipients.dump(),
                 _SEQUENCE,
                 cms.ContentType("data").dump(),
@@ -110,38 +113,6 @@ def _build_octet_string_header(size: int) -> bytes:
         return bytes((0x04, size))
     length = size.to_bytes((size.bit_length() + 7) // 8, "big")
     return bytes((0x04, 0x80 | len(length))) + length
-
-
-def _build_recipient_info(recipient: RecipientCertificate, key: bytes, cipher: CipherName) -> cms.RecipientInfo:
-    """Encrypt the content key for a certificate, which is identified by its issuer and serial number."""
-    certificate = x509.Certificate.load(recipient.der)
-    identifier = cms.IssuerAndSerialNumber(
-        {"issuer": certificate.issuer, "serial_number": certificate["tbs_certificate"]["serial_number"]}
-    )
-    info = cms.KeyTransRecipientInfo(
-        {
-            "version": "v0",
-            "rid": cms.RecipientIdentifier(name="issuer_and_serial_number", value=identifier),
-            "key_encryption_algorithm": _key_algorithm(cipher),
-            "encrypted_key": recipient.public_key.encrypt(key, _rsa_padding(cipher)),
-        }
-    )
-    return cms.RecipientInfo(name="ktri", value=info)
-
-
-def _rsa_padding(cipher: CipherName) -> rsa_padding.AsymmetricPadding:
-    if cipher == "aes-256-cbc":
-        return rsa_padding.PKCS1v15()
-    return rsa_padding.OAEP(mgf=rsa_padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
-
-
-def _key_algorithm(cipher: CipherName) -> cms.KeyEncryptionAlgorithm:
-    if cipher == "aes-256-cbc":
-        return cms.KeyEncryptionAlgorithm({"algorithm": "rsaes_pkcs1v15", "parameters": core.Null()})
-    sha256 = algos.DigestAlgorithm({"algorithm": "sha256"})
-    mask = algos.MaskGenAlgorithm({"algorithm": "mgf1", "parameters": sha256})
-    parameters = algos.RSAESOAEPParams({"hash_algorithm": sha256, "mask_gen_algorithm": mask})
-    return cms.KeyEncryptionAlgorithm({"algorithm": "rsaes_oaep", "parameters": parameters})
 
 
 class _GcmParameters(core.Sequence):  # type: ignore[misc]  # asn1crypto ships no types

@@ -17,6 +17,7 @@ from job_api.store import UnitOfWork
 from job_api.store import certificates as store
 from job_api.store.certificates import CertificateState
 from job_api.uploads import read_upload
+from shared.certificate_keys import KeyType
 from shared.certificates import find_note
 from shared.http.idempotency import Idempotent, RenderedResponse
 from shared.http.openapi import json_response
@@ -31,7 +32,9 @@ _CERTIFICATE: dict[str, Any] = {
     "state": "active",
     "subject": "CN=officer,O=Example",
     "fingerprint": "9f" * 32,
+    "key_type": "rsa",
     "key_bits": 3072,
+    "key": "RSA 3072",
     "not_before": "2026-11-01T00:00:00Z",
     "not_after": "2028-11-01T00:00:00Z",
     "days_remaining": 707,
@@ -73,7 +76,9 @@ class Certificate(BaseModel):
     state: CertificateState
     subject: str
     fingerprint: str = Field(description="SHA-256 of the certificate's DER form, in hex")
-    key_bits: int
+    key_type: KeyType
+    key_bits: int = Field(description="length of the key: 2048 or more for RSA; 256, 384 or 521 for EC")
+    key: str = Field(description="the key in words, such as RSA 3072 or EC P-256")
     not_before: datetime
     not_after: datetime
     days_remaining: int = Field(description="whole days until it expires; negative afterwards")
@@ -94,7 +99,9 @@ class Certificate(BaseModel):
             state=certificate.state,
             subject=certificate.subject,
             fingerprint=certificate.fingerprint,
+            key_type=certificate.key_type,
             key_bits=certificate.key_bits,
+            key=certificate.key,
             not_before=certificate.not_before,
             not_after=certificate.not_after,
             days_remaining=days,

@@ -46,5 +46,6 @@ class CertificateBody(Body):
     name: str = Field(max_length=1_000, description="1 to 200 characters after trimming")
     pem: str = Field(
         max_length=1 << 20,
-        description="exactly one X.509 certificate with an RSA key of 2048 bits or more, in PEM or base64",
+        description="exactly one X.509 certificate in PEM or base64, with an RSA key of 2048 bits or more, or an EC "
+        "key on P-256, P-384 or P-521",
     )

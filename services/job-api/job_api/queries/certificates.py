@@ -21,7 +21,9 @@ class CertificateQuery(ListQuery):
     fingerprint: str | None = Field(
         None, max_length=95, pattern=r"^[0-9A-Fa-f:]+$", description="contained in the fingerprint, with or without `:`"
     )
-    key_bits: int | None = Field(None, ge=1, le=100_000, description="length of the RSA key")
+    key_bits: int | None = Field(
+        None, ge=1, le=100_000, description="length of the key in bits: 256, 384 or 521 for EC"
+    )
     not_before_from: Instant | None = Field(None, description="valid from this instant or later")
     not_before_until: Instant | None = Field(None, description="valid from before this instant")
     not_after_from: Instant | None = Field(None, description="expires at this instant or later")

@@ -31,7 +31,8 @@ class CertificateService:
     async def upload(self, work: UnitOfWork, name: str, content: bytes) -> Certificate:
         """Store a certificate under a name.
 
-        Raises InvalidInput (rule C1), and OperationRefused if an active one has its name or fingerprint.
+        Raises InvalidInput (rule C1), and OperationRefused if an active one has its name or fingerprint, or its issuer
+        and serial number.
         """
         name = name.strip()
         if not 1 <= len(name) <= MAX_TITLE or find_text_fault(name) is not None:
@@ -49,14 +50,16 @@ class CertificateService:
             pem=accepted.pem,
             fingerprint=accepted.fingerprint,
             subject=accepted.subject[:_MAX_SUBJECT],
+            key_type=accepted.key_type,
             key_bits=accepted.public_key.key_size,
             not_before=clamp(accepted.not_before),
             not_after=clamp(accepted.not_after),
             created_at=work.at,
         )
-        stored = await store.insert(work.connection, new)
+        stored = await store.insert(work.connection, new, accepted.issuer_and_serial)
         if stored is None:
-            raise _refuse_duplicate(await store.find_conflicting(work.connection, new), new)
+            other = await store.find_conflicting(work.connection, new, accepted.issuer_and_serial)
+            raise _refuse_duplicate(other, new)
         work.emit(stored.to_event())
         work.audit("certificate.upload", stored.certificate_id, after=_to_document(stored))
         return stored
@@ -90,15 +93,20 @@ class CertificateService:
 
 
 def _refuse_duplicate(other: Certificate | None, new: Certificate) -> OperationRefused:
-    same = other is not None and other.fingerprint == new.fingerprint
-    what = (
-        f"This certificate is already active as '{other.name}'"
-        if other and same
-        else "An active certificate has this name"
-    )
-    extra = {"certificate": str(other.certificate_id)} if other else {}
+    if other is None:
+        detail = "A certificate with this name or key was retired just now: upload this one again."
+        return OperationRefused("certificate-exists", detail)
+    if other.fingerprint == new.fingerprint:
+        what = f"This certificate is already active as '{other.name}'"
+    elif other.name.lower() == new.name.lower():
+        what = "An active certificate has this name"
+    else:
+        what = (
+            f"The active certificate '{other.name}' has the same issuer and serial number, by which programs find the "
+            "key that opens a file, so one of the two owners could open nothing"
+        )
     detail = f"{what}: retire that one first, or choose another."
-    return OperationRefused("certificate-exists", detail, extra=extra)
+    return OperationRefused("certificate-exists", detail, extra={"certificate": str(other.certificate_id)})
 
 
 def _to_document(certificate: Certificate) -> dict[str, Any]:

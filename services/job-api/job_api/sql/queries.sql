@@ -64,28 +64,30 @@ UPDATE identity SET revoked_at = $3, version = version + 1
 WHERE tenant_id = $1 AND identity_id = $2 AND revoked_at IS NULL
 RETURNING identity_id, tenant_id, user_id, kind, name, roles, secret_hash, created_at, expires_at, revoked_at, version;
 
--- insert_certificate: store a new certificate; returns nothing if an active one has its name or fingerprint
-INSERT INTO certificate
-    (certificate_id, tenant_id, name, state, pem, fingerprint, subject, key_bits, not_before, not_after, created_at)
+-- insert_certificate: store a new certificate; nothing if an active one has its name, fingerprint, or issuer and serial
+INSERT INTO certificate (
+    certificate_id, tenant_id, name, state, pem, fingerprint, issuer_and_serial, subject, key_type, key_bits, not_before,
+    not_after, created_at
+)
 VALUES (
-    :certificate_id, :tenant_id, :name, 'active', :pem, :fingerprint, :subject, :key_bits, :not_before, :not_after,
-    :created_at
+    :certificate_id, :tenant_id, :name, 'active', :pem, :fingerprint, :issuer_and_serial, :subject, :key_type, :key_bits,
+    :not_before, :not_after, :created_at
 )
 ON CONFLICT DO NOTHING
-RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
-    created_at, retired_at;
+RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
+    not_after, created_at, retired_at;
 
 -- certificate: one certificate of a tenant
-SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
-    created_at, retired_at
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
+    not_after, created_at, retired_at
 FROM certificate WHERE tenant_id = $1 AND certificate_id = $2;
 
--- conflicting_certificate: the active certificate with this fingerprint or, failing that, this name
-SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
-    created_at, retired_at
+-- conflicting_certificate: the active certificate with this fingerprint or, failing that, issuer and serial, or name
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
+    not_after, created_at, retired_at
 FROM certificate
-WHERE tenant_id = $1 AND state = 'active' AND (fingerprint = $2 OR lower(name) = lower($3))
-ORDER BY fingerprint <> $2
+WHERE tenant_id = $1 AND state = 'active' AND (issuer_and_serial = $2 OR fingerprint = $3 OR lower(name) = lower($4))
+ORDER BY fingerprint <> $3, issuer_and_serial IS DISTINCT FROM $2
 LIMIT 1;
 
 -- certificates_expiring: the number of active certificates that have expired, or will within 1, 7 and 30 days
@@ -95,8 +97,8 @@ FROM unnest(ARRAY[0, 1, 7, 30]) AS days
 GROUP BY days;
 
 -- certificates: a page of a tenant's certificates; conditions and order come from a fixed set
-SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
-    created_at, retired_at, {sort}::text AS sorted_by
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
+    not_after, created_at, retired_at, {sort}::text AS sorted_by
 FROM certificate
 WHERE tenant_id = $1 {conditions}
 ORDER BY {sort} {direction}, certificate_id {direction}
@@ -110,8 +112,8 @@ WHERE tenant_id = $1;
 -- retire_certificate: retire a certificate; returns it unless it was already retired
 UPDATE certificate SET state = 'retired', retired_at = $3, version = version + 1
 WHERE tenant_id = $1 AND certificate_id = $2 AND state = 'active'
-RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
-    created_at, retired_at;
+RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
+    not_after, created_at, retired_at;
 
 -- insert_job: store a new job
 INSERT INTO job
@@ -366,8 +368,8 @@ FROM deletion WHERE object_id > $1 ORDER BY object_id LIMIT $2
 FOR SHARE;
 
 -- every_certificate: certificates of all tenants after an id, unchanged until the transaction ends
-SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_bits, not_before, not_after,
-    created_at, retired_at
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
+    not_after, created_at, retired_at
 FROM certificate WHERE certificate_id > $1 ORDER BY certificate_id LIMIT $2
 FOR SHARE;
 

@@ -64,13 +64,20 @@ CREATE TABLE certificate (
     pem text NOT NULL,
     fingerprint text NOT NULL,
     subject text NOT NULL,
-    key_bits integer NOT NULL CHECK (key_bits >= 2048),
+    key_bits integer NOT NULL,
     not_before timestamptz NOT NULL,
     not_after timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     retired_at timestamptz,
-    CHECK ((state = 'retired') = (retired_at IS NOT NULL))
+    key_type text NOT NULL DEFAULT 'rsa',
+    -- SHA-256 in hex; null where an older active certificate has the same
+    issuer_and_serial text,
+    CHECK ((state = 'retired') = (retired_at IS NOT NULL)),
+    CONSTRAINT certificate_key CHECK (
+        CASE key_type WHEN 'rsa' THEN key_bits >= 2048 WHEN 'ec' THEN key_bits IN (256, 384, 521) ELSE false END
+    )
 );
+CREATE UNIQUE INDEX certificate_active_identity ON certificate (tenant_id, issuer_and_serial) WHERE state = 'active';
 CREATE UNIQUE INDEX certificate_active_once ON certificate (tenant_id, fingerprint) WHERE state = 'active';
 CREATE UNIQUE INDEX certificate_active_name ON certificate (tenant_id, lower(name)) WHERE state = 'active';
 CREATE INDEX certificate_listed ON certificate (tenant_id, created_at DESC, certificate_id);

@@ -8,6 +8,7 @@ from uuid import UUID
 from job_api.errors import NotFound
 from job_api.store.database import SQL, select_fields
 from job_api.store.lists import CERTIFICATES
+from shared.certificate_keys import KeyType, describe_key
 from shared.events import CertificateSaved
 from shared.http.lists import Page, PageRequest
 from shared.postgres import Connection, Record
@@ -25,6 +26,7 @@ class Certificate:
     pem: str
     fingerprint: str
     subject: str
+    key_type: KeyType
     key_bits: int
     not_before: datetime
     not_after: datetime
@@ -32,6 +34,11 @@ class Certificate:
     version: int = 1
     state: CertificateState = "active"
     retired_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The key in words, such as RSA 3072 or EC P-256."""
+        return describe_key(self.key_type, self.key_bits)
 
     def to_event(self) -> CertificateSaved:
         """Return the event that publishes this version to the exporters."""
@@ -48,8 +55,8 @@ class Certificate:
         )
 
 
-async def insert(database: Connection, certificate: Certificate) -> Certificate | None:
-    """Store a new certificate; return None if an active one has its name or fingerprint."""
+async def insert(database: Connection, certificate: Certificate, issuer_and_serial: str) -> Certificate | None:
+    """Store a new certificate; return None if an active one has its name, fingerprint, or issuer and serial number."""
     statement = SQL.bind(
         "insert_certificate",
         certificate_id=certificate.certificate_id,
@@ -57,7 +64,9 @@ async def insert(database: Connection, certificate: Certificate) -> Certificate 
         name=certificate.name,
         pem=certificate.pem,
         fingerprint=certificate.fingerprint,
+        issuer_and_serial=issuer_and_serial,
         subject=certificate.subject,
+        key_type=certificate.key_type,
         key_bits=certificate.key_bits,
         not_before=certificate.not_before,
         not_after=certificate.not_after,
@@ -75,10 +84,16 @@ async def get(database: Connection, tenant_id: UUID, certificate_id: UUID) -> Ce
     return _to_certificate(row)
 
 
-async def find_conflicting(database: Connection, certificate: Certificate) -> Certificate | None:
-    """Return the active certificate with a new one's fingerprint or, failing that, its name."""
+async def find_conflicting(
+    database: Connection, certificate: Certificate, issuer_and_serial: str
+) -> Certificate | None:
+    """Return the active certificate with a new one's fingerprint or, failing that, issuer and serial, or name."""
     row = await database.fetchrow(
-        SQL["conflicting_certificate"], certificate.tenant_id, certificate.fingerprint, certificate.name
+        SQL["conflicting_certificate"],
+        certificate.tenant_id,
+        issuer_and_serial,
+        certificate.fingerprint,
+        certificate.name,
     )
     return _to_certificate(row) if row is not None else None
 

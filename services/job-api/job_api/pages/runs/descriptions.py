@@ -53,9 +53,10 @@ ADVICE = {
     "no-certificate": _RENEW_CERTIFICATES,
     "certificate-expired": _RENEW_CERTIFICATES,
     "certificate-not-yet-valid": "Wait until the certificate is valid, or select another one in the job.",
-    "certificate-not-rsa": _RENEW_CERTIFICATES,
     "certificate-key-too-short": _RENEW_CERTIFICATES,
     "certificate-key-unusable": _RENEW_CERTIFICATES,
+    "certificates-indistinguishable": "Retire one of the two certificates under Preferences, or select one of them in "
+    "the job. Then run the job again.",
     "not-a-certificate": _RENEW_CERTIFICATES,
     "file-too-large": "Set a file split size in the job, so that every file is small enough to encrypt and open.",
     "too-many-files": "Set a larger file split size in the job, so that the export has fewer files.",
