@@ -23,12 +23,14 @@ from shared.certificate_keys import (
     find_usage_note,
     get_key_type,
 )
-from shared.certificate_names import describe_name, identify_issuer, relax_names
+from shared.certificate_names import describe_name, identify_issuer
+from shared.certificate_relaxing import DatesUnreadable, relax_certificate
 from shared.errors import SluiceError
 from shared.private_keys import contains_private_key
 from shared.validity import find_validity_fault
 
 MAX_BYTES: Final = 64 * 1024
+_DATES_UNREADABLE: Final = "has dates that cannot be read"
 
 CertificateFault = Literal[KeyFault, "not-a-certificate", "certificate-not-yet-valid", "certificate-expired"]
 
@@ -87,8 +89,7 @@ def accept_certificate(content: bytes, *, at: datetime) -> RecipientCertificate:
     try:
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except ValueError:
-        message = "has dates that cannot be read"
-        raise CertificateRejected(message, code="not-a-certificate", fingerprint=fingerprint) from None
+        raise CertificateRejected(_DATES_UNREADABLE, code="not-a-certificate", fingerprint=fingerprint) from None
     if (fault := find_validity_fault(not_before, not_after, at)) is not None:
         raise CertificateRejected(fault.message, code=fault.code, fingerprint=fingerprint)
     try:
@@ -141,11 +142,11 @@ def _load(der: bytes) -> x509.Certificate:
     try:
         try:
             return x509.load_der_x509_certificate(der)
-        except ValueError:
-            return x509.load_der_x509_certificate(relax_names(der))
-    except x509.InvalidVersion:
-        raise CertificateRejected("has a version of X.509 that does not exist", code="not-a-certificate") from None
-    except (ValueError, TypeError):
+        except (ValueError, x509.InvalidVersion):
+            return x509.load_der_x509_certificate(relax_certificate(der))
+    except DatesUnreadable:
+        raise CertificateRejected(_DATES_UNREADABLE, code="not-a-certificate") from None
+    except (ValueError, TypeError, x509.InvalidVersion):
         # The parser's own message may quote the input.
         message = "is not an X.509 certificate in PEM or DER form"
         raise CertificateRejected(message, code="not-a-certificate") from None

@@ -1,4 +1,4 @@
-"""Headers of DER values: as much of ASN.1 as is needed to look into bytes that no library accepts as a whole."""
+"""DER values: as much of ASN.1 as is needed to look into bytes that no library accepts as a whole."""
 
 from typing import NamedTuple
 
@@ -34,3 +34,12 @@ def read_children(data: bytes, parent: Header) -> list[Header]:
         children.append(child)
         at = child.end
     return children
+
+
+def encode_value(tag: int, content: bytes) -> bytes:
+    """Return a value with a definite length."""
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((tag, 0x80 | len(length))) + length + content

@@ -18,6 +18,7 @@ from exporter.errors import CertificateRefused
 from exporter.package.cms import EnvelopeEncoder
 from exporter.package.recipients import accept_recipients
 from shared.certificates import CertificateRejected, accept_certificate, find_note
+from shared.der import encode_value
 from tests.unit.stream.officers import NOW, make_officer, officer
 
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
@@ -143,27 +144,19 @@ def build_with_numbers(numbers: rsa.RSAPublicNumbers) -> bytes:
     spki = officer().key.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     key = _sequence(_integer(numbers.n) + _integer(numbers.e))
     algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
-    other = _sequence(algorithm + _value(0x03, b"\0" + key))
+    other = _sequence(algorithm + encode_value(0x03, b"\0" + key))
     tbs = template[4 : 4 + 4 + int.from_bytes(template[6:8])]
     signature = template[4 + len(tbs) :]
     assert tbs.count(spki) == 1
     return _sequence(_sequence(tbs[4:].replace(spki, other)) + signature)
 
 
-def _value(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes((tag, 0x80 | len(length))) + length + content
-
-
 def _sequence(content: bytes) -> bytes:
-    return _value(0x30, content)
+    return encode_value(0x30, content)
 
 
 def _integer(number: int) -> bytes:
-    return _value(0x02, number.to_bytes(number.bit_length() // 8 + 1))
+    return encode_value(0x02, number.to_bytes(number.bit_length() // 8 + 1))
 
 
 def test_C1_a_key_that_may_only_sign_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -227,7 +220,7 @@ def test_C1_names_in_encodings_that_their_types_forbid_are_accepted_and_shown(
     tag: int, value: bytes, shown: str
 ) -> None:
     made = make_officer("X" * len(value)).certificate.public_bytes(DER)
-    name = _value(0x0C, b"X" * len(value))
+    name = encode_value(0x0C, b"X" * len(value))
     assert made.count(name) == 2
     odd = made.replace(name, bytes((tag,)) + name[1:2] + value)
     accepted = accept_certificate(odd, at=NOW)
@@ -238,10 +231,60 @@ def test_C1_names_in_encodings_that_their_types_forbid_are_accepted_and_shown(
     assert EnvelopeEncoder([accepted]).start()
 
 
-def test_C1_the_oddest_versions_are_refused_in_words() -> None:
-    version = bytes.fromhex("a003020102")
-    made = der()
-    assert made.count(version) == 1
-    for number in (5, 127, 255):
-        with pytest.raises(CertificateRejected, match=r"version of X\.509|not an X\.509"):
-            accept_certificate(made.replace(version, version[:4] + bytes((number,))), at=NOW)
+def rebuild(*, not_before: bytes | None = None, version: bytes | None = None) -> bytes:
+    """Return an officer's certificate with another encoding of its first date, or of its version."""
+    made = officer("P-256").certificate.public_bytes(DER)
+    old_version, old_date = bytes.fromhex("a003020102"), encode_value(0x17, b"261123100000Z")
+    assert (made.count(old_version), made.count(old_date)) == (1, 1)
+    tbs = made[4 : 4 + 4 + int.from_bytes(made[6:8])][4:]
+    if not_before is not None:
+        validity = old_date + encode_value(0x17, b"361121100000Z")
+        assert tbs.count(encode_value(0x30, validity)) == 1
+        tbs = tbs.replace(encode_value(0x30, validity), encode_value(0x30, validity.replace(old_date, not_before)))
+    if version is not None:
+        tbs = tbs.replace(old_version, encode_value(0xA0, version))
+    return encode_value(0x30, encode_value(0x30, tbs) + made[4 + 4 + int.from_bytes(made[6:8]) :])
+
+
+def is_read_by_openssl(certificate: bytes) -> bool:
+    command = ["openssl", "x509", "-inform", "DER", "-noout", "-dates"]
+    printed = subprocess.run(command, input=certificate, capture_output=True, check=True).stdout
+    return b"Bad time value" not in printed
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "expected"),
+    [
+        (0x17, b"2611010000Z", datetime(2026, 11, 1, tzinfo=UTC)),
+        (0x17, b"261101000000+0100", datetime(2026, 10, 31, 23, tzinfo=UTC)),
+        (0x17, b"2611010000-0530", datetime(2026, 11, 1, 5, 30, tzinfo=UTC)),
+        (0x17, b"5011010000Z", datetime(1950, 11, 1, tzinfo=UTC)),
+        (0x18, b"202611010000Z", datetime(2026, 11, 1, tzinfo=UTC)),
+        (0x18, b"20261101000000.5+0100", datetime(2026, 10, 31, 23, tzinfo=UTC)),
+        (0x18, b"00010101000000Z", datetime(1, 1, 1, tzinfo=UTC)),
+        (0x18, b"20261101000000", None),
+        (0x17, b"261301000000Z", None),
+        (0x17, b"today", None),
+    ],
+)
+def test_C1_times_that_openssl_reads_are_accepted_and_others_refused_in_words_about_them(
+    tag: int, text: bytes, expected: datetime | None
+) -> None:
+    made = rebuild(not_before=encode_value(tag, text))
+    assert is_read_by_openssl(made) is (expected is not None)
+    if expected is None:
+        with pytest.raises(CertificateRejected, match="dates that cannot be read"):
+            accept_certificate(made, at=NOW)
+        return
+    accepted = accept_certificate(made, at=NOW)
+    assert (accepted.not_before, accepted.der) == (expected, made)
+    assert EnvelopeEncoder([accepted]).start()
+
+
+@pytest.mark.parametrize("version", ["020105", "02017f", "0201ff", "0202012c", "020100"])
+def test_C1_versions_that_do_not_exist_are_accepted_as_openssl_does(version: str) -> None:
+    made = rebuild(version=bytes.fromhex(version))
+    assert is_read_by_openssl(made)
+    accepted = accept_certificate(made, at=NOW)
+    assert (accepted.der, accepted.note) == (made, None)
+    assert EnvelopeEncoder([accepted]).start()
