@@ -53,13 +53,13 @@ def _relax_time(tag: int, text: bytes) -> bytes:
     found = re.fullmatch(_YEAR[tag] + _REST, text)
     if found is None:
         raise DatesUnreadable
-    *numbers, second, sign, hours, minutes = found.groups()
-    year, *rest = map(int, numbers)
+    *numbers, sign, hours, minutes = found.groups()
+    year, month, day, hour, minute, second = (int(each or 0) for each in numbers)
     if tag == _UTC_TIME:
         year += 1900 if year >= _FIRST_YEAR_OF_19XX else 2000
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     try:
-        local = datetime(year, *rest, int(second or 0), tzinfo=UTC)
+        local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         instant = local + offset if sign == b"-" else local - offset
     except (ValueError, OverflowError):
         raise DatesUnreadable from None
