@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates sbom
+.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates sbom
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -58,8 +58,11 @@ format: environment ## Format the code and fix what the linter can fix
 	$(PYTHON) -m ruff format $(FOLDERS)
 	$(PYTHON) -m ruff check --fix $(FOLDERS)
 
+bench: environment ## Run all benchmarks (about an hour) and write BENCHMARKS.md (ONLY=export for one of them)
+	@$(PYTHON) -m tests.bench $(if $(ONLY),--only $(ONLY))
+
 bench-export: environment ## Compare the export with a shell pipeline (ROWS=300000); the last line is JSON
-	@$(PYTHON) -m tests.bench.export $(if $(ROWS),--rows $(ROWS))
+	@$(PYTHON) -m tests.bench.export $(if $(ROWS),--rows $(ROWS)) $(ARGUMENTS)
 
 bench-scheduler: environment ## Compare the scheduler with APScheduler (ARGUMENTS=--quick for a short run)
 	@$(PYTHON) -m tests.bench.scheduler $(ARGUMENTS)

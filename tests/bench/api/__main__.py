@@ -7,7 +7,6 @@ import argparse
 import itertools
 import json
 import statistics
-import sys
 from pathlib import Path
 
 import asyncpg
@@ -23,12 +22,12 @@ from shared.provision import ProvisionSettings, provision
 from tests.bench.api.load import Measured, ask, load, request
 from tests.bench.api.server import CONNECTIONS
 from tests.bench.api.serving import serving
+from tests.bench.catalogue import API
+from tests.bench.report import conclude, parse_arguments, print_line
 from tests.integration.job_api.world import draft
 from tests.support.servers import Databases
 
 PASSWORD = "bench-password"
-LIMITS = {"get_ratio": 0.6, "list_ratio": 0.35, "create_ratio": 0.25, "p99_ratio": 5.0, "deep_page_ratio": 1.3}
-UPPER_LIMITS = {"p99_ratio", "deep_page_ratio"}
 PAGE = 50
 FILL = """
 INSERT INTO job_api.job (
@@ -41,12 +40,6 @@ SELECT gen_random_uuid(), $1, 1, 'active', NULL, 'Job ' || md5(n::text), '', sou
 FROM job_api.job, generate_series(1, $3) AS n
 WHERE job_id = $2
 """
-
-
-def print_line(text: str) -> None:
-    """Print a line of progress at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 async def create_database(databases: Databases, jobs: int, tenants: int, largest: int = 0) -> tuple[str, str]:
@@ -161,7 +154,7 @@ async def run_trials(given: argparse.Namespace, dsn: str, token: str) -> list[di
 
 
 async def main() -> None:
-    """Measure and print."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--tenants", type=int, default=50)
@@ -170,7 +163,7 @@ async def main() -> None:
     )
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
-    given = parser.parse_args()
+    given = parse_arguments(parser, API)
     with Reaper() as reaper:
         folder: Path = reaper.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", reaper)
@@ -180,11 +173,7 @@ async def main() -> None:
         found = await run_trials(given, dsn, token)
         server.stop()
     result = {name: statistics.median([each[name] for each in found]) for name in found[0]}
-    for name, wanted in LIMITS.items():
-        good = result[name] <= wanted if name in UPPER_LIMITS else result[name] >= wanted
-        sign = "<=" if name in UPPER_LIMITS else ">="
-        print_line(f"{name:>16} {result[name]:6.3f}  {sign} {wanted}  {'yes' if good else 'NO'}")
-    print_line(json.dumps({name: round(result[name], 4) for name in LIMITS}))
+    conclude(API, {name: result[name] for name in API.figures}, is_smallest=given.smallest)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class _Kafka:
         self.sent += len(list(records))
 
 
-async def measure_estimates_per_second(traces: Sequence[Trace], runs: int = 2000) -> float:
+async def measure_estimates_per_second(traces: Sequence[Trace], runs: int) -> float:
     """Return the estimates per second of processor time, without the work of Kafka and PostgreSQL themselves."""
     long = [trace for trace in traces if len(trace.events) >= 4 * _ROUNDS]
     followed = [_Followed(long[number % len(long)]) for number in range(runs)]

@@ -7,7 +7,6 @@ be used at Chromium's "Slow 3G", with the assets cached from the login page. The
 
 import argparse
 import asyncio
-import json
 import shutil
 import statistics
 import time
@@ -20,11 +19,12 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, async_p
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from shared.http.identity import SESSION_COOKIE
-from tests.bench.api.__main__ import create_database, print_line
+from tests.bench.api.__main__ import create_database
 from tests.bench.api.serving import serving
+from tests.bench.catalogue import PAGES
+from tests.bench.report import conclude, parse_arguments, print_line
 from tests.support.servers import Databases
 
-LIMITS = {"ttfb_ratio": 2.0, "weight_kb": 150.0, "other_hosts": 0.0, "slow_3g_s": 3.0}
 LIST = "/api/v1/jobs?limit=50"
 # "Slow 3G" in Chromium's developer tools: bytes per second, and milliseconds added to each request.
 SLOW_3G = {"offline": False, "downloadThroughput": 50_000, "uploadThroughput": 50_000, "latency": 2000}
@@ -70,7 +70,7 @@ async def compare_first_bytes(port: int, token: str, times: int) -> tuple[float,
 async def wait_until_usable(page: Page) -> None:
     """Wait until every row is shown and the script has run, so that the toolbar asks for a selection."""
     await page.locator("tbody tr").nth(49).wait_for()
-    await page.locator("#chosen [data-for=edit][aria-disabled]").wait_for()
+    await page.locator("[data-action=edit][aria-disabled=true]").first.wait_for(state="attached")
 
 
 async def measure_visits(browser: Browser, origin: str, token: str) -> dict[str, float]:
@@ -127,20 +127,18 @@ async def measure(given: argparse.Namespace, dsn: str, key: str) -> dict[str, fl
 
 
 async def main() -> None:
-    """Measure, and print the results with their limits."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=300)
-    given = parser.parse_args()
+    given = parse_arguments(parser, PAGES)
     with Reaper() as reaper:
         folder: Path = reaper.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", reaper)
         dsn, key = await create_database(Databases(server.start()), given.jobs, 1)
         found = await measure(given, dsn, key)
         server.stop()
-    for name, limit in LIMITS.items():
-        print_line(f"{name:>12} {found[name]:8.3f}  <= {limit}  {'yes' if found[name] <= limit else 'NO'}")
-    print_line(json.dumps({name: round(value, 3) for name, value in found.items()}))
+    conclude(PAGES, found, is_smallest=given.smallest)
 
 
 if __name__ == "__main__":

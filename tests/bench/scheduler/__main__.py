@@ -17,7 +17,6 @@ A full run takes about 15 minutes; `--only` runs single sections.
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -26,30 +25,20 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.catalogue import SCHEDULER
+from tests.bench.report import conclude, parse_arguments
 from tests.bench.scheduler import measures
 from tests.bench.scheduler.stack import TUNED, BenchStack, open_stack
 
-FEW = 20_000
-
-WANTED = {
-    "slots_per_s": ("slots per second, all due at once, two schedulers", ">= 15,000"),
-    "vs_apscheduler": ("times APScheduler 3.11", ">= 20"),
-    "lateness_p99_s": ("lateness of slots, p99 at a steady rate (s)", "<= 1"),
-    "publish_p99_s": ("from decision to a reader of Kafka, p99 (s)", "<= 1"),
-    "idle_cpu": ("idle scheduler, fraction of a core", "<= 0.02"),
-    "failover_s": ("latest slot after a kill -9 of one of two (s)", "<= 2"),
-    "turn_growth": ("a batch among all jobs, relative to 20,000", "does not grow"),
-}
-
 FURTHER = {
-    "apscheduler_per_s": ("APScheduler's slots per second", ""),
-    "published_per_s": ("the same, until Kafka has acknowledged all", ""),
-    "idle_cpu_postgresql": ("PostgreSQL for an idle scheduler, fraction of a core", ""),
-    "turn_s": ("a batch of a hundred due jobs among all (s)", ""),
+    "apscheduler_per_s": "APScheduler's slots per second",
+    "published_per_s": "slots per second until Kafka has acknowledged all",
+    "idle_cpu_postgresql": "PostgreSQL for an idle scheduler, fraction of a core",
+    "turn_s": "a batch of a hundred due jobs among all (s)",
 }
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_sizes() -> argparse.Namespace:
     """Read the sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
@@ -60,9 +49,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--few", type=int, default=20_000, help="jobs with which all jobs are compared in a turn")
+    parser.add_argument("--batches", type=int, default=100, help="batches of a hundred due jobs in a turn")
     parser.add_argument("--only", choices=["burst", "steady", "idle", "turn"], action="append")
     parser.add_argument("--quick", action="store_true", help="a small run: 100,000 jobs, one trial")
-    given = parser.parse_args()
+    given = parse_arguments(parser, SCHEDULER)
     if given.quick:
         given.jobs, given.trials, given.idle_seconds, given.seconds = 100_000, 1, 20, 21
         given.peer_jobs = 2000
@@ -98,15 +89,15 @@ async def run_trials(stack: BenchStack, given: argparse.Namespace, console: Cons
             own, served = await measures.measure_idle(stack, given.jobs, given.idle_seconds)
             note(idle_cpu=own, idle_cpu_postgresql=served)
         if not given.only or "turn" in given.only:
-            among_few = await measures.measure_batch(stack, FEW)
-            among_all = await measures.measure_batch(stack, given.jobs)
+            among_few = await measures.measure_batch(stack, given.few, given.batches)
+            among_all = await measures.measure_batch(stack, given.jobs, given.batches)
             note(turn_growth=among_all / among_few, turn_s=among_all)
     return found
 
 
 async def main() -> None:
     """Measure and print."""
-    given, console = parse_arguments(), Console()
+    given, console = parse_sizes(), Console()
     async with open_stack() as stack:
         found = await run_trials(stack, given, console)
     medians = {name: statistics.median(values) for name, values in found.items()}
@@ -114,13 +105,14 @@ async def main() -> None:
     table = Table(
         title=f"{given.jobs:,} jobs, medians of {given.trials}, {os.cpu_count()} cores, PostgreSQL with {tuned}"
     )
-    for heading in ("what", "median", "wanted", "all trials"):
+    for heading in ("what", "median", "all trials"):
         table.add_column(heading)
     for name, median in medians.items():
-        what, wanted = (WANTED | FURTHER).get(name, (name, ""))
-        table.add_row(what, f"{median:,.3g}", wanted, "  ".join(f"{value:,.3g}" for value in found[name]))
+        what = FURTHER.get(name) or SCHEDULER.figures[name].meaning
+        table.add_row(what, f"{median:,.3g}", "  ".join(f"{value:,.3g}" for value in found[name]))
     console.print(table)
-    sys.stdout.write(json.dumps({name: round(medians[name], 4) for name in WANTED if name in medians}) + "\n")
+    figures = {name: medians[name] for name in SCHEDULER.figures if name in medians}
+    conclude(SCHEDULER, figures, is_smallest=given.smallest)
 
 
 if __name__ == "__main__":

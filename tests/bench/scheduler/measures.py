@@ -18,7 +18,7 @@ from tests.bench.scheduler.stack import BenchStack, cpu_seconds, second_from_now
 from tests.support.wait import eventually
 
 LEAD = timedelta(seconds=3)
-BATCHES, DUE = 100, 100
+DUE = 100
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name IN ('scheduler', 'listener')"
 
 
@@ -122,8 +122,8 @@ async def measure_idle(stack: BenchStack, jobs: int, seconds: int) -> tuple[floa
         stop(running)
 
 
-async def measure_batch(stack: BenchStack, jobs: int) -> float:
-    """A hundred of `jobs` jobs are due: the median time (s) of the batch that decides them.
+async def measure_batch(stack: BenchStack, jobs: int, batches: int) -> float:
+    """A hundred of `jobs` jobs are due: the median time (s) of the `batches` batches that decide them.
 
     The ledger's clock advances by a second before each batch, and a hundred jobs are due in each second.
     """
@@ -131,7 +131,7 @@ async def measure_batch(stack: BenchStack, jobs: int) -> float:
     took: list[float] = []
     async with open_pool(stack.dsn, size=2, name="scheduler") as pool:
         scheduler = Scheduler(Ledger(pool), missed_after=timedelta(minutes=5), batch=1000)
-        for number in range(BATCHES):
+        for number in range(batches):
             await stack.set_clock(first + timedelta(seconds=number))
             began = time.perf_counter()
             assert await scheduler.decide_batch() == DUE
