@@ -49,9 +49,9 @@ async def _measure_recorder(system: System, report: Report, size: argparse.Names
 async def _measure_estimates(system: System, report: Report, size: argparse.Namespace) -> None:
     sent = await publish(system.kafka, min(size.events, 63_000), uuid4())
     followed = sent * stream.FOLLOWED_EVENTS // stream.EVENTS
-    # Each twice, in turn, so that other load on the machine affects both.
+    # In turn, so that other load on the machine affects both.
     ours, bare = [], []
-    for _ in range(2):
+    for _ in range(size.turns):
         ours.append(await _run_faust(system, "ours", followed))
         bare.append(await _run_faust(system, "bare", followed))
     report("faust_per_s", max(ours))
@@ -126,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.history", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="events to record, and to rebuild from")
     parser.add_argument("--runs", type=int, default=5_000_000, help="runs in the long list")
+    parser.add_argument("--turns", type=int, default=2, help="how often the estimates and their peer are measured")
     parser.add_argument("--pages", type=int, default=200, help="pages read in each order of the list")
     parser.add_argument("--seconds", type=int, default=10, help="length of the measurement of visibility")
     parser.add_argument("--clients", type=int, default=1000, help="clients that follow live updates")

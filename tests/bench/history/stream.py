@@ -17,8 +17,9 @@ EVENTS, FOLLOWED_EVENTS = 2 * _STEPS + 6, _STEPS + 6  # events of a run, and tho
 def generate_events(count: int, tenant_id: UUID) -> Iterator[list[Event]]:
     """Yield at least `count` events, one group of parallel runs at a time."""
     sent = 0
+    parallel = min(_PARALLEL_RUNS, count // EVENTS + 1)
     while sent < count:
-        scenarios = [_play(RunScenario(tenant_id=tenant_id, job_id=uuid4())) for _ in range(_PARALLEL_RUNS)]
+        scenarios = [_play(RunScenario(tenant_id=tenant_id, job_id=uuid4())) for _ in range(parallel)]
         # Round robin, so that the topics mix the runs as if all were running.
         ordered = [event for step in zip(*map(_order, scenarios), strict=True) for event in step]
         sent += len(ordered)
