@@ -50,6 +50,8 @@ INSERT INTO job_api.deletion (object_id, kind, tenant_id, version, deleted_at)
     SELECT job_id, 'job', tenant_id, version + 1, now() FROM job_api.job WHERE tenant_id = (SELECT tenant_id FROM erased)
     UNION ALL SELECT certificate_id, 'certificate', tenant_id, version + 1, now()
         FROM job_api.certificate WHERE tenant_id = (SELECT tenant_id FROM erased)
+    UNION ALL SELECT destination_id, 'destination', tenant_id, version + 1, now()
+        FROM job_api.destination WHERE tenant_id = (SELECT tenant_id FROM erased)
     UNION ALL SELECT identity_id, 'identity', tenant_id, version + 1, now()
         FROM job_api.identity WHERE tenant_id = (SELECT tenant_id FROM erased)
     UNION ALL SELECT user_id, 'identity', tenant_id, version + 1, now()
@@ -62,6 +64,7 @@ DELETE FROM job_api.run_view WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.idempotency WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.audit WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.job WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.destination WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.certificate WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.identity WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.app_user WHERE tenant_id = (SELECT tenant_id FROM erased);

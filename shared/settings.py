@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from shared.errors import InvalidSettings
 from shared.events.values import Role
 from shared.kafka_access import KafkaAccess, Mechanism, Protocol
+from shared.net.addresses import AddressRules
 from shared.oidc_access import OidcAccess, is_safe_url
 
 PREFIX = "SLUICE_"
@@ -143,7 +144,22 @@ class OidcSettings(BaseModel):
         return self
 
 
-_SHARED_FIELDS = KafkaSettings.model_fields | OidcSettings.model_fields
+class OutgoingSettings(BaseModel):
+    """Where Sluice may connect to for customers: public addresses, and networks that the operator allows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delivery_allowed_networks: str = Field(
+        "", description="private networks that destinations may be in, separated by commas, as in 10.1.0.0/16"
+    )
+
+    @property
+    def address_rules(self) -> AddressRules:
+        """Which addresses may be reached. Raises InvalidSettings."""
+        return AddressRules.parse(self.delivery_allowed_networks.split(","))
+
+
+_SHARED_FIELDS = KafkaSettings.model_fields | OidcSettings.model_fields | OutgoingSettings.model_fields
 _COMMON = {PREFIX + field.upper() for field in _SHARED_FIELDS}
 
 
@@ -228,7 +244,7 @@ def load(settings: type[S], service: str, environ: Mapping[str, str]) -> S:
 
 
 def to_variable_name(field: str, service: str) -> str:
-    """Return a field's environment variable; those of Kafka, logs and OpenID Connect are common to all services."""
+    """Return a field's environment variable; fields that several services have bear no service's name."""
     return PREFIX + (field if field in _SHARED_FIELDS else f"{service}_{field}").upper()
 
 

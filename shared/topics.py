@@ -204,7 +204,7 @@ CONSUMER_GROUPS: tuple[ConsumerGroup, ...] = (
     ConsumerGroup("sluice.scheduler", (JOBS, COMMANDS)),
     ConsumerGroup("sluice.exporter", (TRIGGERS, COMMANDS, JOBS, CERTIFICATES)),
     ConsumerGroup("sluice.exporter.numbers", (JOBS,)),
-    ConsumerGroup("sluice.job-api", (TRIGGERS, RUNS, ESTIMATES, AUDIT)),
+    ConsumerGroup("sluice.job-api", (TRIGGERS, RUNS, ESTIMATES, AUDIT, DESTINATION_TESTS)),
     ConsumerGroup("sluice.history.recorder", (TRIGGERS, RUNS, PROGRESS, ESTIMATES, IDENTITIES, JOBS)),
     ConsumerGroup("sluice.history.estimates", (TRIGGERS, RUNS, PROGRESS)),
 )

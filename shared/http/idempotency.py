@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -54,6 +54,15 @@ class IdempotentRequest:
     key: str | None
     fingerprint: str
     credential: str = field(repr=False)
+
+    def protect_fingerprint(self) -> "IdempotentRequest":
+        """Return the request with a fingerprint that only the bearer of the caller's token can compute.
+
+        For a body with a secret that can be guessed, such as a password, which its plain hash would give away. To
+        another token of the same user, the key then belongs to another request.
+        """
+        mac = hmac.digest(self.credential.encode(), self.fingerprint.encode(), hashlib.sha256)
+        return replace(self, fingerprint=mac.hex())
 
     def derive_secret(self) -> str:
         """Return a secret of 256 bits for this request's response, URL-safe.

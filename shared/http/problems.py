@@ -40,6 +40,9 @@ class ProblemType(Enum):
     ONE_TIME_NOT_EDITABLE = "one-time-not-editable", 409, "A one-time job cannot be edited."
     ONE_TIME_NOT_RUN_NOW = "one-time-not-run-now", 409, "A one-time job cannot be run now."
     CERTIFICATE_EXISTS = "certificate-exists", 409, "An active certificate has this name or identity."
+    DESTINATION_EXISTS = "destination-exists", 409, "Another destination has this name."
+    DESTINATION_IN_USE = "destination-in-use", 409, "Jobs deliver to this destination."
+    DELIVERY_NOT_AVAILABLE = "delivery-not-available", 409, "The operator has not set up delivery."
     USER_EXISTS = "user-exists", 409, "The user name is in use in this tenant."
     LAST_ADMIN = "last-admin", 409, "The tenant would lose its last administrator who can log in."
     IDEMPOTENCY_CONFLICT = "idempotency-conflict", 409, "The Idempotency-Key was used for another request."
@@ -129,6 +132,7 @@ class ProblemDocument(BaseModel):
     run: UUID | None = Field(None, description="of `run-in-progress`: the run that prevents the request")
     cancel: str | None = Field(None, description="of `run-in-progress`: the path that cancels this run")
     certificate: UUID | None = Field(None, description="of `certificate-exists`: the existing certificate")
+    jobs: list[UUID] | None = Field(None, description="of `destination-in-use`: the jobs that deliver to it")
 
 
 EXTRAS: Mapping[ProblemType, Mapping[str, Any]] = {
@@ -138,6 +142,7 @@ EXTRAS: Mapping[ProblemType, Mapping[str, Any]] = {
         "cancel": "/api/v1/runs/9a6f4a3e-0f57-5cc5-8a3e-8d3f3a0f0d5e/cancel",
     },
     ProblemType.CERTIFICATE_EXISTS: {"certificate": "0192f0c1-7b1e-7000-8000-000000000004"},
+    ProblemType.DESTINATION_IN_USE: {"jobs": ["5f0d0d1c-5a0e-4b1f-9c83-2a1d6a1f3b11"]},
 }
 """The fields that problems of some types have in addition to those of all, with an example of each."""
 

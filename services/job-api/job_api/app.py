@@ -12,6 +12,7 @@ from job_api.api import (
     access,
     audit,
     certificates,
+    destinations,
     job_actions,
     jobs,
     keys,
@@ -36,6 +37,7 @@ from job_api.service import (
     AccessService,
     AuditService,
     CertificateService,
+    DestinationService,
     JobService,
     LoginService,
     RequestedRunService,
@@ -45,6 +47,7 @@ from job_api.service import (
     TokenAuthenticator,
     UserService,
 )
+from job_api.service.destinations import NO_DELIVERY, DeliveryAccess
 from job_api.settings import Settings
 from job_api.sign_in import OidcClient, SignInFlow
 from job_api.source import SourceStatistics
@@ -60,9 +63,11 @@ from shared.oidc import TokenVerifier, make_oidc_authenticator
 from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
 from shared.postgres import Pool, check_connection, open_pool
+from shared.sealing import Sealer
 
 TAGS = {
     "jobs": "What to export, and when.",
+    "destinations": "The tenant's own storage, to which files are delivered.",
     "certificates": "The recipients' certificates to which exports are encrypted.",
     "records": "The JSON Schemas of exported records.",
     "access": "Sessions, API keys, users, the tenant and the audit trail.",
@@ -72,6 +77,7 @@ ROUTERS = (
     job_actions.router,
     planning.router,
     certificates.router,
+    destinations.router,
     sources.router,
     tenants.router,
     record_schemas.router,
@@ -102,6 +108,7 @@ class Services:
     jobs: JobService
     requested_runs: RequestedRunService
     certificates: CertificateService
+    destinations: DestinationService
     users: UserService
     tenants: TenantService
     audit: AuditService
@@ -128,12 +135,16 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
         producer = await stack.enter_async_context(Producer.open(settings.kafka, name=SERVICE))
         history = await stack.enter_async_context(open_history_clients(settings.history_url, settings.history_ca_file))
         issuer = await stack.enter_async_context(OidcIssuer.open(settings.oidc, clock)) if settings.oidc else None
-        database, health = Database(pool), Health()
+        database, health, delivery = Database(pool), Health(), get_delivery_access(settings)
         consumer = Consumer(
             kafka=settings.kafka,
             group="sluice.job-api",
             topics=TOPICS,
-            handle=create_handler(RunEventHandler(database, clock), AuditService(database)),
+            handle=create_handler(
+                RunEventHandler(database, clock),
+                AuditService(database),
+                DestinationService(database, delivery=delivery),
+            ),
             producer=producer,
         )
         relay = Relay(pool, producer, dsn=settings.postgres, service=SERVICE)
@@ -149,6 +160,7 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
             source=SourceStatistics(settings.source) if settings.source else None,
             issuer=issuer,
             client=get_oidc_client(settings),
+            delivery=delivery,
             limits=settings.limits,
         )
         yield Process(app, loops, health)
@@ -180,10 +192,11 @@ def create_web_app(
     source: SourceStatistics | None = None,
     issuer: OidcIssuer | None = None,
     client: OidcClient | None = None,
+    delivery: DeliveryAccess = NO_DELIVERY,
     limits: HttpLimits = DEFAULT_LIMITS,
 ) -> FastAPI:
     """Return the application of the API and the pages; with an `issuer`, its tokens are accepted too."""
-    services = _create_services(pool, clock, source)
+    services = _create_services(pool, clock, source=source, delivery=delivery)
     proxy = HistoryProxy(history.requests, history.streams)
     verifier = TokenVerifier(issuer, clock) if issuer is not None else None
     external = make_oidc_authenticator(verifier, services.authenticator.authenticate_subject) if verifier else None
@@ -209,6 +222,7 @@ def create_web_app(
         login=services.login,
         jobs=services.jobs,
         certificates=services.certificates,
+        destinations=services.destinations,
         users=services.users,
         tenants=services.tenants,
         estimator=services.estimator,
@@ -220,7 +234,9 @@ def create_web_app(
     return app
 
 
-def _create_services(pool: Pool, clock: Clock, source: SourceStatistics | None) -> Services:
+def _create_services(
+    pool: Pool, clock: Clock, *, source: SourceStatistics | None, delivery: DeliveryAccess
+) -> Services:
     database, passwords = Database(pool), PasswordService()
     authenticator = TokenAuthenticator(database, clock)
     return Services(
@@ -231,11 +247,18 @@ def _create_services(pool: Pool, clock: Clock, source: SourceStatistics | None) 
         jobs=JobService(database, clock),
         requested_runs=RequestedRunService(database),
         certificates=CertificateService(database, clock),
+        destinations=DestinationService(database, delivery=delivery),
         users=UserService(database, clock, passwords=passwords, authenticator=authenticator),
         tenants=TenantService(database),
         audit=AuditService(database),
         estimator=SizeEstimator(source),
     )
+
+
+def get_delivery_access(settings: Settings) -> DeliveryAccess:
+    """Return what the operator has set up of delivery. Raises InvalidSettings for a public key that is none."""
+    key = settings.delivery_public_key
+    return DeliveryAccess(Sealer(key) if key is not None else None, settings.address_rules)
 
 
 def get_oidc_client(settings: Settings) -> OidcClient | None:

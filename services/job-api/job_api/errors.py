@@ -1,6 +1,8 @@
 """The job API's domain errors: each carries its public type, a message and, for input, the fields at fault."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.errors import SluiceError
 
@@ -36,11 +38,11 @@ class TenantRefused(SluiceError):
 class OperationRefused(SluiceError):
     """A well-formed request that a rule forbids in the object's present state."""
 
-    def __init__(self, kind: str, detail: str, *, extra: dict[str, str] | None = None) -> None:
+    def __init__(self, kind: str, detail: str, *, extra: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
-        self.extra = extra or {}
+        self.extra = dict(extra or {})
 
 
 class LostUpdate(SluiceError):

@@ -8,6 +8,7 @@ from job_api.store import ALL_TENANTS, Database
 from job_api.store.certificates import Certificate
 from job_api.store.database import SERVICE, SQL
 from job_api.store.deletions import to_deletion
+from job_api.store.destinations import to_destination
 from job_api.store.identities import Credential, User
 from job_api.store.jobs import to_job
 from shared import outbox
@@ -36,13 +37,14 @@ _KINDS: Mapping[str, tuple[str, ToEvent]] = {
     "certificates": ("every_certificate", lambda row: Certificate(**row).to_event()),
     "identities": ("every_identity", _to_credential_event),
     "subjects": ("every_subject", _to_subject_event),
+    "destinations": ("every_destination", lambda row: to_destination(row).to_event()),
     "jobs": ("every_job", lambda row: to_job(row).to_event()),
     "deletions": ("every_deletion", lambda row: to_deletion(row).to_event()),
 }
 
 
 async def republish_all(database: Database, clock: Clock, *, batch: int = BATCH) -> dict[str, int]:
-    """Write everything that `sluice.jobs`, `.certificates` and `.identities` should hold into the outbox.
+    """Write what `sluice.jobs`, `.certificates`, `.identities` and `.destinations` should hold into the outbox.
 
     Return the number of events by kind. It may run at any time, and again: consumers ignore versions that they know.
     The processes that serve the API publish what was written. Raises PostgresUnavailable.

@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from shared.http.settings import LimitSettings
 from shared.oidc_access import is_safe_url
-from shared.settings import OidcSettings, ServiceSettings
+from shared.settings import OidcSettings, OutgoingSettings, ServiceSettings
 
 
-class Settings(LimitSettings, OidcSettings, ServiceSettings):
+class Settings(LimitSettings, OidcSettings, OutgoingSettings, ServiceSettings):
     """`SLUICE_JOB_API_*`."""
 
     service: ClassVar[str] = "JOB_API"
@@ -22,6 +22,10 @@ class Settings(LimitSettings, OidcSettings, ServiceSettings):
     )
     history_ca_file: str | None = Field(
         None, description="PEM file of the authorities to trust for an https history URL; default: public authorities"
+    )
+    delivery_public_key: str | None = Field(
+        None,
+        description="public key of the deliverers, to which credentials of destinations are sealed; none: no delivery",
     )
     oidc_client_id: str | None = Field(None, description="client id at the issuer, for signing in on the login page")
     oidc_client_secret: str | None = Field(

@@ -26,7 +26,7 @@ from tests.unit.stream.officers import make_officer
 ROOT = Path(__file__).parents[3]
 HOURLY = {"kind": "hourly", "every": 1, "start": "2036-01-01T00:00:00Z"}
 JOB = {"title": "kept", "source": "contact_history", "type": "contact", "schedule": HOURLY}
-PUBLISHED = {"certificates": 1, "identities": 1, "subjects": 0, "jobs": 1, "deletions": 1}
+PUBLISHED = {"certificates": 1, "identities": 1, "subjects": 0, "destinations": 0, "jobs": 1, "deletions": 1}
 
 
 async def job_api(system: System, *argv: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import asyncpg
 import pytest
 
 from job_api.app import create_web_app
+from job_api.service.destinations import DeliveryAccess
 from shared.lifecycle import Health
 from shared.postgres import migrate, open_pool
 from shared.provision import ProvisionSettings, provision
-from tests.integration.job_api.world import StillClock, Tenant, World
+from shared.sealing import Sealer
+from tests.integration.job_api.world import DELIVERY_KEYS, StillClock, Tenant, World
 from tests.support.servers import PASSWORD, PASSWORDS, Databases
 
 OTHER_OBJECTS = {"pro": "proc", "tg": "trigger", "nsp": "namespace"}
@@ -90,7 +92,9 @@ async def world(dsn: str, postgres: Databases) -> AsyncIterator[World]:
     clock = StillClock()
     admin = await asyncpg.connect(postgres.dsn(dsn.rpartition("/")[2]))
     async with open_pool(dsn, size=5, name="test") as pool:
-        world = World(dsn, pool, admin, clock, create_web_app(pool, clock=clock, health=Health()))
+        delivery = DeliveryAccess(Sealer(DELIVERY_KEYS[1]))
+        app = create_web_app(pool, clock=clock, health=Health(), delivery=delivery)
+        world = World(dsn, pool, admin, clock, app)
         yield world
         await world.aclose()
     await admin.close()

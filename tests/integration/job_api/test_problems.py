@@ -74,6 +74,28 @@ async def certificate_exists(world: World, tenant: Tenant) -> httpx.Response:
     return await tenant.client.post("/api/v1/certificates", json=body)
 
 
+async def destination_exists(world: World, tenant: Tenant) -> httpx.Response:
+    await tenant.destination(name="Archive")
+    body = {"name": " ARCHIVE ", "kind": "s3", "address": {"bucket": "abc", "region": "eu-central-1"}}
+    body["credentials"] = {"access_key_id": "AKIA", "secret_access_key": "secret"}
+    return await tenant.client.post("/api/v1/destinations", json=body)
+
+
+async def destination_in_use(world: World, tenant: Tenant) -> httpx.Response:
+    destination = await tenant.destination()
+    await tenant.job(delivery={"destinations": [destination["id"]]})
+    return await tenant.client.delete(f"/api/v1/destinations/{destination['id']}", headers=ANY)
+
+
+async def delivery_not_available(world: World, tenant: Tenant) -> httpx.Response:
+    app = create_web_app(world.pool, clock=world.clock, health=Health())
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://x", headers=tenant.client.headers
+    ) as client:
+        body = {"name": "a", "kind": "sftp", "address": {"host": "x.test", "user_name": "u"}}
+        return await client.post("/api/v1/destinations", json=body | {"credentials": {"password": "p"}})
+
+
 async def user_exists(world: World, tenant: Tenant) -> httpx.Response:
     return await tenant.client.post("/api/v1/users", json={"name": tenant.user, "roles": []})
 
@@ -157,6 +179,9 @@ SCENARIOS: dict[str, Scenario] = {
     "one-time-not-editable": refuse_one_time("edit", ONCE_LATER),
     "one-time-not-run-now": refuse_one_time("run", ONCE_NOW),
     "certificate-exists": certificate_exists,
+    "destination-exists": destination_exists,
+    "destination-in-use": destination_in_use,
+    "delivery-not-available": delivery_not_available,
     "user-exists": user_exists,
     "last-admin": last_admin,
     "idempotency-conflict": idempotency_conflict,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from job_api.store.lists import AUDIT, CERTIFICATES, KEYS, USERS
+from job_api.store.lists import AUDIT, CERTIFICATES, DESTINATIONS, KEYS, USERS
 from shared.http.lists import KeysetList
 from tests.integration.job_api.world import NOW, Tenant, World
 
@@ -158,6 +158,43 @@ CASES = {
             ({"created_until": day(1)}, lambda row: not after("created_at", 1)(row)),
             ({"retired_from": day(3)}, after("retired_at", 3)),
             ({"retired_until": day(3)}, lambda row: row["retired_at"] and not after("retired_at", 3)(row)),
+        ),
+    ),
+    "destinations": Case(
+        path="/api/v1/destinations",
+        table="destination",
+        rows=DESTINATIONS,
+        fill=f"""
+            INSERT INTO job_api.destination
+                (destination_id, tenant_id, version, name, kind, state, address, key_id, sealed_credentials,
+                created_at, saved_at, test_id, test_requested_at, test_ended_at, test_report, tested_at)
+            SELECT gen_random_uuid(), $1, 1, left({NAME}, 2) || n || word,
+                (ARRAY['s3', 'gcs', 'azure', 'sftp'])[1 + n % 4], (ARRAY['active', 'disabled'])[1 + n % 2],
+                '{{}}', 'key', 'sealed', $2::timestamptz + n % 4 * interval '1 day', $2,
+                CASE WHEN n % 5 > 1 THEN gen_random_uuid() END, CASE WHEN n % 5 > 1 THEN $2::timestamptz END,
+                CASE WHEN n % 5 > 2 THEN $2::timestamptz END,
+                CASE WHEN n % 5 > 2 THEN
+                    jsonb_build_object('passed', n % 5 = 3, 'steps', '[]'::jsonb, 'host_key', NULL, 'fingerprint', NULL)
+                END,
+                CASE WHEN n % 5 IN (1, 3) THEN $2::timestamptz END
+            FROM {ROWS}
+        """,
+        order={
+            "name": lambda row: row["name"].lower(),
+            "kind": lambda row: row["kind"],
+            "state": lambda row: row["state"],
+            "test_state": lambda row: row["test_state"],
+            "created_at": at("created_at"),
+        },
+        filters=(
+            ({"search": "A"}, lambda row: "a" in row["name"].lower()),
+            ({"kind": "sftp"}, lambda row: row["kind"] == "sftp"),
+            ({"state": "disabled"}, lambda row: row["state"] == "disabled"),
+            ({"test_state": "untested"}, lambda row: row["test_state"] == "untested"),
+            ({"test_state": "passed"}, lambda row: row["test_state"] == "passed"),
+            ({"test_state": "failed"}, lambda row: row["test_state"] == "failed"),
+            ({"created_from": day(2)}, after("created_at", 2)),
+            ({"created_until": day(2)}, lambda row: not after("created_at", 2)(row)),
         ),
     ),
     "audit": Case(

@@ -15,6 +15,7 @@ from shared.codec import Received, decode
 from shared.events import Event
 from shared.outbox import unpack_headers
 from shared.postgres import Pool
+from shared.sealing import generate_key_pair
 from tests.integration.job_api.certs import make_certificate, pem
 
 FIRST_SOURCE_NUMBER = 7
@@ -122,6 +123,19 @@ class Tenant:
         made: dict[str, Any] = answer.json()
         return made
 
+    async def destination(self, **changes: Any) -> dict[str, Any]:
+        """Create an SFTP destination, with changes to its body."""
+        body: dict[str, Any] = {
+            "name": f"archive {secrets.token_hex(4)}",
+            "kind": "sftp",
+            "address": {"host": "sftp.example.com", "user_name": "sluice", "path": "incoming"},
+            "credentials": {"password": "correct horse battery staple"},
+        }
+        answer = await self.client.post("/api/v1/destinations", json=body | changes)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
     async def key(self, *roles: str) -> str:
         """Create an API key with these roles; return its token."""
         body = {"name": f"key {secrets.token_hex(4)}", "roles": roles}
@@ -142,6 +156,8 @@ def draft(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (body | changes).items() if value is not ...}
 
 
+DELIVERY_KEYS = generate_key_pair()
+"""The private key of the deliverers, which only tests use here, and its public key."""
 ONCE_NOW = {"kind": "once", "immediately": True}
 ONCE_LATER = {"kind": "once", "start": "2026-11-24T12:00:00Z"}
 HOURLY = {"kind": "hourly", "every": 4, "start": "2026-11-24T12:00:00Z"}

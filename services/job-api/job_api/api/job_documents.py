@@ -39,6 +39,13 @@ JOB_EXAMPLE: dict[str, Any] = {
     "catch_up": "last",
     "overlap": "skip",
     "attempts": 5,
+    "delivery": {
+        "destinations": ["7d1f6b1a-3c52-4e0b-9a57-6f0f4f1f2a33"],
+        "template": "{job}/{slot}/{file}",
+        "overwrite": False,
+        "within_hours": 24,
+        "keep_days": None,
+    },
     "state": "active",
     "state_reason": None,
     "next_run_at": "2027-01-05T06:00:00Z",
@@ -102,6 +109,18 @@ class JobTimeframe(BaseModel):
     unit: TimeUnit | None = Field(description="of `last`")
 
 
+class JobDelivery(BaseModel):
+    """To which destinations a job's files are delivered, and how."""
+
+    destinations: list[UUID]
+    template: str = Field(description="the names of the objects below the destination's prefix")
+    overwrite: bool = Field(description="whether an object of the same name with other content is replaced")
+    within_hours: int = Field(description="for how many hours a delivery is tried again before it fails")
+    keep_days: int | None = Field(
+        description="days that files are kept here once all destinations have them; null: the tenant's retention"
+    )
+
+
 class Job(BaseModel):
     """A job."""
 
@@ -122,6 +141,7 @@ class Job(BaseModel):
     catch_up: CatchUp
     overlap: Overlap
     attempts: int
+    delivery: JobDelivery | None = Field(description="null: files stay in Sluice's own store only")
     state: JobState
     state_reason: StateReason | None = Field(
         description="`one-time`: it has had its start; `user`: suspended by a user; `failures`: suspended after five "

@@ -107,6 +107,7 @@ def to_document(view: JobView, now: datetime) -> dict[str, Any]:
         "catch_up": job.catch_up,
         "overlap": job.overlap,
         "attempts": settings.attempts,
+        "delivery": settings.delivery,
         "state": job.state,
         "state_reason": job.state_reason,
         "next_run_at": view.next_run_at,

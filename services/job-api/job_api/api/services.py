@@ -7,6 +7,7 @@ from job_api.service import (
     AccessService,
     AuditService,
     CertificateService,
+    DestinationService,
     JobService,
     LoginService,
     SizeEstimator,
@@ -20,6 +21,7 @@ Units = Annotated[UnitOfWorkFactory, service_of(UnitOfWorkFactory)]
 Access = Annotated[AccessService, service_of(AccessService)]
 Audit = Annotated[AuditService, service_of(AuditService)]
 Certificates = Annotated[CertificateService, service_of(CertificateService)]
+Destinations = Annotated[DestinationService, service_of(DestinationService)]
 Jobs = Annotated[JobService, service_of(JobService)]
 Responder = Annotated[JobResponder, service_of(JobResponder)]
 Login = Annotated[LoginService, service_of(LoginService)]

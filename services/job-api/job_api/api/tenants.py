@@ -19,6 +19,7 @@ _TENANT: dict[str, Any] = {
     "name": "Example Ltd",
     "source_tenant": 101,
     "media_types": ["email", "chat", "voice"],
+    "external_id": "3d4c0a5e-6c1b-4b55-8a34-2b8d1f0c9e77",
 }
 router = create_router("/api/v1/tenant", "access")
 
@@ -44,6 +45,9 @@ class Tenant(BaseModel):
     name: str
     source_tenant: int = Field(description="the number that the tenant's rows bear in the source; it never changes")
     media_types: tuple[str, ...] = Field(description="the media types that jobs may choose from")
+    external_id: UUID = Field(
+        description="with which Sluice assumes a role of the tenant, to deliver to its S3 buckets"
+    )
 
     @classmethod
     def from_tenant(cls, tenant: identities.Tenant) -> "Tenant":
@@ -53,6 +57,7 @@ class Tenant(BaseModel):
             name=tenant.name,
             source_tenant=tenant.source_tenant,
             media_types=tenant.media_types,
+            external_id=tenant.external_id,
         )
 
 

@@ -1,12 +1,13 @@
 """The body that describes a whole job: its draft as JSON."""
 
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from job_api import domain
 from job_api.bodies import fields
-from shared.events import Schedule, Timeframe, values
+from shared.events import DeliverySettings, Schedule, Timeframe, values
 
 
 class ScheduleBody(fields.Body):
@@ -26,6 +27,16 @@ class TimeframeBody(fields.Body):
     end: fields.BodyInstant | None = Field(None, description="of `fixed`")
     count: fields.UnitCount | None = Field(None, description=fields.UNIT_COUNT_HELP)
     unit: values.TimeUnit | None = Field(None, description="of `last`")
+
+
+class DeliveryBody(fields.Body):
+    """To which destinations a job's files are delivered, and how."""
+
+    destinations: fields.DestinationIds = Field(description=fields.DESTINATIONS_HELP)
+    template: fields.ObjectTemplate = Field(values.DEFAULT_TEMPLATE, description=fields.TEMPLATE_HELP)
+    overwrite: bool = Field(default=False, strict=True, description=fields.OVERWRITE_HELP)
+    within_hours: fields.DeliveryHours = Field(24, description=fields.WITHIN_HOURS_HELP)
+    keep_days: fields.KeepDays | None = Field(None, description=fields.KEEP_DAYS_HELP)
 
 
 DRAFT_EXAMPLE: dict[str, Any] = {
@@ -67,6 +78,7 @@ class JobDraft(fields.Body):
     catch_up: values.CatchUp = Field("last", description=fields.CATCH_UP_HELP)
     overlap: values.Overlap = Field("skip", description=fields.OVERLAP_HELP)
     attempts: fields.Attempts = Field(5, description=fields.ATTEMPTS_HELP)
+    delivery: DeliveryBody | None = Field(None, description=fields.DELIVERY_HELP)
 
     def to_domain(self) -> domain.Draft:
         """Return the draft, not yet validated."""
@@ -85,6 +97,7 @@ class JobDraft(fields.Body):
             catch_up=self.catch_up,
             overlap=self.overlap,
             attempts=self.attempts,
+            delivery=DeliverySettings(**self.delivery.model_dump()) if self.delivery is not None else None,
         )
 
     @classmethod
@@ -106,6 +119,7 @@ class JobDraft(fields.Body):
             catch_up=job.catch_up,
             overlap=job.overlap,
             attempts=settings.attempts,
+            delivery=DeliveryBody(**asdict(settings.delivery)) if settings.delivery is not None else None,
         )
 
 

@@ -12,14 +12,18 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from job_api.domain.drafts import (
     MAX_ATTEMPTS,
     MAX_DESCRIPTION,
+    MAX_DESTINATIONS,
+    MAX_KEEP_DAYS,
     MAX_RECIPIENTS,
     MAX_SPLIT_SIZE,
     MAX_TIMEFRAME_COUNT,
     MAX_TITLE,
+    MAX_WITHIN_HOURS,
     MIN_SPLIT_SIZE,
 )
 from job_api.domain.schedules import MAX_INTERVAL
 from shared.http.values import require_date
+from shared.object_names import MAX_TEMPLATE_LENGTH, PLACEHOLDERS
 
 _MAX_BIGINT = 2**63 - 1
 _MAX_TEXT = 20_000
@@ -40,9 +44,11 @@ def _text(minimum: int, maximum: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "minLength": minimum, "maxLength": maximum})
 
 
-def _uuids(maximum: int) -> WithJsonSchema:
+def _uuids(minimum: int, maximum: int) -> WithJsonSchema:
     items: dict[str, Any] = {"type": "string", "format": "uuid"}
-    return WithJsonSchema({"type": "array", "items": items, "minItems": 1, "maxItems": maximum, "uniqueItems": True})
+    return WithJsonSchema(
+        {"type": "array", "items": items, "minItems": minimum, "maxItems": maximum, "uniqueItems": True}
+    )
 
 
 class Body(BaseModel):
@@ -62,7 +68,11 @@ Attempts = Annotated[_Bigint, _integer(1, MAX_ATTEMPTS)]
 JobTitle = Annotated[str, Field(max_length=_MAX_TEXT), _text(1, MAX_TITLE)]
 JobDescription = Annotated[str, Field(max_length=_MAX_TEXT), _text(0, MAX_DESCRIPTION)]
 MediaTypes = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=_MAX_ITEMS)]
-CertificateIds = Annotated[tuple[UUID, ...], Field(max_length=_MAX_ITEMS), _uuids(MAX_RECIPIENTS)]
+CertificateIds = Annotated[tuple[UUID, ...], Field(max_length=_MAX_ITEMS), _uuids(1, MAX_RECIPIENTS)]
+DestinationIds = Annotated[tuple[UUID, ...], Field(max_length=_MAX_ITEMS), _uuids(0, MAX_DESTINATIONS)]
+ObjectTemplate = Annotated[str, Field(max_length=_MAX_TEXT), _text(1, MAX_TEMPLATE_LENGTH)]
+DeliveryHours = Annotated[_Bigint, _integer(1, MAX_WITHIN_HOURS)]
+KeepDays = Annotated[_Bigint, _integer(0, MAX_KEEP_DAYS)]
 
 TITLE_HELP = f"1 to {MAX_TITLE} characters after trimming"
 DESCRIPTION_HELP = f"at most {MAX_DESCRIPTION:,} characters"
@@ -81,3 +91,13 @@ CIPHER_HELP = "`aes-256-gcm` files open with `openssl cms` only"
 CATCH_UP_HELP = "which slots run that were missed while no scheduler ran"
 OVERLAP_HELP = "what happens to a slot while the previous run is in progress"
 ATTEMPTS_HELP = "how many times a run is attempted"
+DELIVERY_HELP = "where the files of each run are delivered, and how; null: they stay in Sluice's own store only"
+DESTINATIONS_HELP = "ids of the destinations that receive every file of every run"
+TEMPLATE_HELP = "the names of the objects below the destination's prefix; placeholders: " + "; ".join(
+    f"`{{{name}}}`, {meaning}" for name, meaning in PLACEHOLDERS.items()
+)
+OVERWRITE_HELP = "whether an object of the same name with other content is replaced; otherwise the delivery fails"
+WITHIN_HOURS_HELP = "for how many hours a delivery is tried again before it fails"
+KEEP_DAYS_HELP = (
+    "for how many days Sluice keeps the files once all destinations have them; null: the tenant's retention"
+)

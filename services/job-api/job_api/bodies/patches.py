@@ -34,6 +34,16 @@ class TimeframePatch(fields.Body):
     unit: values.TimeUnit | None = Field(_UNSET, description="of `last`")
 
 
+class DeliveryPatch(fields.Body):
+    """Changes to where a job's files are delivered, and how."""
+
+    destinations: fields.DestinationIds = Field(_UNSET, description=fields.DESTINATIONS_HELP)
+    template: fields.ObjectTemplate | None = Field(_UNSET, description=fields.TEMPLATE_HELP)
+    overwrite: bool | None = Field(_UNSET, strict=True, description=fields.OVERWRITE_HELP)
+    within_hours: fields.DeliveryHours | None = Field(_UNSET, description=fields.WITHIN_HOURS_HELP)
+    keep_days: fields.KeepDays | None = Field(_UNSET, description=fields.KEEP_DAYS_HELP)
+
+
 class JobPatch(fields.Body):
     """Changes to the settings of a job: a field that is omitted stays as it is, null restores its default."""
 
@@ -57,6 +67,7 @@ class JobPatch(fields.Body):
     catch_up: values.CatchUp | None = Field(_UNSET, description=fields.CATCH_UP_HELP)
     overlap: values.Overlap | None = Field(_UNSET, description=fields.OVERLAP_HELP)
     attempts: fields.Attempts | None = Field(_UNSET, description=fields.ATTEMPTS_HELP)
+    delivery: DeliveryPatch | None = Field(_UNSET, description=fields.DELIVERY_HELP)
 
 
 def patch_job(job: domain.Job, patch: JobPatch) -> domain.Draft:

@@ -9,9 +9,10 @@ from job_api.domain import catalog
 from job_api.domain.schedules import ScheduleDraft, build_schedule, check_schedule
 from job_api.domain.texts import find_text_fault
 from job_api.errors import FieldFault, InvalidInput, OperationRefused
-from shared.events import JobSettings, Schedule, Timeframe
-from shared.events.values import CatchUp, Cipher, Compression, Overlap, RecordType
+from shared.events import DeliverySettings, JobSettings, Schedule, Timeframe
+from shared.events.values import CatchUp, Cipher, Compression, DestinationKind, Overlap, RecordType
 from shared.instants import OUT_OF_BOUNDS, is_accepted
+from shared.object_names import InvalidTemplate, check_template
 from shared.validity import find_validity_fault
 
 MAX_TITLE, MAX_DESCRIPTION = 200, 2_000
@@ -19,6 +20,9 @@ MIN_SPLIT_SIZE, MAX_SPLIT_SIZE = 1 << 20, 1 << 50
 MAX_RECIPIENTS = 20
 MAX_ATTEMPTS = 20
 MAX_TIMEFRAME_COUNT = 10_000
+MAX_DESTINATIONS = 20
+MAX_WITHIN_HOURS = 168
+MAX_KEEP_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,15 @@ class Draft:
     catch_up: CatchUp = "last"
     overlap: Overlap = "skip"
     attempts: int = 5
+    delivery: DeliverySettings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantDestination:
+    """The facts about one of the tenant's destinations on which the rules of jobs depend."""
+
+    name: str
+    kind: DestinationKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +73,16 @@ class TenantCertificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftContext:
-    """What the rules need to know apart from the draft; `previous` is the schedule of the job being edited, if any."""
+    """What the rules need to know apart from the draft; `previous` is the schedule of the job being edited, if any.
+
+    `destinations` are those that the draft names, as far as the tenant has them.
+    """
 
     now: datetime
     source_tenant: int
     media_types: tuple[str, ...]
     certificates: Mapping[UUID, TenantCertificate]
+    destinations: Mapping[UUID, TenantDestination] = field(default_factory=dict)
     previous: Schedule | None = None
 
 
@@ -101,6 +118,7 @@ def validate_draft(draft: Draft, context: DraftContext) -> ValidDraft:
         compression=draft.compression,
         cipher=draft.cipher,
         attempts=draft.attempts,
+        delivery=draft.delivery if draft.delivery and draft.delivery.destinations else None,
     )
     schedule = build_schedule(draft.schedule, now=context.now, previous=context.previous)
     return ValidDraft(draft.description.strip(), settings, schedule, draft.catch_up, draft.overlap)
@@ -121,6 +139,8 @@ def _check_draft(draft: Draft, context: DraftContext) -> Iterator[FieldFault]:
     yield from _check_certificates(draft, context)
     if not 1 <= draft.attempts <= MAX_ATTEMPTS:
         yield FieldFault("attempts", f"from 1 to {MAX_ATTEMPTS}")
+    if draft.delivery is not None:
+        yield from _check_delivery(draft.delivery, context)
 
 
 def _check_texts(draft: Draft) -> Iterator[FieldFault]:
@@ -184,3 +204,20 @@ def _check_certificates(draft: Draft, context: DraftContext) -> Iterator[FieldFa
         fault = "there is no certificate with this id" if certificate is None else certificate.find_fault(context.now)
         if fault:
             yield FieldFault(f"certificates.{number}", fault)
+
+
+def _check_delivery(delivery: DeliverySettings, context: DraftContext) -> Iterator[FieldFault]:
+    ids = delivery.destinations
+    if len(ids) > MAX_DESTINATIONS or len(set(ids)) < len(ids):
+        yield FieldFault("delivery.destinations", f"at most {MAX_DESTINATIONS}, each once")
+    for number, each in enumerate(ids):
+        if each not in context.destinations:
+            yield FieldFault(f"delivery.destinations.{number}", "there is no destination with this id")
+    try:
+        check_template(delivery.template, overwrite=delivery.overwrite)
+    except InvalidTemplate as error:
+        yield FieldFault("delivery.template", str(error))
+    if not 1 <= delivery.within_hours <= MAX_WITHIN_HOURS:
+        yield FieldFault("delivery.within_hours", f"from 1 to {MAX_WITHIN_HOURS} hours")
+    if delivery.keep_days is not None and not 0 <= delivery.keep_days <= MAX_KEEP_DAYS:
+        yield FieldFault("delivery.keep_days", f"from 0 to {MAX_KEEP_DAYS} days; omit it for the tenant's retention")

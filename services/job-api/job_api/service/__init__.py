@@ -4,6 +4,7 @@ from job_api.service.access import AccessService
 from job_api.service.audit import AuditService
 from job_api.service.authentication import TokenAuthenticator
 from job_api.service.certificates import CertificateService
+from job_api.service.destinations import DestinationService
 from job_api.service.estimates import SizeEstimator
 from job_api.service.jobs import JobService
 from job_api.service.login import LoginAttempt, LoginService
@@ -16,6 +17,7 @@ __all__ = [
     "AccessService",
     "AuditService",
     "CertificateService",
+    "DestinationService",
     "JobService",
     "LoginAttempt",
     "LoginService",

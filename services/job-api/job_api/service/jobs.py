@@ -45,7 +45,7 @@ class JobService:
     async def create(self, work: UnitOfWork, draft: Draft) -> JobView:
         """Create a job. Raises InvalidInput or OperationRefused."""
         tenant_id = work.actor.tenant_id
-        context = await jobs.get_context(work.connection, tenant_id, work.at)
+        context = await jobs.get_context(work.connection, tenant_id, work.at, draft=draft)
         job = create_job(draft, context, job_id=uuid4(), tenant_id=tenant_id)
         await jobs.insert(work.connection, job)
         work.emit(job.to_event())
@@ -91,8 +91,9 @@ class JobService:
         """
         job = await _lock(work, job_id, versions)
         apply_action(job, JobAction.EDIT, now=work.at, run_in_progress=None)
-        context = await jobs.get_context(work.connection, job.tenant_id, work.at)
-        await _save(work, "job.edit", job, after=edit_job(job, redraft(job), context))
+        draft = redraft(job)
+        context = await jobs.get_context(work.connection, job.tenant_id, work.at, draft=draft)
+        await _save(work, "job.edit", job, after=edit_job(job, draft, context))
         return await jobs.get_view(work.connection, job.tenant_id, job_id)
 
     async def switch(
@@ -131,7 +132,8 @@ class JobService:
     async def validate(self, identity: Identity, draft: Draft) -> ValidDraft:
         """Return the parts of the job that a draft describes. Raises InvalidInput or OperationRefused."""
         async with self._database.read(identity.tenant_id) as database:
-            return validate_draft(draft, await jobs.get_context(database, identity.tenant_id, self._clock.now()))
+            context = await jobs.get_context(database, identity.tenant_id, self._clock.now(), draft=draft)
+            return validate_draft(draft, context)
 
     def preview(
         self, draft: ScheduleDraft, count: int, previous: Schedule | None = None

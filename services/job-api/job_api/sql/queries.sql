@@ -5,23 +5,23 @@ SELECT set_config('job_api.scope', $1, false);
 SELECT set_config('job_api.scope', $1, true);
 
 -- insert_tenant: store a new tenant
-INSERT INTO tenant (tenant_id, name, name_key, source_tenant, media_types, created_at)
-VALUES (:tenant_id, :name, :name_key, :source_tenant, :media_types, :created_at);
+INSERT INTO tenant (tenant_id, name, name_key, source_tenant, media_types, external_id, created_at)
+VALUES (:tenant_id, :name, :name_key, :source_tenant, :media_types, :external_id, :created_at);
 
 -- tenant: one tenant
-SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1;
+SELECT tenant_id, name, source_tenant, media_types, external_id FROM tenant WHERE tenant_id = $1;
 
 -- lock_tenant: one tenant, locked until the transaction ends
-SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE tenant_id = $1 FOR UPDATE;
+SELECT tenant_id, name, source_tenant, media_types, external_id FROM tenant WHERE tenant_id = $1 FOR UPDATE;
 
 -- update_media_types: set the media types that a tenant's jobs may choose from
 UPDATE tenant SET media_types = $2 WHERE tenant_id = $1;
 
 -- tenant_by_name: the tenant with the key of a name
-SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE name_key = $1;
+SELECT tenant_id, name, source_tenant, media_types, external_id FROM tenant WHERE name_key = $1;
 
 -- tenant_by_source_number: the tenant whose rows bear a number in the source
-SELECT tenant_id, name, source_tenant, media_types FROM tenant WHERE source_tenant = $1;
+SELECT tenant_id, name, source_tenant, media_types, external_id FROM tenant WHERE source_tenant = $1;
 
 -- insert_user: store a new user; returns nothing if the name is in use
 INSERT INTO app_user (user_id, tenant_id, name, name_key, password_hash, roles, created_at, issuer)
@@ -114,6 +114,69 @@ UPDATE certificate SET state = 'retired', retired_at = $3, version = version + 1
 WHERE tenant_id = $1 AND certificate_id = $2 AND state = 'active'
 RETURNING certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
     not_after, created_at, retired_at;
+
+-- insert_destination: store a new destination; returns nothing if another has its name
+INSERT INTO destination
+    (destination_id, tenant_id, version, name, kind, state, address, key_id, sealed_credentials, created_at, saved_at)
+VALUES (
+    :destination_id, :tenant_id, :version, :name, :kind, :state, :address, :key_id, :sealed_credentials, :created_at,
+    :saved_at
+)
+ON CONFLICT DO NOTHING
+RETURNING destination_id;
+
+-- update_destination: store a destination's next version, unless another has its name
+UPDATE destination SET
+    version = :version, name = :name, state = :state, address = :address, key_id = :key_id,
+    sealed_credentials = :sealed_credentials, saved_at = :saved_at, tested_at = :tested_at, test_id = :test_id,
+    test_requested_at = :test_requested_at, test_ended_at = :test_ended_at, test_report = :test_report
+WHERE tenant_id = :tenant_id AND destination_id = :destination_id AND NOT EXISTS (
+    SELECT FROM destination AS other
+    WHERE other.tenant_id = :tenant_id AND lower(other.name) = lower(:name) AND other.destination_id <> :destination_id
+)
+RETURNING destination_id;
+
+-- destination: one destination of a tenant
+SELECT destination_id, tenant_id, version, name, kind, state, address::text AS address, key_id, sealed_credentials,
+    created_at, saved_at, test_id, test_requested_at, test_ended_at, test_report::text AS test_report, tested_at
+FROM destination WHERE tenant_id = $1 AND destination_id = $2;
+
+-- lock_destination: one destination of a tenant, locked until the transaction ends
+SELECT destination_id, tenant_id, version, name, kind, state, address::text AS address, key_id, sealed_credentials,
+    created_at, saved_at, test_id, test_requested_at, test_ended_at, test_report::text AS test_report, tested_at
+FROM destination WHERE tenant_id = $1 AND destination_id = $2 FOR UPDATE;
+
+-- destinations: a page of a tenant's destinations; conditions and order come from a fixed set
+SELECT destination_id, tenant_id, version, name, kind, state, address::text AS address, key_id, sealed_credentials,
+    created_at, saved_at, test_id, test_requested_at, test_ended_at, test_report::text AS test_report, tested_at,
+    {sort}::text AS sorted_by
+FROM destination
+WHERE tenant_id = $1 {conditions}
+ORDER BY {sort} {direction}, destination_id {direction}
+LIMIT {limit};
+
+-- destinations_of_jobs: the names of some of a tenant's destinations, which cannot be deleted until the transaction ends
+SELECT destination_id, name, kind, state FROM destination WHERE tenant_id = $1 AND destination_id = ANY ($2::uuid[])
+FOR SHARE;
+
+-- jobs_with_destination: the jobs of a tenant that deliver to a destination, by title
+SELECT job_id, title FROM job
+WHERE tenant_id = $1 AND settings -> 'delivery' -> 'destinations' ? $2::text
+ORDER BY title_key, job_id;
+
+-- apply_destination_test: store the result of a destination's latest test, once
+UPDATE destination SET
+    test_ended_at = :ended_at, test_report = :report,
+    tested_at = CASE WHEN :passed THEN :ended_at ELSE tested_at END
+WHERE tenant_id = :tenant_id AND destination_id = :destination_id AND test_id = :test_id AND test_ended_at IS NULL;
+
+-- delete_destination: delete a destination; its deletion is remembered as announced
+WITH gone AS (
+    DELETE FROM destination WHERE tenant_id = $1 AND destination_id = $2 RETURNING destination_id, tenant_id, version
+)
+INSERT INTO deletion (object_id, kind, tenant_id, version, deleted_at, announced_at)
+SELECT destination_id, 'destination', tenant_id, version + 1, $3, $3 FROM gone
+ON CONFLICT DO NOTHING;
 
 -- insert_job: store a new job
 INSERT INTO job
@@ -381,4 +444,10 @@ FOR SHARE;
 -- every_subject: users of identity providers after an id, unchanged until the transaction ends
 SELECT user_id, tenant_id, name, password_hash, roles, disabled, version, created_at, issuer
 FROM app_user WHERE issuer IS NOT NULL AND user_id > $1 ORDER BY user_id LIMIT $2
+FOR SHARE;
+
+-- every_destination: destinations of all tenants after an id, unchanged until the transaction ends
+SELECT destination_id, tenant_id, version, name, kind, state, address::text AS address, key_id, sealed_credentials,
+    created_at, saved_at, test_id, test_requested_at, test_ended_at, test_report::text AS test_report, tested_at
+FROM destination WHERE destination_id > $1 ORDER BY destination_id LIMIT $2
 FOR SHARE;

@@ -15,7 +15,9 @@ CREATE TABLE tenant (
     media_types text[] NOT NULL,
     created_at timestamptz NOT NULL,
     -- compared instead of the name: job_api/domain/names.py computes it
-    name_key text NOT NULL
+    name_key text NOT NULL,
+    -- what Sluice shows when it assumes a role of this tenant (rule D1), so that no other tenant can have it assumed
+    external_id uuid NOT NULL DEFAULT gen_random_uuid()
 );
 CREATE UNIQUE INDEX tenant_name ON tenant (name_key);
 
@@ -81,6 +83,32 @@ CREATE UNIQUE INDEX certificate_active_identity ON certificate (tenant_id, issue
 CREATE UNIQUE INDEX certificate_active_once ON certificate (tenant_id, fingerprint) WHERE state = 'active';
 CREATE UNIQUE INDEX certificate_active_name ON certificate (tenant_id, lower(name)) WHERE state = 'active';
 CREATE INDEX certificate_listed ON certificate (tenant_id, created_at DESC, certificate_id);
+
+-- Destinations, a tenant's own storage. Credentials are sealed to the public key of the delivery process, which is named by
+-- key_id: this service cannot open them. test_* is the latest test, tested_at when one last succeeded with this address and
+-- these credentials; they are no part of a version.
+CREATE TABLE destination (
+    destination_id uuid PRIMARY KEY,
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    version bigint NOT NULL,
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    kind text NOT NULL CHECK (kind IN ('s3', 'gcs', 'azure', 'sftp')),
+    state text NOT NULL CHECK (state IN ('active', 'disabled')),
+    address jsonb NOT NULL,
+    key_id text NOT NULL,
+    sealed_credentials text NOT NULL,
+    created_at timestamptz NOT NULL,
+    saved_at timestamptz NOT NULL,
+    test_id uuid,
+    test_requested_at timestamptz,
+    test_ended_at timestamptz,
+    test_report jsonb,
+    tested_at timestamptz,
+    CHECK ((test_id IS NULL) = (test_requested_at IS NULL)),
+    CHECK ((test_ended_at IS NULL) = (test_report IS NULL))
+);
+CREATE UNIQUE INDEX destination_name ON destination (tenant_id, lower(name));
+CREATE INDEX destination_listed ON destination (tenant_id, created_at DESC, destination_id);
 
 -- Jobs, and the facts about their runs that the list sorts by (status, last_run_at, next_run_at: no part of a version).
 CREATE TABLE job (
@@ -183,7 +211,7 @@ CREATE INDEX audit_by_object_id ON audit (tenant_id, object_id, audit_id);
 -- days by a tombstone, with which the row goes. Without a foreign key, since an erased tenant's deletions are announced, too.
 CREATE TABLE deletion (
     object_id uuid PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('job', 'certificate', 'identity')),
+    kind text NOT NULL CHECK (kind IN ('job', 'certificate', 'identity', 'destination')),
     tenant_id uuid NOT NULL,
     version bigint NOT NULL,
     deleted_at timestamptz NOT NULL,
@@ -215,6 +243,7 @@ ALTER TABLE tenant ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE app_user ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE certificate ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE destination ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE job ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE run_view ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE audit ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -224,6 +253,7 @@ CREATE POLICY own_tenant ON tenant USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON app_user USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON identity USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON certificate USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON destination USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON job USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON run_view USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON audit USING (in_scope(tenant_id));

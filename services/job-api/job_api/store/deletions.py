@@ -11,6 +11,8 @@ from shared import outbox
 from shared.events import (
     CertificateDeleted,
     CertificateTombstone,
+    DestinationDeleted,
+    DestinationTombstone,
     Event,
     IdentityDeleted,
     IdentityTombstone,
@@ -19,12 +21,12 @@ from shared.events import (
 )
 from shared.postgres import Connection, Record
 
-DeletedKind = Literal["job", "certificate", "identity"]
+DeletedKind = Literal["job", "certificate", "identity", "destination"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """One job, certificate or identity that was deleted; `version` is higher than every version that it had."""
+    """One object that was deleted; `version` is higher than every version that it had."""
 
     object_id: UUID
     kind: DeletedKind
@@ -42,6 +44,8 @@ class Deletion:
                 return CertificateDeleted(certificate_id=self.object_id, **about)  # type: ignore[arg-type]
             case "identity":
                 return IdentityDeleted(identity_id=self.object_id, **about)  # type: ignore[arg-type]
+            case "destination":
+                return DestinationDeleted(destination_id=self.object_id, **about)  # type: ignore[arg-type]
 
     def to_tombstone(self) -> Event:
         """Return the event after which compaction removes the object's key."""
@@ -52,6 +56,8 @@ class Deletion:
                 return CertificateTombstone(certificate_id=self.object_id)
             case "identity":
                 return IdentityTombstone(identity_id=self.object_id)
+            case "destination":
+                return DestinationTombstone(destination_id=self.object_id)
 
 
 def to_deletion(row: Record) -> Deletion:

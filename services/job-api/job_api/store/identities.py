@@ -1,9 +1,9 @@
 """Tenants, users, and credentials (API keys and sessions)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from job_api.domain.names import fold_name
 from job_api.errors import NotFound
@@ -20,12 +20,16 @@ KeyState = Literal["active", "expired", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A customer organisation; `source_tenant` is the number that its rows bear in the source."""
+    """A customer organisation; `source_tenant` is the number that its rows bear in the source.
+
+    `external_id` is what Sluice shows when it assumes one of the tenant's roles (rule D1).
+    """
 
     tenant_id: UUID
     name: str
     source_tenant: int
     media_types: tuple[str, ...]
+    external_id: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ async def insert_tenant(database: Connection, tenant: Tenant, at: datetime) -> N
             name_key=fold_name(tenant.name),
             source_tenant=tenant.source_tenant,
             media_types=tenant.media_types,
+            external_id=tenant.external_id,
             created_at=at,
         )
     )
@@ -236,7 +241,7 @@ def _require(row: Record | None, what: str) -> Record:
 
 
 def _to_tenant(row: Record) -> Tenant:
-    return Tenant(row["tenant_id"], row["name"], row["source_tenant"], tuple(row["media_types"]))
+    return Tenant(row["tenant_id"], row["name"], row["source_tenant"], tuple(row["media_types"]), row["external_id"])
 
 
 def _to_user(row: Record) -> User:

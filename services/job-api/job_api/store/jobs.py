@@ -7,10 +7,11 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from job_api.domain import DraftContext, Job, TenantCertificate
+from job_api.domain import Draft, DraftContext, Job, TenantCertificate
 from job_api.errors import NotFound
 from job_api.store.database import SQL
 from job_api.store.deletions import Deletion
+from job_api.store.destinations import load_for_draft
 from shared.events import JobSettings, Schedule
 from shared.events.values import RunState
 from shared.postgres import Connection, Record
@@ -59,8 +60,8 @@ class JobView:
         return self.latest.run_id if self.latest is not None and self.latest.ended_at is None else None
 
 
-async def get_context(database: Connection, tenant_id: UUID, now: datetime) -> DraftContext:
-    """Return what the rules of drafts need to know about a tenant. Raises NotFound."""
+async def get_context(database: Connection, tenant_id: UUID, now: datetime, *, draft: Draft) -> DraftContext:
+    """Return what the rules of drafts need to know about a tenant and what a draft names. Raises NotFound."""
     rows = await database.fetch(SQL["draft_context"], tenant_id)
     if not rows:
         raise NotFound("tenant")
@@ -78,6 +79,9 @@ async def get_context(database: Connection, tenant_id: UUID, now: datetime) -> D
             for row in rows
             if row["certificate_id"] is not None
         },
+        destinations=await load_for_draft(
+            database, tenant_id, draft.delivery.destinations if draft.delivery is not None else ()
+        ),
     )
 
 

@@ -123,6 +123,31 @@ CERTIFICATES = KeysetList(
     default_sort="-created_at",
 )
 
+# The same word for the page, for the API and in the order: untested, passed or failed.
+_TEST = """(CASE WHEN tested_at IS NOT NULL AND coalesce((test_report ->> 'passed')::boolean, true) THEN 'passed'
+    WHEN test_report IS NOT NULL THEN 'failed' ELSE 'untested' END)"""
+
+DESTINATIONS = KeysetList(
+    name="destinations",
+    statement=SQL["destinations"],
+    key="destination_id",
+    sorts={
+        "name": ("lower(name)", "text"),
+        "kind": ("kind", "text"),
+        "state": ("state", "text"),
+        "test_state": (_TEST, "text"),
+        "created_at": ("created_at", "timestamptz"),
+    },
+    filters={
+        "search": _contains("lower(name)"),
+        "kind": "kind = {0}::text",
+        "state": "state = {0}::text",
+        "test_state": f"{_TEST} = {{0}}::text",
+    }
+    | between("created", "created_at"),
+    default_sort="name",
+)
+
 AUDIT = KeysetList(
     name="audit",
     statement=SQL["audit"],

@@ -9,6 +9,7 @@ from job_api.history_client import HistoryClient
 from job_api.service import (
     AccessService,
     CertificateService,
+    DestinationService,
     JobService,
     LoginService,
     SizeEstimator,
@@ -29,6 +30,7 @@ class PageServices:
     login: LoginService
     jobs: JobService
     certificates: CertificateService
+    destinations: DestinationService
     users: UserService
     tenants: TenantService
     estimator: SizeEstimator
