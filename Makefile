@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates sbom
+.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt sbom
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -81,6 +81,9 @@ sbom: environment ## Write the bill of materials of all locked packages (Cyclone
 
 fuzz-certificates: environment ## Upload 20,000 mutated certificates to the certificate rule (MUTATIONS=n)
 	SLUICE_TEST_MUTATIONS=$(or $(MUTATIONS),20000) $(PYTHON) -m pytest -q --timeout 3600 tests/unit/stream/test_mutated_certificates.py
+
+fuzz-decrypt: environment ## Open 20,000 mutated files with sluice decrypt (MUTATIONS=n)
+	SLUICE_TEST_MUTATIONS=$(or $(MUTATIONS),20000) $(PYTHON) -m pytest -q --timeout 7200 tests/unit/client/test_mutated_files.py
 
 chaos-hostile: environment ## Attack the running system with hostile requests (ARGUMENTS=--help lists the sizes)
 	@$(PYTHON) -m tests.chaos.hostile $(ARGUMENTS)

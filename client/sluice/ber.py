@@ -4,18 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from sluice.asn1 import CONSTRUCTED, OCTET_STRING
 from sluice.errors import DecryptionFailed
 
 CHUNK = 256 * 1024
 _MAX_HEADER_BYTES = 8
 _MAX_DEPTH = 16
-
-OCTET_STRING = 0x04
-OBJECT_IDENTIFIER = 0x06
-INTEGER = 0x02
-SEQUENCE = 0x30
-SET = 0x31
-CONSTRUCTED = 0x20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ class BerReader:
         """Read the header of the next element, which must begin with one of the expected bytes."""
         header, _ = self._next_header()
         if header.tag not in expected:
-            raise DecryptionFailed("This is not a CMS enveloped-data file (DER), or it is damaged.")
+            raise DecryptionFailed("This is not a CMS enveloped-data file, or it is damaged.")
         return header
 
     def has_more(self, parent: ElementHeader) -> bool:
@@ -121,7 +115,7 @@ class BerReader:
         encoded = self.read_exactly(2)
         tag, length = encoded[0], encoded[1]
         if tag & 0x1F == 0x1F:
-            raise DecryptionFailed("This is not a CMS enveloped-data file (DER), or it is damaged.")
+            raise DecryptionFailed("This is not a CMS enveloped-data file, or it is damaged.")
         if length < 0x80:
             return ElementHeader(tag, self.position + length), encoded
         if length == 0x80:

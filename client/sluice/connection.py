@@ -1,5 +1,7 @@
 """The options and the output that commands share: address, API key, tables, errors."""
 
+import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sluice.api import Api
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, to_sentence
 
 Url = Annotated[
     str, typer.Option("--url", envvar="SLUICE_URL", help="Sluice's address.", metavar="URL", show_default=False)
@@ -46,8 +48,26 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except (SluiceError, OSError) as error:
-        errors.print(f"sluice: {error}", style="red", markup=False)
+        errors.print(f"sluice: {to_sentence(error)}", style="red", markup=False)
         raise typer.Exit(1) from None
+
+
+def print_lines(lines: Iterable[object]) -> None:
+    """Print lines for other programs to read, at once. Raises SluiceError if standard output does not take them."""
+    try:
+        for line in lines:
+            typer.echo(line)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        discard_output()
+        raise SluiceError(f"Standard output cannot be written: {error.strerror}.") from None
+
+
+def discard_output() -> None:
+    """Let what is still to be printed vanish, as standard output does not take it and Python would complain."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,5 +1,7 @@
 """The errors that a command reports to its user."""
 
+import os
+
 
 class SluiceError(Exception):
     """An error that the user can act on; the message is a sentence for them."""
@@ -7,3 +9,15 @@ class SluiceError(Exception):
 
 class DecryptionFailed(SluiceError):
     """The file cannot be decrypted: wrong key, damaged, truncated, or in a format that is not supported."""
+
+
+class KeyLocked(DecryptionFailed):
+    """The private key is encrypted, and no passphrase was given."""
+
+
+def to_sentence(error: SluiceError | OSError) -> str:
+    """Return what a user is to read of an error: for one of the system, the file and the system's words."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{where}{error.strerror or os.strerror(error.errno)}."

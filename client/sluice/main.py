@@ -1,7 +1,10 @@
 """The `sluice` command, put together from the modules of its subcommands."""
 
+import sys
+
 import typer
 
+from sluice.connection import discard_output, errors
 from sluice.decrypt_command import decrypt
 from sluice.jobs_commands import apply, jobs
 from sluice.pull_command import pull
@@ -23,3 +26,17 @@ def sluice() -> None:
     Every command but `decrypt` needs Sluice's address (--url or SLUICE_URL) and an API key (--token-file,
     SLUICE_TOKEN_FILE or SLUICE_TOKEN).
     """
+
+
+def run() -> None:
+    """Run the command `sluice`; a standard output that is full is reported in a sentence, with exit status 1."""
+    try:
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        discard_output()
+        errors.print(f"sluice: Standard output cannot be written: {error.strerror}.", style="red", markup=False)
+        sys.exit(1)

@@ -1,38 +1,65 @@
 """Unpacks a zip archive member by member, in constant memory; member names are not trusted."""
 
+import errno
+import lzma
 import shutil
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from sluice.errors import DecryptionFailed
 
-_CHUNK = 1024 * 1024
+_CHUNK: Final = 1024 * 1024
+_MAX_NAME_BYTES: Final = 255
+_ENCRYPTED: Final = 0x0001
+_UNSAFE: Final = "The archive has a file name that is unsafe to unpack."
+_DAMAGED: Final = "The file was decrypted, but its content is not a complete zip archive."
 
 
-def list_members(archive: Path) -> list[str]:
-    """Return the members' names in order.
+def unpack(archive: Path, folder: Path, on_member: Callable[[str], None]) -> list[Path]:
+    """Unpack all members into `folder`, checking each CRC, and return their paths.
 
-    Raises DecryptionFailed if the file is not a zip archive, or a name is not that of a file without a folder.
+    `on_member` is called with each name before any is written. Raises DecryptionFailed if the file is not a sound zip
+    archive, or a name is not that of a file without a folder.
     """
     with _open(archive) as opened:
-        names = [member.filename for member in opened.infolist()]
-    for name in names:
-        if PurePosixPath(name).name != name or "\\" in name or name in {"", ".."} or names.count(name) > 1:
-            raise DecryptionFailed("The archive has a file name that is unsafe to unpack.")
-    return names
-
-
-def unpack(archive: Path, folder: Path) -> list[Path]:
-    """Unpack all members into `folder`, checking each CRC, and return their paths. Raises DecryptionFailed."""
-    names = list_members(archive)
-    with _open(archive) as opened:
+        names: list[str] = []
+        for member in opened.infolist():
+            if member.flag_bits & _ENCRYPTED:
+                raise DecryptionFailed(
+                    "The archive inside the file is protected with a password; keep it with --keep-zip and unpack it "
+                    "with 7z x."
+                )
+            require_safe_name(member.filename, names)
+            on_member(member.filename)
+            names.append(member.filename)
         for name in names:
             with opened.open(name) as packed, (folder / name).open("xb") as unpacked:
                 shutil.copyfileobj(packed, unpacked, _CHUNK)
     return [folder / name for name in names]
+
+
+def require_safe_name(name: str, used: Container[str]) -> None:
+    """Raise DecryptionFailed unless a member's name is that of a file without a folder, which no other member has."""
+    is_plain = PurePosixPath(name).name == name and name not in {"", ".", ".."} and "\\" not in name
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        size = _MAX_NAME_BYTES + 1
+    if not is_plain or not name.isprintable() or size > _MAX_NAME_BYTES or name in used:
+        raise DecryptionFailed(_UNSAFE)
+
+
+def decode_name(name: bytes, *, is_utf_8: bool) -> str:
+    """Return a member's name, as the archive's flag says that it is encoded. Raises DecryptionFailed."""
+    try:
+        return name.decode("utf-8" if is_utf_8 else "cp437")
+    except UnicodeDecodeError:
+        raise DecryptionFailed(_UNSAFE) from None
 
 
 @contextmanager
@@ -40,5 +67,25 @@ def _open(archive: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as opened:
             yield opened
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-        raise DecryptionFailed("The file was decrypted, but its content is not a complete zip archive.") from None
+    except NotImplementedError:
+        raise DecryptionFailed(
+            "The archive inside the file uses a method that is not supported; keep it with --keep-zip and unpack it "
+            "with 7z x."
+        ) from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        struct.error,
+        EOFError,
+        ValueError,  # also a name that is not in the encoding that its flag declares
+        IndexError,
+        OverflowError,
+        RuntimeError,
+    ):
+        raise DecryptionFailed(_DAMAGED) from None
+    except OSError as error:
+        # bz2 reports damage without a number; a place before the file's start is an invalid argument.
+        if error.errno in {None, errno.EINVAL}:
+            raise DecryptionFailed(_DAMAGED) from None
+        raise

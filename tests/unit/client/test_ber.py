@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.ber import OCTET_STRING, SEQUENCE, BerReader
+from sluice.asn1 import OCTET_STRING, SEQUENCE
+from sluice.ber import BerReader
 from sluice.errors import DecryptionFailed
 
 CONSTRUCTED_OCTETS = 0x24

@@ -1,5 +1,8 @@
 """`sluice decrypt`: complete files or nothing."""
 
+import os
+import subprocess
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -150,3 +153,78 @@ def test_P2_a_passphrase_is_read_from_a_file(artifact: Path, tmp_path: Path, out
     assert "pass its passphrase" in locked.stderr
     assert CliRunner().invoke(app, [*call, "--passphrase-file", str(passphrase)]).exit_code == 0
     assert contents(out) == {f"{NAME}.jsonl": RECORDS}
+
+
+def test_P2_a_password_protected_archive_is_named(artifact: Path, out: Path) -> None:
+    archive = artifact.with_name("locked.zip")
+    records = artifact.with_name("records.jsonl")
+    records.write_bytes(RECORDS)
+    # Neither zip nor Python can be counted on to write one; 7z is installed for the tests.
+    subprocess.run(["7z", "a", "-psecret", archive, records], check=True, capture_output=True)
+    artifact.write_bytes(encrypt(archive.read_bytes()))
+    result = decrypt(artifact, out=out)
+    assert result.exit_code == 1
+    assert "protected with a password" in result.stderr
+    assert contents(out) == {}
+
+
+@pytest.mark.parametrize("flags", [b"\0\x08", b"\xff\xff", b"\x20\0", b"\1\0"])
+@pytest.mark.parametrize("name", [b"\xff\xfe.jsonl", b"a\0b.jsonl\0", b"\x1b[31mx.jsn", b"x" * 10])
+def test_P2_damaged_names_and_flags_leave_nothing(artifact: Path, out: Path, name: bytes, flags: bytes) -> None:
+    packed = make_archive({"x" * len(name): RECORDS}).replace(b"x" * len(name), name)
+    for offset in (packed.index(b"PK\3\4") + 6, packed.index(b"PK\1\2") + 8):
+        packed = packed[:offset] + flags + packed[offset + 2 :]
+    artifact.write_bytes(encrypt(packed))
+    result = decrypt(artifact, out=out)
+    assert result.exit_code == (0 if (name, flags) == (b"x" * 10, b"\0\x08") else 1)
+    assert isinstance(result.exception, SystemExit | None)
+    assert len(contents(out)) == (result.exit_code == 0)
+
+
+def open_closed_pipe() -> int:
+    read, write = os.pipe()
+    os.close(read)
+    return write
+
+
+@pytest.mark.parametrize("command", ["decrypt", "decrypt --to-der", "--help"])
+def test_P2_full_and_closed_output_end_in_a_sentence(artifact: Path, out: Path, command: str) -> None:
+    key, _ = officer("a").write_to(artifact.parent)
+    arguments: list[str | Path] = [] if command == "--help" else [artifact, "--key", key, "--output", out]
+    call: list[str | Path] = [Path(sys.executable).with_name("sluice"), *command.split(), *arguments]
+    outputs = [os.open("/dev/full", os.O_WRONLY), *([open_closed_pipe()] if arguments else [])]
+    for output in outputs:
+        done = subprocess.run(call, stdout=output, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+        os.close(output)
+        assert done.returncode == 1
+        assert done.stderr.startswith("sluice: Standard output cannot be written: ")
+        assert done.stderr.count("\n") == 1
+        for written in out.glob("*"):
+            written.unlink()
+
+
+def test_P2_an_output_folder_that_cannot_be_written_is_a_sentence(artifact: Path) -> None:
+    result = decrypt(artifact, out=Path("/proc/none"))
+    assert result.exit_code == 1
+    assert result.stderr == "sluice: /proc/none: No such file or directory.\n"
+
+
+def test_P8_an_archive_is_unpacked_without_being_written(artifact: Path, out: Path) -> None:
+    # Larger than the limit on a file's size, under which only the records are written.
+    records = os.urandom(200_000)
+    artifact.write_bytes(encrypt(make_archive({"a.jsonl": records, "b.jsonl": records})))
+    key, _ = officer("a").write_to(artifact.parent)
+    sluice = Path(sys.executable).with_name("sluice")
+    script = f"ulimit -f 300; {sluice} decrypt {artifact} --key {key} --output {out}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert contents(out) == {"a.jsonl": records, "b.jsonl": records}
+
+
+def test_P2_moving_into_place_is_all_or_nothing(artifact: Path, out: Path) -> None:
+    artifact.write_bytes(encrypt(make_archive({"a.jsonl": RECORDS, "b.jsonl": RECORDS})))
+    (out / "b.jsonl").mkdir(parents=True)
+    result = decrypt(artifact, out=out, options=("--force",))
+    assert result.exit_code == 1
+    assert "b.jsonl: Is a directory." in result.stderr
+    assert contents(out) == {}
