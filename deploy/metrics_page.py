@@ -35,20 +35,22 @@ LABELS = {
     "fate": "`triggered`, `skipped`",
     "form": "of bytes: `raw` (records) or `packed` (files); of downloads: `file`, `archive`, `link`",
     "group": "Kafka consumer groups, one for each kind of process",
-    "kind": "`interaction`, `contact`, `attachment`",
+    "how": "`sent` now, or already `present` at the destination",
+    "kind": "of records: `interaction`, `contact`, `attachment`; of destinations: `s3`, `gcs`, `azure`, `sftp`",
     "loop": "the loops of a process, a fixed list",
     "method": "HTTP methods",
     "outcome": "what the recorder did with an event: applied, superseded or ignored; a fixed list",
     "phase": "phases of a run, a fixed list",
     "reason": "reasons for a slot's fate or a run's end, from the event contract; why a partition waits: "
     "`unavailable`, `unreadable`, `unexpected`",
+    "result": "`passed` or `failed`",
     "route": "route templates (`/api/v1/jobs/{job_id}`), never addresses; `none` when no route matches",
     "service": "`job-api`, `scheduler`, `exporter`, `history`",
-    "state": "final states of a run",
+    "state": "final states of a run or delivery",
     "status": "HTTP status codes",
     "topic": "the topics of `shared/topics.py`",
     "way": "where the records' JSON is built: `native` (the exporter) or `server` (the source)",
-    "what": "the kind of work taken over: `run` or `slice`",
+    "what": "the kind of work taken over: `run`, `slice` or `delivery`",
 }
 
 

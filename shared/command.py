@@ -5,7 +5,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import uvloop
 
@@ -29,11 +29,13 @@ def run_command(
     processes: Mapping[str, Callable[[S], Awaitable[None]]],
     tasks: Mapping[str, Callable[[S], Awaitable[None]]] | None = None,
     commands: Mapping[str, Callable[[list[str]], None]] | None = None,
+    other_settings: Mapping[str, type[ServiceSettings]] | None = None,
 ) -> None:
     """Run the process, the task or the migration that the command line names; exit 1 with one line on a SluiceError.
 
     Processes run until they are stopped, and wait at their start for servers that are unavailable. Tasks end by
-    themselves, and fail then. `commands` parse the rest of the command line themselves.
+    themselves, and fail then. `commands` parse the rest of the command line themselves. `other_settings` are those of
+    processes that do not have the service's.
     """
     tasks, commands = tasks or {}, commands or {}
     if sys.argv[1:2] and sys.argv[1] in commands:
@@ -47,7 +49,7 @@ def run_command(
         choices.add_parser(name, help=(each.__doc__ or "").strip().splitlines()[0])
     command = parser.parse_args().command
     try:
-        settings = settings_class.load()
+        settings = cast("S", (other_settings or {}).get(command, settings_class).load())
         configure_logging(level=settings.log_level, form=settings.log_format, service=f"{package}:{command}")
         if command == "migrate":
             uvloop.run(migrate(settings.postgres, package))

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore import exceptions
-from obstore.store import LocalStore, MemoryStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store, from_url
 
 from shared.errors import InvalidSettings
 
@@ -77,6 +77,33 @@ def open_backend(
     return backend
 
 
+def open_bucket(
+    kind: Literal["s3", "gcs", "azure"],
+    bucket: str,
+    prefix: str,
+    *,
+    config: Options,
+    connection: Options,
+    credentials: Any = None,
+    patience: timedelta,
+) -> "ObjectStore":
+    """Open a bucket or container below a prefix; `config` and `connection` are as the options of `open_backend`.
+
+    `credentials` is the library's credential provider, where the keys change. Raises InvalidSettings.
+    """
+    client: Any = _LIMITS | {"timeout": "5 min"} | dict(connection)
+    retries: Any = {"max_retries": 1000, "retry_timeout": patience, "backoff": _BACKOFF}
+    opened: Any = {"s3": S3Store, "gcs": GCSStore, "azure": AzureStore}[kind]
+    others = {} if credentials is None else {"credential_provider": credentials}
+    try:
+        backend: ObjectStore = opened(
+            bucket, prefix=prefix or None, config=dict(config), client_options=client, retry_config=retries, **others
+        )
+    except (exceptions.BaseError, ValueError, TypeError):
+        raise InvalidSettings("the address or the credentials are not understood") from None
+    return backend
+
+
 def _open_folder(url: str) -> LocalStore:
     parts = urlsplit(url)
     if parts.netloc or not parts.path:
@@ -99,11 +126,13 @@ def _parse_flag(name: str, text: str) -> str | bool:
 class StoreFault:
     """What is wrong, in a message that quotes no request.
 
-    `kind` is `missing` for an object that does not exist, `refused` where a retry cannot help, else `unavailable`.
+    `kind` is `missing` for an object that does not exist, `refused` where a retry cannot help, else `unavailable`;
+    `code` is the provider's own, an HTTP status or an errno, empty where there is none.
     """
 
     kind: Literal["missing", "refused", "unavailable"]
     message: str
+    code: str = ""
 
 
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -140,13 +169,14 @@ def to_store_fault(error: BaseException) -> StoreFault:
     message = _MESSAGES[known] if known is not None else _describe_unknown(error, status, code)
     if known is not None and known == code:
         message = f"{message} ({code})"
+    own = code or status or system
     if code in {"NoSuchBucket", "ContainerNotFound"}:
-        return StoreFault("refused", message)
+        return StoreFault("refused", message, own)
     if isinstance(error, FileNotFoundError) and code != "NoSuchUpload":
-        return StoreFault("missing", message)
+        return StoreFault("missing", message, own)
     transient = code in _TRANSIENT_CODES or status in _TRANSIENT_STATUS
     refused = isinstance(error, _REFUSALS) or status.startswith("4") or system in {"13", "30"}
-    return StoreFault("refused" if refused and not transient else "unavailable", message)
+    return StoreFault("refused" if refused and not transient else "unavailable", message, own)
 
 
 async def delete_objects(backend: "ObjectStore", keys: Iterable[str]) -> dict[str, StoreFault]:

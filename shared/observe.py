@@ -99,6 +99,24 @@ ETA_BAND_COVERAGE = Histogram(
     "Fraction of a run's estimates whose 10 % to 90 % band contained its end",
     buckets=_FRACTIONS,
 )
+DELIVERIES_PENDING = Gauge("sluice_deliveries_pending", "Deliveries that wait for a deliverer or for their destination")
+DELIVERIES_OLDEST_WAIT = Gauge(
+    "sluice_deliveries_oldest_wait_seconds", "Age of the oldest delivery that is pending; 0 without one"
+)
+DELIVERIES_CLAIMED = Gauge("sluice_deliveries_claimed", "Deliveries that this process works on")
+DELIVERIES_ENDED = Counter(
+    "sluice_deliveries_ended_total", "Deliveries that ended, by state and reason", ["state", "reason"]
+)
+DELIVERY_ERRORS = Counter("sluice_delivery_errors_total", "Failed attempts of deliveries, by error code", ["code"])
+DELIVERY_SECONDS = Histogram(
+    "sluice_delivery_seconds", "Duration of an attempt of a delivery", ["kind"], buckets=_LONG_SECONDS
+)
+DELIVERED_FILES = Counter(
+    "sluice_delivered_files_total", "Files verified at their destination, sent or already present", ["kind", "how"]
+)
+DELIVERED_BYTES = Counter("sluice_delivered_bytes_total", "Bytes sent to destinations", ["kind"])
+DESTINATIONS_FAILING = Gauge("sluice_destinations_failing", "Active destinations whose last attempt failed")
+DESTINATION_TESTS = Counter("sluice_destination_tests_total", "Tests of destinations, by result", ["result"])
 DOWNLOADS = Counter("sluice_downloads_total", "Started downloads of files, by form", ["form"])
 FILES_REMOVED = Counter("sluice_files_removed_total", "Files removed from the object store, by reason", ["reason"])
 FILE_REMOVAL_FAILURES = Counter(

@@ -19,7 +19,7 @@ from shared.oidc_access import OidcAccess, is_safe_url
 
 PREFIX = "SLUICE_"
 S = TypeVar("S", bound=BaseModel)
-SERVICES = ("JOB_API", "SCHEDULER", "EXPORTER", "HISTORY", "PROVISION")
+SERVICES = ("JOB_API", "SCHEDULER", "EXPORTER", "DELIVERY", "HISTORY", "PROVISION")
 _COMMAND_LINE = {"SLUICE_URL", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE"}
 """Variables of the `sluice` command, which may be set in the shell that starts a process."""
 

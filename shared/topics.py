@@ -117,7 +117,7 @@ RUNS = Topic(
     ),
     description="the life of a run, the expiry of its files, its removal from the run log",
     producers=("exporter", "history"),
-    consumers=("history", "job-api"),
+    consumers=("history", "job-api", "exporter"),
     is_public=True,
 )
 PROGRESS = Topic(
@@ -204,6 +204,7 @@ CONSUMER_GROUPS: tuple[ConsumerGroup, ...] = (
     ConsumerGroup("sluice.scheduler", (JOBS, COMMANDS)),
     ConsumerGroup("sluice.exporter", (TRIGGERS, COMMANDS, JOBS, CERTIFICATES)),
     ConsumerGroup("sluice.exporter.numbers", (JOBS,)),
+    ConsumerGroup("sluice.exporter.deliveries", (RUNS, COMMANDS, DESTINATIONS, DESTINATION_TESTS)),
     ConsumerGroup("sluice.job-api", (TRIGGERS, RUNS, ESTIMATES, AUDIT, DESTINATION_TESTS)),
     ConsumerGroup("sluice.history.recorder", (TRIGGERS, RUNS, PROGRESS, ESTIMATES, IDENTITIES, JOBS)),
     ConsumerGroup("sluice.history.estimates", (TRIGGERS, RUNS, PROGRESS)),

@@ -28,7 +28,7 @@ GIVEN = {
         "schedule_history.next_slot",
         "slot.at",
     },
-    "exporter": {"run.slot", "run.window_start", "run.window_end"},
+    "exporter": {"run.slot", "run.window_start", "run.window_end", "delivery.slot"},
     "history": {"identity.expires_at", "run.slot", "run.window_start", "run.window_end", "link.expires_at"},
 }
 """Instants that users give, or that follow from one."""
@@ -48,7 +48,10 @@ CLOCKS = {
     },
     "exporter": {
         *("job.complete_through", "run.queued_at", "run.not_before", "run.lease_until", "run.ended_at", "run.sweep_at"),
-        *("slice.lease_until", "early_cancel.received_at", "outbox.written_at"),
+        *("slice.lease_until", "early_cancel.received_at", "outbox.written_at", "destination.not_before"),
+        *("delivery.created_at", "delivery.not_before", "delivery.give_up_at", "delivery.requested_at"),
+        *("delivery.ended_at", "delivered_object.verified_at"),
+        *("destination_test.received_at", "destination_test.not_before", "destination_test.ended_at"),
     },
     "history": {
         *("run.created_at", "run.removed_at", "run.fate_at", "run.first_at", "run.queued_at", "run.started_at"),

@@ -33,6 +33,8 @@ class S3:
     secret_key: str = field(default_factory=lambda: secrets.token_hex(20))
     reader_key: str = field(default_factory=lambda: f"reader{secrets.token_hex(8)}")
     reader_secret: str = field(default_factory=lambda: secrets.token_hex(20))
+    tls: tuple[Path, Path] | None = None
+    """Certificate and key: then it is also served over TLS, at `tls_endpoint`."""
     process: ChildProcess | None = None
     _ports: dict[str, int] = field(default_factory=dict)
 
@@ -40,6 +42,11 @@ class S3:
     def endpoint(self) -> str:
         """The address for clients."""
         return f"http://{LOOPBACK}:{self._ports['s3']}"
+
+    @property
+    def tls_endpoint(self) -> str:
+        """The address for clients that require TLS."""
+        return f"https://{LOOPBACK}:{self._ports['https']}"
 
     def options(self, **others: str) -> dict[str, str]:
         """Return store options with all rights; `others` override them."""
@@ -50,7 +57,7 @@ class S3:
         """Start the server and wait until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._ports:
-            self._ports = {name: _free_port_pair() for name in ("master", "volume", "filer", "s3")}
+            self._ports = {name: _free_port_pair() for name in ("master", "volume", "filer", "s3", "https")}
         self._write_keys()
         argv = [str(Path(sys.executable).with_name("weed")), "server", f"-dir={self.folder}", *_FLAGS]
         argv += [f"-{name}.port={self._ports[name]}" for name in ("master", "volume", "filer", "s3")]
@@ -58,6 +65,9 @@ class S3:
         argv += [f"-{name}.port.grpc={self._ports[name] + 1}" for name in ("master", "volume", "filer", "s3")]
         argv += [f"-filer.localSocket={self.folder}/filer.sock", f"-s3.localSocket={self.folder}/s3.sock"]
         argv += [f"-s3.config={self._keys}"]
+        if self.tls is not None:
+            certificate, key = self.tls
+            argv += [f"-s3.port.https={self._ports['https']}", f"-s3.cert.file={certificate}", f"-s3.key.file={key}"]
         command = ProcessSpec(
             name="S3",
             argv=argv,

@@ -49,10 +49,15 @@ class System:
         """Return the DSN of the database for the role of a service."""
         return self.databases.dsn(self.database, role=role, password=PASSWORD)
 
-    def start(self, package: str, command: str, extra: Mapping[str, str] | None = None) -> "Service":
-        """Start a process of a service; `extra` are more variables, those of the service without its prefix."""
+    def start(
+        self, package: str, command: str, extra: Mapping[str, str] | None = None, *, prefix: str | None = None
+    ) -> "Service":
+        """Start a process of a service; `extra` are more variables, those of the service without its prefix.
+
+        `prefix` is that of the process's variables, where it is not the service's.
+        """
         port = free_port()
-        prefix = f"SLUICE_{package.upper()}_"
+        prefix = prefix or f"SLUICE_{package.upper()}_"
         environment = {
             "SLUICE_KAFKA_BOOTSTRAP": self.kafka,
             "SLUICE_LOG_FORMAT": "console",

@@ -36,9 +36,12 @@ HOMES = {
     "prometheus_client": ["shared/observe.py"],
     "faust": ["services/history/history/app.py", "services/history/history/estimating/agents.py"],
     "structlog": ["shared/observe.py"],
+    "asyncssh": ["services/exporter/exporter/delivery/sftp.py"],
     "obstore": [
         "shared/objectstore.py",
         "services/exporter/exporter/package/objects.py",
+        "services/exporter/exporter/delivery/cloud.py",
+        "services/exporter/exporter/delivery/source.py",
         "services/history/history/store/objects.py",
     ],
 }
@@ -80,7 +83,10 @@ INNER_ORDER = {
         *("shared.events.runs", *KAFKA, *TABLES),
     ),
     "services/exporter/exporter/store": ("exporter.runs", "exporter.worker", "exporter.source", "exporter.package"),
-    "services/exporter/exporter/worker": ("exporter.runs", "exporter.store", *KAFKA, *TABLES),
+    "services/exporter/exporter/worker": ("exporter.runs", "exporter.store", "exporter.delivery", *KAFKA, *TABLES),
+    # Deliveries share leases with runs, and need neither the source nor what packs files.
+    "services/exporter/exporter/delivery": ("exporter.source", "exporter.package", "exporter.worker"),
+    "services/exporter/exporter/runs": ("exporter.delivery",),
     "services/exporter/exporter/domain": ("exporter.runs", "exporter.store", "exporter.worker", "exporter.source"),
     "services/history/history/recording": ("history.api", "history.service", "history.views", "history.estimating"),
     "services/history/history/estimating": ("history.api", "history.service", "history.views", *RECORDING),

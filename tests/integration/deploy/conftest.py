@@ -15,7 +15,7 @@ from deploy.local.kafka import SETTINGS, Kafka
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import plain_environment
 from deploy.local.reaper import Reaper
-from tests.integration.deploy.authority import Authority
+from tests.support.authority import Authority
 
 PROPERTIES = """\
 listeners=PLAINTEXT://{{host}}:{{port}},CONTROLLER://{{host}}:{{controller}},SASL_SSL://{{host}}:{login},SSL://{{host}}:{mutual}

@@ -15,8 +15,8 @@ from shared.kafka.admin import create_topics
 from shared.postgres import migrate
 from shared.provision import ProvisionSettings, provision
 from shared.settings import KafkaSettings, load
-from tests.integration.deploy.authority import Authority
 from tests.integration.deploy.conftest import SecureKafka
+from tests.support.authority import Authority
 from tests.support.servers import Databases
 from tests.support.wait import eventually
 

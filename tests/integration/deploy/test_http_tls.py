@@ -20,7 +20,7 @@ from deploy.local.ports import LOOPBACK, free_port
 from shared.errors import InvalidSettings
 from shared.lifecycle import Health, health_app, run
 from shared.settings import ServiceSettings
-from tests.integration.deploy.authority import Authority
+from tests.support.authority import Authority
 from tests.support.wait import eventually
 
 

@@ -15,8 +15,8 @@ from shared.kafka.letter_replay import list_open_letters
 from shared.kafka_access import KafkaAccess, Mechanism
 from shared.settings import KafkaSettings, load
 from shared.topics import TOPICS
-from tests.integration.deploy.authority import Authority
 from tests.integration.deploy.conftest import SecureKafka
+from tests.support.authority import Authority
 
 
 @pytest.fixture(params=["PLAIN", "SCRAM-SHA-512"])

@@ -15,7 +15,7 @@ from deploy.local.reaper import Reaper
 from shared.errors import SluiceError
 from shared.postgres import migrate, open_pool
 from shared.provision import ProvisionSettings, provision
-from tests.integration.deploy.authority import Authority
+from tests.support.authority import Authority
 from tests.support.wait import eventually_now
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))

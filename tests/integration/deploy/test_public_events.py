@@ -33,8 +33,8 @@ from shared.kafka_access import KafkaAccess
 from shared.settings import KafkaSettings
 from shared.topics import TOPICS
 from tests.contract.samples import AT, samples
-from tests.integration.deploy.authority import Authority
 from tests.integration.deploy.conftest import PROPERTIES, format_with_login
+from tests.support.authority import Authority
 
 ROOT = Path(__file__).parents[3]
 GUIDE = ROOT / "docs/EVENTS.md"

@@ -16,7 +16,7 @@ from exporter.runs.lease_watch import LeaseWatch
 from exporter.runs.stall_timer import StallTimer
 from exporter.runs.sweep import sweep
 from exporter.settings import Settings
-from exporter.store.leases import LeaseStore
+from exporter.store.leases import HeldLease, LeaseStore
 from exporter.store.runs import RunClaim, RunStore
 from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
@@ -83,7 +83,7 @@ class RunClaimer:
         self._store = store
         self._slices = slices
         self._leases = leases
-        self._watch = LeaseWatch(settings.lease)
+        self._watch = LeaseWatch[HeldLease](settings.lease)
         self._objects = objects
         self._settings = settings
         self._coordinate = coordinate

@@ -4,14 +4,25 @@ Instants in the database are no measure for that, since its clock may step, and 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import timedelta
+from typing import Generic, Protocol, TypeVar
 
-from exporter.store.leases import HeldLease
+
+class WatchedLease(Hashable, Protocol):
+    """A lease as it looks to others; each heartbeat of its holder makes another one."""
+
+    @property
+    def length(self) -> timedelta | None:
+        """The holder's length of it."""
+        ...
 
 
-class LeaseWatch:
-    """Remembers since when each lease has looked as it does; an exporter that has just started knows none yet.
+L = TypeVar("L", bound=WatchedLease)
+
+
+class LeaseWatch(Generic[L]):
+    """Remembers since when each lease has looked as it does; a process that has just started knows none yet.
 
     `default` is the length of leases whose holder, of an earlier release, did not record it.
     """
@@ -19,9 +30,9 @@ class LeaseWatch:
     def __init__(self, default: timedelta, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._default = default
         self._monotonic = monotonic
-        self._seen_since: dict[HeldLease, float] = {}
+        self._seen_since: dict[L, float] = {}
 
-    def find_expired(self, leases: Iterable[HeldLease]) -> list[HeldLease]:
+    def find_expired(self, leases: Iterable[L]) -> list[L]:
         """Return which of all current leases have not changed for their length."""
         now = self._monotonic()
         self._seen_since = {lease: self._seen_since.get(lease, now) for lease in leases}
@@ -32,6 +43,6 @@ class LeaseWatch:
         now = self._monotonic()
         return min((self._get_seconds_left(lease, now) for lease in self._seen_since), default=None)
 
-    def _get_seconds_left(self, lease: HeldLease, now: float) -> float:
+    def _get_seconds_left(self, lease: L, now: float) -> float:
         length = lease.length if lease.length is not None else self._default
         return self._seen_since[lease] + length.total_seconds() - now

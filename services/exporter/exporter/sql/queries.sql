@@ -358,3 +358,221 @@ RETURNING run_id;
 UPDATE run
 SET sweep_at = least(sweep_at, clock_timestamp() + $2::interval)
 WHERE run_id = $1 AND ended_at IS NOT NULL;
+
+-- save_destination: save a destination unless a newer version is already saved; a change is tried at once
+INSERT INTO destination (destination_id, tenant_id, version, state, name, kind, address, credentials)
+VALUES (
+    :destination_id, :tenant_id, :version, :state, :name, :kind, :address::text::jsonb, :credentials::text::jsonb
+)
+ON CONFLICT (destination_id) DO UPDATE
+SET version = excluded.version, state = excluded.state, name = excluded.name, kind = excluded.kind,
+    address = excluded.address, credentials = excluded.credentials, failures = 0, not_before = clock_timestamp(),
+    retry_delay = '0'
+WHERE destination.version < excluded.version;
+
+-- forget_destination: remove a destination that was deleted long ago
+DELETE FROM destination WHERE destination_id = $1;
+
+-- read_run_delivery: what a run's deliveries are made of; nothing where its job has no destination
+SELECT settings::text AS settings, slot FROM run
+WHERE run_id = $1 AND jsonb_typeof(settings -> 'delivery') = 'object';
+
+-- find_destination: a destination's name and kind, for the tenant that it belongs to
+SELECT name, kind FROM destination WHERE destination_id = $1 AND tenant_id = $2 AND state <> 'deleted';
+
+-- insert_delivery: create a delivery; returns nothing when it was created before
+INSERT INTO delivery (
+    delivery_id, run_id, job_id, tenant_id, destination_id, title, type, slot, settings, files, manifest, state,
+    created_at, not_before, give_up_at
+)
+VALUES (
+    :delivery_id, :run_id, :job_id, :tenant_id, :destination_id, :title, :type, :slot, :settings::text::jsonb,
+    :files::text::jsonb, :manifest, 'pending', :now, :now, :now::timestamptz + make_interval(hours => :within_hours)
+)
+ON CONFLICT DO NOTHING
+RETURNING give_up_at;
+
+-- request_delivery_cancel: request that an open delivery be cancelled; an older command than the last has no effect
+UPDATE delivery
+SET cancel_reason = 'requested', cancel_by = $3, requested_at = $4
+WHERE delivery_id = $1 AND tenant_id = $2 AND state IN ('pending', 'delivering') AND cancel_reason IS NULL
+  AND (requested_at IS NULL OR requested_at < $4);
+
+-- cancel_deliveries_of: request that a deleted destination's open deliveries be cancelled
+UPDATE delivery
+SET cancel_reason = 'destination-deleted'
+WHERE destination_id = $1 AND tenant_id = $2 AND state IN ('pending', 'delivering') AND cancel_reason IS NULL;
+
+-- retry_delivery: make a delivery that failed or was cancelled pending again; an older command has no effect
+UPDATE delivery
+SET state = 'pending', seq = seq + 1, attempt = 0, cancel_reason = NULL, cancel_by = NULL, ended_at = NULL,
+    requested_at = $3, not_before = clock_timestamp(), retry_delay = '0', error_code = NULL, error_message = NULL,
+    give_up_at = clock_timestamp() + make_interval(hours => (settings ->> 'within_hours')::integer)
+WHERE delivery_id = $1 AND tenant_id = $2 AND state IN ('failed', 'cancelled')
+  AND (requested_at IS NULL OR requested_at < $3)
+RETURNING run_id, job_id, destination_id, token, seq, clock_timestamp() AS at, give_up_at;
+
+-- lock_delivery_claims: serialize claims, so that the limits are exact
+SELECT pg_advisory_xact_lock(hashtext('exporter.delivery'));
+
+-- claim_delivery: claim the next delivery: of the destination and tenant with the fewest at work, then the oldest
+WITH at_work AS (
+    SELECT destination_id, tenant_id FROM delivery WHERE state = 'delivering' AND NOT lease_expired
+), of_destination AS (
+    SELECT destination_id, count(*) AS busy FROM at_work GROUP BY destination_id
+), of_tenant AS (
+    SELECT tenant_id, count(*) AS busy FROM at_work GROUP BY tenant_id
+), next AS (
+    SELECT delivery.delivery_id, delivery.state AS previous_state
+    FROM delivery
+    JOIN destination USING (destination_id, tenant_id)
+    LEFT JOIN of_destination USING (destination_id)
+    LEFT JOIN of_tenant USING (tenant_id)
+    WHERE delivery.cancel_reason IS NULL
+      AND destination.state = 'active'
+      AND clock_timestamp() NOT BETWEEN destination.not_before - destination.retry_delay AND destination.not_before
+      AND coalesce(of_destination.busy, 0) < CASE WHEN destination.failures > 0 THEN 1 ELSE :destination_limit END
+      AND coalesce(of_tenant.busy, 0) < :tenant_limit
+      AND (
+          (delivery.state = 'pending'
+           AND clock_timestamp() NOT BETWEEN delivery.not_before - delivery.retry_delay AND delivery.not_before)
+          OR (delivery.state = 'delivering' AND delivery.lease_expired)
+      )
+    ORDER BY coalesce(of_destination.busy, 0), coalesce(of_tenant.busy, 0), delivery.created_at, delivery.delivery_id
+    LIMIT 1
+    FOR UPDATE OF delivery SKIP LOCKED
+)
+UPDATE delivery
+SET state = 'delivering', token = token + 1, seq = 1,
+    attempt = attempt + CASE next.previous_state WHEN 'pending' THEN 1 ELSE 0 END,
+    deliverer = :deliverer, lease_length = :lease, lease_expired = false
+FROM next, destination
+WHERE delivery.delivery_id = next.delivery_id AND destination.destination_id = delivery.destination_id
+RETURNING
+    delivery.delivery_id, run_id, job_id, delivery.tenant_id, delivery.destination_id, title, type, slot,
+    settings::text AS settings, files::text AS files, manifest, attempt, token, next.previous_state,
+    clock_timestamp() AS at, destination.version, kind, address::text AS address, credentials::text AS credentials;
+
+-- list_delivery_leases: the leases on deliveries that are not known to have expired
+SELECT delivery_id, token, heartbeat, lease_length AS length
+FROM delivery
+WHERE state = 'delivering' AND NOT lease_expired;
+
+-- expire_delivery: mark the lease on a delivery as expired, unless it was renewed, claimed or ended since it was listed
+UPDATE delivery
+SET lease_expired = true
+WHERE delivery_id = $1 AND token = $2 AND heartbeat = $3 AND state = 'delivering';
+
+-- renew_delivery: extend a delivery's lease; returns nothing when the claim is lost, or whether it is to be cancelled
+UPDATE delivery
+SET heartbeat = heartbeat + 1, lease_length = $3, lease_expired = false
+WHERE delivery_id = $1 AND token = $2 AND state = 'delivering'
+RETURNING cancel_reason IS NOT NULL AS cancelled;
+
+-- lock_delivery_claim: lock a claimed delivery and number its next event; returns nothing when the claim is lost
+UPDATE delivery
+SET seq = seq + 1
+WHERE delivery_id = $1 AND token = $2 AND state = 'delivering'
+RETURNING seq, clock_timestamp() AS at, cancel_reason, cancel_by, bytes_sent, give_up_at <= clock_timestamp() AS overdue;
+
+-- add_bytes_sent: count bytes that were sent to the destination
+UPDATE delivery SET bytes_sent = bytes_sent + $2 WHERE delivery_id = $1;
+
+-- save_delivered_object: an object is complete at the destination, under a claim that was checked
+INSERT INTO delivered_object (delivery_id, name, size, sha256, tag, verified_at)
+VALUES (:delivery_id, :name, :size, :sha256, :tag, :at)
+ON CONFLICT (delivery_id, name) DO UPDATE
+SET size = excluded.size, sha256 = excluded.sha256, tag = excluded.tag, verified_at = excluded.verified_at;
+
+-- list_delivered_objects: the objects of a delivery that are complete at the destination
+SELECT name, size, sha256, tag FROM delivered_object WHERE delivery_id = $1;
+
+-- end_delivery: end a delivery, under a claim that was checked
+UPDATE delivery
+SET state = $2, ended_at = clock_timestamp(), lease_length = NULL, lease_expired = false, deliverer = NULL,
+    error_code = $3, error_message = $4
+WHERE delivery_id = $1;
+
+-- requeue_delivery: hand a delivery back, under a claim that was checked; no later than it is given up
+UPDATE delivery
+SET state = 'pending', lease_length = NULL, lease_expired = false, deliverer = NULL, attempt = attempt + $3,
+    not_before = least(clock_timestamp() + $2::interval, give_up_at), retry_delay = $2,
+    error_code = coalesce($4, error_code), error_message = coalesce($5, error_message)
+WHERE delivery_id = $1
+RETURNING not_before;
+
+-- delay_destination: a destination made an attempt fail: it is tried again later each time, after 300 s at most
+UPDATE destination
+SET failures = failures + 1,
+    not_before = clock_timestamp() + make_interval(secs => least(300, 2 ^ least(failures, 10))),
+    retry_delay = make_interval(secs => least(300, 2 ^ least(failures, 10)))
+WHERE destination_id = $1 AND version = $2;
+
+-- clear_destination: a destination works
+UPDATE destination SET failures = 0, retry_delay = '0' WHERE destination_id = $1 AND failures > 0;
+
+-- end_unclaimed_deliveries: cancel or give up deliveries that no deliverer holds
+UPDATE delivery
+SET state = CASE WHEN cancel_reason IS NOT NULL THEN 'cancelled' ELSE 'failed' END,
+    ended_at = clock_timestamp(), lease_length = NULL, lease_expired = false, deliverer = NULL, seq = seq + 1
+WHERE delivery_id IN (
+    SELECT delivery_id FROM delivery
+    WHERE (state = 'pending' OR (state = 'delivering' AND lease_expired))
+      AND (cancel_reason IS NOT NULL OR give_up_at <= clock_timestamp())
+    LIMIT 1000
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING delivery_id, run_id, job_id, tenant_id, destination_id, token, seq, attempt, state, cancel_reason, cancel_by,
+    error_code, error_message, ended_at;
+
+-- seconds_to_delivery: how long until a pending delivery or its destination may be tried again; NULL without one
+SELECT extract(epoch FROM min(greatest(delivery.not_before, destination.not_before)) - clock_timestamp())::float8
+FROM delivery
+JOIN destination USING (destination_id, tenant_id)
+WHERE delivery.state = 'pending' AND destination.state = 'active'
+  AND greatest(delivery.not_before, destination.not_before) > clock_timestamp();
+
+-- measure_deliveries: deliveries that are pending, the age of the oldest in seconds, and the destinations that fail
+SELECT
+    count(*) AS pending,
+    greatest(coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0), 0)::float8 AS oldest,
+    (SELECT count(*) FROM destination WHERE failures > 0 AND state = 'active') AS failing
+FROM delivery
+WHERE state = 'pending';
+
+-- insert_destination_test: save a requested test, once
+INSERT INTO destination_test (test_id, destination_id, tenant_id, version)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING;
+
+-- claim_destination_test: begin the next test whose destination is known in the requested version, or should have been
+UPDATE destination_test
+SET not_before = clock_timestamp() + interval '2 minutes'
+WHERE test_id = (
+    SELECT test_id FROM destination_test AS test
+    WHERE ended_at IS NULL AND not_before <= clock_timestamp()
+      AND (
+          received_at < clock_timestamp() - interval '30 seconds'
+          OR EXISTS (
+              SELECT FROM destination
+              WHERE destination.destination_id = test.destination_id AND destination.tenant_id = test.tenant_id
+                AND destination.version >= test.version
+          )
+      )
+    ORDER BY received_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING test_id, destination_id, tenant_id, version;
+
+-- read_destination: a tenant's destination as it is now
+SELECT destination_id, tenant_id, version, state, kind, address::text AS address, credentials::text AS credentials
+FROM destination
+WHERE destination_id = $1 AND tenant_id = $2 AND state <> 'deleted';
+
+-- end_destination_test: a test has ended; returns nothing when it had ended before
+UPDATE destination_test SET ended_at = clock_timestamp() WHERE test_id = $1 AND ended_at IS NULL
+RETURNING ended_at;
+
+-- purge_destination_tests: remove tests whose command can no longer be read again
+DELETE FROM destination_test WHERE ended_at < clock_timestamp() - interval '8 days';
