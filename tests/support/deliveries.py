@@ -25,7 +25,7 @@ PRIVATE, PUBLIC = generate_key_pair()
 
 @dataclass
 class DeliverySystem:
-    """Starts deliverers over a folder of finished files, and tells them of runs and destinations."""
+    """Starts deliverers over a folder of finished files, and publishes runs and destinations to them."""
 
     system: System
     store: Path

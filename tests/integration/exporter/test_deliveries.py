@@ -202,7 +202,7 @@ async def test_D6_nothing_is_sent_twice_and_another_content_is_a_conflict_unless
     run = await deliveries.make_run([to_s3.destination_id], {"a.zip.p7m": b"first", "b.zip.p7m": b"second"})
     delivery_id = events.derive_delivery_id(run.run_id, to_s3.destination_id)
     name = get_object_name(run, "b.zip.p7m")
-    # Somebody else's file of the same name.
+    # Another file of the same name.
     other = await deliveries.make_run(
         [to_s3.destination_id],
         {"b.zip.p7m": b"other"},

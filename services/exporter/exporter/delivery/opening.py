@@ -14,7 +14,7 @@ from exporter.delivery.cloud import CloudTarget, to_connection_error
 from exporter.delivery.sftp import SftpLogin, SftpTarget
 from exporter.delivery.target import Target
 from exporter.errors import DeliveryError
-from exporter.store.destinations import Destination
+from exporter.store.destinations import SealedDestination
 from shared.clock import Clock
 from shared.errors import InvalidSettings
 from shared.events import DestinationAddress
@@ -45,7 +45,7 @@ class TargetOpener:
     aws: AwsKeys | None = None
     sts_endpoint: str | None = None
 
-    async def open(self, destination: Destination) -> Target:
+    async def open(self, destination: SealedDestination) -> Target:
         """Return the connected destination. Raises DeliveryError."""
         owner = CredentialsOwner(destination.tenant_id, destination.destination_id)
         try:
@@ -65,7 +65,7 @@ class TargetOpener:
         except (AddressRefused, HostUnknown, HostUnreachable) as fault:
             raise to_connection_error(fault) from None
 
-    def list_hosts(self, destination: Destination) -> list[tuple[str, int]]:
+    def list_hosts(self, destination: SealedDestination) -> list[tuple[str, int]]:
         """Return the hosts and ports of a destination, the first of which stores the files. Raises DeliveryError."""
         address = destination.address
         if destination.kind == "sftp":
@@ -74,7 +74,7 @@ class TargetOpener:
         others = {"gcs": ["oauth2.googleapis.com"], "azure": ["login.microsoftonline.com"]}.get(destination.kind, [])
         return [own, *((host, 443) for host in others)]
 
-    def _open_cloud(self, destination: Destination, credentials: Mapping[str, str]) -> Target:
+    def _open_cloud(self, destination: SealedDestination, credentials: Mapping[str, str]) -> Target:
         address = destination.address
         if address.bucket is None or not _BUCKET.fullmatch(address.bucket):
             raise DeliveryError("destination-configuration", "The name of the bucket or container is not valid.")
@@ -95,7 +95,7 @@ class TargetOpener:
         )
         return CloudTarget(backend, self.proxy, ticket, find_fault=lambda: provider.fault if provider else None)
 
-    def _get_endpoint(self, destination: Destination) -> str:
+    def _get_endpoint(self, destination: SealedDestination) -> str:
         address = destination.address
         if address.endpoint is not None:
             return address.endpoint
@@ -111,7 +111,7 @@ class TargetOpener:
                 return f"https://{address.account}.blob.core.windows.net"
 
     def _configure(
-        self, destination: Destination, credentials: Mapping[str, str]
+        self, destination: SealedDestination, credentials: Mapping[str, str]
     ) -> tuple[dict[str, str], RoleProvider | None]:
         """Return the library's configuration, and what provides keys that change."""
         address = destination.address
@@ -129,7 +129,7 @@ class TargetOpener:
                 return {"account_name": address.account or ""} | endpoint | config, None
 
     def _configure_s3(
-        self, destination: Destination, credentials: Mapping[str, str]
+        self, destination: SealedDestination, credentials: Mapping[str, str]
     ) -> tuple[dict[str, str], RoleProvider | None]:
         address = destination.address
         region = _require_region(address)

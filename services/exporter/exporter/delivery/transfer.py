@@ -53,7 +53,7 @@ class Transfer:
         upload = Upload(
             self._name(_MANIFEST), len(manifest), hashlib.sha256(manifest).hexdigest(), partial(_read_bytes, manifest)
         )
-        # Whoever took the delivery over, or whoever cancelled it, must not find a manifest of ours.
+        # After a takeover or a cancellation, no manifest of ours may appear.
         await self._lease.renew()
         self._check_lease()
         await self._deliver(_MANIFEST, upload, known)

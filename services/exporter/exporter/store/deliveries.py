@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from exporter.errors import LeaseLost
-from exporter.store.destinations import Destination, to_destination
+from exporter.store.destinations import SealedDestination, to_destination
 from exporter.store.statements import EVENT_SOURCE, SQL
 from shared import outbox
 from shared.events import (
@@ -47,7 +47,7 @@ class DeliveryClaim:
     run_id: UUID
     job_id: UUID
     tenant_id: UUID
-    destination: Destination
+    destination: SealedDestination
     names: RunNames
     settings: DeliverySettings
     files: tuple[ExportedFile, ...]

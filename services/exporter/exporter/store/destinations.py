@@ -16,7 +16,7 @@ CREDENTIALS = TypeAdapter(SealedCredentials)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class SealedDestination:
     """A tenant's destination in one version; its credentials are sealed."""
 
     destination_id: UUID
@@ -49,7 +49,7 @@ class DestinationStore:
             row = await database.fetchrow(SQL["claim_destination_test"])
         return None if row is None else RequestedTest(**dict(row))
 
-    async def find(self, destination_id: UUID, tenant_id: UUID) -> Destination | None:
+    async def find(self, destination_id: UUID, tenant_id: UUID) -> SealedDestination | None:
         """Return a tenant's destination, or None when it is unknown or deleted."""
         async with connection(self._pool) as database:
             row = await database.fetchrow(SQL["read_destination"], destination_id, tenant_id)
@@ -67,9 +67,9 @@ class DestinationStore:
             await database.execute(SQL["purge_destination_tests"])
 
 
-def to_destination(row: Record) -> Destination:
+def to_destination(row: Record) -> SealedDestination:
     """Return the destination in a row."""
-    return Destination(
+    return SealedDestination(
         destination_id=row["destination_id"],
         tenant_id=row["tenant_id"],
         version=row["version"],
