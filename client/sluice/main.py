@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from sluice.certificates_commands import certificates
 from sluice.connection import discard_output, errors
 from sluice.decrypt_command import decrypt
 from sluice.jobs_commands import apply, jobs
@@ -13,6 +14,7 @@ from sluice.runs_commands import runs, watch
 app = typer.Typer(name="sluice", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(jobs)
 app.command()(apply)
+app.add_typer(certificates)
 app.add_typer(runs)
 app.command()(watch)
 app.command()(pull)
@@ -23,8 +25,8 @@ app.command()(decrypt)
 def sluice() -> None:
     """Sluice: scheduled, encrypted exports of contact history.
 
-    Every command but `decrypt` needs Sluice's address (--url or SLUICE_URL) and an API key (--token-file,
-    SLUICE_TOKEN_FILE or SLUICE_TOKEN).
+    Every command but `decrypt` and `certificates new` needs Sluice's address (--url or SLUICE_URL) and an API key
+    (--token-file, SLUICE_TOKEN_FILE or SLUICE_TOKEN).
     """
 
 

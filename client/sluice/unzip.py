@@ -15,6 +15,8 @@ from sluice.errors import DecryptionFailed
 
 _CHUNK: Final = 1024 * 1024
 _MAX_NAME_BYTES: Final = 255
+_MAX_END_BYTES: Final = 22 + 0xFFFF
+_IN_ZIP64: Final = 0xFFFF
 _ENCRYPTED: Final = 0x0001
 _UNSAFE: Final = "The archive has a file name that is unsafe to unpack."
 _DAMAGED: Final = "The file was decrypted, but its content is not a complete zip archive."
@@ -28,6 +30,9 @@ def unpack(archive: Path, folder: Path, on_member: Callable[[str], None]) -> lis
     """
     with _open(archive) as opened:
         names: list[str] = []
+        if _read_member_count(archive) not in {len(opened.infolist()), _IN_ZIP64}:
+            # zipfile does not compare them, and would unpack what is left of a damaged directory.
+            raise DecryptionFailed(_DAMAGED)
         for member in opened.infolist():
             if member.flag_bits & _ENCRYPTED:
                 raise DecryptionFailed(
@@ -60,6 +65,15 @@ def decode_name(name: bytes, *, is_utf_8: bool) -> str:
         return name.decode("utf-8" if is_utf_8 else "cp437")
     except UnicodeDecodeError:
         raise DecryptionFailed(_UNSAFE) from None
+
+
+def _read_member_count(archive: Path) -> int:
+    """Return the number of members that the directory's end declares (APPNOTE 4.3.16)."""
+    with archive.open("rb") as opened:
+        opened.seek(max(archive.stat().st_size - _MAX_END_BYTES, 0))
+        end = opened.read()
+    at = end.rfind(b"PK\x05\x06")
+    return int.from_bytes(end[at + 10 : at + 12], "little")
 
 
 @contextmanager

@@ -54,17 +54,17 @@ class Shell:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     folder = tmp_path_factory.mktemp("shell")
     officer = make_officer("client")
-    key, _ = officer.write_to(folder / "officer")
+    key, certificate = officer.write_to(folder / "officer")
     with Reaper() as reaper:
         state = State(temporary_folder(reaper, "sluice-client-"))
         with run_stack(state, interactions=4000, port=free_port(), report=lambda text: None) as stack:
-            answer = httpx.post(
-                f"{stack.api_url}/api/v1/certificates",
-                json={"name": "officer", "pem": officer.pem.decode()},
-                headers={"Authorization": f"Bearer {stack.api_key}", "Idempotency-Key": "officer"},
+            shell = Shell(stack, folder, key)
+            added = shell.run("certificates", "add", str(certificate)).stdout.strip()
+            known = httpx.get(
+                f"{stack.api_url}/api/v1/certificates/{added}", headers={"Authorization": f"Bearer {stack.api_key}"}
             )
-            assert answer.status_code == 201, answer.text
-            yield Shell(stack, folder, key)
+            assert known.json()["name"] == "certificate"
+            yield shell
 
 
 @pytest.fixture(scope="module")
