@@ -37,6 +37,10 @@ SHELL = {
     "psql_null": f"{_COPY} > /dev/null",
 }
 _DECRYPT = 'openssl cms -decrypt -binary -inform DER -in "$FILE" -inkey "$KEY" -recip "$CERTIFICATE" -out "$FILE.open"'
+# Line separators are escaped in records, which PostgreSQL does not do.
+_ESCAPE_SEPARATORS = (
+    r"LC_ALL=C sed -e 's/\xc2\x85/\\u0085/g' -e 's/\xe2\x80\xa8/\\u2028/g' -e 's/\xe2\x80\xa9/\\u2029/g'"
+)
 _UNPACK = {"zip": 'unzip -p "$FILE.open"', "gzip": 'gzip -dc "$FILE.open"'}
 
 
@@ -76,8 +80,8 @@ class ShellRunner:
         return output.split()[0]
 
     def hash_source(self, query: str, *, copied: bool) -> str:
-        """Return the SHA-256 of a query's lines, as psql prints them or as COPY writes them."""
-        printed = '"$PSQL" -XqAt -v FETCH_COUNT=5000 -c "$QUERY" "$DSN"'
+        """Return the SHA-256 of a query's lines as records, from what psql prints, or as COPY writes them."""
+        printed = f'"$PSQL" -XqAt -v FETCH_COUNT=5000 -c "$QUERY" "$DSN" | {_ESCAPE_SEPARATORS}'
         return self._run(f"{_COPY if copied else printed} | sha256sum", query=query, file=self.folder / "none").split()[
             0
         ]

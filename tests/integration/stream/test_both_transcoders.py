@@ -20,8 +20,9 @@ from tests.unit.stream.officers import officer
 
 KINDS: list[FileKind] = ["interaction", "contact"]
 CHARACTERS = (
-    "INSERT INTO interaction_table (id, tenant_id, text, subject) "
-    "SELECT 'code ' || i, 1, repeat(chr(i), i % 20) || 'a' || chr(i), repeat('x', i % 17) || chr(i) || repeat('y', 20) "
+    "INSERT INTO interaction_table (id, tenant_id, text, subject, all_attributes) "
+    "SELECT 'code ' || i, 1, repeat(chr(i), i % 20) || 'a' || chr(i), repeat('x', i % 17) || chr(i) || repeat('y', 20)"
+    ", jsonb_build_object(repeat('z', i % 17) || chr(i), repeat(chr(i), i % 20)) "
     "FROM generate_series(1, 70000) i WHERE i NOT BETWEEN 55296 AND 57343"
 )
 NUMBERS = (

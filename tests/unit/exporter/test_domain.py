@@ -172,7 +172,7 @@ def test_P5_E6_the_manifest_names_the_snapshot_of_each_file() -> None:
         data_complete_through=SLOT,
     )
     content = build_manifest(header, files, parts, settings=SETTINGS)
-    assert content["schema_version"] == 3
+    assert (content["manifest_version"], content["schema_version"], content["encoding"]) == (2, 3, "ber")
     assert content["snapshots"] == ["before", "after"]
     assert [each["snapshot"] for each in content["files"]] == ["before", "after"]
     assert content["data_complete_through"] == content["window"]["end"] == "2026-11-24T10:00:00Z"

@@ -8,6 +8,8 @@ from struct import pack
 
 from hypothesis import strategies as st
 
+from exporter.source.separators import escape_separators
+
 Row = Sequence[object]
 COLUMNS = {
     "id": "text",
@@ -21,14 +23,18 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
-_text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=80)
+# Line separators, and characters that begin or end like them.
+_special = st.sampled_from("\u0085\u2028\u2029\u0084\u2027\u202a\u2068\u00a8é‘")
+_text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | _special, max_size=80)
 _instant = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
 VALUES: Mapping[str, st.SearchStrategy[object]] = {
     "text": _text,
     "int": st.integers(-(2**31), 2**31 - 1),
     "bigint": st.integers(-(2**63), 2**63 - 1),
     "bool": st.booleans(),
-    "jsonb": st.dictionaries(_text, st.integers() | _text, max_size=3).map(json.dumps),
+    "jsonb": st.dictionaries(_text, st.integers() | _text, max_size=3).map(
+        lambda value: json.dumps(value, ensure_ascii=False)
+    ),
     "timestamptz": _instant,
 }
 rows = st.lists(st.tuples(*(st.none() | VALUES[column] for column in COLUMNS.values())), max_size=6)
@@ -61,10 +67,10 @@ def _to_binary(value: object, kind: str) -> bytes:
 
 
 def make_line(row: Row, columns: Mapping[str, str] = COLUMNS) -> bytes:
-    """Return a row as PostgreSQL's row_to_json writes it, with a newline."""
+    """Return a row as PostgreSQL's row_to_json writes it, with line separators escaped, and a newline."""
     pairs = zip(columns.items(), row, strict=True)
     members = (f'"{key}":{_to_json(value, kind)}' for (key, kind), value in pairs)
-    return f"{{{','.join(members)}}}\n".encode()
+    return escape_separators(f"{{{','.join(members)}}}\n".encode())
 
 
 def _to_json(value: object, kind: str) -> str:

@@ -48,6 +48,15 @@ def test_E7_texts_are_read_whole_wherever_chunks_end(texts: list[bytes], cuts: l
     assert read_texts(split_at(make_copy([(text,) for text in texts]), cuts)) == texts
 
 
+def test_E1_line_separators_are_escaped_wherever_chunks_end() -> None:
+    records = [b'{"a":"plain"}', '{"a":"\u2028\u2029 \u0085 \u2027é"}'.encode(), b'{"a":"' + b"x" * 300 + b'"}']
+    stream = make_copy([(record,) for record in records])
+    expected = [records[0], '{"a":"\\u2028\\u2029 \\u0085 \u2027é"}'.encode(), records[2]]
+    for cut in range(len(stream) + 1):
+        assert read_texts(split_at(stream, [cut])) == expected
+    assert all(len(each.decode().splitlines()) == 1 for each in expected)
+
+
 def test_E7_every_split_in_two_and_every_single_byte() -> None:
     texts = [b"", b"\xff\xff", b"one", b"\0\x01\0\0", b"x" * 300]
     stream = make_copy([(text,) for text in texts])

@@ -74,7 +74,7 @@ def test_E7_every_byte_at_every_place_of_a_vector(options: tuple[str, ...]) -> N
     columns = {"id": "text"}
     texts = [
         ["a" * before + chr(code) + "b" * after]
-        for code in (*range(1, 0x81), 0xE9, 0x2028, 0x1F600)
+        for code in (*range(1, 0x88), 0xE9, *range(0x2026, 0x202C), 0x2128, 0x1F600)
         for before, after in ((0, 0), (3, 5), (15, 0), (16, 0), (7, 30), (31, 17))
     ]
     texts += [["\\" * length] for length in range(40)] + [["ü" * length + "\n"] for length in range(40)]
@@ -82,12 +82,27 @@ def test_E7_every_byte_at_every_place_of_a_vector(options: tuple[str, ...]) -> N
     assert transcode([make_copy(texts, columns)], columns=columns, library=library) == [
         make_line(text, columns) for text in texts
     ]
+    attributes = {"id": "jsonb"}
+    objects = [[json.dumps(text, ensure_ascii=False)] for text in texts]
+    assert transcode([make_copy(objects, attributes)], columns=attributes, library=library) == [
+        make_line(each, attributes) for each in objects
+    ]
+
+
+def test_E1_a_record_has_no_character_at_which_readers_split_lines_and_the_same_value() -> None:
+    text = "".join(map(chr, (*range(1, 0xD800), *range(0xE000, 0x11000))))
+    columns = {"text": "text", "attributes": "jsonb"}
+    row = [text, json.dumps({text: [text]}, ensure_ascii=False)]
+    [line] = transcode([make_copy([row], columns)], columns=columns)
+    assert len(line.decode().splitlines()) == 1
+    assert json.loads(line) == {"text": text, "attributes": {text: [text]}}
 
 
 @pytest.mark.parametrize("size", [60, 100, 512, 4096, 300_000])
-def test_E7_long_values_are_written_in_pieces(size: int) -> None:
+@pytest.mark.parametrize("repeated", ["y", "\u0085", "\u2028z", "zz\u2029", "\U0001f600\u2028"])
+def test_E7_long_values_are_written_in_pieces(size: int, repeated: str) -> None:
     columns = {"id": "text", "attributes": "jsonb", "text": "text", "number": "int"}
-    row = ['x"' * size, json.dumps(["y" * size]), "\1" * size, 7]
+    row = [f'{repeated}"' * size, json.dumps([repeated * size], ensure_ascii=False), "\1" * size, 7]
     found = transcode([make_copy([row, ["a", None, "", None], row], columns)], columns=columns)
     assert found == [make_line(each, columns) for each in (row, ["a", None, "", None], row)]
 

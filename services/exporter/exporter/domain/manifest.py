@@ -10,6 +10,12 @@ from exporter.domain.parts import FinishedPart
 from shared.events import ExportedFile, JobSettings, Window
 from shared.events.values import FileKind
 
+MANIFEST_VERSION = 2
+"""Rises with each new key: 2 has `encoding`."""
+
+FILE_ENCODING = "ber"
+"""How the files' CMS structure is encoded: with indefinite lengths, which readers of DER alone refuse (rule P2)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestHeader:
@@ -40,7 +46,7 @@ def build_manifest(
     Raises ValueError when there are not as many parts as files.
     """
     return {
-        "manifest_version": 1,
+        "manifest_version": MANIFEST_VERSION,
         "schema_version": header.schema_version,
         "run": str(header.run_id),
         "job": str(header.job_id),
@@ -55,6 +61,7 @@ def build_manifest(
         "snapshots": list(dict.fromkeys(part.snapshot for part in parts)),
         "recipients": list(header.recipients),
         "cipher": settings.cipher,
+        "encoding": FILE_ENCODING,
         "files": [
             {
                 "name": file.name,

@@ -5,6 +5,7 @@ from struct import Struct
 from typing import Generic, TypeVar
 
 from exporter.errors import CopyFormatError
+from exporter.source.separators import escape_separators, find_separators
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER_SIZE = 19  # signature, flags, length of the header extension
@@ -91,10 +92,16 @@ class _RecordReader(CopyReader, ABC, Generic[Record]):
         """Return the whole records, where they end, and how many bytes the next needs; 0 while that is unknown."""
 
 
-class TextCopyReader(_RecordReader[memoryview]):
-    """Reads rows of one text column that is never NULL: a record is that text."""
+class TextCopyReader(_RecordReader[bytes | memoryview]):
+    """Reads rows of one JSON text that is never NULL: a record is that text, with line separators escaped."""
 
-    def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[memoryview], int, int]:
+    def _cut(self, data: bytes | bytearray, position: int) -> tuple[list[bytes | memoryview], int, int]:
+        records, position, needed = self._cut_texts(data, position)
+        if separators := find_separators(data):
+            return [escape_separators(each, separators) for each in records], position, needed
+        return [*records], position, needed
+
+    def _cut_texts(self, data: bytes | bytearray, position: int) -> tuple[list[memoryview], int, int]:
         # This loop runs once for every exported row: it calls nothing that it can do without.
         records: list[memoryview] = []
         append, unpack = records.append, _ONE_COLUMN_ROW.unpack_from

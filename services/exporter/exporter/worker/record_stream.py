@@ -11,6 +11,7 @@ from exporter.source.columns import map_record_keys
 from exporter.source.copy_reader import RowCopyReader, TextCopyReader
 from exporter.source.queries import build_columns_query, build_records_query
 from exporter.source.selection import Selection
+from exporter.source.separators import escape_separators
 from exporter.source.snapshot import Snapshot
 from exporter.source.transcoder import RecordLines, Transcoder
 
@@ -72,16 +73,17 @@ async def export_attachments(snapshot: Snapshot, selection: Selection, packer: P
     reader = RowCopyReader(3)
 
     async def consume(data: bytes | bytearray) -> None:
-        for text, length, content in reader.feed(data):
-            if text is None:
+        for row, length, content in reader.feed(data):
+            if row is None:
                 raise ValueError("an attachment has no record")
+            text = escape_separators(row)
             size = -1 if length is None else int.from_bytes(length, "big")
             if size < 0 or content is not None:
                 record = _add_content(text, content)
                 await packer.write([record], len(record) + 1)
             else:
-                head = bytes(text[:-1]) + b',"content":"'
-                chunks = second.read_content(selection.source_tenant, json.loads(bytes(text))["id"], size)
+                head = text[:-1] + b',"content":"'
+                chunks = second.read_content(selection.source_tenant, json.loads(text)["id"], size)
                 await packer.write_large(_encode_large(head, chunks), len(head) + 4 * -(-size // 3) + len(_TAIL))
 
     if selection.kind != "interaction-attachment":
@@ -100,7 +102,7 @@ def _require_id(selection: Selection, packer: Packer) -> None:
         raise BadMapping(f"The source has {selection.kind} rows whose id is NULL; the view must give every row an id.")
 
 
-def _add_content(text: memoryview, content: memoryview | None) -> bytes:
+def _add_content(text: bytes, content: memoryview | None) -> bytes:
     # The content is the record's last key, so it replaces the closing brace of the server's JSON text.
     if content is None:
         return b"".join((text[:-1], b',"content":null}'))

@@ -170,7 +170,7 @@ LINK = {
 }
 RETENTION = {"days": 30}
 MANIFEST = {
-    "manifest_version": 1,
+    "manifest_version": 2,
     "schema_version": 1,
     "run": RUN_ID,
     "job": JOB_ID,
@@ -184,6 +184,7 @@ MANIFEST = {
     "snapshots": ["00000003-0000001B-1"],
     "recipients": [_SHA256],
     "cipher": "aes-256-cbc",
+    "encoding": "ber",
     "files": [
         {
             "name": _NAME,

@@ -1,6 +1,7 @@
 """The manifest of a run: `manifest.json`, as the exporter writes it (rule P5)."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -25,7 +26,7 @@ class ManifestFile(BaseModel):
 class Manifest(BaseModel):
     """The files of a run that succeeded, and what they contain."""
 
-    manifest_version: int
+    manifest_version: int = Field(description="2 since it has `encoding`")
     schema_version: int = Field(description="version of the JSON Schemas that the records validate against")
     run: UUID
     job: UUID
@@ -40,4 +41,9 @@ class Manifest(BaseModel):
     snapshots: list[str | None] = Field(description="more than one where the run was taken over")
     recipients: list[str] = Field(description="SHA-256 fingerprints of the recipients' certificates")
     cipher: Cipher
+    encoding: Literal["ber"] = Field(
+        "ber",
+        description="of the files' CMS structure: BER with indefinite lengths; `sluice decrypt --to-der` rewrites a "
+        "file for programs that read DER only",
+    )
     files: list[ManifestFile]

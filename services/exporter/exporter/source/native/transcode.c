@@ -1,4 +1,5 @@
-/* Converts PostgreSQL's binary COPY to JSON Lines, byte for byte as its own row_to_json writes them.
+/* Converts PostgreSQL's binary COPY to JSON Lines, byte for byte as its own row_to_json writes them, with line
+ * separators within strings escaped.
  *
  * Building JSON text is the most expensive part of an export for a backend. Here the backend sends the raw columns, and
  * the text is built on the client's side, several times as fast. This is a plain shared library without Python: the
@@ -68,6 +69,7 @@ typedef enum {
 } Outcome;
 
 #define ESCAPED 6 /* bytes of \u001f, the longest escape of a single byte */
+#define ESCAPED_JSON 3 /* for each byte of U+0085, which has two: of \u0085, the longest escape within JSON */
 #define FIXED 48  /* the longest text of a fixed-length type, "294276-12-31T23:59:59.999999+00:00", with a reserve */
 #define SLACK 32  /* bytes that fast copies may write beyond their end */
 
@@ -85,10 +87,11 @@ static int64_t read_int64(bytes from) { return (int64_t)read_unsigned(from, 8); 
 
 /* ---- Text ---- */
 
-/* For each byte that JSON escapes, the character after the backslash; 'u' for bytes without a short form. */
+/* For each byte that JSON escapes, the character after the backslash; 'u' for bytes without a short form; 's' for the
+ * first bytes of line separators. */
 static const char ESCAPES[256] = {
     'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\', [0xc2] = 's', [0xe2] = 's',
 };
 
 static unsigned char *put(unsigned char *out, const void *from, size_t size) {
@@ -107,25 +110,77 @@ static unsigned char *put_escape(unsigned char *out, unsigned char byte) {
     return out;
 }
 
-/* Copies 16 bytes at a time up to the next byte to be escaped. Writes up to 16 bytes beyond the end that it returns. */
-static unsigned char *put_escaped(unsigned char *out, bytes from, int64_t size) {
+/* The size of the line separator (U+0085, U+2028, U+2029) that begins here, or 0. JSON allows them in strings, but common
+ * readers of lines split at them. */
+static int separator_size(bytes from, bytes end) {
+    if (from[0] == 0xc2) return end - from >= 2 && from[1] == 0x85 ? 2 : 0;
+    return from[0] == 0xe2 && end - from >= 3 && from[1] == 0x80 && (from[2] | 1) == 0xa9 ? 3 : 0;
+}
+
+/* Writes a byte that is escaped, or the character that a separator's first byte begins, and moves `from` behind it. */
+static unsigned char *put_special(unsigned char *out, bytes *from, bytes end) {
+    if (**from < 0x80) return put_escape(out, *(*from)++);
+    int size = separator_size(*from, end);
+    if (size == 0) {
+        *out++ = *(*from)++;
+        return out;
+    }
+    out = put(out, size == 2 ? "\\u0085" : (*from)[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
+    *from += size;
+    return out;
+}
+
+/* Writes bytes up to `stop`, or to the end of a separator that begins before it. */
+static inline __attribute__((always_inline)) unsigned char *put_bytes(unsigned char *out, bytes *from, bytes stop,
+                                                                      bytes end, bool is_json) {
+    while (*from < stop) {
+        unsigned char byte = **from;
+        if (is_json ? (byte | (0xe2 ^ 0xc2)) == 0xe2 : ESCAPES[byte]) {
+            out = put_special(out, from, end);
+        } else {
+            *out++ = byte;
+            *from += 1;
+        }
+    }
+    return out;
+}
+
+#if defined(__SSE2__) && !defined(SLUICE_PORTABLE)
+/* A bit for each of 16 bytes that is escaped, or that separators begin with. */
+static inline __attribute__((always_inline)) unsigned find_special(__m128i chunk, bool is_json) {
+    const __m128i lead = _mm_set1_epi8((char)0xe2), difference = _mm_set1_epi8(0xe2 ^ 0xc2);
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), last_control = _mm_set1_epi8(0x1f);
+    __m128i special = _mm_cmpeq_epi8(_mm_or_si128(chunk, difference), lead);
+    if (!is_json) {
+        /* Unsigned: min(byte, 0x1f) equals the byte only for control characters. */
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(chunk, last_control), chunk);
+        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(chunk, quote), _mm_cmpeq_epi8(chunk, backslash));
+        special = _mm_or_si128(special, _mm_or_si128(control, marks));
+    }
+    return (unsigned)_mm_movemask_epi8(special);
+}
+#endif
+
+/* Copies 16 bytes at a time up to the next byte to be escaped: in the text of JSON, only line separators are. Writes up
+ * to 16 bytes beyond the end that it returns. */
+static inline __attribute__((always_inline)) unsigned char *put_escaped(unsigned char *out, bytes from, int64_t size,
+                                                                        bool is_json) {
     bytes end = from + size;
 #if defined(__SSE2__) && !defined(SLUICE_PORTABLE)
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), last_control = _mm_set1_epi8(0x1f);
     while (end - from >= 16) {
         __m128i chunk = _mm_loadu_si128((const __m128i *)from);
         _mm_storeu_si128((__m128i *)out, chunk);
-        /* Unsigned: min(byte, 0x1f) equals the byte only for control characters. */
-        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(chunk, last_control), chunk);
-        __m128i special = _mm_or_si128(_mm_cmpeq_epi8(chunk, quote), _mm_cmpeq_epi8(chunk, backslash));
-        int found = _mm_movemask_epi8(_mm_or_si128(control, special));
-        if (found == 0) {
-            from += 16, out += 16;
-            continue;
-        }
-        int clean = __builtin_ctz((unsigned)found);
+        unsigned found = find_special(chunk, is_json);
+        int clean = found ? __builtin_ctz(found) : 16;
         from += clean, out += clean;
-        out = put_escape(out, *from++);
+        if (found) out = put_special(out, &from, end);
+    }
+    if (end - from >= 8) {
+        __m128i chunk = _mm_loadl_epi64((const __m128i *)from);
+        _mm_storel_epi64((__m128i *)out, chunk);
+        unsigned found = find_special(chunk, is_json) & 0xff;
+        int clean = found ? __builtin_ctz(found) : 8;
+        from += clean, out += clean;
     }
 #else
     const uint64_t each = 0x0101010101010101u, high = 0x8080808080808080u;
@@ -135,24 +190,28 @@ static unsigned char *put_escaped(unsigned char *out, bytes from, int64_t size) 
         /* Sets the high bit of each byte that is zero, or below 0x20. Borrowing from a neighbour only adds false
          * positives, which the loop below copies unchanged. */
         uint64_t quote = chunk ^ each * '"', backslash = chunk ^ each * '\\';
-        uint64_t found = (((quote - each) & ~quote) | ((backslash - each) & ~backslash) |
-                          ((chunk - each * 0x20) & ~chunk)) & high;
-        if (found == 0) {
+        uint64_t lead = (chunk | each * (0xe2 ^ 0xc2)) ^ each * 0xe2;
+        uint64_t found = (lead - each) & ~lead;
+        if (!is_json) {
+            found |= ((quote - each) & ~quote) | ((backslash - each) & ~backslash) | ((chunk - each * 0x20) & ~chunk);
+        }
+        if ((found & high) == 0) {
             out = put(out, from, 8);
             from += 8;
             continue;
         }
-        for (bytes stop = from + 8; from < stop; from++) {
-            if (ESCAPES[*from]) out = put_escape(out, *from);
-            else *out++ = *from;
-        }
+        out = put_bytes(out, &from, from + 8, end, is_json);
     }
 #endif
-    for (; from < end; from++) {
-        if (ESCAPES[*from]) out = put_escape(out, *from);
-        else *out++ = *from;
-    }
-    return out;
+    return put_bytes(out, &from, end, end, is_json);
+}
+
+static unsigned char *put_text(unsigned char *out, bytes from, int64_t size) {
+    return put_escaped(out, from, size, false);
+}
+
+static unsigned char *put_json(unsigned char *out, bytes from, int64_t size) {
+    return put_escaped(out, from, size, true);
 }
 
 /* ---- Numbers ---- */
@@ -274,7 +333,7 @@ static Outcome measure(const Shape *shape, bytes in, int64_t size, int64_t *row_
         if (!is_possible(shape->types[i], in + at, length)) return BAD_VALUE;
         at += length;
         if (shape->types[i] == TEXT) *text_size += INT64_C(1) * length * ESCAPED;
-        if (shape->types[i] == JSONB) *text_size += length;
+        if (shape->types[i] == JSONB) *text_size += INT64_C(1) * length * ESCAPED_JSON;
     }
     *row_size = at;
     return ROW_COMPLETE;
@@ -285,10 +344,10 @@ static unsigned char *put_value(unsigned char *out, char type, bytes value, int3
     switch (type) {
         case TEXT:
             *out++ = '"';
-            out = put_escaped(out, value, length);
+            out = put_text(out, value, length);
             *out++ = '"';
             return out;
-        case JSONB: return put(out, value + 1, (size_t)length - 1);
+        case JSONB: return put_json(out, value + 1, length - 1);
         case INT: return put_int(out, read_int32(value));
         case BIGINT: return put_int(out, read_int64(value));
         case BOOL: return value[0] ? put(out, "true", 4) : put(out, "false", 5);
@@ -341,10 +400,11 @@ static bool continue_column(Buffers *buffers, const Shape *shape, int32_t column
         if (type == TEXT) *out++ = '"';
         *offset = type == JSONB; /* skips the version */
     }
-    int64_t room = limit > out ? (limit - out) / (type == TEXT ? ESCAPED : 1) : 0;
+    int64_t room = limit > out ? (limit - out) / (type == TEXT ? ESCAPED : ESCAPED_JSON) : 0;
     int64_t size = length - *offset < room ? length - *offset : room;
-    if (type == TEXT) out = put_escaped(out, value + *offset, size);
-    else out = put(out, value + *offset, (size_t)size);
+    /* A piece does not end within a line separator, which has two or three bytes: it ends before a character. */
+    for (int i = 0; i < 2 && size > 0 && *offset + size < length && (value[*offset + size] & 0xc0) == 0x80; i++) size--;
+    out = type == TEXT ? put_text(out, value + *offset, size) : put_json(out, value + *offset, size);
     *offset += size;
     if (*offset == length && type == TEXT) *out++ = '"';
     buffers->out_used = out - buffers->out;
