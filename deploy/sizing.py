@@ -31,6 +31,7 @@ def _column(places: int) -> dict[str, str]:
     processes = ceil(places / each)
     pool = postgres["pool_of_many"] if processes > 10 else postgres["pool"]
     others = postgres["other_processes"] * (postgres["pool"] + postgres["listeners"])
+    others += postgres["job_api_processes"] * postgres["job_api_system_pool"]
     records = places * exporter["records_mb_per_s"]
     packed = records / exporter["packed_ratio"]
     uploads = packed * 1e6 / store["upload_bytes"]

@@ -13,7 +13,7 @@ from shared.errors import SluiceError, TransientError
 from shared.lifecycle import wait_for_first
 from shared.observe import configure_logging, get_logger
 from shared.postgres import migrate, require_schema
-from shared.settings import ServiceSettings
+from shared.settings import MigrationSettings, ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
 log = get_logger(__name__)
@@ -49,11 +49,12 @@ def run_command(
         choices.add_parser(name, help=(each.__doc__ or "").strip().splitlines()[0])
     command = parser.parse_args().command
     try:
+        if command == "migrate":
+            uvloop.run(migrate(MigrationSettings.load().postgres, package))
+            return
         settings = cast("S", (other_settings or {}).get(command, settings_class).load())
         configure_logging(level=settings.log_level, form=settings.log_format, service=f"{package}:{command}")
-        if command == "migrate":
-            uvloop.run(migrate(settings.postgres, package))
-        elif command in tasks:
+        if command in tasks:
             uvloop.run(_run(package, tasks[command], settings))
         else:
             uvloop.run(_run_when_available(package, processes[command], settings))

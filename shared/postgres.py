@@ -36,6 +36,13 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
 _ACQUIRE_SECONDS, _RELEASE_SECONDS, _CLOSE_SECONDS = 30.0, 5.0, 5.0
 _MIGRATION_LOCK = 0x51_01_CE
+_IS_ABOVE_THE_RULES = """
+SELECT rolsuper OR rolbypassrls OR EXISTS (
+    SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = $1 AND pg_has_role(relowner, 'MEMBER')
+)
+FROM pg_roles WHERE rolname = current_user
+"""
 
 
 class PostgresUnavailable(TransientError):
@@ -194,7 +201,7 @@ async def _release(pool: Pool, acquired: PoolConnectionProxy) -> None:
 
 
 async def migrate(dsn: str, package: str) -> None:
-    """Bring a service's schema up to date from its `sql/migrations`; safe to run concurrently.
+    """Bring a service's schema up to date from its `sql/migrations`, as its owner; safe to run concurrently.
 
     Raises PostgresUnavailable or PostgresMisconfigured.
     """
@@ -202,6 +209,8 @@ async def migrate(dsn: str, package: str) -> None:
         try:
             # A session lock: a second run waits for the first and then finds nothing to do.
             await database.execute("SELECT pg_advisory_lock($1, hashtext($2))", _MIGRATION_LOCK, package)
+            path = "SELECT set_config('search_path', concat_ws(', ', $1::text, current_setting('search_path')), false)"
+            await database.execute(path, package)
             with as_file(files(package).joinpath("sql", "migrations")) as folder:
                 await _apply_migrations(database, folder, package)
         except asyncpg.RaiseError as error:
@@ -209,7 +218,8 @@ async def migrate(dsn: str, package: str) -> None:
             raise PostgresMisconfigured(f"the migration of {package} stopped, and changed nothing: {error}") from error
         except asyncpg.InsufficientPrivilegeError as error:
             raise PostgresMisconfigured(
-                f"PostgreSQL rejected a migration: {error}. Prepare the database first: python -m shared.provision"
+                f"PostgreSQL rejected a migration: {error}. Prepare the database first: python -m shared.provision. "
+                "SLUICE_MIGRATE_POSTGRES must log in as sluice_owner"
             ) from error
 
 
@@ -224,9 +234,15 @@ async def _apply_migrations(database: "asyncpg.Connection[Record]", folder: Path
 async def require_schema(dsn: str, package: str) -> None:
     """Check that a service's schema has every migration of this release; a newer schema is accepted.
 
-    Raises PostgresMisconfigured where a migration is missing, and PostgresUnavailable.
+    Raises PostgresMisconfigured where a migration is missing, or where the role could disable row-level security, and
+    PostgresUnavailable.
     """
     async with connect(dsn, name=f"{package} start") as database:
+        if await database.fetchval(_IS_ABOVE_THE_RULES, package):
+            raise PostgresMisconfigured(
+                f"the role of this DSN owns tables of {package}, or is not subject to row-level security: run "
+                f"python -m shared.provision, and log in with a service's role as that command creates it"
+            )
         try:
             applied = await pogo_sql.get_applied_migrations(database, schema_name=package)
         except asyncpg.UndefinedTableError:

@@ -19,7 +19,7 @@ from shared.oidc_access import OidcAccess, is_safe_url
 
 PREFIX = "SLUICE_"
 S = TypeVar("S", bound=BaseModel)
-SERVICES = ("JOB_API", "SCHEDULER", "EXPORTER", "DELIVERY", "HISTORY", "PROVISION")
+SERVICES = ("JOB_API", "SCHEDULER", "EXPORTER", "DELIVERY", "HISTORY", "PROVISION", "MIGRATE")
 _COMMAND_LINE = {"SLUICE_URL", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE"}
 """Variables of the `sluice` command, which may be set in the shell that starts a process."""
 
@@ -161,6 +161,22 @@ class OutgoingSettings(BaseModel):
 
 _SHARED_FIELDS = KafkaSettings.model_fields | OidcSettings.model_fields | OutgoingSettings.model_fields
 _COMMON = {PREFIX + field.upper() for field in _SHARED_FIELDS}
+
+
+class MigrationSettings(BaseModel):
+    """`SLUICE_MIGRATE_*`: the settings of `python -m <service> migrate`, which needs none of its service's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    service: ClassVar[str] = "MIGRATE"
+
+    postgres: str = Field(
+        description="DSN of PostgreSQL with the role sluice_owner, which owns the tables", pattern=r"^postgres(ql)?://"
+    )
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings. Raises InvalidSettings, whose message names every invalid variable and says why."""
+        return load(cls, cls.service, os.environ)
 
 
 class ServiceSettings(KafkaSettings):

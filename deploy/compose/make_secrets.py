@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("secrets")
-ROLES = ("job_api", "scheduler", "exporter", "history")
+ROLES = {
+    "owner": "sluice_owner",
+    "job_api": "job_api",
+    "job_api_system": "job_api_system",
+    "scheduler": "scheduler",
+    "exporter": "exporter",
+    "history": "history",
+}
+"""The roles of PostgreSQL, by the name of their secrets."""
 
 
 def make_secrets(folder: Path) -> list[str]:
@@ -24,8 +32,8 @@ def make_secrets(folder: Path) -> list[str]:
         "admin_dsn": f"postgresql://postgres:{_read(folder, 'postgres_password')}@postgres/sluice",
         "source_dsn": f"postgresql://sluice_reader:{_read(folder, 'source_password')}@postgres/contact_history",
     }
-    for role in ROLES:
-        addresses[f"{role}_dsn"] = f"postgresql://{role}:{_read(folder, f'{role}_password')}@postgres/sluice"
+    for name, role in ROLES.items():
+        addresses[f"{name}_dsn"] = f"postgresql://{role}:{_read(folder, f'{name}_password')}@postgres/sluice"
     return written + [name for name, text in addresses.items() if _write(folder / name, text)]
 
 

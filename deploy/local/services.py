@@ -16,7 +16,7 @@ class Addresses:
     """What the processes need to know: each other's addresses, and the folders."""
 
     kafka: str
-    databases: dict[str, str]  # a DSN by service
+    databases: dict[str, str]  # a DSN by role
     source: str
     store: Path
     logs: Path
@@ -58,6 +58,7 @@ def service_environment(package: str, addresses: Addresses, extra: dict[str, str
         variables[f"{prefix}SOURCE"] = addresses.source
     if package == "job_api":
         variables[f"{prefix}HISTORY_URL"] = addresses.history_url
+        variables[f"{prefix}POSTGRES_SYSTEM"] = addresses.databases["job_api_system"]
     return plain_environment(variables | {f"{prefix}{name}": value for name, value in (extra or {}).items()})
 
 

@@ -30,6 +30,7 @@ from deploy.local.services import (
 from deploy.local.signals import ignore_signals, raise_interrupt_on_termination
 from deploy.local.state import State
 from deploy.local.supervisor import PAUSE, Supervisor
+from shared.provision import OWNER, ROLES
 
 TENANT, USER = "demo", "admin"
 DATABASE, SOURCE_DATABASE, READER = "sluice", "contact_history", "sluice_reader"
@@ -185,7 +186,7 @@ class _Setup:
         return self.supervisor.begin(setup_spec("sample", *argv, environment=environment, logs=self._state.logs))
 
     def _addresses(self, history_port: int) -> Addresses:
-        databases = {role: self._postgres.dsn(role, self._state.secret(role), DATABASE) for role in SERVICES}
+        databases = {role: self._postgres.dsn(role, self._state.secret(role), DATABASE) for role in (OWNER, *ROLES)}
         return Addresses(
             kafka=self._kafka.bootstrap,
             databases=databases,
@@ -199,17 +200,18 @@ class _Setup:
     def _set_up(self, addresses: Addresses) -> None:
         logs = self._state.logs
         kafka = plain_environment({"SLUICE_KAFKA_BOOTSTRAP": addresses.kafka})
-        passwords = {f"SLUICE_PROVISION_{role.upper()}_PASSWORD": self._state.secret(role) for role in SERVICES}
+        passwords = {f"SLUICE_PROVISION_{role.upper()}_PASSWORD": self._state.secret(role) for role in ROLES}
+        passwords["SLUICE_PROVISION_OWNER_PASSWORD"] = self._state.secret(OWNER)
         admin = plain_environment(passwords | {"SLUICE_PROVISION_ADMIN_DSN": self._postgres.admin_dsn_of(DATABASE)})
         self.supervisor.run(
             setup_spec("topics", "shared.kafka_admin", "create-topics", environment=kafka, logs=logs),
             setup_spec("provision", "shared.provision", environment=admin, logs=logs),
         )
-        environments = {package: service_environment(package, addresses) for package in SERVICES}
+        owner = plain_environment({"SLUICE_MIGRATE_POSTGRES": addresses.databases[OWNER]})
         self.supervisor.run(
             *(
-                setup_spec(f"migrate-{package}", package, "migrate", environment=environment, logs=logs)
-                for package, environment in environments.items()
+                setup_spec(f"migrate-{package}", package, "migrate", environment=owner, logs=logs)
+                for package in SERVICES
             )
         )
 

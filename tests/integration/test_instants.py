@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from shared.postgres import migrate
-from shared.provision import ROLES
+from shared.provision import SCHEMAS
 from tests.integration.test_schemas import provisioned
 from tests.support.servers import Databases
 
@@ -76,7 +76,7 @@ WHERE table_schema = $1 AND data_type = 'timestamp with time zone' AND table_typ
 """
 
 
-@pytest.mark.parametrize("service", ROLES)
+@pytest.mark.parametrize("service", SCHEMAS)
 async def test_S12_every_given_instant_is_held_within_its_bounds(postgres: Databases, service: str) -> None:
     dsn = await provisioned(postgres, service)
     await migrate(dsn, service)

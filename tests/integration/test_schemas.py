@@ -2,13 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from shared.postgres import PostgresMisconfigured, PostgresUnavailable, migrate, open_pool, require_schema
-from shared.provision import ROLES, ProvisionSettings, provision
-from tests.support.servers import Databases
+from shared.provision import OWNER, ROLES, SCHEMAS, ProvisionSettings, provision
+from tests.support.servers import PASSWORD, PASSWORDS, Databases
 
 SERVICES = Path(__file__).parents[2] / "services"
 SHAPE = """
@@ -42,9 +43,12 @@ ORDER BY 1, 2
 
 
 async def provisioned(postgres: Databases, package: str) -> str:
-    admin = await postgres.create()
-    await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": "test-password" for role in ROLES}))
-    return postgres.dsn(admin.rpartition("/")[2], role=package, password="test-password")
+    """Create a database without tables; return its DSN for the owner of the package's schema."""
+    return postgres.owner_dsn((await postgres.create_provisioned()).rpartition("/")[2], package)
+
+
+def name_database(dsn: str) -> str:
+    return urlsplit(dsn).path.removeprefix("/")
 
 
 async def shape(dsn: str, package: str) -> list[tuple[str, ...]]:
@@ -55,7 +59,7 @@ async def shape(dsn: str, package: str) -> list[tuple[str, ...]]:
         await connection.close()
 
 
-@pytest.mark.parametrize("package", ROLES)
+@pytest.mark.parametrize("package", SCHEMAS)
 async def test_migrations_and_schema_give_the_same_database(postgres: Databases, package: str) -> None:
     migrated, written = await provisioned(postgres, package), await provisioned(postgres, package)
     await migrate(migrated, package)
@@ -78,15 +82,15 @@ async def test_migrating_twice_at_once_is_harmless(postgres: Databases) -> None:
 
 async def test_provisioning_again_changes_passwords_only(postgres: Databases) -> None:
     dsn = await provisioned(postgres, "history")
-    admin = postgres.dsn(dsn.rpartition("/")[2])
-    await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": "test-password" for role in ROLES}))
+    admin = postgres.dsn(name_database(dsn))
+    await provision(ProvisionSettings(admin_dsn=admin, **PASSWORDS))
     await migrate(dsn, "history")
 
 
 async def test_no_service_reads_another_s_schema(postgres: Databases) -> None:
-    dsn = await provisioned(postgres, "exporter")
-    await migrate(postgres.dsn(dsn.rpartition("/")[2], role="scheduler", password="test-password"), "scheduler")
-    connection = await asyncpg.connect(dsn)
+    dsn = await provisioned(postgres, "scheduler")
+    await migrate(dsn, "scheduler")
+    connection = await asyncpg.connect(postgres.dsn(name_database(dsn), role="exporter", password=PASSWORD))
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch("SELECT * FROM scheduler.slot")
@@ -95,12 +99,13 @@ async def test_no_service_reads_another_s_schema(postgres: Databases) -> None:
 
 
 async def test_a_schema_that_lacks_a_migration_is_told_with_what_mends_it(postgres: Databases) -> None:
-    dsn = await provisioned(postgres, "history")
+    owner = await provisioned(postgres, "history")
+    dsn = postgres.dsn(name_database(owner), role="history", password=PASSWORD)
     with pytest.raises(PostgresMisconfigured, match=r"lacks 0001_history_initial, .*run python -m history migrate"):
         await require_schema(dsn, "history")
-    await migrate(dsn, "history")
+    await migrate(owner, "history")
     await require_schema(dsn, "history")
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(owner)
     await connection.execute("DELETE FROM public._pogo_migration WHERE migration_id = '0004_history_link_keys'")
     with pytest.raises(PostgresMisconfigured, match=r"lacks 0004_history_link_keys: run"):
         await require_schema(dsn, "history")
@@ -115,7 +120,7 @@ async def test_a_schema_that_lacks_a_migration_is_told_with_what_mends_it(postgr
 
 async def test_E5_only_the_roles_of_sluice_connect_to_its_database(postgres: Databases) -> None:
     dsn = await provisioned(postgres, "history")
-    name = dsn.rpartition("/")[2]
+    name = name_database(dsn)
     admin = await asyncpg.connect(postgres.admin_dsn)
     try:
         await admin.execute("CREATE ROLE stranger LOGIN PASSWORD 'test-password'")
@@ -124,8 +129,8 @@ async def test_E5_only_the_roles_of_sluice_connect_to_its_database(postgres: Dat
     finally:
         await admin.execute("DROP ROLE IF EXISTS stranger")
         await admin.close()
-    for role in ROLES:
-        connection = await asyncpg.connect(postgres.dsn(name, role=role, password="test-password"))
+    for role in (OWNER, *ROLES):
+        connection = await asyncpg.connect(postgres.dsn(name, role=role, password=PASSWORD))
         await connection.close()
 
 
@@ -146,7 +151,6 @@ async def test_a_rejected_login_and_an_unprepared_database_are_errors_that_say_w
     dsn = await provisioned(postgres, "history")
     other = await postgres.create()
     with pytest.raises(PostgresMisconfigured, match=r"Prepare the database first: python -m shared\.provision"):
-        await migrate(postgres.dsn(other.rpartition("/")[2], role="history", password="test-password"), "history")
-    passwords = {f"{role}_password": "test-password" for role in ROLES}
+        await migrate(postgres.owner_dsn(other.rpartition("/")[2], "history"), "history")
     with pytest.raises(PostgresMisconfigured, match="must name a role that may create roles and schemas"):
-        await provision(ProvisionSettings(admin_dsn=dsn, **passwords))
+        await provision(ProvisionSettings(admin_dsn=dsn, **PASSWORDS))

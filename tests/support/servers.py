@@ -16,12 +16,12 @@ from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from shared.postgres import migrate
-from shared.provision import ROLES, ProvisionSettings, provision
+from shared.provision import OWNER, ROLES, SCHEMAS, ProvisionSettings, provision
 from tests.support.containers import is_docker_available, kafka_container, postgres_container
 
 PASSWORD = "test-password"
-"""The password of each service's role."""
-PASSWORDS = {f"{role}_password": PASSWORD for role in ROLES}
+"""The password of each role."""
+PASSWORDS = {f"{role}_password": PASSWORD for role in ("owner", *ROLES)}
 
 MakeKafka = Callable[[], Kafka]
 MakePostgres = Callable[[], Postgres]
@@ -56,15 +56,27 @@ class Databases:
         """
         if self._migrated is None:
             name = (await self.create_provisioned()).rpartition("/")[2]
-            for role in ROLES:
-                await migrate(self.dsn(name, role=role, password=PASSWORD), role)
+            for service in SCHEMAS:
+                await migrate(self.owner_dsn(name, service), service)
             self._migrated = name
-        admin = await self.create(template=self._migrated)
+        return await self.copy(self._migrated)
+
+    async def copy(self, template: str) -> str:
+        """Create a copy of a provisioned database; return the administrator's DSN of it."""
+        admin = await self.create(template=template)
         # A copied database keeps its roles' privileges, but not their settings, which are per database.
         name = admin.rpartition("/")[2]
-        settings = (f'ALTER ROLE {role} IN DATABASE "{name}" SET search_path = {role}' for role in ROLES)
+        settings = (
+            f'ALTER ROLE {role} IN DATABASE "{name}" SET search_path = {schema}'
+            for schema, roles in SCHEMAS.items()
+            for role in roles
+        )
         await self._execute("; ".join(settings))
         return admin
+
+    def owner_dsn(self, database: str, service: str) -> str:
+        """Return the DSN of a database for the role that owns and migrates a service's schema."""
+        return f"{self.dsn(database, role=OWNER, password=PASSWORD)}?search_path={service}"
 
     def dsn(self, database: str, *, role: str | None = None, password: str | None = None) -> str:
         """Return the DSN of a database of this server, for the administrator or another role."""

@@ -49,6 +49,18 @@ class System:
         """Return the DSN of the database for the role of a service."""
         return self.databases.dsn(self.database, role=role, password=PASSWORD)
 
+    def owner_dsn(self, service: str) -> str:
+        """Return the DSN of the database for the role that migrates the schema of a service."""
+        return self.databases.owner_dsn(self.database, service)
+
+    def settings(self, package: str, prefix: str | None = None) -> dict[str, str]:
+        """Return the variables that name Kafka and the database to a service's processes and commands."""
+        prefix = prefix or f"SLUICE_{package.upper()}_"
+        found = {"SLUICE_KAFKA_BOOTSTRAP": self.kafka, f"{prefix}POSTGRES": self.dsn(package)}
+        if package == "job_api":
+            found[f"{prefix}POSTGRES_SYSTEM"] = self.dsn("job_api_system")
+        return found
+
     def start(
         self, package: str, command: str, extra: Mapping[str, str] | None = None, *, prefix: str | None = None
     ) -> "Service":
@@ -59,9 +71,8 @@ class System:
         port = free_port()
         prefix = prefix or f"SLUICE_{package.upper()}_"
         environment = {
-            "SLUICE_KAFKA_BOOTSTRAP": self.kafka,
+            **self.settings(package, prefix),
             "SLUICE_LOG_FORMAT": "console",
-            f"{prefix}POSTGRES": self.dsn(package),
             f"{prefix}HTTP_PORT": str(port),
             **{name if name.startswith("SLUICE_") else prefix + name: value for name, value in (extra or {}).items()},
         }

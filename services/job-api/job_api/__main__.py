@@ -10,7 +10,7 @@ from shared.clock import SystemClock
 from shared.command import run_command
 from shared.errors import SluiceError
 from shared.lifecycle import run
-from shared.postgres import open_pool, require_schema
+from shared.postgres import require_schema
 
 
 async def serve(settings: Settings) -> None:
@@ -38,11 +38,13 @@ def bootstrap(arguments: list[str]) -> None:
 async def _bootstrap(settings: Settings, options: argparse.Namespace) -> dict[str, object]:
     from job_api.service.bootstrap import bootstrap_tenant
     from job_api.store import Database
+    from job_api.store.database import Pools
 
     await require_schema(settings.postgres, "job_api")
-    async with open_pool(settings.postgres, size=2, name="job-api bootstrap") as pool:
+    dsns = settings.postgres, settings.postgres_system
+    async with Pools.open(*dsns, size=2, name="job-api bootstrap") as pools:
         return await bootstrap_tenant(
-            Database(pool),
+            Database(pools),
             SystemClock(),
             tenant=options.tenant,
             source_tenant=options.source_tenant,
@@ -64,10 +66,12 @@ def republish(arguments: list[str]) -> None:
 async def _republish(settings: Settings) -> dict[str, int]:
     from job_api.republishing import republish_all
     from job_api.store import Database
+    from job_api.store.database import Pools
 
     await require_schema(settings.postgres, "job_api")
-    async with open_pool(settings.postgres, size=2, name="job-api republish") as pool:
-        return await republish_all(Database(pool), SystemClock())
+    dsns = settings.postgres, settings.postgres_system
+    async with Pools.open(*dsns, size=2, name="job-api republish") as pools:
+        return await republish_all(Database(pools), SystemClock())
 
 
 COMMANDS = {"bootstrap": bootstrap, "republish": republish}

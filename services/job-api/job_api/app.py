@@ -52,7 +52,7 @@ from job_api.settings import Settings
 from job_api.sign_in import OidcClient, SignInFlow
 from job_api.source import SourceStatistics
 from job_api.store import Database, UnitOfWorkFactory
-from job_api.store.database import SERVICE
+from job_api.store.database import SERVICE, Pools
 from shared.clock import Clock, SystemClock
 from shared.http.app import create_app, handle_errors
 from shared.http.limits import DEFAULT_LIMITS, HttpLimits
@@ -62,7 +62,7 @@ from shared.lifecycle import Health, Loop
 from shared.oidc import TokenVerifier, make_oidc_authenticator
 from shared.oidc_issuer import OidcIssuer
 from shared.outbox import Relay
-from shared.postgres import Pool, check_connection, open_pool
+from shared.postgres import check_connection
 from shared.sealing import Sealer
 
 TAGS = {
@@ -131,11 +131,13 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
     """Open what the job API needs and assemble it. Raises PostgresUnavailable or KafkaUnavailable."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(settings.postgres, size=settings.postgres_pool, name=SERVICE))
+        pools = await stack.enter_async_context(
+            Pools.open(settings.postgres, settings.postgres_system, size=settings.postgres_pool, name=SERVICE)
+        )
         producer = await stack.enter_async_context(Producer.open(settings.kafka, name=SERVICE))
         history = await stack.enter_async_context(open_history_clients(settings.history_url, settings.history_ca_file))
         issuer = await stack.enter_async_context(OidcIssuer.open(settings.oidc, clock)) if settings.oidc else None
-        database, health, delivery = Database(pool), Health(), get_delivery_access(settings)
+        database, health, delivery = Database(pools), Health(), get_delivery_access(settings)
         consumer = Consumer(
             kafka=settings.kafka,
             group="sluice.job-api",
@@ -147,13 +149,14 @@ async def open_process(settings: Settings, *, clock: Clock | None = None) -> Asy
             ),
             producer=producer,
         )
-        relay = Relay(pool, producer, dsn=settings.postgres, service=SERVICE)
-        health.add_check("postgres", lambda: check_connection(pool))
+        relay = Relay(pools.system, producer, dsn=settings.postgres_system, service=SERVICE)
+        health.add_check("postgres", lambda: check_connection(pools.tenant))
+        health.add_check("postgres system", lambda: check_connection(pools.system))
         health.add_check("runs", consumer.find_fault)
         health.add_check("outbox", relay.find_fault)
         loops = {"runs": consumer.run, "outbox": relay.run, "housekeeping": Housekeeping(database, clock).run}
         app = create_web_app(
-            pool,
+            pools,
             clock=clock,
             health=health,
             history=history,
@@ -184,7 +187,7 @@ async def open_history_clients(url: str | None, ca_file: str | None = None) -> A
 
 
 def create_web_app(
-    pool: Pool,
+    pools: Pools,
     *,
     clock: Clock,
     health: Health,
@@ -196,7 +199,7 @@ def create_web_app(
     limits: HttpLimits = DEFAULT_LIMITS,
 ) -> FastAPI:
     """Return the application of the API and the pages; with an `issuer`, its tokens are accepted too."""
-    services = _create_services(pool, clock, source=source, delivery=delivery)
+    services = _create_services(pools, clock, source=source, delivery=delivery)
     proxy = HistoryProxy(history.requests, history.streams)
     verifier = TokenVerifier(issuer, clock) if issuer is not None else None
     external = make_oidc_authenticator(verifier, services.authenticator.authenticate_subject) if verifier else None
@@ -235,9 +238,9 @@ def create_web_app(
 
 
 def _create_services(
-    pool: Pool, clock: Clock, *, source: SourceStatistics | None, delivery: DeliveryAccess
+    pools: Pools, clock: Clock, *, source: SourceStatistics | None, delivery: DeliveryAccess
 ) -> Services:
-    database, passwords = Database(pool), PasswordService()
+    database, passwords = Database(pools), PasswordService()
     authenticator = TokenAuthenticator(database, clock)
     return Services(
         units=UnitOfWorkFactory(database, clock),

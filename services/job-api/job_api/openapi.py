@@ -54,13 +54,13 @@ def document_routes() -> list[Route]:
 def main() -> None:
     """Write the documents to their files."""
     from job_api.app import create_web_app
+    from job_api.store.database import Pools
     from shared.clock import SystemClock
     from shared.http.openapi_files import write_document
     from shared.lifecycle import Health
-    from shared.postgres import Pool
 
     # A document is built from the routes alone; nothing reads the database.
-    app = create_web_app(cast("Pool", None), clock=SystemClock(), health=Health())
+    app = create_web_app(cast("Pools", None), clock=SystemClock(), health=Health())
     write_document("job-api", app.openapi())
     write_document("sluice", build_document(app))
 

@@ -14,6 +14,10 @@ class Settings(LimitSettings, OidcSettings, OutgoingSettings, ServiceSettings):
 
     service: ClassVar[str] = "JOB_API"
 
+    postgres_system: str = Field(
+        description="DSN of PostgreSQL with the role job_api_system, for what concerns all tenants: logins, events",
+        pattern=r"^postgres(ql)?://",
+    )
     source: str | None = Field(
         None, pattern=r"^postgres(ql)?://", description="DSN of the source, to estimate exports from its statistics"
     )

@@ -16,8 +16,9 @@ from deploy.local.postgres import Postgres
 from deploy.local.reaper import Reaper
 from job_api.service.bootstrap import bootstrap_tenant
 from job_api.store import Database
+from job_api.store.database import Pools
 from shared.clock import SystemClock
-from shared.postgres import migrate, open_pool
+from shared.postgres import migrate
 from shared.provision import ProvisionSettings, provision
 from tests.bench.api.load import Measured, ask, load, request
 from tests.bench.api.server import CONNECTIONS
@@ -25,9 +26,8 @@ from tests.bench.api.serving import serving
 from tests.bench.catalogue import API
 from tests.bench.report import conclude, parse_arguments, print_line
 from tests.integration.job_api.world import draft
-from tests.support.servers import Databases
+from tests.support.servers import PASSWORD, PASSWORDS, Databases
 
-PASSWORD = "bench-password"
 PAGE = 50
 FILL = """
 INSERT INTO job_api.job (
@@ -42,20 +42,20 @@ WHERE job_id = $2
 """
 
 
-async def create_database(databases: Databases, jobs: int, tenants: int, largest: int = 0) -> tuple[str, str]:
-    """Create a database with jobs in several tenants; return its DSN, and a token of the last tenant.
+async def create_database(databases: Databases, jobs: int, tenants: int, largest: int = 0) -> tuple[list[str], str]:
+    """Create a database with jobs in several tenants; return the DSNs of its roles, and a token of the last tenant.
 
     The last tenant has `largest` of the jobs, where that is more than an equal share; the others share the rest.
     """
     admin = await databases.create()
-    passwords = {f"{role}_password": PASSWORD for role in ("job_api", "scheduler", "exporter", "history")}
-    await provision(ProvisionSettings(admin_dsn=admin, **passwords))
-    dsn = databases.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
-    await migrate(dsn, "job_api")
+    await provision(ProvisionSettings(admin_dsn=admin, **PASSWORDS))
+    name = admin.rpartition("/")[2]
+    await migrate(databases.owner_dsn(name, "job_api"), "job_api")
+    dsns = [databases.dsn(name, role=role, password=PASSWORD) for role in ("job_api", "job_api_system")]
     made: dict[str, str] = {}
     connection = await asyncpg.connect(admin)
-    async with open_pool(dsn, size=2, name="bench") as pool:
-        database = Database(pool)
+    async with Pools.open(*dsns, size=2, name="bench") as pools:
+        database = Database(pools)
         share = jobs // tenants if largest * tenants <= jobs else (jobs - largest) // (tenants - 1)
         for number in range(tenants):
             made = await bootstrap_tenant(
@@ -65,7 +65,7 @@ async def create_database(databases: Databases, jobs: int, tenants: int, largest
             await insert_jobs(connection, made["tenant_id"], max(share, largest) if last else share)
     await connection.execute("VACUUM ANALYZE job_api.job")
     await connection.close()
-    return dsn, made["api_key"]
+    return dsns, made["api_key"]
 
 
 async def insert_jobs(connection: "asyncpg.Connection[asyncpg.Record]", tenant_id: str, jobs: int) -> None:
@@ -141,9 +141,9 @@ async def find_cursor(port: int, token: str, depth: int, limit: int) -> str:
     return cursor
 
 
-async def run_trials(given: argparse.Namespace, dsn: str, token: str) -> list[dict[str, float]]:
+async def run_trials(given: argparse.Namespace, dsns: list[str], token: str) -> list[dict[str, float]]:
     """Start the server and run the trials."""
-    async with serving(dsn) as (api, plain):
+    async with serving(dsns) as (api, plain):
         listed = json.loads(await ask(api, request("GET", "/api/v1/jobs?limit=1", token)))
         deep = await find_cursor(api, token, given.depth, PAGE)
         found = []
@@ -167,10 +167,10 @@ async def main() -> None:
     with Reaper() as reaper:
         folder: Path = reaper.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", reaper)
-        dsn, token = await create_database(
+        dsns, token = await create_database(
             Databases(server.start()), given.jobs, given.tenants, largest=(given.depth + 2) * PAGE
         )
-        found = await run_trials(given, dsn, token)
+        found = await run_trials(given, dsns, token)
         server.stop()
     result = {name: statistics.median([each[name] for each in found]) for name in found[0]}
     conclude(API, {name: result[name] for name in API.figures}, is_smallest=given.smallest)

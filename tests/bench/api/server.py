@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from job_api.app import create_web_app
+from job_api.store.database import Pools
 from shared.clock import SystemClock
 from shared.http.limits import HttpLimits, Rate
 from shared.http.places import Allowance, Use
 from shared.lifecycle import Health
-from shared.postgres import Pool, connection, open_pool
+from shared.postgres import Pool, connection
 
 CONNECTIONS = 8
 UNLIMITED = HttpLimits(
@@ -40,12 +41,12 @@ async def serve(app: ASGIApp, port: int) -> None:
     await uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False)).serve()
 
 
-async def main(dsn: str, api_port: int, bare_port: int) -> None:
+async def main(tenant_dsn: str, system_dsn: str, api_port: int, bare_port: int) -> None:
     """Serve both applications."""
-    async with open_pool(dsn, size=CONNECTIONS, name="bench") as pool:
-        api = create_web_app(pool, clock=SystemClock(), health=Health(), limits=UNLIMITED)
-        await asyncio.gather(serve(api, api_port), serve(bare(pool), bare_port))
+    async with Pools.open(tenant_dsn, system_dsn, size=CONNECTIONS, name="bench") as pools:
+        api = create_web_app(pools, clock=SystemClock(), health=Health(), limits=UNLIMITED)
+        await asyncio.gather(serve(api, api_port), serve(bare(pools.tenant), bare_port))
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    uvloop.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from deploy.local.ports import free_port
@@ -11,10 +11,10 @@ from tests.support.wait import eventually
 
 
 @asynccontextmanager
-async def serving(dsn: str) -> AsyncIterator[tuple[int, int]]:
-    """Serve the job API and the bare route over a database; provide the port of each."""
+async def serving(dsns: Sequence[str]) -> AsyncIterator[tuple[int, int]]:
+    """Serve the job API and the bare route, with the DSNs of job-api's two roles; provide the port of each."""
     api, plain = free_port(), free_port()
-    argv = [sys.executable, "-m", "tests.bench.api.server", dsn, str(api), str(plain)]
+    argv = [sys.executable, "-m", "tests.bench.api.server", *dsns, str(api), str(plain)]
     server = await asyncio.create_subprocess_exec(*argv)
     try:
 

@@ -112,9 +112,9 @@ async def weigh_visit(context: BrowserContext, origin: str) -> tuple[int, int]:
     return sum(sizes), len(foreign)
 
 
-async def measure(given: argparse.Namespace, dsn: str, key: str) -> dict[str, float]:
+async def measure(given: argparse.Namespace, dsns: list[str], key: str) -> dict[str, float]:
     """Start the server, and return what is measured, by name."""
-    async with serving(dsn) as (api, _):
+    async with serving(dsns) as (api, _):
         # An API key works as the session cookie: both are bearer tokens of the same form.
         page, json_list = await compare_first_bytes(api, key, given.times)
         print_line(f"first byte: page {page * 1000:.2f} ms, JSON list {json_list * 1000:.2f} ms")
@@ -135,8 +135,8 @@ async def main() -> None:
     with Reaper() as reaper:
         folder: Path = reaper.temporary_folder("sluice-bench-")
         server = Postgres(folder / "postgres", reaper)
-        dsn, key = await create_database(Databases(server.start()), given.jobs, 1)
-        found = await measure(given, dsn, key)
+        dsns, key = await create_database(Databases(server.start()), given.jobs, 1)
+        found = await measure(given, dsns, key)
         server.stop()
     conclude(PAGES, found, is_smallest=given.smallest)
 

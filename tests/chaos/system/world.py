@@ -238,12 +238,12 @@ def _own_port(settings: Mapping[str, str]) -> dict[str, str]:
 async def create_tenant(world: World, name: str, number: int) -> str:
     """Create a tenant whose rows bear a number in the source; return its administrator's API key."""
     command = ["-m", "job_api", "bootstrap", "--tenant", name, "--source-tenant", str(number), "--user", "ana"]
-    environment = {
-        "SLUICE_KAFKA_BOOTSTRAP": world.system.kafka,
-        "SLUICE_JOB_API_POSTGRES": world.system.dsn("job_api"),
-    }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=plain_environment(environment), cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *command,
+        env=plain_environment(world.system.settings("job_api")),
+        cwd=CHECKOUT,
+        stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
     assert process.returncode == 0

@@ -17,10 +17,9 @@ from shared.provision import ProvisionSettings, provision
 from shared.settings import KafkaSettings, load
 from tests.integration.deploy.conftest import SecureKafka
 from tests.support.authority import Authority
-from tests.support.servers import Databases
+from tests.support.servers import PASSWORD, PASSWORDS, Databases
 from tests.support.wait import eventually
 
-PASSWORD = "test-password"
 SERVICES = ("job_api", "scheduler", "exporter", "history")
 
 
@@ -49,6 +48,8 @@ def own_settings(
     }
     if process.package in {"exporter", "history"}:
         settings["STORE"] = folder.as_uri()
+    if process.package == "job_api":
+        settings["POSTGRES_SYSTEM"] = databases.dsn(database, role="job_api_system", password=PASSWORD)
     if process.package == "exporter":
         settings["SOURCE"] = databases.dsn(database)
     return {f"SLUICE_{process.package.upper()}_{name}": value for name, value in settings.items()}
@@ -75,11 +76,11 @@ async def test_every_process_works_with_tls_and_a_login(
 
     admin = await postgres.create()
     database = admin.rpartition("/")[2]
-    await provision(ProvisionSettings(admin_dsn=admin, **{f"{each}_password": PASSWORD for each in SERVICES}))
+    await provision(ProvisionSettings(admin_dsn=admin, **PASSWORDS))
     shared = common_settings(secure_kafka, tmp_path)
     await create_topics(load(KafkaSettings, "KAFKA", shared))
     for service in SERVICES:
-        await migrate(postgres.dsn(database, role=service, password=PASSWORD), service)
+        await migrate(postgres.owner_dsn(database, service), service)
     running: dict[str, ChildProcess] = {}
     addresses: dict[str, str] = {}
     for process in reversed(SERVICE_PROCESSES):  # job-api last, since it needs the address of history-api

@@ -140,7 +140,7 @@ def test_U4_only_the_apis_trust_the_ingress_controller(values: str) -> None:
         name: environment(values, pod)[variable]
         for name, pod in pods(values)
         for variable in environment(values, pod)
-        if variable.endswith("_HTTP_TRUSTED_PROXIES") and "-migrate-" not in name  # which serve nothing
+        if variable.endswith("_HTTP_TRUSTED_PROXIES")
     }
     assert set(believing) == {"sluice-job-api", "sluice-history-api"}
     named = {"full": "127.0.0.1,10.42.7.0/28,10.42.9.5"}
@@ -254,7 +254,7 @@ def find_unchecked(value: Any, schema: Any, path: str) -> list[str]:
 
 def test_only_the_apis_get_the_identity_provider() -> None:
     issuers = {name: environment("full", pod).get("SLUICE_OIDC_ISSUER") for name, pod in pods("full")}
-    apis = {"sluice-job-api", "sluice-history-api", "sluice-migrate-job-api", "sluice-migrate-history"}
+    apis = {"sluice-job-api", "sluice-history-api"}
     assert {name for name, issuer in issuers.items() if issuer == "https://id.example.com"} == apis
     assert all(not issuer for name, issuer in issuers.items() if name not in apis)
     policies = {each["metadata"]["name"]: each["spec"] for each in of_kind("full", "NetworkPolicy")}

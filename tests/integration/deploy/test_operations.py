@@ -18,13 +18,13 @@ from shared import codec
 from shared.clock import SystemClock
 from shared.kafka import Producer
 from shared.kafka.dead_letters import to_dead_letter
+from shared.provision import OWNER
 from shared.topics import COMMANDS
-from tests.support.servers import Databases
+from tests.support.servers import PASSWORD, PASSWORDS, Databases
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "deploy/OPERATIONS.md").read_text(encoding="utf-8")
 SERVICES = ("job_api", "scheduler", "exporter", "history")
-PASSWORD = "test-password"
 
 
 def commands(heading: str) -> str:
@@ -55,9 +55,11 @@ def run(script: str, environment: Mapping[str, str]) -> str:
 def environment(databases: Databases, admin: str, kafka: str, folder: Path) -> dict[str, str]:
     name = urlsplit(admin).path.strip("/")
     found = {"ADMIN_DSN": admin, "SLUICE_PROVISION_ADMIN_DSN": admin, "SLUICE_KAFKA_BOOTSTRAP": kafka}
+    found |= {f"SLUICE_PROVISION_{each.upper()}": password for each, password in PASSWORDS.items()}
+    found["SLUICE_MIGRATE_POSTGRES"] = databases.dsn(name, role=OWNER, password=PASSWORD)
     for role in SERVICES:
-        found[f"SLUICE_PROVISION_{role.upper()}_PASSWORD"] = PASSWORD
         found[f"SLUICE_{role.upper()}_POSTGRES"] = databases.dsn(name, role=role, password=PASSWORD)
+    found["SLUICE_JOB_API_POSTGRES_SYSTEM"] = databases.dsn(name, role="job_api_system", password=PASSWORD)
     found["SLUICE_EXPORTER_SOURCE"] = admin
     found["SLUICE_EXPORTER_STORE"] = found["SLUICE_HISTORY_STORE"] = folder.as_uri()
     return found

@@ -14,14 +14,13 @@ from deploy.local.processes import POSTGRES_RANK, ChildProcess, ProcessSpec, pla
 from deploy.local.reaper import Reaper
 from shared.errors import SluiceError
 from shared.postgres import migrate, open_pool
-from shared.provision import ProvisionSettings, provision
+from shared.provision import OWNER, ProvisionSettings, provision
 from tests.support.authority import Authority
+from tests.support.servers import PASSWORD, PASSWORDS
 from tests.support.wait import eventually_now
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no PostgreSQL with TLS here (Debian: apt-get install postgresql)")
-SERVICES = ("job_api", "scheduler", "exporter", "history")
-PASSWORD = "test-password"
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +84,8 @@ def dsn(server: str, authority: Authority, *, role: str = "postgres", database: 
 
 async def test_roles_tables_and_pools_work_over_a_verified_connection(server: str, authority: Authority) -> None:
     admin = dsn(server, authority)
-    passwords = {f"{each}_password": PASSWORD for each in SERVICES}
-    await provision(ProvisionSettings(admin_dsn=admin, **passwords))
-    await migrate(dsn(server, authority, role="scheduler"), "scheduler")
+    await provision(ProvisionSettings(admin_dsn=admin, **PASSWORDS))
+    await migrate(dsn(server, authority, role=OWNER), "scheduler")
     async with open_pool(dsn(server, authority, role="scheduler"), size=2, name="test") as pool:
         row = await pool.fetchrow("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         assert row is not None

@@ -14,9 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.local.processes import plain_environment
 from job_api.republishing import republish_all
 from job_api.store import Database
+from job_api.store.database import Pools
 from shared.clock import SystemClock
 from shared.kafka.admin import create_topics
-from shared.postgres import open_pool
 from shared.settings import KafkaSettings
 from shared.topics import TOPICS
 from tests.support.system import Service, System
@@ -31,10 +31,9 @@ PUBLISHED = {"certificates": 1, "identities": 1, "subjects": 0, "destinations": 
 
 async def job_api(system: System, *argv: str) -> dict[str, Any]:
     """Run a command of job-api and return its output."""
-    environment = {"SLUICE_KAFKA_BOOTSTRAP": system.kafka, "SLUICE_JOB_API_POSTGRES": system.dsn("job_api")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "job_api", *argv),
-        env=plain_environment(environment),
+        env=plain_environment(system.settings("job_api")),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -48,7 +47,7 @@ async def wait_until_published(system: System) -> None:
     """Wait until all events of job-api are in Kafka."""
 
     async def is_outbox_empty() -> bool:
-        return not (await system.fetch("job_api", "SELECT count(*) FROM outbox"))[0][0]
+        return not (await system.fetch("job_api_system", "SELECT count(*) FROM outbox"))[0][0]
 
     await eventually(is_outbox_empty, timeout=60)
 
@@ -135,7 +134,7 @@ async def test_after_a_loss_of_topics_all_services_learn_everything_again(
 
     await eventually(is_known_by_all, timeout=60)
     # Again, in the smallest batches: nothing changes.
-    async with open_pool(system.dsn("job_api"), size=2, name="test") as pool:
-        assert await republish_all(Database(pool), SystemClock(), batch=1) == PUBLISHED
+    async with Pools.open(system.dsn("job_api"), system.dsn("job_api_system"), size=2, name="test") as pools:
+        assert await republish_all(Database(pools), SystemClock(), batch=1) == PUBLISHED
     await wait_until_published(system)
     await wait_until_all_know()

@@ -8,6 +8,7 @@ import asyncpg
 from history.store.artifacts import ArtifactStore
 from job_api.housekeeping import Housekeeping
 from job_api.store import Database
+from job_api.store.database import Pools
 from shared.clock import SystemClock
 from shared.observe import render_metrics
 from shared.postgres import open_pool
@@ -16,13 +17,14 @@ from tests.support.servers import PASSWORD, Databases
 NOW = datetime.now(UTC)
 
 
-async def prepare(postgres: Databases, service: str) -> tuple[str, str]:
+async def prepare(postgres: Databases, *roles: str) -> tuple[str, ...]:
+    """Return the DSNs of a database for the administrator and for roles."""
     admin = await postgres.create_migrated()
-    return admin, postgres.dsn(admin.rpartition("/")[2], role=service, password=PASSWORD)
+    return admin, *(postgres.dsn(admin.rpartition("/")[2], role=role, password=PASSWORD) for role in roles)
 
 
 async def test_C2_certificates_are_counted_before_they_expire(postgres: Databases) -> None:
-    admin, dsn = await prepare(postgres, "job_api")
+    admin, dsn, system_dsn = await prepare(postgres, "job_api", "job_api_system")
     connection = await asyncpg.connect(admin)
     tenant = uuid4()
     try:
@@ -49,8 +51,8 @@ async def test_C2_certificates_are_counted_before_they_expire(postgres: Database
             )
     finally:
         await connection.close()
-    async with open_pool(dsn, size=2, name="test") as pool:
-        await Housekeeping(Database(pool), SystemClock()).clean_up()
+    async with Pools.open(dsn, system_dsn, size=2, name="test") as pools:
+        await Housekeeping(Database(pools), SystemClock()).clean_up()
     exposition = render_metrics()[0].decode()
     for within, count in (("0", 1), ("1", 2), ("7", 3), ("30", 4)):
         assert f'sluice_certificates_expiring{{days="{within}"}} {count}.0' in exposition

@@ -11,10 +11,11 @@ import pytest
 from deploy.local.reaper import Reaper
 from shared import events
 from shared.postgres import migrate
+from shared.provision import OWNER
 from tests.integration.exporter.conftest import ExportSystem
 from tests.integration.exporter.gates import ROWS, GatedHistory
 from tests.integration.exporter.proof import check_run, follow_run
-from tests.support.servers import Databases
+from tests.support.servers import PASSWORD, Databases
 from tests.support.system import System
 from tests.support.wait import eventually
 
@@ -26,7 +27,7 @@ CREATE TABLE stepped.step (by interval NOT NULL);
 INSERT INTO stepped.step VALUES ('0');
 CREATE FUNCTION stepped.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS 'SELECT pg_catalog.clock_timestamp() + by FROM stepped.step';
-GRANT USAGE ON SCHEMA stepped TO exporter;
+GRANT USAGE ON SCHEMA stepped TO exporter, sluice_owner;
 GRANT SELECT ON stepped.step TO exporter;
 """
 
@@ -54,11 +55,12 @@ async def stage(
     admin = postgres.dsn(system.database)
     connection = await asyncpg.connect(admin)
     await connection.execute(CLOCK)
-    await connection.execute(
-        f'ALTER ROLE exporter IN DATABASE "{system.database}" SET search_path = exporter, stepped, public, pg_catalog'
-    )
+    for role in ("exporter", OWNER):
+        await connection.execute(
+            f'ALTER ROLE {role} IN DATABASE "{system.database}" SET search_path = exporter, stepped, public, pg_catalog'
+        )
     await connection.close()
-    await migrate(system.dsn("exporter"), "exporter")
+    await migrate(postgres.dsn(system.database, role=OWNER, password=PASSWORD), "exporter")
     exports = ExportSystem(system, "history", tmp_path_factory.mktemp("steps") / "store")
     await exports.insert_certificate()
     yield SteppedSystem(exports, await GatedHistory.create(postgres, attachments=1), admin)

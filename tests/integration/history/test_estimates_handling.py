@@ -28,7 +28,7 @@ UNKNOWN = b"sluice.run.failed.v9"
 
 @pytest.fixture(scope="module")
 async def ready(system: System) -> System:
-    await migrate(system.dsn("history"), "history")
+    await migrate(system.owner_dsn("history"), "history")
     return system
 
 

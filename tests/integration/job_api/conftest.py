@@ -9,8 +9,9 @@ import pytest
 
 from job_api.app import create_web_app
 from job_api.service.destinations import DeliveryAccess
+from job_api.store.database import Pools
 from shared.lifecycle import Health
-from shared.postgres import migrate, open_pool
+from shared.postgres import migrate
 from shared.provision import ProvisionSettings, provision
 from shared.sealing import Sealer
 from tests.integration.job_api.world import DELIVERY_KEYS, StillClock, Tenant, World
@@ -25,7 +26,7 @@ async def job_api_template(postgres: Databases) -> str:
     admin = await postgres.create()
     await provision(ProvisionSettings(admin_dsn=admin, **PASSWORDS))
     name = admin.rpartition("/")[2]
-    await migrate(postgres.dsn(name, role="job_api", password=PASSWORD), "job_api")
+    await migrate(postgres.owner_dsn(name, "job_api"), "job_api")
     return name
 
 
@@ -52,10 +53,7 @@ class ReusedDatabase:
         return self.admin_dsn.rpartition("/")[2]
 
     async def _create(self) -> None:
-        self.admin_dsn = await self.postgres.create(template=self.template)
-        async with self._connect() as connection:
-            # A copied database keeps its roles' privileges, but not their settings, which are per database.
-            await connection.execute(f'ALTER ROLE job_api IN DATABASE "{self._name}" SET search_path = job_api')
+        self.admin_dsn = await self.postgres.copy(self.template)
         self.objects = await self._list_objects()
 
     async def _list_objects(self) -> str:
@@ -90,11 +88,13 @@ async def dsn(reused_database: ReusedDatabase) -> str:
 async def world(dsn: str, postgres: Databases) -> AsyncIterator[World]:
     """Return the application over a fresh database."""
     clock = StillClock()
-    admin = await asyncpg.connect(postgres.dsn(dsn.rpartition("/")[2]))
-    async with open_pool(dsn, size=5, name="test") as pool:
+    name = dsn.rpartition("/")[2]
+    admin = await asyncpg.connect(postgres.dsn(name))
+    system = postgres.dsn(name, role="job_api_system", password=PASSWORD)
+    async with Pools.open(dsn, system, size=5, name="test") as pools:
         delivery = DeliveryAccess(Sealer(DELIVERY_KEYS[1]))
-        app = create_web_app(pool, clock=clock, health=Health(), delivery=delivery)
-        world = World(dsn, pool, admin, clock, app)
+        app = create_web_app(pools, clock=clock, health=Health(), delivery=delivery)
+        world = World(dsn, pools, admin, clock, app)
         yield world
         await world.aclose()
     await admin.close()

@@ -18,7 +18,7 @@ from shared.events import AuditRecorded
 from shared.outbox import SHARDS, unpack_headers
 from shared.postgres import migrate
 from tests.integration.job_api.world import NOW, World
-from tests.support.servers import PASSWORD, Databases
+from tests.support.servers import Databases
 
 BEFORE = 6
 """The number of migrations before the one that moves the entries."""
@@ -44,10 +44,8 @@ ENTRIES: list[tuple[str, dict[str, Any], tuple[str, str, dict[str, Any] | None, 
 
 @pytest.fixture
 async def history_dsn(world: World, postgres: Databases) -> str:
-    """Return the DSN of the role history in the database of the job API."""
-    name = world.dsn.rpartition("/")[2]
-    await world.admin.execute(f'ALTER ROLE history IN DATABASE "{name}" SET search_path = history')
-    return postgres.dsn(name, role="history", password=PASSWORD)
+    """Return the DSN of history's schema in the database of the job API."""
+    return postgres.owner_dsn(world.dsn.rpartition("/")[2], "history")
 
 
 async def write_earlier_entries(dsn: str, folder: Path, tenant_ids: list[UUID], user_id: UUID) -> dict[str, UUID]:

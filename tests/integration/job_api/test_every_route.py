@@ -208,7 +208,7 @@ async def test_U3_row_level_security_hides_other_tenants_from_a_query_without_a_
             assert found == {tenant.tenant_id}, table
         assert await database.execute("UPDATE job SET title = 'mine now'") == "UPDATE 1"
         assert await database.execute("DELETE FROM audit WHERE tenant_id <> $1", tenant.tenant_id) == "DELETE 0"
-    async with world.pool.acquire() as database:
+    async with world.pools.tenant.acquire() as database:
         for table in tables:
             assert await database.fetchval(f"SELECT count(*) FROM {table}") == 0, f"{table}, with no scope at all"
 

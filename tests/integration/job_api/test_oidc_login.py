@@ -70,7 +70,7 @@ async def browser(world: World, tenant: Tenant, issuer: TestIssuer) -> AsyncIter
         client_id=CLIENT, secret=SECRET, public_url=PAGES, scopes="openid profile", title="Acme <login>"
     )
     async with OidcIssuer.open(access(issuer), world.clock) as opened:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened, client=client)
+        app = create_web_app(world.pools, clock=world.clock, health=Health(), issuer=opened, client=client)
         made = Browser(world, tenant, issuer, app)
         yield made
         await made.pages.aclose()

@@ -71,7 +71,7 @@ def issuer(world: World) -> Iterator[TestIssuer]:
 @pytest.fixture
 async def setup(world: World, tenant: Tenant, issuer: TestIssuer) -> AsyncIterator[OidcSetup]:
     async with OidcIssuer.open(access(issuer), world.clock) as opened:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened)
+        app = create_web_app(world.pools, clock=world.clock, health=Health(), issuer=opened)
         claims = {"https://acme.test/tenant": str(tenant.tenant_id), "realm": {"roles": ["sluice-operators", "x"]}}
         yield OidcSetup(world, tenant, issuer, app, claims)
 
@@ -136,7 +136,7 @@ async def test_U3_a_token_of_another_tenant_sees_that_tenants_objects_only(setup
 async def test_U1_claim_values_can_be_translated_to_tenants(world: World, tenant: Tenant, issuer: TestIssuer) -> None:
     meant = access(issuer, tenant_claim="org", tenants={"acme": tenant.tenant_id}, roles_claim="roles", roles={})
     async with OidcIssuer.open(meant, world.clock) as opened:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened)
+        app = create_web_app(world.pools, clock=world.clock, health=Health(), issuer=opened)
         setup = OidcSetup(world, tenant, issuer, app, {"org": "acme", "roles": ["viewer"]})
         assert (await setup.get()).status_code == 200
         assert (await setup.get(org=str(tenant.tenant_id))).status_code == 403, "only tenants in the mapping"
@@ -292,7 +292,7 @@ async def test_U1_an_issuer_with_another_identifier_is_not_trusted(
     world: World, tenant: Tenant, issuer: TestIssuer
 ) -> None:
     async with OidcIssuer.open(access(issuer, issuer=f"{issuer.url}/"), world.clock) as opened:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=opened)
+        app = create_web_app(world.pools, clock=world.clock, health=Health(), issuer=opened)
         setup = OidcSetup(world, tenant, issuer, app, {})
         assert (await setup.get()).status_code == 503
         assert issuer.key_requests == 0

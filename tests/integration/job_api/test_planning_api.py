@@ -62,7 +62,7 @@ async def test_J12_without_a_source_there_is_a_reason_and_no_error(tenant: Tenan
 
 
 async def estimate(world: World, tenant: Tenant, source: str, **changes: Any) -> dict[str, Any]:
-    app = create_web_app(world.pool, clock=world.clock, health=Health(), source=SourceStatistics(source))
+    app = create_web_app(world.pools, clock=world.clock, health=Health(), source=SourceStatistics(source))
     bearer = {"Authorization": f"Bearer {tenant.token}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", headers=bearer) as client:
         answer = await client.post(f"{JOBS}/estimate", json=draft(**changes))
@@ -157,7 +157,7 @@ async def test_J4_a_runs_frozen_settings_make_a_job(world: World, tenant: Tenant
 
     elsewhere = httpx.ASGITransport(Starlette(routes=[Route("/api/v1/runs/{run_id}", run)]))
     async with httpx.AsyncClient(transport=elsewhere, base_url="http://history") as history:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=HistoryClients(history))
+        app = create_web_app(world.pools, clock=world.clock, health=Health(), history=HistoryClients(history))
         bearer = {"Authorization": f"Bearer {tenant.token}"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", headers=bearer) as client:
             answer = await client.post(f"{JOBS}/from-run/{mine}", json={"title": "Again"})

@@ -10,6 +10,7 @@ import pytest
 
 from job_api.app import create_web_app
 from job_api.service.attempts import PER_ACCOUNT
+from job_api.store.database import Pools
 from shared.http.limits import DEFAULT_LIMITS
 from shared.http.problems import TYPE_BASE, ProblemType
 from shared.lifecycle import Health
@@ -33,7 +34,7 @@ ANY = {"If-Match": "*"}
 async def unknown_tenant(world: World, tenant: Tenant) -> httpx.Response:
     with run_issuer(lambda: world.clock.at) as provider:
         async with OidcIssuer.open(access(provider), world.clock) as issuer:
-            app = create_web_app(world.pool, clock=world.clock, health=Health(), issuer=issuer)
+            app = create_web_app(world.pools, clock=world.clock, health=Health(), issuer=issuer)
             bearer = {"Authorization": f"Bearer {provider.token(world.clock.at)}"}
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=bearer) as client:
@@ -88,7 +89,7 @@ async def destination_in_use(world: World, tenant: Tenant) -> httpx.Response:
 
 
 async def delivery_not_available(world: World, tenant: Tenant) -> httpx.Response:
-    app = create_web_app(world.pool, clock=world.clock, health=Health())
+    app = create_web_app(world.pools, clock=world.clock, health=Health())
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://x", headers=tenant.client.headers
     ) as client:
@@ -143,7 +144,7 @@ async def internal(world: World, tenant: Tenant) -> httpx.Response:
 async def unavailable(world: World, tenant: Tenant) -> httpx.Response:
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut off'"
     async with open_pool(world.dsn, size=2, name="cut off") as pool:
-        app = create_web_app(pool, clock=world.clock, health=Health())
+        app = create_web_app(Pools(pool, world.pools.system), clock=world.clock, health=Health())
         await world.admin.execute("ALTER ROLE job_api CONNECTION LIMIT 0")
         await world.admin.execute(cut)
         try:
@@ -249,7 +250,7 @@ async def test_a_read_only_server_and_a_full_disk_are_answered_503_until_they_en
     ]
     for begin, end in faults:
         await world.admin.execute(begin)
-        await world.pool.expire_connections()
+        await world.pools.tenant.expire_connections()
         refused = await tenant.client.post("/api/v1/jobs", json=draft(title="Waits"))
         assert refused.status_code == 503
         assert refused.headers["Retry-After"].isdecimal()

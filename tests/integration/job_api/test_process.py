@@ -25,9 +25,12 @@ ROOT = Path(__file__).parents[3]
 
 async def bootstrap(system: System, tenant: str, *, number: int = 101) -> dict[str, str]:
     command = ["-m", "job_api", "bootstrap", "--tenant", tenant, "--source-tenant", str(number), "--user", "ana"]
-    environment = {"SLUICE_KAFKA_BOOTSTRAP": system.kafka, "SLUICE_JOB_API_POSTGRES": system.dsn("job_api")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=plain_environment(environment), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *command,
+        env=plain_environment(system.settings("job_api")),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
     assert process.returncode == 0

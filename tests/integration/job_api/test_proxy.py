@@ -80,7 +80,7 @@ async def elsewhere(world: World, tenant: Tenant) -> AsyncIterator[tuple[Elsewhe
     ]
     upper, upper_task, url = await serving(Starlette(routes=routes))
     async with open_history_clients(url) as history:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
+        app = create_web_app(world.pools, clock=world.clock, health=Health(), history=history)
         lower, lower_task, base = await serving(app)
         async with httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {tenant.token}"}) as client:
             yield upstream, client
@@ -170,7 +170,7 @@ async def test_a_body_that_is_too_large_is_not_forwarded(elsewhere: tuple[Elsewh
 
 async def test_an_unavailable_history_is_a_problem(world: World, tenant: Tenant) -> None:
     async with open_history_clients("http://127.0.0.1:9") as history:
-        app = create_web_app(world.pool, clock=world.clock, health=Health(), history=history)
+        app = create_web_app(world.pools, clock=world.clock, health=Health(), history=history)
         headers = {"Authorization": f"Bearer {tenant.token}"}
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as client:

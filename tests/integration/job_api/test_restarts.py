@@ -105,7 +105,7 @@ async def test_J3_J7_R1_the_list_shows_the_fate_of_every_run_whenever_the_proces
     await system.publish(*everything)
     assert await list_once_consumed() == found, "republished events change nothing"
     (suspensions,) = await system.fetch(
-        "job_api",
+        "job_api_system",
         "SELECT count(*) FROM set_config('job_api.scope', 'all', false), job_api.audit WHERE action = 'job.suspend'",
     )
     assert suspensions["count"] == len(once), "each one-time job was suspended once"

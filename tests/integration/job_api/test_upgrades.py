@@ -11,19 +11,14 @@ from pogo_core.util import migrate as pogo
 
 from shared.certificates import identify_certificate
 from shared.postgres import PostgresMisconfigured, migrate
-from shared.provision import ROLES, ProvisionSettings, provision
 from tests.support.servers import Databases
 from tests.unit.stream.officers import make_officer
-
-PASSWORD = "test-password"
 
 
 @pytest.fixture
 async def admin(postgres: Databases) -> str:
     """Return the administrator's DSN of a provisioned database without tables."""
-    admin = await postgres.create()
-    await provision(ProvisionSettings(admin_dsn=admin, **{f"{role}_password": PASSWORD for role in ROLES}))
-    return admin
+    return await postgres.create_provisioned()
 
 
 async def migrate_before(dsn: str, name: str, folder: Path) -> None:
@@ -54,7 +49,7 @@ async def insert_tenant(connection: "asyncpg.Connection[asyncpg.Record]", name: 
 async def test_E8_a_migration_stops_where_two_tenants_have_one_source_number(
     postgres: Databases, admin: str, tmp_path: Path
 ) -> None:
-    dsn = postgres.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
+    dsn = postgres.owner_dsn(admin.rpartition("/")[2], "job_api")
     await migrate_before(dsn, "0009_job_api_source_numbers", tmp_path)
     connection = await asyncpg.connect(admin)
     try:
@@ -85,7 +80,7 @@ async def insert_user(connection: "asyncpg.Connection[asyncpg.Record]", tenant: 
 async def test_U4_a_migration_stops_where_two_names_have_one_key(
     postgres: Databases, admin: str, tmp_path: Path
 ) -> None:
-    dsn = postgres.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
+    dsn = postgres.owner_dsn(admin.rpartition("/")[2], "job_api")
     await migrate_before(dsn, "0012_job_api_names", tmp_path)
     connection = await asyncpg.connect(admin)
     try:
@@ -110,7 +105,7 @@ async def test_U4_a_migration_stops_where_two_names_have_one_key(
 async def test_C1_certificates_that_programs_cannot_tell_apart_survive_the_migration(
     postgres: Databases, admin: str, tmp_path: Path
 ) -> None:
-    dsn = postgres.dsn(admin.rpartition("/")[2], role="job_api", password=PASSWORD)
+    dsn = postgres.owner_dsn(admin.rpartition("/")[2], "job_api")
     await migrate_before(dsn, "0013_job_api_certificate_keys", tmp_path)
     connection = await asyncpg.connect(admin)
     try:

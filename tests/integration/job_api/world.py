@@ -11,10 +11,10 @@ import httpx
 
 from job_api.service.bootstrap import bootstrap_tenant
 from job_api.store import Database
+from job_api.store.database import Pools
 from shared.codec import Received, decode
 from shared.events import Event
 from shared.outbox import unpack_headers
-from shared.postgres import Pool
 from shared.sealing import generate_key_pair
 from tests.integration.job_api.certs import make_certificate, pem
 
@@ -42,7 +42,7 @@ class World:
     """The application, its database and its tenants."""
 
     dsn: str
-    pool: Pool
+    pools: Pools
     admin: "asyncpg.Connection[asyncpg.Record]"
     clock: StillClock
     app: Any
@@ -52,7 +52,7 @@ class World:
     @property
     def database(self) -> Database:
         """Return the store's database."""
-        return Database(self.pool)
+        return Database(self.pools)
 
     def client(self, token: str | None = None, *, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
         """Return a client of the API at a network address, with a bearer token or without."""

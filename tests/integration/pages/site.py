@@ -12,10 +12,10 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from job_api.service.bootstrap import bootstrap_tenant
 from job_api.store import Database
+from job_api.store.database import Pools
 from shared.clock import SystemClock
 from shared.events.values import Role
 from shared.http.identity import SESSION_COOKIE
-from shared.postgres import open_pool
 from tests.integration.job_api.certs import make_certificate, pem
 from tests.integration.job_api.world import Tenant
 from tests.support.system import Service, System
@@ -56,9 +56,10 @@ class Site:
         """Create a tenant with an administrator, and with an active certificate unless it is to have none."""
         name, user = f"tenant {secrets.token_hex(4)}", f"ana-{secrets.token_hex(3)}"
         self._tenants += 1
-        async with open_pool(self.system.dsn("job_api"), size=2, name="test") as pool:
+        dsns = self.system.dsn("job_api"), self.system.dsn("job_api_system")
+        async with Pools.open(*dsns, size=2, name="test") as pools:
             created = await bootstrap_tenant(
-                Database(pool), SystemClock(), tenant=name, source_tenant=100 + self._tenants, user=user
+                Database(pools), SystemClock(), tenant=name, source_tenant=100 + self._tenants, user=user
             )
         client, certificate_id = self.open_client(created["api_key"]), ""
         if certificate:

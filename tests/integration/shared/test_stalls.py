@@ -104,7 +104,7 @@ async def test_every_process_reports_a_vanished_postgresql_and_recovers(
 
         store = tmp_path.as_uri()
         services = [
-            start("job_api", "api"),
+            start("job_api", "api", POSTGRES_SYSTEM=proxy.redirect(system.dsn("job_api_system"))),
             start("scheduler", "run"),
             start("exporter", "run", STORE=store, SOURCE=system.dsn("exporter")),
             start("history", "api", STORE=store),

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from deploy.docker.runtime_lock import ROOT
 from shared.provision import ProvisionSettings
-from shared.settings import KafkaSettings, load, to_variable_name
+from shared.settings import KafkaSettings, MigrationSettings, load, to_variable_name
 
 
 def image_environment() -> dict[str, str]:
@@ -24,7 +24,7 @@ def known_variables() -> set[str]:
     classes: dict[str, type[BaseModel]] = {
         package.upper(): importlib.import_module(f"{package}.settings").Settings for package in packages
     }
-    classes["PROVISION"] = ProvisionSettings
+    classes |= {each.service: each for each in (ProvisionSettings, MigrationSettings)}
     return {to_variable_name(field, name) for name, settings in classes.items() for field in settings.model_fields}
 
 
@@ -44,6 +44,8 @@ def load_settings(argv: Sequence[str], environment: Mapping[str, str], folder: P
             return load(KafkaSettings, "KAFKA", given)
         case "shared.provision":
             return load(ProvisionSettings, "PROVISION", given)
+        case _ if argv[1:] == ["migrate"]:
+            return load(MigrationSettings, "MIGRATE", given)
         case package:
             settings: type[BaseModel] = importlib.import_module(f"{package}.settings").Settings
             return load(settings, package.upper(), given)

@@ -133,7 +133,7 @@ def test_secrets_are_created_once_and_addresses_contain_the_passwords(tmp_path: 
     assert {path.name: path.read_text() for path in folder.iterdir()} == before
     assert folder.stat().st_mode & 0o777 == 0o700
     assert before["exporter_password"].strip() in before["exporter_dsn"]
-    assert len({text for name, text in before.items() if name.endswith("password")}) == 7
+    assert len({text for name, text in before.items() if name.endswith("password")}) == 9
 
 
 def test_mounted_volumes_and_files_exist() -> None:

@@ -5,6 +5,7 @@ import pytest
 from shared.errors import InvalidSettings
 from shared.kafka_access import KafkaAccess
 from shared.settings import KafkaSettings, load
+from tests.support.servers import PASSWORDS
 
 PREFIX = "SLUICE_KAFKA_"
 
@@ -53,9 +54,7 @@ def test_inconsistent_settings_are_rejected_without_their_values(wrong: dict[str
 def test_settings_of_kafka_are_accepted_where_kafka_is_not_used() -> None:
     from shared.provision import ProvisionSettings
 
-    passwords = {
-        f"SLUICE_PROVISION_{role}_PASSWORD": "12345678" for role in ("JOB_API", "SCHEDULER", "EXPORTER", "HISTORY")
-    }
+    passwords = {f"SLUICE_PROVISION_{name.upper()}": value for name, value in PASSWORDS.items()}
     common = {
         "SLUICE_KAFKA_BOOTSTRAP": "a:1",
         "SLUICE_LOG_FORMAT": "json",

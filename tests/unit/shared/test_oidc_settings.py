@@ -9,7 +9,11 @@ from history.settings import Settings as HistorySettings
 from job_api.settings import Settings
 from shared.errors import InvalidSettings
 
-BASE = {"SLUICE_KAFKA_BOOTSTRAP": "a:1", "SLUICE_JOB_API_POSTGRES": "postgresql://a@/b"}
+BASE = {
+    "SLUICE_KAFKA_BOOTSTRAP": "a:1",
+    "SLUICE_JOB_API_POSTGRES": "postgresql://a@/b",
+    "SLUICE_JOB_API_POSTGRES_SYSTEM": "postgresql://a@/b",
+}
 OIDC = {"SLUICE_OIDC_ISSUER": "https://id.test", "SLUICE_OIDC_AUDIENCE": "sluice, sluice-too"}
 LOGIN = {"SLUICE_JOB_API_OIDC_CLIENT_ID": "pages", "SLUICE_JOB_API_OIDC_PUBLIC_URL": "https://sluice.test"}
 TENANT = "0192f0c1-7b1e-7000-8000-000000000000"

@@ -80,6 +80,9 @@ SLUICE_KAFKA_KEY_FILE: /secrets/kafka/{{ .keyKey }}
 SLUICE_LOG_LEVEL: {{ .root.Values.log.level | quote }}
 SLUICE_LOG_FORMAT: {{ .root.Values.log.format | quote }}
 {{ $prefix }}POSTGRES_FILE: /secrets/postgres/dsn
+{{- if eq .process.package "job_api" }}
+SLUICE_JOB_API_POSTGRES_SYSTEM_FILE: /secrets/postgres-system/dsn
+{{- end }}
 {{- if .process.source }}
 {{ $prefix }}SOURCE_FILE: /secrets/source/dsn
 {{- end }}
@@ -125,6 +128,9 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 {{- define "sluice.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: postgres, mountPath: /secrets/postgres, readOnly: true}
+{{- if eq .process.package "job_api" }}
+- {name: postgres-system, mountPath: /secrets/postgres-system, readOnly: true}
+{{- end }}
 {{- if .process.source }}
 - {name: source, mountPath: /secrets/source, readOnly: true}
 {{- end }}
@@ -151,6 +157,12 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
   emptyDir: {sizeLimit: 256Mi}
 - name: postgres
   secret: {secretName: {{ $postgres.secret }}, defaultMode: 0440, items: [{key: {{ $postgres.key }}, path: dsn}]}
+{{- if eq .process.package "job_api" }}
+{{- with .root.Values.postgres.jobApiSystem }}
+- name: postgres-system
+  secret: {secretName: {{ .secret }}, defaultMode: 0440, items: [{key: {{ .key }}, path: dsn}]}
+{{- end }}
+{{- end }}
 {{- if .process.source }}
 - name: source
   secret: {secretName: {{ .root.Values.source.secret }}, defaultMode: 0440, items: [{key: {{ .root.Values.source.key }}, path: dsn}]}

@@ -1,8 +1,14 @@
-{{/* The settings of a step: a migration has those of its service, topics only Kafka, roles only PostgreSQL. */}}
+{{/* The settings of a step: a migration has only the tables' owner, topics only Kafka, roles only the administrator. */}}
 {{- define "sluice.stepSettings" -}}
 {{- if eq .step.name "provision" -}}
+{{- $database := .root.Values.provision.admin.database | default (ternary "sluice" "" .root.Values.cloudnativePg.enabled) }}
 SLUICE_PROVISION_ADMIN_DSN_FILE: /secrets/admin/dsn
+{{- with $database }}
+SLUICE_PROVISION_DATABASE: {{ . }}
+{{- end }}
+SLUICE_PROVISION_OWNER_PASSWORD_FILE: /secrets/passwords/owner
 SLUICE_PROVISION_JOB_API_PASSWORD_FILE: /secrets/passwords/job-api
+SLUICE_PROVISION_JOB_API_SYSTEM_PASSWORD_FILE: /secrets/passwords/job-api-system
 SLUICE_PROVISION_SCHEDULER_PASSWORD_FILE: /secrets/passwords/scheduler
 SLUICE_PROVISION_EXPORTER_PASSWORD_FILE: /secrets/passwords/exporter
 SLUICE_PROVISION_HISTORY_PASSWORD_FILE: /secrets/passwords/history
@@ -13,7 +19,7 @@ SLUICE_PROVISION_HISTORY_PASSWORD_FILE: /secrets/passwords/history
 {{- end }}
 {{- end }}
 {{- else -}}
-{{ include "sluice.settings" (dict "root" .root "process" .step.process) }}
+SLUICE_MIGRATE_POSTGRES_FILE: /secrets/owner/dsn
 {{- end }}
 {{- end }}
 
@@ -31,7 +37,11 @@ SLUICE_PROVISION_HISTORY_PASSWORD_FILE: /secrets/passwords/history
 - {name: kafka, mountPath: /secrets/kafka, readOnly: true}
 {{- end }}
 {{- else -}}
-{{ include "sluice.mounts" (dict "root" .root "process" .step.process) }}
+- {name: tmp, mountPath: /tmp}
+- {name: owner, mountPath: /secrets/owner, readOnly: true}
+{{- if .root.Values.postgres.tlsSecret }}
+- {name: postgres-tls, mountPath: /tls/postgres, readOnly: true}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -47,7 +57,9 @@ SLUICE_PROVISION_HISTORY_PASSWORD_FILE: /secrets/passwords/history
     secretName: {{ $provision.passwords.secret }}
     defaultMode: 0440
     items:
+      - {key: {{ $provision.passwords.ownerKey }}, path: owner}
       - {key: {{ $provision.passwords.jobApiKey }}, path: job-api}
+      - {key: {{ $provision.passwords.jobApiSystemKey }}, path: job-api-system}
       - {key: {{ $provision.passwords.schedulerKey }}, path: scheduler}
       - {key: {{ $provision.passwords.exporterKey }}, path: exporter}
       - {key: {{ $provision.passwords.historyKey }}, path: history}
@@ -63,6 +75,14 @@ SLUICE_PROVISION_HISTORY_PASSWORD_FILE: /secrets/passwords/history
   secret: {secretName: {{ . }}, defaultMode: 0440}
 {{- end }}
 {{- else -}}
-{{ include "sluice.volumes" (dict "root" .root "process" .step.process) }}
+{{- $owner := .root.Values.postgres.owner -}}
+- name: tmp
+  emptyDir: {sizeLimit: 64Mi}
+- name: owner
+  secret: {secretName: {{ $owner.secret }}, defaultMode: 0440, items: [{key: {{ $owner.key }}, path: dsn}]}
+{{- with .root.Values.postgres.tlsSecret }}
+- name: postgres-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
 {{- end }}
 {{- end }}

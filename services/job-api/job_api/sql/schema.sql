@@ -1,11 +1,13 @@
 -- The job API's schema as it is today. The numbered files in migrations/ produce the same database.
 
 -- Every row belongs to one tenant, and row-level security hides the rows of all others: the setting job_api.scope names
--- the tenant, or is 'all' outside any tenant's request (login, events from Kafka); unset, no row is visible.
+-- the tenant, or is 'all' outside any tenant's request (login, events from Kafka), which only the system's role and the
+-- owner may choose; unset, no row is visible.
 -- Not a plain expression: the planner estimates it to be true of one row in 200, and then sorts whole tenants for a page.
 CREATE FUNCTION in_scope(tenant uuid) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS
 $$ BEGIN
-    RETURN tenant::text = current_setting('job_api.scope', true) OR current_setting('job_api.scope', true) = 'all';
+    RETURN tenant::text = current_setting('job_api.scope', true)
+        OR (current_setting('job_api.scope', true) = 'all' AND current_user IN ('job_api_system', 'sluice_owner'));
 END $$;
 
 CREATE TABLE tenant (
@@ -271,6 +273,8 @@ CREATE TABLE outbox (
     written_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX outbox_shard ON outbox (shard, id);
+-- Its rows are of all tenants, and a request only adds to them.
+REVOKE SELECT, UPDATE, DELETE ON outbox FROM job_api;
 CREATE FUNCTION outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(current_schema() || '_outbox', '');
