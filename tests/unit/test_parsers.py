@@ -19,6 +19,7 @@ from job_api.forms import InvalidForm, parse_form_fields
 from job_api.pages.kit.lists import parse_day, parse_list_query
 from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.notices import read_notice
+from job_api.pages.kit.ticks import read_ticks
 from job_api.queries import JobQuery
 from job_api.sign_in import SignInAttempt
 from shared.auth import parse_token
@@ -68,6 +69,7 @@ TEXT_PARSERS: dict[str, tuple[Callable[[str], object], tuple[type[Exception], ..
 HEADER_PARSERS: dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]] = {
     "find_cookie": (lambda value: find_cookie([(b"cookie", value)], "name"), ()),
     "session_of": (lambda value: session_of(make_request([(b"cookie", b"sluice_session=" + value)])), ()),
+    "read_ticks": (lambda value: read_ticks(make_request([(b"cookie", b"sluice_ticks=" + value)])), ()),
     "read_notice": (lambda value: read_notice(make_request([(b"cookie", b"sluice_notice=" + value)])), ()),
     "bearer_of": (lambda value: bearer_of(make_request([(b"authorization", value)])), ()),
     "is_same_origin": (lambda value: is_same_origin(make_request([(b"origin", value), (b"host", value)])), ()),

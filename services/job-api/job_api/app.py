@@ -224,6 +224,8 @@ def create_web_app(
         access=services.access,
         login=services.login,
         jobs=services.jobs,
+        requested_runs=services.requested_runs,
+        audit=services.audit,
         certificates=services.certificates,
         destinations=services.destinations,
         users=services.users,

@@ -1,13 +1,16 @@
 """Runs for the tests of pages: published to Kafka as the exporter does, and recorded by the real recorder."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 
 from shared.clock import SystemClock
+from shared.events import SlotTriggered
+from shared.events.runs import RunQueued, RunSucceeded
+from shared.events.values import SlotCause
 from tests.integration.job_api.world import Tenant
 from tests.integration.pages.site import Site
 from tests.support.wait import eventually
@@ -36,6 +39,15 @@ def finish_run(scenario: RunScenario, files: int = 1, *, rows: int = 10) -> RunS
     for number in range(1, min(files, 20) + 1):
         scenario.part(number, rows)
     return scenario.succeeded(files, rows, packed=len(FILE))
+
+
+def set_slot(scenario: RunScenario, slot: datetime, cause: SlotCause = "schedule") -> RunScenario:
+    """Let a run be due at another instant, or for another cause, than all others."""
+    for events in (scenario.triggers, scenario.runs):
+        for place, event in enumerate(events):
+            if isinstance(event, SlotTriggered | RunQueued | RunSucceeded):
+                events[place] = replace(event, slot=slot, cause=cause)
+    return scenario
 
 
 async def publish_runs(site: Site, tenant: Tenant, *scenarios: RunScenario) -> None:

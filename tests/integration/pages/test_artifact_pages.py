@@ -109,6 +109,7 @@ async def test_A1_files_are_downloaded_and_deleted_with_the_keyboard_alone(
     await tab_to_name(page, "Delete", backwards=True)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Delete these 2 files?")).to_be_visible()
+    await expect(page.locator(".subjects li")).to_have_count(2)
     assert await find_axe_violations(page) == []
     await tab_to_name(page, "Delete 2 files")
     await page.keyboard.press("Enter")
@@ -127,7 +128,9 @@ async def test_A3_a_short_lived_link_downloads_one_file_without_a_login(
     await page.get_by_role("row").filter(has_text="Twelve parts").get_by_role("checkbox").check()
     await page.get_by_role("row").filter(has_text="One file").get_by_role("checkbox").check()
     await page.get_by_role("button", name="Create link").click()
-    await expect(page.get_by_text("Select exactly one file")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("Select exactly one file")
+    await expect(page.get_by_role("row").filter(has_text="Twelve parts").get_by_role("checkbox")).to_be_checked()
+    await page.get_by_role("row").filter(has_text="Twelve parts").get_by_role("checkbox").uncheck()
     await page.get_by_role("row").filter(has_text="One file").get_by_role("checkbox").check()
     await page.get_by_role("button", name="Create link").click()
     address = await page.get_by_label("Link", exact=True).input_value()

@@ -162,10 +162,12 @@ async def test_R6_selected_runs_are_cancelled_after_confirmation_with_the_keyboa
     async with Listener(site.system.kafka, "sluice.commands") as commands:
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Cancel this run?")).to_be_visible()
+        await expect(page.locator(".subjects")).to_contain_text("To be cancelled, 2026-11-24 10:00 UTC, in progress")
+        await expect(page.get_by_text(f"in the tenant {tenant.name}.")).to_be_visible()
         assert await find_axe_violations(page) == []
         await page.get_by_role("button", name="Cancel run").focus()
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("status").first).to_contain_text("Cancellation requested: 1.")
+        await expect(page.get_by_role("status").first).to_contain_text("Cancellation requested: 1 “To be cancelled,)
         found = await commands.find(lambda event: isinstance(event, events.CancelRun))
     assert isinstance(found, events.CancelRun)
     assert found.run_id == running.run_id
@@ -198,6 +200,12 @@ async def test_H2_a_run_leads_to_its_files_and_to_a_clone_of_its_settings(
     await page.get_by_role("button", name="Clone settings").click()
     await expect(page.get_by_text("Select exactly one run")).to_be_visible()
     await page.get_by_role("checkbox", name="Select the run of Contacts to CRM").check()
+    await page.get_by_role("checkbox", name="Select the run of Waiting").check()
+    await page.get_by_role("button", name="Clone settings").click()
+    # The ticks survive the refused action.
+    await expect(page.get_by_role("alert")).to_contain_text("Select exactly one run")
+    await expect(page.get_by_role("checkbox", name="Select the run of Contacts to CRM")).to_be_checked()
+    await page.get_by_role("checkbox", name="Select the run of Waiting").uncheck()
     await page.get_by_role("button", name="Files").click()
     await page.wait_for_url(f"**/artifacts?run_id={scenarios['contacts'].run_id}")
     await page.go_back()
@@ -234,7 +242,7 @@ async def test_H2_a_runs_frozen_settings_fill_the_editor_and_become_a_new_job(
     for name, value in {"compression": "small", "cipher": "aes-256-gcm", "attempts": "3"}.items():
         await expect(page.locator(f"#{name}")).to_have_value(value)
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("status")).to_have_text("The job has been saved.")
+    await expect(page.get_by_role("status")).to_have_text("The job “Frozen” has been saved.")
     jobs = (await tenant.client.get("/api/v1/jobs")).json()["items"]
     (clone,) = [job for job in jobs if job["id"] not in before]
     assert clone["id"] != str(run.job_id)

@@ -3,17 +3,21 @@
 import re
 from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from job_api.pages.kit.plots import (
     HEIGHT,
     WIDTH,
+    Bar,
     Forecast,
     ThroughputInterval,
+    duration_bars,
     forecast_plot,
     format_axis_duration,
     format_quantity,
+    row_bars,
     throughput_plot,
 )
 
@@ -101,3 +105,20 @@ def test_axes_use_few_characters() -> None:
     assert quantities == ["0", "0.5", "12", "1.5k", "2.5M", "3G"]
     durations = [format_axis_duration(each) for each in (0, 30, 90, 3600, 172_800)]
     assert durations == ["0 s", "30 s", "90 s", "1 h", "2 d"]
+
+
+def test_J4_a_plot_of_runs_has_a_bar_for_each_with_its_text_and_state() -> None:
+    bars = [Bar(30, "first: <30 s>", "succeeded"), Bar(90, "second", "failed"), Bar(60, "third", "succeeded")]
+    plot = duration_bars(bars)
+    assert plot is not None
+    tree = ET.fromstring(plot)
+    assert tree.attrib["aria-label"] == "Duration of the last 3 runs: 30 s to 90 s, 1 min the last time."
+    drawn = [each for each in tree if each.tag == "rect"]
+    assert [each.attrib["class"] for each in drawn] == ["bar succeeded", "bar failed", "bar succeeded"]
+    assert [title.text for each in drawn for title in each] == ["first: <30 s>", "second", "third"]
+    heights = [float(each.attrib["height"]) for each in drawn]
+    assert heights[1] == max(heights)
+    assert heights[0] == pytest.approx(heights[1] / 3, abs=0.2)
+    assert all(0 < float(each.attrib["x"]) <= WIDTH for each in drawn)
+    assert row_bars(bars[:1]) is None
+    assert row_bars([Bar(0, "", "succeeded")] * 2) is not None

@@ -50,6 +50,14 @@ class AccessService:
         async with self._database.read(identity.tenant_id) as database:
             return await identities.list_keys(database, request, tenant_id=identity.tenant_id, now=now)
 
+    async def get_key(self, identity: Identity, key_id: UUID) -> Credential:
+        """Return an API key of the tenant. Raises NotFound."""
+        async with self._database.read(identity.tenant_id) as database:
+            found = await identities.find_credential(database, key_id)
+        if found is None or found.kind != "api-key":
+            raise NotFound("API key")
+        return found
+
     def now(self) -> datetime:
         """Return the instant at which the states of keys are judged."""
         return self._clock.now()

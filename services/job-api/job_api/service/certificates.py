@@ -1,5 +1,6 @@
 """Recipients' certificates: uploading, listing, retiring."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -77,6 +78,13 @@ class CertificateService:
         """Return a certificate. Raises NotFound."""
         async with self._database.read(identity.tenant_id) as database:
             return await store.get(database, identity.tenant_id, certificate_id)
+
+    async def list_recipients(self, identity: Identity, certificate_ids: Sequence[UUID] | None) -> list[Certificate]:
+        """Return the certificates that a job names, by name; for None those that are active, as exporters do."""
+        if certificate_ids is None:
+            return await self.list_active(identity)
+        async with self._database.read(identity.tenant_id) as database:
+            return await store.list_by_id(database, identity.tenant_id, certificate_ids)
 
     async def list_page(self, identity: Identity, request: PageRequest) -> Page[Certificate]:
         """Return a page of certificates."""

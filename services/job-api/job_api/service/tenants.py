@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
+
+from cachetools import LRUCache
 
 from job_api.errors import FieldFault, InvalidInput
 from job_api.store import Database, UnitOfWork, identities
@@ -10,6 +13,7 @@ from shared.auth import Identity
 
 MAX_MEDIA_TYPES = 100
 MAX_MEDIA_TYPE_LENGTH = 100
+_NAMES_CACHED = 4096
 
 
 class TenantService:
@@ -19,11 +23,20 @@ class TenantService:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Read once by each process: a tenant's name does not change.
+        self._names: LRUCache[UUID, str] = LRUCache(_NAMES_CACHED)
 
     async def get(self, identity: Identity) -> Tenant:
         """Return the caller's tenant."""
         async with self._database.read(identity.tenant_id) as database:
             return await identities.get_tenant(database, identity.tenant_id)
+
+    async def get_name(self, identity: Identity) -> str:
+        """Return the name of the caller's tenant, cached. Raises PostgresUnavailable."""
+        name = self._names.get(identity.tenant_id)
+        if name is None:
+            name = self._names[identity.tenant_id] = (await self.get(identity)).name
+        return name
 
     async def update_media_types(self, work: UnitOfWork, media_types: tuple[str, ...]) -> Tenant:
         """Set the media types that jobs may choose from; saved jobs keep theirs. Raises InvalidInput."""

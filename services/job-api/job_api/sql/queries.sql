@@ -82,6 +82,12 @@ SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subjec
     not_after, created_at, retired_at
 FROM certificate WHERE tenant_id = $1 AND certificate_id = $2;
 
+-- certificates_by_id: some certificates of a tenant, by name
+SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
+    not_after, created_at, retired_at
+FROM certificate WHERE tenant_id = $1 AND certificate_id = ANY ($2::uuid[])
+ORDER BY lower(name), certificate_id;
+
 -- conflicting_certificate: the active certificate with this fingerprint or, failing that, issuer and serial, or name
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,
     not_after, created_at, retired_at
@@ -336,6 +342,13 @@ SELECT
     :object_id::uuid, :before::jsonb, :after::jsonb, :service::text, :event_id::uuid
 FROM tenant WHERE tenant_id = :tenant_id
 ON CONFLICT (event_id) DO NOTHING;
+
+-- run_actors: who requested a run of a job, and who cancelled it
+SELECT action, actor_name FROM audit
+WHERE tenant_id = $1 AND (
+    object_id = $2 AND action = 'run.cancel' OR object_id = $3 AND action = 'job.run' AND after ->> 'run' = $2::text
+)
+ORDER BY at DESC;
 
 -- delete_old_sessions: delete sessions that ended long ago; their deletions are to be announced
 WITH gone AS (

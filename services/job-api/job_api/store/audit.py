@@ -37,6 +37,22 @@ async def list_entries(database: Connection, tenant_id: UUID, request: PageReque
     return page.map(lambda row: AuditEntry(**select_fields(row, AuditEntry)))
 
 
+@dataclass(frozen=True, slots=True)
+class RunActors:
+    """Who requested a run, and who cancelled it: names; None for nobody, or while the trail does not know it yet."""
+
+    requested_by: str | None
+    cancelled_by: str | None
+
+
+async def find_run_actors(database: Connection, tenant_id: UUID, run_id: UUID, job_id: UUID) -> RunActors:
+    """Return who requested and who cancelled a run of a job; of several who cancelled it, the first."""
+    names = {
+        row["action"]: row["actor_name"] for row in await database.fetch(SQL["run_actors"], tenant_id, run_id, job_id)
+    }
+    return RunActors(names.get("job.run"), names.get("run.cancel"))
+
+
 async def insert(database: Connection, event: AuditRecorded) -> None:
     """Add an entry of another service, unless it was added before or its tenant has been erased."""
     statement = SQL.bind(

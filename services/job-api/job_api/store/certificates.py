@@ -1,5 +1,6 @@
 """The certificates of a tenant."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -96,6 +97,12 @@ async def find_conflicting(
         certificate.name,
     )
     return _to_certificate(row) if row is not None else None
+
+
+async def list_by_id(database: Connection, tenant_id: UUID, certificate_ids: Sequence[UUID]) -> list[Certificate]:
+    """Return those certificates of a tenant that have one of these ids, by name."""
+    rows = await database.fetch(SQL["certificates_by_id"], tenant_id, certificate_ids)
+    return [_to_certificate(row) for row in rows]
 
 
 async def list_page(database: Connection, tenant_id: UUID, request: PageRequest) -> Page[Certificate]:

@@ -1,17 +1,16 @@
 """The lists of users, certificates and API keys: their columns, filters and rows (J11)."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 
-from job_api.pages.kit.certificates import WARNING_PERIOD, describe_expiry
+from job_api.pages.kit.certificates import WARNING_PERIOD, describe_expiry, get_state
 from job_api.pages.kit.labels import ROLE_LABELS
 from job_api.pages.kit.lists import ListAddress, build_options
 from job_api.pages.kit.services import get_services
 from job_api.queries import CertificateQuery, KeyQuery, UserQuery
-from job_api.store.certificates import Certificate
 from shared.auth import Identity
 from shared.certificates import find_note
 
@@ -70,7 +69,7 @@ async def load_certificates(request: Request, identity: Identity, now: datetime)
     page = await get_services(request).certificates.list_page(identity, query.to_page_request())
     return address.to_template(CERTIFICATE_COLUMNS, query, page, fields=_CERTIFICATE_FILTERS) | {
         "rows": [
-            (each, _get_state(each, now), describe_expiry(each.not_after, now), find_note(each.pem))
+            (each, get_state(each, now), describe_expiry(each.not_after, now), find_note(each.pem))
             for each in page.items
         ],
         "states": build_options(_CERTIFICATE_STATES, {}, address.get("state")),
@@ -96,14 +95,6 @@ async def load_keys(request: Request, identity: Identity, now: datetime) -> dict
         "states": build_options(_KEY_STATES, {}, address.get("state")),
         "roles": build_options(_ROLE_OPTIONS, {}, address.get("role")),
     }
-
-
-def _get_state(certificate: Certificate, now: datetime) -> str:
-    """Return the state that the page shows of a certificate: active, expiring, expired or retired."""
-    if certificate.state == "retired":
-        return "retired"
-    left = certificate.not_after - now
-    return "expired" if left <= timedelta(0) else "expiring" if left < WARNING_PERIOD else "active"
 
 
 def _section_address(request: Request, name: str) -> ListAddress:

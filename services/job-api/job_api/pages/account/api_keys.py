@@ -43,12 +43,14 @@ async def create_key(request: Request) -> Response:
 
 async def confirm_revocation(request: Request) -> Response:
     """Ask for confirmation before a key is revoked."""
-    await require_identity(request, *ADMINS)
+    identity = await require_identity(request, *ADMINS)
+    key = await get_services(request).access.get_key(identity, request.path_params["key_id"])
     return render(
         request,
         "kit/confirm.html",
         section="preferences",
-        question="Revoke this API key?",
+        question=f"Revoke the API key “{key.name}”?",
+        subjects=(),
         consequence="Programs that use it lose access at once. This cannot be undone.",
         button="Revoke key",
         action=request.url.path,
@@ -61,9 +63,10 @@ async def revoke_key(request: Request) -> Response:
     """Revoke a key."""
     identity = await require_identity(request, *ADMINS)
     services = get_services(request)
+    key = await services.access.get_key(identity, request.path_params["key_id"])
     async with services.units.begin(identity) as work:
-        await services.access.revoke_key(work, request.path_params["key_id"])
-    return redirect_with_notice("/preferences#keys", "key-revoked")
+        await services.access.revoke_key(work, key.identity_id)
+    return redirect_with_notice("/preferences#keys", "key-revoked", key=key.name)
 
 
 def _parse_lifetime(form: Form) -> timedelta | None:

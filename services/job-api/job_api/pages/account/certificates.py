@@ -8,6 +8,7 @@ from job_api.errors import FieldFault, InvalidInput, OperationRefused
 from job_api.pages.account.preferences import render_preferences
 from job_api.pages.kit.forms import identify_submission, parse_form
 from job_api.pages.kit.identity import require_identity
+from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.notices import redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
@@ -33,9 +34,12 @@ async def upload_certificate(request: Request) -> Response:
     except OperationRefused as error:
         errors = {"certificate-name": FieldFault("name", error.detail)}
     else:
-        return redirect_with_notice("/preferences#certificates", "certificate-uploaded")
+        back = to_local_path(form.get("next"), default="/preferences#certificates")
+        return redirect_with_notice(back, "certificate-uploaded", certificate=name.strip())
     shown = "" if contains_private_key(name.encode("utf-8", "replace")) else name
-    return await render_preferences(request, identity, errors=errors, values={"certificate-name": shown})
+    return await render_preferences(
+        request, identity, errors=errors, values={"certificate-name": shown, "next": form.get("next")}
+    )
 
 
 async def confirm_retirement(request: Request) -> Response:
@@ -47,6 +51,7 @@ async def confirm_retirement(request: Request) -> Response:
         "kit/confirm.html",
         section="preferences",
         question=f"Retire “{found.name}”?",
+        subjects=(),
         consequence="Future exports will not be encrypted for it. Its owner can still decrypt existing files.",
         button="Retire certificate",
         action=request.url.path,
@@ -60,5 +65,5 @@ async def retire_certificate(request: Request) -> Response:
     identity = await require_identity(request, *OPERATORS)
     services = get_services(request)
     async with services.units.begin(identity) as work:
-        await services.certificates.retire(work, request.path_params["certificate_id"])
-    return redirect_with_notice("/preferences#certificates", "certificate-retired")
+        retired = await services.certificates.retire(work, request.path_params["certificate_id"])
+    return redirect_with_notice("/preferences#certificates", "certificate-retired", certificate=retired.name)

@@ -20,7 +20,7 @@ from job_api.service.users import PasswordChange
 from job_api.sessions import get_client_address
 from shared.auth import Identity
 
-_BLANK_VALUES = {"certificate-name": "", "key-name": "", "days": "365"}
+_BLANK_VALUES = {"certificate-name": "", "key-name": "", "days": "365", "next": ""}
 _SUBJECTS = {"pem": "The certificate ", "current": "This ", "repeat": "This "}
 """How the error of a field begins, where its message is not a sentence about the field's value."""
 
@@ -67,7 +67,7 @@ async def render_preferences(
         keys=await load_keys(request, identity, now) if manages_keys else None,
         warnings=warn_of_expiry(active, now) if sees_certificates else (),
         errors={name: _to_sentence(fault) for name, fault in (errors or {}).items()},
-        values=_BLANK_VALUES | dict(values or {}),
+        values=_BLANK_VALUES | {"next": request.query_params.get("next", "")} | dict(values or {}),
         roles=ROLE_LABELS,
         may_write=identity.may(*OPERATORS),
         manages_keys=manages_keys,

@@ -48,7 +48,7 @@ async def create_user(request: Request) -> Response:
     except OperationRefused as error:
         return await _render_list(request, identity, form, errors={"name": error.detail})
     if password is not None:
-        return redirect_with_notice("/users", "user-created")
+        return redirect_with_notice("/users", "user-created", user=name)
     return render(request, "account/user_created.html", name=name, password=created.secrets.get("password"))
 
 
@@ -64,6 +64,7 @@ async def change_user(request: Request) -> Response:
     identity = await require_identity(request, *ADMINS)
     services, form, user_id = get_services(request), await parse_form(request), request.path_params["user_id"]
     change = UserChange(parse_roles(form), form.get("disabled") == "yes")
+    user = await services.users.get(identity, user_id)
     try:
         change = await services.users.prepare_change(
             roles=change.roles, disabled=change.disabled, password=form.get("password") or None
@@ -75,7 +76,7 @@ async def change_user(request: Request) -> Response:
     except OperationRefused as error:
         errors = {"roles": error.detail}
     else:
-        return redirect_with_notice("/users", "user-saved")
+        return redirect_with_notice("/users", "user-saved", user=user.name)
     return _render_user(request, await services.users.get(identity, user_id), change, errors=errors)
 
 

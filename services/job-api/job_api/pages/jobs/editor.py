@@ -84,7 +84,7 @@ async def create_job(request: Request) -> Response:
         return RenderedResponse({"id": str((await services.jobs.create(work, draft)).job.job_id)})
 
     await run_once(services.units, identity, await identify_submission(request), command=create)
-    return redirect_with_notice(to_local_path(back), "job-created")
+    return redirect_with_notice(to_local_path(back), "job-created", job=draft.title.strip())
 
 
 async def show_job(request: Request) -> Response:
@@ -121,7 +121,7 @@ async def save_job(request: Request) -> Response:
             differences = _find_differences(JobForm.from_draft(JobDraft.from_job(job).to_domain()), form)
             return await _render(request, identity, replace(opened, job=job, differences=differences, status=412))
         else:
-            return redirect_with_notice(to_local_path(opened.back), "job-saved")
+            return redirect_with_notice(to_local_path(opened.back), "job-saved", job=draft.title.strip())
     return await _render(request, identity, replace(opened, errors=errors, status=422))
 
 

@@ -132,9 +132,10 @@ async def delete_job(request: Request) -> Response:
     identity = await require_identity(request, *OPERATORS)
     form = await parse_form(request)
     services, versions = get_services(request), parse_if_match(form.get("version") or '""')
+    view = await services.jobs.get(identity, request.path_params["job_id"])
     async with services.units.begin(identity) as work:
-        await services.jobs.delete(work, request.path_params["job_id"], versions=versions)
-    return redirect_with_notice(to_local_path(form.get("next")), "job-deleted")
+        await services.jobs.delete(work, view.job.job_id, versions=versions)
+    return redirect_with_notice(to_local_path(form.get("next")), "job-deleted", job=view.job.settings.title)
 
 
 async def _request_run(request: Request, identity: Identity, job_id: UUID) -> Response:
@@ -145,16 +146,19 @@ async def _request_run(request: Request, identity: Identity, job_id: UUID) -> Re
     async def request_run(work: UnitOfWork) -> RenderedResponse:
         return RenderedResponse({"run_id": str(await services.jobs.run_now(work, job_id))})
 
-    await run_once(services.units, identity, await identify_submission(request), command=request_run)
-    return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), "run-requested")
+    view = await services.jobs.get(identity, job_id)
+    requested = await run_once(services.units, identity, await identify_submission(request), command=request_run)
+    back, link = to_local_path((await parse_form(request)).get("next")), f"/runs/{requested.body['run_id']}"
+    return redirect_with_notice(back, "run-requested", link=link, job=view.job.settings.title)
 
 
 async def _switch(request: Request, action: JobAction, notice: str) -> Response:
     identity = await require_identity(request, *OPERATORS)
     services = get_services(request)
     async with services.units.begin(identity) as work:
-        await services.jobs.switch(work, request.path_params["job_id"], action)
-    return redirect_with_notice(to_local_path((await parse_form(request)).get("next")), notice)
+        view = await services.jobs.switch(work, request.path_params["job_id"], action)
+    back = to_local_path((await parse_form(request)).get("next"))
+    return redirect_with_notice(back, notice, job=view.job.settings.title)
 
 
 def _address(request: Request) -> ListAddress:

@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from job_api.pages.jobs import editor, job_list
+from job_api.pages.jobs import editor, job_list, job_page
 
 JOB_ROUTES = (
     Route("/jobs", job_list.show_jobs, methods=["GET"]),
@@ -10,6 +10,8 @@ JOB_ROUTES = (
     Route("/jobs/new", editor.show_new_job, methods=["GET"]),
     Route("/jobs/new", editor.create_job, methods=["POST"]),
     Route("/jobs/preview/{part}", editor.show_preview, methods=["POST"]),
+    Route("/jobs/{job_id:uuid}", job_page.show_job_page, methods=["GET"]),
+    Route("/jobs/{job_id:uuid}/run", job_page.run_job, methods=["POST"]),
     Route("/jobs/{job_id:uuid}/edit", editor.show_job, methods=["GET"]),
     Route("/jobs/{job_id:uuid}/edit", editor.save_job, methods=["POST"]),
     Route("/jobs/{job_id:uuid}/suspend", job_list.suspend_job, methods=["POST"]),

@@ -29,3 +29,11 @@ def describe_expiry(not_after: datetime, now: datetime) -> str:
     if left < timedelta(days=1):
         return "expires within a day"
     return "expires in 1 day" if left.days == 1 else f"expires in {left.days:,} days"
+
+
+def get_state(certificate: Certificate, now: datetime) -> str:
+    """Return the state that pages show of a certificate: active, expiring, expired or retired."""
+    if certificate.state == "retired":
+        return "retired"
+    left = certificate.not_after - now
+    return "expired" if left <= timedelta(0) else "expiring" if left < WARNING_PERIOD else "active"

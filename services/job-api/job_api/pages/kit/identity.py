@@ -33,6 +33,7 @@ async def load_identity(request: Request) -> Identity | None:
     identity = await get_services(request).access.authenticate(token) if token else None
     if identity is not None:
         admit_identity(request.scope, identity)
+        request.state.tenant_name = await get_services(request).tenants.get_name(identity)
     request.state.identity = identity
     return identity
 

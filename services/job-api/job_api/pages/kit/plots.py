@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 12, 34
+_WIDEST_BAR = 60
 _STEPS = (1, 2, 2.5, 5, 10, 20)
 _DURATIONS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 _UNITS = (1, "s"), (60, "min"), (3600, "h"), (86400, "d")
@@ -32,6 +33,15 @@ class Forecast:
     remaining: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A run in a plot of runs: its value, the text shown on pointing at it, and the state that colours it."""
+
+    value: float
+    title: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,37 @@ def forecast_plot(forecasts: Sequence[Forecast], *, length: float, ended: bool) 
     return _render(frame, _Axis(marks, format_axis_duration), f"{label}.", drawing)
 
 
+def duration_bars(bars: Sequence[Bar]) -> Markup | None:
+    """Return a plot of the durations of runs, in seconds, or None for fewer than two."""
+    return _bar_plot(bars, "Duration", format_axis_duration, _duration_marks)
+
+
+def row_bars(bars: Sequence[Bar]) -> Markup | None:
+    """Return a plot of the rows of runs, or None for fewer than two."""
+    return _bar_plot(bars, "Rows", format_quantity, _quantity_marks)
+
+
+def _bar_plot(
+    bars: Sequence[Bar], what: str, write: Callable[[float], str], find_marks: Callable[[float], list[float]]
+) -> Markup | None:
+    if len(bars) < 2:
+        return None
+    values = [each.value for each in bars]
+    marks = find_marks(max(*values, 1.0))
+    frame, width = _Frame(len(bars), marks[-1]), (WIDTH - _LEFT - _RIGHT) / len(bars)
+    drawing = "".join(
+        f'<rect class="bar {escape(bar.state)}" x="{frame.x(number) + width * 0.12:.1f}" y="{frame.y(bar.value):.1f}"'
+        f' width="{min(width * 0.76, _WIDEST_BAR):.1f}" height="{frame.y(0) - frame.y(bar.value):.1f}">'
+        f"<title>{escape(bar.title)}</title></rect>"
+        for number, bar in enumerate(bars)
+    )
+    label = (
+        f"{what} of the last {len(bars)} runs: {write(min(values))} to {write(max(values))}, "
+        f"{write(values[-1])} the last time."
+    )
+    return _render(frame, _Axis(marks, write), label, drawing, has_ticks=False)
+
+
 def format_quantity(value: float) -> str:
     """Return a quantity in a few characters, for an axis: 1.5k, 2.5M."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -127,7 +168,7 @@ def _highest_remaining(forecasts: Sequence[Forecast], length: float, ended: bool
     return max(highest, min(max(each.high for each in forecasts), 1.5 * highest), 1.0)
 
 
-def _render(frame: _Frame, axis: _Axis, label: str, drawing: str) -> Markup:
+def _render(frame: _Frame, axis: _Axis, label: str, drawing: str, *, has_ticks: bool = True) -> Markup:
     grid = "".join(
         f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{frame.y(mark):.1f}" y2="{frame.y(mark):.1f}"/>'
         f'<text class="mark left" x="{_LEFT - 8}" y="{frame.y(mark) + 4:.1f}">{escape(axis.format(mark))}</text>'
@@ -138,7 +179,7 @@ def _render(frame: _Frame, axis: _Axis, label: str, drawing: str) -> Markup:
         f' y2="{HEIGHT - _BOTTOM + 5}"/>'
         f'<text class="mark below" x="{frame.x(at):.1f}" y="{HEIGHT - _BOTTOM + 20}">'
         f"{escape(format_axis_duration(at))}</text>"
-        for at in _duration_marks(frame.widest, beyond=False)
+        for at in (_duration_marks(frame.widest, beyond=False) if has_ticks else ())
     )
     return Markup(  # noqa: S704 - every piece is a number, constant, or escaped
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'

@@ -56,6 +56,7 @@ def render(request: Request, template: str, /, *, status: int = 200, **values: A
     page = {"warnings": (), "history_notice": None} | values
     page |= {
         "identity": identity,
+        "tenant_name": getattr(request.state, "tenant_name", ""),
         "has_session": session_of(request) != "",
         "sees_jobs": identity is not None and identity.may(*READERS),
         "csrf": create_csrf_token(request) if identity else "",

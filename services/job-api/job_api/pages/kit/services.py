@@ -8,10 +8,12 @@ from starlette.requests import Request
 from job_api.history_client import HistoryClient
 from job_api.service import (
     AccessService,
+    AuditService,
     CertificateService,
     DestinationService,
     JobService,
     LoginService,
+    RequestedRunService,
     SizeEstimator,
     TenantService,
     UserService,
@@ -29,6 +31,8 @@ class PageServices:
     access: AccessService
     login: LoginService
     jobs: JobService
+    requested_runs: RequestedRunService
+    audit: AuditService
     certificates: CertificateService
     destinations: DestinationService
     users: UserService

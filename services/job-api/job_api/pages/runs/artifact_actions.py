@@ -1,5 +1,6 @@
 """Downloading, sharing and deleting files, one or several (A1, A3)."""
 
+import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlencode, urljoin
 from uuid import UUID
@@ -12,9 +13,10 @@ from job_api.pages.kit.forms import Form, parse_form
 from job_api.pages.kit.identity import require_identity
 from job_api.pages.kit.labels import DOWNLOADER_REQUIRED, OPERATOR_REQUIRED
 from job_api.pages.kit.navigation import to_local_path
-from job_api.pages.kit.notices import redirect_with_notice
+from job_api.pages.kit.notices import redirect_refused, redirect_with_notice
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
+from job_api.pages.runs.run_actions import MAX_NAMED
 from job_api.roles import ANY_ROLE, OPERATORS
 from shared.auth import Identity
 from shared.events.values import Role
@@ -34,18 +36,18 @@ async def submit_selected(request: Request) -> Response:
     file_ids = await _find_selected(request, form)
     if denial := explain_denials(identity).get(action):
         raise Problem(ProblemType.ACCESS_DENIED, denial)
+    ticked = (*form.get_all("file"), *form.get_all("set"))
     if notice := _find_notice(action, file_ids):
-        return redirect_with_notice(back, notice)
+        return redirect_refused(back, notice, section="/artifacts", ticked=ticked)
     match action:
         case "download":
             return _redirect_to_content(file_ids)
         case "link":
             return await _create_link(request, file_ids[0], back)
         case "delete" if "confirmed" in form:
-            await get_services(request).history.delete(request, "/artifacts", [("id", each) for each in file_ids])
-            return redirect_with_notice(back, "files-deleted", len(file_ids))
+            return await _delete(request, file_ids, back)
         case "delete":
-            return _ask_confirmation(request, file_ids, back)
+            return await _ask_confirmation(request, file_ids, back)
     raise Problem(ProblemType.INVALID, "Files have no such action.")
 
 
@@ -131,7 +133,26 @@ async def _create_link(request: Request, file_id: str, back: str) -> Response:
     )
 
 
-def _ask_confirmation(request: Request, file_ids: Sequence[str], back: str) -> Response:
+async def _delete(request: Request, file_ids: Sequence[str], back: str) -> Response:
+    history, names = get_services(request).history, await _name_files(request, file_ids)
+    try:
+        await history.delete(request, "/artifacts", [("id", each) for each in file_ids])
+    except Problem as problem:
+        if problem.type is ProblemType.FILES_NOT_DELETED:
+            return redirect_refused(back, "refused", section="/artifacts", ticked=file_ids, reason=problem.detail)
+        raise
+    only = {"file": names[0]} if len(file_ids) == 1 else {}
+    return redirect_with_notice(back, "files-deleted", len(file_ids), **only)
+
+
+async def _name_files(request: Request, file_ids: Sequence[str]) -> list[str]:
+    """Return the names of the first files."""
+    history = get_services(request).history
+    files = await asyncio.gather(*(history.get(request, f"/artifacts/{each}") for each in file_ids[:MAX_NAMED]))
+    return [file["name"] for file in files]
+
+
+async def _ask_confirmation(request: Request, file_ids: Sequence[str], back: str) -> Response:
     several = len(file_ids) > 1
     return render(
         request,
@@ -140,6 +161,8 @@ def _ask_confirmation(request: Request, file_ids: Sequence[str], back: str) -> R
         action="/artifacts/selected",
         fields=[("action", "delete"), ("confirmed", "yes"), ("next", back), *(("file", each) for each in file_ids)],
         question=f"Delete these {len(file_ids)} files?" if several else "Delete this file?",
+        subjects=await _name_files(request, file_ids),
+        more=max(0, len(file_ids) - MAX_NAMED),
         consequence="They are deleted at once and cannot be restored. The job can be run again to export the records "
         "anew.",
         button=f"Delete {format_count(len(file_ids), 'file')}",

@@ -13,6 +13,7 @@ from job_api.pages.kit.labels import TYPE_LABELS
 from job_api.pages.kit.lists import ListAddress, build_options
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
+from job_api.pages.kit.ticks import forget_ticks, read_ticks
 from job_api.pages.runs.artifact_actions import MAX_FILES, explain_denials
 from job_api.pages.runs.file_sets import FileRow, group_files
 from job_api.pages.runs.history_pages import build_history_query, leave_out, render_unavailable
@@ -43,13 +44,14 @@ async def show_artifacts(request: Request) -> Response:
     sort, each_file = address.get("sort"), bool(address.get("each_file"))
     try:
         found, counts = await _load(request, build_history_query(address, _QUERY_PARAMETERS), sort or DEFAULT_SORT)
-        rows = await _build_rows(request, address, found["items"])
+        shown_sets = frozenset(address.get("shown_sets").split())
+        rows = await add_set_totals(request, group_files(found["items"], each_file=each_file, shown_sets=shown_sets))
     except Problem as problem:
         if is_unavailable(problem):
             return render_unavailable(request, problem, title="Artifacts", section="artifacts")
         raise
     next_cursor, partial_sets = found.get("next"), " ".join(row.key for row in rows if row.is_partial)
-    return render(
+    page = render(
         request,
         "runs/artifacts.html",
         rows=rows,
@@ -65,7 +67,10 @@ async def show_artifacts(request: Request) -> Response:
         denials=explain_denials(identity),
         max_files=MAX_FILES,
         this_page=address.link(),
+        ticked=read_ticks(request),
     )
+    forget_ticks(page, "/artifacts")
+    return page
 
 
 async def _load(request: Request, query: Query, sort: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -76,10 +81,8 @@ async def _load(request: Request, query: Query, sort: str) -> tuple[dict[str, An
     )
 
 
-async def _build_rows(request: Request, address: ListAddress, items: list[dict[str, Any]]) -> list[FileRow]:
-    """Return the rows of a page; a set has the totals of all its files, though they may be on several pages."""
-    shown_sets = frozenset(address.get("shown_sets").split())
-    rows = group_files(items, each_file=bool(address.get("each_file")), shown_sets=shown_sets)
+async def add_set_totals(request: Request, rows: list[FileRow]) -> list[FileRow]:
+    """Return rows in which a set has the totals of all its files, though they may be on several pages."""
     for run_id in {row.run_id for row in rows if row.is_partial}:
         run = await get_services(request).history.get(request, f"/runs/{run_id}")
         totals = {each["kind"]: each for each in run["sets"]}

@@ -7,8 +7,10 @@ from typing import Any
 
 from job_api.pages.kit.formats import format_count
 from job_api.pages.kit.labels import SOURCE_LABELS, TYPE_LABELS
+from job_api.store.audit import RunActors
 from job_api.store.jobs import RunEstimate
 
+NOBODY = RunActors(None, None)
 ENDED_STATES = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 PHASES = {
     "count": "counting rows",
@@ -83,25 +85,26 @@ Line = tuple[str, str, str]
 """What happened, its details, and the mark: plain, good, warn or bad."""
 
 
-def describe_run(run: Mapping[str, Any]) -> dict[str, Any]:
+def describe_run(run: Mapping[str, Any], actors: RunActors = NOBODY) -> dict[str, Any]:
     """Return a run of history's API with labels, its status as the templates show it, and whether it has ended."""
     estimate = run["estimate"]
     status = {
         "state": run["state"],
         "progress": run["progress"],
         "estimate": RunEstimate(**estimate) if estimate else None,
-        "message": explain_state(run),
+        "message": explain_state(run, actors),
     }
     source, kind = run.get("source") or "", run.get("type") or ""
     labels = {"source_label": SOURCE_LABELS.get(source, source), "type_label": TYPE_LABELS.get(kind, kind)}
     return dict(run) | labels | {"status": status, "ended": run["state"] in ENDED_STATES}
 
 
-def explain_state(run: Mapping[str, Any]) -> str:
+def explain_state(run: Mapping[str, Any], actors: RunActors = NOBODY) -> str:
     """Return why a run is in its state, as a sentence; empty where there is nothing to explain."""
     state, reason = run["state"], run.get("reason") or ""
     if state == "cancelled":
-        return f"Cancelled: {REASONS.get(reason, REASONS['requested'])}."
+        who = actors.cancelled_by if reason != "job-deleted" else None
+        return f"Cancelled by {who}." if who else f"Cancelled: {REASONS.get(reason, REASONS['requested'])}."
     if state == "skipped":
         return f"Not run: {REASONS.get(reason, reason or 'it was no longer due')}."
     return run.get("message") or ""
@@ -110,6 +113,18 @@ def explain_state(run: Mapping[str, Any]) -> str:
 def advise(code: str | None) -> str:
     """Return what a user can do about a failure, by its code."""
     return ADVICE.get(code or "", _RUN_AGAIN)
+
+
+def describe_cause(run: Mapping[str, Any], actors: RunActors) -> str:
+    """Return why a run was triggered, and who requested it."""
+    if run["cause"] == "run-now" and actors.requested_by:
+        return f"requested by {actors.requested_by}"
+    return CAUSES.get(run["cause"] or "", "")
+
+
+def is_about_certificates(code: str | None) -> bool:
+    """Return whether a failure's code says that the recipients' certificates cannot be used."""
+    return code is not None and (code.startswith("certificate-") or code in {"no-certificate", "not-a-certificate"})
 
 
 def describe_event(entry: Mapping[str, Any]) -> TimelineLine:

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from job_api.domain import find_refusals
 from job_api.domain.catalog import format_media_type
+from job_api.errors import NotFound
 from job_api.history_client import is_unavailable
 from job_api.pages.kit import plots
 from job_api.pages.kit.formats import format_count, format_duration, format_size
@@ -17,16 +20,19 @@ from job_api.pages.kit.labels import FILE_KIND_LABELS
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
 from job_api.pages.runs.descriptions import (
-    CAUSES,
     PHASES,
     advise,
+    describe_cause,
     describe_event,
     describe_run,
     describe_timeframe,
     explain_state,
+    is_about_certificates,
 )
 from job_api.pages.runs.history_pages import explain_denial, render_unavailable
 from job_api.roles import ANY_ROLE, READERS
+from job_api.store.audit import RunActors
+from job_api.store.runs import RequestedRun
 from shared.auth import Identity
 from shared.http.problems import Problem
 
@@ -38,25 +44,29 @@ Fact = tuple[str, str | datetime | None]
 async def show_run(request: Request) -> Response:
     """Show one run. Raises Problem 404 for one that does not exist."""
     identity = await require_identity(request, *ANY_ROLE)
+    services, run_id = get_services(request), request.path_params["run_id"]
     try:
-        found = await get_services(request).history.get(request, f"/runs/{request.path_params['run_id']}")
+        found = await services.history.get(request, f"/runs/{run_id}")
     except Problem as problem:
         if is_unavailable(problem):
             return render_unavailable(request, problem, title="Run", section="runs")
+        if problem.status == 404 and (requested := await services.requested_runs.find(identity, run_id)):
+            return _render_requested(request, requested)
         raise
-    run = describe_run(found)
+    actors = await services.audit.find_run_actors(identity, run_id, UUID(found["job_id"]))
+    run = describe_run(found, actors)
     progress = run["progress_detail"] or {}
     failed = run["state"] == "failed" or run["message"]
     return render(
         request,
         "runs/details.html",
         run=run,
-        explanation=explain_state(run),
+        explanation=explain_state(run, actors),
         summary=_summarize(run),
         advice=advise(run["reason"]) if failed else "",
         phase=PHASES.get(progress.get("phase") or "", ""),
         slices=len(progress.get("slices") or ()),
-        facts=_list_facts(run),
+        facts=_list_facts(run, actors),
         settings=_list_settings(run),
         timeline=[describe_event(entry) for entry in run["events"]],
         parts=[_with_kind_label(part) for part in run["parts"][:_MAX_PARTS]],
@@ -66,8 +76,31 @@ async def show_run(request: Request) -> Response:
         forecast=_plot_forecast(run),
         accuracy=_describe_accuracy(run),
         denials=_explain_denials(identity, run),
-        sees_job=identity.may(*READERS),
+        next_steps=await _find_next_steps(request, identity, run),
+        sees_job=identity.may(*READERS) and not run["job_deleted"],
     )
+
+
+def _render_requested(request: Request, run: RequestedRun) -> Response:
+    """Return the page of a run that history does not know yet; the script loads it again when history does."""
+    return render(request, "runs/requested.html", run=run)
+
+
+async def _find_next_steps(request: Request, identity: Identity, run: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return what helps after a run without files: each step with the reason why it is refused, or empty if it is not.
+
+    None where nothing helps: the run did not end badly, or its job is not there or not the reader's to see.
+    """
+    if run["state"] not in {"failed", "cancelled", "skipped"} or not identity.may(*READERS):
+        return None
+    services, denial = get_services(request), explain_denial(identity)
+    try:
+        view = await services.jobs.get(identity, UUID(run["job_id"]))
+    except NotFound:
+        return None
+    refusals = find_refusals(view.job, now=services.clock.now(), run_in_progress=view.run_in_progress)
+    steps = {"run": denial or refusals.get("run", ""), "edit": denial or refusals.get("edit", "")}
+    return steps | {"upload": denial} if is_about_certificates(run["reason"]) else steps
 
 
 def plot_throughput(run: Mapping[str, Any]) -> Markup | None:
@@ -134,13 +167,13 @@ def _summarize(run: Mapping[str, Any]) -> str:
     return f"{rows} in {format_duration(run['duration_seconds'])}, {files}."
 
 
-def _list_facts(run: Mapping[str, Any]) -> list[Fact]:
+def _list_facts(run: Mapping[str, Any], actors: RunActors) -> list[Fact]:
     progress, window, duration = run["progress_detail"] or {}, run["window"] or {}, run["duration_seconds"]
     rows = run["rows"] if run["rows"] is not None else progress.get("units_done")
     raw = run["bytes_raw"] if run["bytes_raw"] is not None else progress.get("bytes_done")
     return [
         ("Scheduled for", run["slot"]),
-        ("Triggered", CAUSES.get(run["cause"] or "", "")),
+        ("Triggered", describe_cause(run, actors)),
         ("Started", run["started_at"]),
         ("Ended", run["ended_at"]),
         ("Duration", format_duration(duration)),

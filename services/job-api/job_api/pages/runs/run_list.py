@@ -13,6 +13,7 @@ from job_api.pages.kit.labels import RUN_STATE_LABELS, SOURCE_LABELS, TYPE_LABEL
 from job_api.pages.kit.lists import ListAddress, build_options
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
+from job_api.pages.kit.ticks import forget_ticks, read_ticks
 from job_api.pages.runs.descriptions import describe_run
 from job_api.pages.runs.history_pages import build_history_query, explain_denial, leave_out, render_unavailable
 from job_api.roles import ANY_ROLE
@@ -51,7 +52,7 @@ async def show_runs(request: Request) -> Response:
         raise
     runs = found["items"]
     newest = _find_newest(request, runs)
-    return render(
+    page = render(
         request,
         "runs/list.html",
         rows=[describe_run(run) for run in runs],
@@ -67,7 +68,10 @@ async def show_runs(request: Request) -> Response:
         next_page=address.link(cursor=found["next"]) if found.get("next") else None,
         this_page=address.link(),
         denial=explain_denial(identity),
+        ticked=read_ticks(request),
     )
+    forget_ticks(page, "/runs")
+    return page
 
 
 async def _load(request: Request, query: Query, sort: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -100,6 +100,8 @@ class Refresher {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
     if (!answer?.ok || answer.redirected) return; // unavailable: the next change schedules another refresh
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // The page of a run that history did not know yet has nothing to replace.
+    if (document.querySelector("[data-awaited]") && !fresh.querySelector("[data-awaited]")) return location.reload();
     for (const element of document.querySelectorAll("[data-run], [data-run-page], tr[data-job]")) {
       this.#update(element, fresh);
     }
@@ -260,6 +262,7 @@ function followRuns(root) {
   const onRun = (kind, run) => {
     const element = findRun(run);
     if (kind === "removed") return element?.classList.add("removed");
+    if (root.dataset.awaited !== undefined) return refresher.scheduleTwice();
     if (!element) return newRuns.add(run);
     if (run.version <= Number(element.dataset.version ?? 0)) return; // the greater version is the newer one
     element.dataset.version = run.version;
@@ -323,6 +326,14 @@ function handleKey(event) {
 }
 
 // ---- selecting rows ----
+// Why an action cannot be applied to so many selected rows; null where it can.
+function findRefusal(button, count, output) {
+  const { what, limit } = output.dataset;
+  if (count === 0) return `Select a ${what} first: tick the box at the start of its row.`;
+  if (button.dataset.needs === "one" && count > 1) return `Select exactly one ${what}.`;
+  return limit && count > Number(limit) ? `Select at most ${limit} ${what}s.` : null;
+}
+
 function countSelection(form) {
   const all = form.querySelector("[data-select-all]");
   const output = form.querySelector("[data-selection-count]");
@@ -332,7 +343,8 @@ function countSelection(form) {
     const checked = boxes().filter((box) => box.checked);
     const count = checked.reduce((sum, box) => sum + Number(box.dataset.count ?? 1), 0);
     const limit = Number(output.dataset.limit ?? Infinity);
-    output.textContent = count ? `${count} selected${count > limit ? `, at most ${limit} at once` : ""}` : "";
+    output.textContent = count ? `${count} selected${count > limit ? `, at most ${limit} at once` : ""}` : "Nothing selected";
+    for (const button of form.querySelectorAll("[data-needs]")) setRefusal(button, findRefusal(button, count, output));
     if (all) {
       all.checked = count > 0 && checked.length === boxes().length;
       all.indeterminate = count > 0 && !all.checked;
