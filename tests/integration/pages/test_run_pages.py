@@ -167,7 +167,7 @@ async def test_R6_selected_runs_are_cancelled_after_confirmation_with_the_keyboa
         assert await find_axe_violations(page) == []
         await page.get_by_role("button", name="Cancel run").focus()
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("status").first).to_contain_text("Cancellation requested: 1 “To be cancelled,)
+        await expect(page.get_by_role("status").first).to_contain_text("Cancellation requested: 1 “To be cancelled,")
         found = await commands.find(lambda event: isinstance(event, events.CancelRun))
     assert isinstance(found, events.CancelRun)
     assert found.run_id == running.run_id

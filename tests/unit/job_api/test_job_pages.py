@@ -42,6 +42,7 @@ def make(name: str, *, days: float = 365, state: str = "active") -> Certificate:
         pem="",
         fingerprint="ab",
         subject="",
+        key_type="rsa",
         key_bits=3072,
         not_before=NOW,
         not_after=NOW + timedelta(days=days),

@@ -25,7 +25,7 @@ class AuditService:
     async def find_run_actors(self, identity: Identity, run_id: UUID, job_id: UUID) -> RunActors:
         """Return who requested and who cancelled a run. Raises PostgresUnavailable."""
         async with self._database.read(identity.tenant_id) as database:
-            return await audit.find_run_actors(database, identity.tenant_id, run_id, job_id)
+            return await audit.find_run_actors(database, identity.tenant_id, run_id, job_id=job_id)
 
     async def record(self, events: Iterable[AuditRecorded]) -> None:
         """Add entries of other services in one transaction, each once. Raises PostgresUnavailable."""

@@ -45,7 +45,7 @@ class RunActors:
     cancelled_by: str | None
 
 
-async def find_run_actors(database: Connection, tenant_id: UUID, run_id: UUID, job_id: UUID) -> RunActors:
+async def find_run_actors(database: Connection, tenant_id: UUID, run_id: UUID, *, job_id: UUID) -> RunActors:
     """Return who requested and who cancelled a run of a job; of several who cancelled it, the first."""
     names = {
         row["action"]: row["actor_name"] for row in await database.fetch(SQL["run_actors"], tenant_id, run_id, job_id)
