@@ -141,7 +141,7 @@ async def test_R5_from_a_failed_run_to_one_that_works_in_two_clicks(
     assert await find_faults(page) == []
     failed = page.url
     await page.get_by_role("link", name="Upload certificate").click()
-    await page.get_by_label("Name").fill("Renewed")
+    await page.locator("#certificate-name").fill("Renewed")
     await page.get_by_label("Or its text").fill(pem(make_certificate(now=SystemClock().now(), name="renewed")))
     await page.get_by_role("button", name="Upload").click()
     await expect(page.get_by_role("status")).to_have_text("The certificate “Renewed” has been uploaded.")
