@@ -17,6 +17,7 @@ from job_api.pages.account.routes import ACCOUNT_ROUTES
 from job_api.pages.jobs.routes import JOB_ROUTES
 from job_api.pages.kit.identity import load_identity, require_identity
 from job_api.pages.kit.navigation import redirect_to_login
+from job_api.pages.kit.notices import set_notice
 from job_api.pages.kit.rendering import render_problem
 from job_api.pages.kit.services import PageServices
 from job_api.pages.runs.routes import RUN_ROUTES
@@ -25,6 +26,7 @@ from job_api.roles import ANY_ROLE, READERS
 from shared.errors import SluiceError, TransientError
 from shared.http.app import handle_disconnect
 from shared.http.bodies import BodyRefused
+from shared.http.identity import session_of
 from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 
@@ -39,6 +41,12 @@ SECURITY_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 _NOT_FOUND = "There is no page at this address."
+_BAD_IDS = {
+    "jobs": "This address names no job: the id in it is incomplete or wrong. Open the job from the list of jobs.",
+    "runs": "This address names no run: the id in it is incomplete or wrong. Open the run from History.",
+    "artifacts": "This address names no file: the id in it is incomplete or wrong. Open the file from Artifacts.",
+}
+"""What is said of an address without a page, by its first part."""
 
 
 class PagesMount(Mount):
@@ -80,7 +88,7 @@ def create_pages_app(services: PageServices) -> Starlette:
 async def show_home(request: Request) -> Response:
     """Redirect to the first page that the user may see."""
     identity = await require_identity(request, *ANY_ROLE)
-    return RedirectResponse("/jobs" if identity.may(*READERS) else "/runs", 303)
+    return RedirectResponse("/jobs" if identity.may(*READERS) else "/artifacts", 303)
 
 
 async def show_not_found(request: Request) -> Response:
@@ -88,13 +96,17 @@ async def show_not_found(request: Request) -> Response:
     # The header of the page is for the user, but not necessary: the database may be unavailable.
     with suppress(TransientError):
         await load_identity(request)
-    raise Problem(ProblemType.NOT_FOUND, _NOT_FOUND)
+    section, _, rest = request.path_params["path"].partition("/")
+    raise Problem(ProblemType.NOT_FOUND, _BAD_IDS.get(section, _NOT_FOUND) if rest else _NOT_FOUND)
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:
     match error:
         case Problem(type=ProblemType.UNAUTHENTICATED):
-            return redirect_to_login(request)
+            answer = redirect_to_login(request)
+            if session_of(request):
+                set_notice(answer, "session-ended")
+            return answer
         case Problem():
             problem = error
         case TransientError():

@@ -86,6 +86,11 @@ class CertificateService:
         async with self._database.read(identity.tenant_id) as database:
             return await store.list_by_id(database, identity.tenant_id, certificate_ids)
 
+    async def list_by_fingerprint(self, identity: Identity, fingerprints: Sequence[str]) -> list[Certificate]:
+        """Return the certificates that have these fingerprints; retired ones, too."""
+        async with self._database.read(identity.tenant_id) as database:
+            return await store.list_by_fingerprint(database, identity.tenant_id, fingerprints)
+
     async def list_page(self, identity: Identity, request: PageRequest) -> Page[Certificate]:
         """Return a page of certificates."""
         async with self._database.read(identity.tenant_id) as database:

@@ -8,7 +8,7 @@ from cachetools import LRUCache
 
 from job_api.errors import FieldFault, InvalidInput
 from job_api.store import Database, UnitOfWork, identities
-from job_api.store.identities import Tenant
+from job_api.store.identities import FirstSteps, Tenant
 from shared.auth import Identity
 
 MAX_MEDIA_TYPES = 100
@@ -30,6 +30,11 @@ class TenantService:
         """Return the caller's tenant."""
         async with self._database.read(identity.tenant_id) as database:
             return await identities.get_tenant(database, identity.tenant_id)
+
+    async def find_first_steps(self, identity: Identity) -> FirstSteps:
+        """Return which of the first steps the caller's tenant has taken. Raises PostgresUnavailable."""
+        async with self._database.read(identity.tenant_id) as database:
+            return await identities.find_first_steps(database, identity.tenant_id)
 
     async def get_name(self, identity: Identity) -> str:
         """Return the name of the caller's tenant, cached. Raises PostgresUnavailable."""

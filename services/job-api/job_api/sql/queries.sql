@@ -17,6 +17,11 @@ SELECT tenant_id, name, source_tenant, media_types, external_id FROM tenant WHER
 -- update_media_types: set the media types that a tenant's jobs may choose from
 UPDATE tenant SET media_types = $2 WHERE tenant_id = $1;
 
+-- first_steps: whether a tenant has ever had a certificate, and whether its users have ever fetched a file
+SELECT
+    EXISTS (SELECT FROM certificate WHERE tenant_id = $1) AS has_certificate,
+    EXISTS (SELECT FROM audit WHERE tenant_id = $1 AND action = ANY ($2::text[])) AS has_download;
+
 -- tenant_by_name: the tenant with the key of a name
 SELECT tenant_id, name, source_tenant, media_types, external_id FROM tenant WHERE name_key = $1;
 
@@ -87,6 +92,12 @@ SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subjec
     not_after, created_at, retired_at
 FROM certificate WHERE tenant_id = $1 AND certificate_id = ANY ($2::uuid[])
 ORDER BY lower(name), certificate_id;
+
+-- certificates_by_fingerprint: the newest certificate of a tenant with each of some fingerprints
+SELECT DISTINCT ON (fingerprint) certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type,
+    key_bits, not_before, not_after, created_at, retired_at
+FROM certificate WHERE tenant_id = $1 AND fingerprint = ANY ($2::text[])
+ORDER BY fingerprint, created_at DESC;
 
 -- conflicting_certificate: the active certificate with this fingerprint or, failing that, issuer and serial, or name
 SELECT certificate_id, tenant_id, version, name, state, pem, fingerprint, subject, key_type, key_bits, not_before,

@@ -105,6 +105,12 @@ async def list_by_id(database: Connection, tenant_id: UUID, certificate_ids: Seq
     return [_to_certificate(row) for row in rows]
 
 
+async def list_by_fingerprint(database: Connection, tenant_id: UUID, fingerprints: Sequence[str]) -> list[Certificate]:
+    """Return the newest certificate of a tenant with each of these fingerprints; retired ones, too."""
+    rows = await database.fetch(SQL["certificates_by_fingerprint"], tenant_id, fingerprints)
+    return [_to_certificate(row) for row in rows]
+
+
 async def list_page(database: Connection, tenant_id: UUID, request: PageRequest) -> Page[Certificate]:
     """Return a page of a tenant's certificates."""
     return (await CERTIFICATES.fetch(database, tenant_id, request)).map(_to_certificate)

@@ -18,6 +18,10 @@ from shared.postgres import Connection, Record
 KeyState = Literal["active", "expired", "revoked"]
 
 
+DOWNLOADS = ("artifact.download", "artifact.download-archive", "artifact.link")
+"""The actions of the audit trail with which files are fetched."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A customer organisation; `source_tenant` is the number that its rows bear in the source.
@@ -97,6 +101,20 @@ class Credential:
 async def get_tenant(database: Connection, tenant_id: UUID) -> Tenant:
     """Return a tenant. Raises NotFound."""
     return _to_tenant(_require(await database.fetchrow(SQL["tenant"], tenant_id), "tenant"))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSteps:
+    """What a new tenant has done so far: uploaded a certificate, fetched a file."""
+
+    has_certificate: bool
+    has_download: bool
+
+
+async def find_first_steps(database: Connection, tenant_id: UUID) -> FirstSteps:
+    """Return what a tenant has ever done."""
+    row = _require(await database.fetchrow(SQL["first_steps"], tenant_id, DOWNLOADS), "tenant")
+    return FirstSteps(**select_fields(row, FirstSteps))
 
 
 async def lock_tenant(database: Connection, tenant_id: UUID) -> Tenant:

@@ -24,7 +24,7 @@ async def log_in(request: Request) -> Response:
     """Begin a session and lead to the page that was requested, or show the login page again with an error."""
     form = await parse_form(request)
     login, target = _parse_login(form, request), form.get("next")
-    answer = RedirectResponse(to_local_path(target), 303)
+    answer = RedirectResponse(to_local_path(target, default="/"), 303)
     try:
         await start_session(get_services(request).login, login, request=request, response=answer)
     except LoginFailed:

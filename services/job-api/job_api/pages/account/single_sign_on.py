@@ -50,7 +50,7 @@ def _is_secure(flow: SignInFlow) -> bool:
 
 
 async def _begin(request: Request, flow: SignInFlow) -> Response:
-    address, attempt = await flow.begin(to_local_path(request.query_params.get("next", ""))[:_MAX_NEXT])
+    address, attempt = await flow.begin(to_local_path(request.query_params.get("next", ""), default="/")[:_MAX_NEXT])
     response = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
     # Lax, as the way back begins on the identity provider's page.
     response.set_cookie(
@@ -69,7 +69,7 @@ async def _finish(request: Request, flow: SignInFlow) -> Response:
     attempt = SignInAttempt.from_cookie(find_cookie(request.headers.raw, _COOKIE))
     parameters, login = dict(request.query_params), get_services(request).login
     issued = await login.sign_in(get_client_address(request), lambda: flow.finish(attempt, parameters))
-    response = RedirectResponse(attempt.next if attempt else "/jobs", 303, {"Cache-Control": "no-store"})
+    response = RedirectResponse(attempt.next if attempt else "/", 303, {"Cache-Control": "no-store"})
     set_session_cookie(response, issued, secure=_is_secure(flow), lifetime=SESSION_LIFETIME)
     response.delete_cookie(_COOKIE, path=START_PATH)
     return response

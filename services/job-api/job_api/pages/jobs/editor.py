@@ -12,6 +12,7 @@ from job_api.bodies.drafts import JobDraft
 from job_api.commands import run_once
 from job_api.domain import Draft, Job, JobAction, apply_action
 from job_api.domain.catalog import SOURCES, format_media_type
+from job_api.domain.drafts import MAX_TITLE
 from job_api.domain.sizes import find_size_warning
 from job_api.errors import InvalidInput, LostUpdate, NotFound, OperationRefused
 from job_api.pages.jobs.job_form import FIELD_LABELS, JobForm, parse_draft, to_form_errors
@@ -57,7 +58,8 @@ async def show_new_job(request: Request) -> Response:
     form = JobForm.create_blank()
     if job_id := parameters.get("job_id"):
         view = await services.jobs.get(identity, _parse_id(job_id, "job"))
-        form = JobForm.from_draft(clone_job(view.job))
+        draft = clone_job(view.job)
+        form = JobForm.from_draft(replace(draft, title=f"Copy of {draft.title}"[:MAX_TITLE]))
     elif run_id := parameters.get("run_id"):
         run = await services.history.get(request, f"/runs/{_parse_id(run_id, 'run')}")
         if run["settings"] is None:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from job_api.commands import run_once
 from job_api.domain import JobAction, find_refusals
+from job_api.pages.jobs.first_steps import load_first_steps
 from job_api.pages.jobs.job_rows import JobRow, render_row
 from job_api.pages.jobs.notices import load_notices
 from job_api.pages.kit.forms import identify_submission, parse_form
@@ -61,15 +62,19 @@ async def show_jobs(request: Request) -> Response:
     now = services.clock.now()
     denial = None if identity.may(*OPERATORS) else OPERATOR_REQUIRED
     filters = {name: address.get(name) for name in (*_QUERY_PARAMETERS, *_DAY_PARAMETERS)}
+    filtered = any(value for name, value in filters.items() if name not in _NOT_FILTERS)
     return render(
         request,
         "jobs/list.html",
+        first_steps=None
+        if denial or filtered or page.after
+        else await load_first_steps(services, identity, page.items),
         rows=[render_row(JobRow.from_view(view, now, denial)) for view in page.items],
         headers=address.headers(COLUMNS, query.sort),
         select_filters=SELECT_FILTERS,
         states=STATE_LABELS,
         filters=filters,
-        filtered=any(value for name, value in filters.items() if name not in _NOT_FILTERS),
+        filtered=filtered,
         first_page=address.link_to_first() if query.cursor else None,
         next_page=address.link(cursor=query.next_cursor(page)) if page.after else None,
         this_page=address.link(),

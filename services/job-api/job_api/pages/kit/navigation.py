@@ -15,4 +15,4 @@ def to_local_path(path: str, default: str = "/jobs") -> str:
 def redirect_to_login(request: Request) -> Response:
     """Return a redirect to the login page, which leads back to the requested page afterwards."""
     requested = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?next={quote(requested if request.method == 'GET' else '/jobs')}", 303)
+    return RedirectResponse(f"/login?next={quote(requested if request.method == 'GET' else '/')}", 303)

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
 from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.ticks import keep_ticks
@@ -69,13 +69,18 @@ def redirect_with_notice(
     `subjects` are what the notice is about, by the names in its text; `link` is a path within Sluice that it leads to.
     """
     answer = RedirectResponse(path, 303)
+    set_notice(answer, name, count, link=link, **subjects)
+    return answer
+
+
+def set_notice(answer: Response, name: str, count: int | None = None, *, link: str = "", **subjects: str) -> None:
+    """Let the next page show a notice."""
     about = {each: _shorten(value, _MAX_REASON if each == "reason" else _MAX_VALUE) for each, value in subjects.items()}
     content = [name, about if count is None else {**about, "count": count}, link]
     value = quote(json.dumps(content, separators=(",", ":")))
     if len(value) > _MAX_COOKIE:
         value = quote(json.dumps([name, {} if count is None else {"count": count}, ""]))
     answer.set_cookie(NOTICE_COOKIE, value, max_age=_MAX_AGE_SECONDS, httponly=True, samesite="strict", path="/")
-    return answer
 
 
 def redirect_refused(path: str, name: str, *, section: str, ticked: Sequence[str], **subjects: str) -> RedirectResponse:

@@ -49,6 +49,10 @@ TEMPLATES.globals |= {
 }
 
 
+_TITLES = {404: "Not found", 409: "This is not possible now", 410: "No longer available", 422: "This cannot be read"}
+"""What problems are called on pages, where the status has a name that only programmers know."""
+
+
 def render(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page with its header for the identity of the request, and the notice of the request before, if any."""
     identity: Identity | None = getattr(request.state, "identity", None)
@@ -70,9 +74,8 @@ def render(request: Request, template: str, /, *, status: int = 200, **values: A
 
 def render_problem(request: Request, problem: Problem) -> Response:
     """Return a problem as a page, with its status and headers."""
-    title = "Access denied" if problem.type is ProblemType.ACCESS_DENIED else HTTPStatus(problem.status).phrase
-    if problem.status == 404:
-        title = "Not found"
+    title = "Access denied" if problem.type is ProblemType.ACCESS_DENIED else _TITLES.get(problem.status)
+    title = title or HTTPStatus(problem.status).phrase
     page = render(request, "kit/problem.html", status=problem.status, title=title, problem=problem)
     page.headers.update(problem.headers)
     return page

@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from job_api.pages.runs import artifact_actions, artifacts, run_actions, run_details, run_list
+from job_api.pages.runs import artifact_actions, artifacts, opening, run_actions, run_details, run_list
 
 RUN_ROUTES = (
     Route("/runs", run_list.show_runs, methods=["GET"]),
@@ -11,5 +11,6 @@ RUN_ROUTES = (
     Route("/artifacts", artifacts.show_artifacts, methods=["GET"]),
     Route("/artifacts/selected", artifact_actions.submit_selected, methods=["POST"]),
     Route("/artifacts/sets/{run_id:uuid}/{kind}", artifact_actions.download_set, methods=["GET"]),
+    Route("/artifacts/{artifact_id:uuid}/open", opening.show_opening, methods=["GET"]),
     Route("/artifacts/{artifact_id:uuid}", artifact_actions.download_file, methods=["GET"]),
 )

@@ -71,7 +71,7 @@ async def show_run(request: Request) -> Response:
         timeline=[describe_event(entry) for entry in run["events"]],
         parts=[_with_kind_label(part) for part in run["parts"][:_MAX_PARTS]],
         parts_left_out=max(0, len(run["parts"]) - _MAX_PARTS),
-        sets=[_with_kind_label(each) for each in run.get("sets") or []],
+        sets=[_with_kind_label(each) | {"first_file": _find_first_file(run, each)} for each in run.get("sets") or []],
         throughput=plot_throughput(run),
         forecast=_plot_forecast(run),
         accuracy=_describe_accuracy(run),
@@ -231,6 +231,14 @@ def _list_settings(run: Mapping[str, Any]) -> list[Fact]:
         ("Compression", "small files" if settings.get("compression") == "small" else "fast"),
         ("Attempts", f"up to {settings['attempts']}" if settings.get("attempts") else ""),
     ]
+
+
+def _find_first_file(run: Mapping[str, Any], file_set: Mapping[str, Any]) -> str | None:
+    """Return the id of the first file of a set that is available, if any is."""
+    return next(
+        (each["id"] for each in run["artifacts"] if each["kind"] == file_set["kind"] and each["state"] == "available"),
+        None,
+    )
 
 
 def _with_kind_label(item: Mapping[str, Any]) -> dict[str, Any]:

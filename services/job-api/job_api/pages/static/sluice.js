@@ -405,6 +405,28 @@ function previewJob(form) {
   schedule("size", 0);
 }
 
+// ---- copying commands and links ----
+function addCopyButton(source) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  const label = source.getAttribute("aria-label") ?? "";
+  button.setAttribute("aria-label", `Copy ${label || "the link"}`.replace("Copy Command", "Copy the command"));
+  const status = document.createElement("span");
+  status.className = "copied muted";
+  status.setAttribute("role", "status");
+  button.addEventListener("click", async () => {
+    const text = source.value ?? source.textContent;
+    // Browsers offer the clipboard to secure pages only: elsewhere the text is selected, ready to be copied.
+    const isCopied = await (navigator.clipboard?.writeText(text) ?? Promise.reject(new Error())).then(() => true, () => false);
+    if (!isCopied && source.select) source.select();
+    else if (!isCopied) getSelection().selectAllChildren(source);
+    status.textContent = isCopied ? "Copied" : "Selected: press Ctrl+C or ⌘C";
+  });
+  source.after(button, status);
+}
+
 document.addEventListener("click", handleClick);
 document.addEventListener("keydown", handleKey);
 document.addEventListener("change", (event) => {
@@ -414,6 +436,7 @@ document.addEventListener("change", (event) => {
 updateToolbar();
 showLocalTimes(document);
 for (const form of document.querySelectorAll("form")) countSelection(form);
+for (const source of document.querySelectorAll("[data-copy]")) addCopyButton(source);
 const editor = document.getElementById("editor");
 if (editor) previewJob(editor);
 const live = document.querySelector("[data-stream]");
