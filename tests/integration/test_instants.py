@@ -35,7 +35,13 @@ GIVEN = {
 CLOCKS = {
     "job_api": {
         *("tenant.created_at", "app_user.created_at", "identity.created_at", "identity.revoked_at"),
-        *("certificate.created_at", "certificate.retired_at", "job.created_at", "job.saved_at"),
+        *(
+            "certificate.created_at",
+            "certificate.retired_at",
+            "certificate.last_used_at",
+            "job.created_at",
+            "job.saved_at",
+        ),
         *("job.last_run_key", "job.next_run_key", "run_view.started_at", "run_view.ended_at", "run_view.estimated_at"),
         *("destination.created_at", "destination.saved_at", "destination.test_requested_at"),
         *("destination.test_ended_at", "destination.tested_at"),

@@ -51,6 +51,12 @@ class Job:
         """Return the next version, suspended."""
         return replace(self, version=self.version + 1, state="suspended", state_reason=reason, saved_at=now)
 
+    def replace_certificate(self, certificate: UUID, successor: UUID, now: datetime) -> "Job":
+        """Return the next version, with another recipient in the place of one that it names."""
+        named = (successor if each == certificate else each for each in self.settings.certificates or ())
+        settings = replace(self.settings, certificates=tuple(dict.fromkeys(named)))
+        return replace(self, version=self.version + 1, settings=settings, saved_at=now)
+
     def resume(self, now: datetime) -> "Job":
         """Return the next version, active."""
         return replace(self, version=self.version + 1, state="active", state_reason=None, saved_at=now)

@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 from job_api.domain.drafts import MAX_TITLE
 from job_api.domain.texts import NAME_HELP, find_text_fault
 from job_api.errors import FieldFault, InvalidInput, OperationRefused
-from job_api.store import Database, UnitOfWork
+from job_api.store import Database, UnitOfWork, recipients
 from job_api.store import certificates as store
 from job_api.store.certificates import Certificate
+from job_api.store.recipients import CertificateUse, DependentJobs
 from shared.auth import Identity
 from shared.certificates import CertificateRejected, accept_certificate
 from shared.clock import Clock
@@ -90,6 +91,16 @@ class CertificateService:
         """Return the certificates that have these fingerprints; retired ones, too."""
         async with self._database.read(identity.tenant_id) as database:
             return await store.list_by_fingerprint(database, identity.tenant_id, fingerprints)
+
+    async def find_uses(self, identity: Identity, certificate_ids: Sequence[UUID]) -> dict[UUID, CertificateUse]:
+        """Return how many jobs encrypt for each of these certificates, and when it was last used."""
+        async with self._database.read(identity.tenant_id) as database:
+            return await recipients.find_uses(database, identity.tenant_id, certificate_ids)
+
+    async def find_dependent_jobs(self, identity: Identity, certificate_id: UUID) -> DependentJobs:
+        """Return the jobs whose runs would fail if a certificate were retired."""
+        async with self._database.read(identity.tenant_id) as database:
+            return await recipients.find_dependent_jobs(database, identity.tenant_id, certificate_id)
 
     async def list_page(self, identity: Identity, request: PageRequest) -> Page[Certificate]:
         """Return a page of certificates."""

@@ -19,8 +19,8 @@ from job_api.domain import (
     validate_draft,
 )
 from job_api.domain.schedules import build_schedule, check_schedule
-from job_api.errors import InvalidInput, LostUpdate
-from job_api.store import Database, JobView, UnitOfWork, jobs, runs
+from job_api.errors import FieldFault, InvalidInput, LostUpdate
+from job_api.store import Database, JobView, UnitOfWork, certificates, jobs, recipients, runs
 from job_api.store.job_cache import JobCache
 from shared import timetable
 from shared.auth import Identity
@@ -105,6 +105,18 @@ class JobService:
         if after is not job:
             await _save(work, f"job.{action.value}", job, after=after)
         return await jobs.get_view(work.connection, job.tenant_id, job_id)
+
+    async def replace_certificate(self, work: UnitOfWork, certificate_id: UUID, successor: UUID) -> int:
+        """Let the repeated jobs that name a certificate name another one instead; return how many did.
+
+        A job that runs once is not changed (rule J8). Raises InvalidInput for a successor that is not active.
+        """
+        if (await certificates.get(work.connection, work.actor.tenant_id, successor)).state != "active":
+            raise InvalidInput(FieldFault("successor", "select an active certificate"))
+        found = await recipients.lock_jobs(work.connection, work.actor.tenant_id, certificate_id)
+        for job in found:
+            await _save(work, "job.edit", job, after=job.replace_certificate(certificate_id, successor, work.at))
+        return len(found)
 
     async def delete(self, work: UnitOfWork, job_id: UUID, *, versions: frozenset[int] | None) -> None:
         """Delete a job that has no run in progress. Raises NotFound, LostUpdate or OperationRefused (rule J9)."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from job_api.domain import Job, apply_run_failure, apply_slot_fate
 from job_api.errors import NotFound
-from job_api.store import ALL_TENANTS, Actor, Database, UnitOfWork, jobs, runs
+from job_api.store import ALL_TENANTS, Actor, Database, UnitOfWork, jobs, recipients, runs
 from job_api.store.database import set_scope
 from shared.clock import Clock
 from shared.events import (
@@ -23,6 +23,7 @@ from shared.events import (
     SlotTriggered,
     state_after,
 )
+from shared.events.runs import RunStarted
 from shared.postgres import Connection
 
 AppliedEvent = SlotTriggered | SlotSkipped | RunEvent | RunEstimated
@@ -70,6 +71,8 @@ class RunEventHandler:
         message = event.message if isinstance(event, RunAttemptFailed | RunFailed) else None
         if not await runs.apply_event(database, event, state, message=message):
             return
+        if isinstance(event, RunStarted):
+            await recipients.record_use(database, event)
         await runs.update_latest_run(database, event.tenant_id, event.job_id)
         if state == "succeeded":
             await runs.reset_failures(database, event.tenant_id, event.job_id)

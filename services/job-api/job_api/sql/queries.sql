@@ -195,6 +195,54 @@ INSERT INTO deletion (object_id, kind, tenant_id, version, deleted_at, announced
 SELECT destination_id, 'destination', tenant_id, version + 1, $3, $3 FROM gone
 ON CONFLICT DO NOTHING;
 
+-- certificate_uses: how many jobs encrypt for each of some certificates, and when a run last did
+-- A job that names no certificate encrypts for all that are active; one that has run once encrypts for none again.
+WITH live AS (
+    SELECT CASE WHEN jsonb_typeof(settings -> 'certificates') = 'array' THEN settings -> 'certificates' END AS named
+    FROM job WHERE tenant_id = $1 AND state_reason IS DISTINCT FROM 'one-time'
+),
+counted AS (
+    SELECT id::uuid AS certificate_id, count(*) AS jobs
+    FROM live CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(named, '[]')) AS each (id)
+    GROUP BY id
+)
+SELECT certificate.certificate_id, certificate.last_used_at,
+    coalesce(counted.jobs, 0)
+    + CASE WHEN certificate.state = 'active' THEN (SELECT count(*) FROM live WHERE named IS NULL) ELSE 0 END AS jobs
+FROM certificate LEFT JOIN counted USING (certificate_id)
+WHERE certificate.tenant_id = $1 AND certificate.certificate_id = ANY ($2::uuid[]);
+
+-- dependent_jobs: the jobs that have no active recipient but a certificate, by title, and how many there are
+SELECT title, count(*) OVER () AS count
+FROM job
+WHERE tenant_id = $1 AND state_reason IS DISTINCT FROM 'one-time'
+    AND CASE jsonb_typeof(settings -> 'certificates')
+        WHEN 'array' THEN settings -> 'certificates' ? $2::uuid::text ELSE true
+    END
+    AND NOT EXISTS (
+        SELECT FROM certificate AS other
+        WHERE other.tenant_id = $1 AND other.state = 'active' AND other.certificate_id <> $2::uuid
+            AND CASE jsonb_typeof(settings -> 'certificates')
+                WHEN 'array' THEN settings -> 'certificates' ? other.certificate_id::text ELSE true
+            END
+    )
+ORDER BY title_key, job_id
+LIMIT $3;
+
+-- lock_jobs_of_certificate: the repeated jobs that name a certificate, locked until the transaction ends
+SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
+    job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
+    job.created_at, job.saved_at
+FROM job
+WHERE tenant_id = $1 AND schedule_kind <> 'once' AND jsonb_typeof(settings -> 'certificates') = 'array'
+    AND settings -> 'certificates' ? $2::uuid::text
+ORDER BY job_id
+FOR UPDATE;
+
+-- record_certificate_use: note that a run encrypts for the certificates with these fingerprints
+UPDATE certificate SET last_used_at = $3
+WHERE tenant_id = $1 AND fingerprint = ANY ($2::text[]) AND (last_used_at IS NULL OR last_used_at < $3);
+
 -- insert_job: store a new job
 INSERT INTO job
     (job_id, tenant_id, version, state, state_reason, title, description, source, type, settings, schedule_kind,

@@ -76,6 +76,8 @@ CREATE TABLE certificate (
     key_type text NOT NULL DEFAULT 'rsa',
     -- SHA-256 in hex; null where an older active certificate has the same
     issuer_and_serial text,
+    -- when a run last encrypted for it
+    last_used_at timestamptz,
     CHECK ((state = 'retired') = (retired_at IS NOT NULL)),
     CONSTRAINT certificate_key CHECK (
         CASE key_type WHEN 'rsa' THEN key_bits >= 2048 WHEN 'ec' THEN key_bits IN (256, 384, 521) ELSE false END

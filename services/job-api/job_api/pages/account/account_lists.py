@@ -11,6 +11,7 @@ from job_api.pages.kit.labels import ROLE_LABELS
 from job_api.pages.kit.lists import ListAddress, build_options
 from job_api.pages.kit.services import get_services
 from job_api.queries import CertificateQuery, KeyQuery, UserQuery
+from job_api.store.recipients import CertificateUse
 from shared.auth import Identity
 from shared.certificates import find_note
 
@@ -21,6 +22,7 @@ CERTIFICATE_COLUMNS = (
     ("Valid until", "not_after"),
     ("Key", "key_bits"),
     ("SHA-256 fingerprint", "fingerprint"),
+    ("Used by", None),
 )
 KEY_COLUMNS = (
     ("Name", "name"),
@@ -29,6 +31,7 @@ KEY_COLUMNS = (
     ("Created", "created_at"),
     ("Expires", "expires_at"),
 )
+_UNUSED = CertificateUse(0, None)
 _USER_STATES = {"false": "Active", "true": "Disabled"}
 _CERTIFICATE_STATES = {
     "active": "Active",
@@ -63,13 +66,20 @@ async def load_users(request: Request, identity: Identity) -> dict[str, Any]:
 
 
 async def load_certificates(request: Request, identity: Identity, now: datetime) -> dict[str, Any]:
-    """Return what the template shows of a page of the certificates: each with its state, its expiry and its note."""
+    """Return what the template shows of a page of the certificates: each with state, expiry, note and use."""
     address = _section_address(request, "certificates")
     query = _parse_certificate_query(address, now)
     page = await get_services(request).certificates.list_page(identity, query.to_page_request())
+    uses = await get_services(request).certificates.find_uses(identity, [each.certificate_id for each in page.items])
     return address.to_template(CERTIFICATE_COLUMNS, query, page, fields=_CERTIFICATE_FILTERS) | {
         "rows": [
-            (each, get_state(each, now), describe_expiry(each.not_after, now), find_note(each.pem))
+            (
+                each,
+                get_state(each, now),
+                describe_expiry(each.not_after, now),
+                find_note(each.pem),
+                uses.get(each.certificate_id, _UNUSED),
+            )
             for each in page.items
         ],
         "states": build_options(_CERTIFICATE_STATES, {}, address.get("state")),

@@ -1,10 +1,12 @@
 """Uploading and retiring certificates (C1, C2)."""
 
+from uuid import UUID
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from job_api.commands import run_once
-from job_api.errors import FieldFault, InvalidInput, OperationRefused
+from job_api.errors import FieldFault, InvalidInput, NotFound, OperationRefused
 from job_api.pages.account.preferences import render_preferences
 from job_api.pages.kit.forms import identify_submission, parse_form
 from job_api.pages.kit.identity import require_identity
@@ -43,27 +45,35 @@ async def upload_certificate(request: Request) -> Response:
 
 
 async def confirm_retirement(request: Request) -> Response:
-    """Ask for confirmation before a certificate is retired."""
+    """Ask for confirmation before a certificate is retired: say what would fail, and offer a successor (C2)."""
     identity = await require_identity(request, *OPERATORS)
-    found = await get_services(request).certificates.get(identity, request.path_params["certificate_id"])
+    services = get_services(request)
+    found = await services.certificates.get(identity, request.path_params["certificate_id"])
+    active = await services.certificates.list_active(identity)
     return render(
         request,
-        "kit/confirm.html",
-        section="preferences",
-        question=f"Retire “{found.name}”?",
-        subjects=(),
-        consequence="Future exports will not be encrypted for it. Its owner can still decrypt existing files.",
-        button="Retire certificate",
-        action=request.url.path,
-        back="/preferences#certificates",
-        fields=(),
+        "account/retire.html",
+        certificate=found,
+        use=(await services.certificates.find_uses(identity, [found.certificate_id]))[found.certificate_id],
+        dependent=await services.certificates.find_dependent_jobs(identity, found.certificate_id),
+        successors=[each for each in active if each.certificate_id != found.certificate_id],
     )
 
 
 async def retire_certificate(request: Request) -> Response:
-    """Retire a certificate."""
+    """Retire a certificate, and let its successor take its place in the jobs that name it, if one is selected."""
     identity = await require_identity(request, *OPERATORS)
     services = get_services(request)
+    certificate_id, successor = request.path_params["certificate_id"], (await parse_form(request)).get("successor")
     async with services.units.begin(identity) as work:
-        retired = await services.certificates.retire(work, request.path_params["certificate_id"])
+        if successor:
+            await services.jobs.replace_certificate(work, certificate_id, _parse_id(successor))
+        retired = await services.certificates.retire(work, certificate_id)
     return redirect_with_notice("/preferences#certificates", "certificate-retired", certificate=retired.name)
+
+
+def _parse_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("certificate") from None

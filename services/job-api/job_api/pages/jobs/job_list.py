@@ -1,6 +1,7 @@
 """The list of jobs, and the actions on a selected one (J3 to J5, J9, J11)."""
 
 import asyncio
+from dataclasses import replace
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from job_api.domain import JobAction, find_refusals
 from job_api.pages.jobs.first_steps import load_first_steps
 from job_api.pages.jobs.job_rows import JobRow, render_row
 from job_api.pages.jobs.notices import load_notices
+from job_api.pages.kit.certificates import find_risk
 from job_api.pages.kit.forms import identify_submission, parse_form
 from job_api.pages.kit.identity import require_identity
 from job_api.pages.kit.labels import OPERATOR_REQUIRED, RUN_STATE_LABELS, SCHEDULE_LABELS, SOURCE_LABELS, TYPE_LABELS
@@ -69,7 +71,15 @@ async def show_jobs(request: Request) -> Response:
         first_steps=None
         if denial or filtered or page.after
         else await load_first_steps(services, identity, page.items),
-        rows=[render_row(JobRow.from_view(view, now, denial)) for view in page.items],
+        rows=[
+            render_row(
+                replace(
+                    JobRow.from_view(view, now, denial),
+                    risk=find_risk(view.job.settings.certificates, notices.active, now),
+                )
+            )
+            for view in page.items
+        ],
         headers=address.headers(COLUMNS, query.sort),
         select_filters=SELECT_FILTERS,
         states=STATE_LABELS,

@@ -22,7 +22,7 @@ class JobRow:
     """A job as the list shows it; equal rows are rendered once.
 
     `switch_refusal` says why the job can be neither suspended nor resumed; `refusals` are actions of the toolbar that
-    are refused, each with the reason.
+    are refused, each with the reason. `risk` says what is wrong with its certificates, or soon will be.
     """
 
     id: str
@@ -38,6 +38,7 @@ class JobRow:
     state_reason: str | None
     switch_refusal: str | None
     refusals: tuple[tuple[str, str], ...]
+    risk: str = ""
 
     @classmethod
     def from_view(cls, view: JobView, now: datetime, denial: str | None) -> "JobRow":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from job_api.pages.kit.certificates import warn_of_expiry
 from job_api.pages.kit.services import PageServices
+from job_api.store.certificates import Certificate
 from shared.auth import Identity
 
 HISTORY_UNAVAILABLE = (
@@ -16,8 +17,9 @@ HISTORY_UNAVAILABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPageNotices:
-    """Warnings about certificates, and what does not work while history is unavailable, if it is."""
+    """The active certificates, warnings about them, and what does not work while history is unavailable, if it is."""
 
+    active: Sequence[Certificate]
     warnings: Sequence[str]
     history: str | None
 
@@ -28,6 +30,7 @@ async def load_notices(services: PageServices, identity: Identity) -> JobPageNot
         services.certificates.list_active(identity), services.history.is_available()
     )
     return JobPageNotices(
+        active=active,
         warnings=warn_of_expiry(active, services.clock.now()),
         history=None if available else HISTORY_UNAVAILABLE,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from job_api.store.certificates import Certificate
 
@@ -29,6 +30,18 @@ def describe_expiry(not_after: datetime, now: datetime) -> str:
     if left < timedelta(days=1):
         return "expires within a day"
     return "expires in 1 day" if left.days == 1 else f"expires in {left.days:,} days"
+
+
+def find_risk(named: Sequence[UUID] | None, active: Sequence[Certificate], now: datetime) -> str:
+    """Return why runs of a job fail or soon will, from the ids of certificates that it names (None: all active ones).
+
+    `active` are the tenant's active certificates. Empty where nothing is wrong within 30 days.
+    """
+    used = [each for each in active if named is None or each.certificate_id in named]
+    if not used:
+        return "no active certificate" if named is None else "all its certificates are retired"
+    first = min(used, key=lambda each: each.not_after)
+    return f"“{first.name}” {describe_expiry(first.not_after, now)}" if first.not_after - now < WARNING_PERIOD else ""
 
 
 def get_state(certificate: Certificate, now: datetime) -> str:
