@@ -100,5 +100,5 @@ bench-api: environment ## Compare the job API with a bare route on the same Post
 bench-pages: environment ## Measure the Jobs page with 10,000 jobs: first byte, size, a slow network; the last line is JSON
 	@$(PYTHON) -m tests.bench.pages $(ARGUMENTS)
 
-screenshots: environment ## Write a screenshot of every page, light and dark, to ./screenshots (FOLDER=...)
+screenshots: environment ## Write screenshots of every page, light and dark and in four sizes, to ./screenshots (FOLDER=...)
 	@$(PYTHON) -m tests.bench.pages.screenshots $(or $(FOLDER),screenshots)

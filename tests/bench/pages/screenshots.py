@@ -1,4 +1,4 @@
-"""`make screenshots`: a screenshot of each page, light and dark, of services with a plausible history."""
+"""`make screenshots`: a screenshot of each page, light and dark and in several sizes, with a plausible history."""
 
 import argparse
 import asyncio
@@ -31,7 +31,14 @@ JOBS = (
     ("Archive for the regulator", {"kind": "monthly", "every": 1}),
     ("Weekly sample", {"kind": "weekly", "every": 2}),
 )
-WIDTH, HEIGHT = 1280, 800
+SIZES = {"1440": (1440, 900, 1), "768": (768, 1024, 1), "375": (375, 812, 1), "zoom": (720, 450, 2)}
+"""Width and height in CSS pixels and device pixels per CSS pixel; `zoom` is a screen of 1440 pixels at 200 %."""
+Scheme = Literal["light", "dark"]
+LOOKS: tuple[tuple[str, Scheme], ...] = (
+    ("1440", "light"),
+    ("1440", "dark"),
+    *((each, "light") for each in list(SIZES)[1:]),
+)
 
 
 @asynccontextmanager
@@ -72,36 +79,45 @@ async def take_screenshots(browser: Browser, site: Site, tenant: Tenant, folder:
     """Take the screenshots, while the latest run is in progress."""
     jobs = await create_jobs(tenant)
     runs = await publish_history(site, tenant, jobs[0])
+    file = (await tenant.client.get("/api/v1/artifacts", params={"limit": 1})).json()["items"][0]["id"]
+    new = await site.create_tenant(certificate=False)
     pages = {
         "jobs": "/jobs",
+        "job": f"/jobs/{jobs[0]}",
+        "job-delete": f"/jobs/{jobs[3]}/delete",
         "editor": f"/jobs/new?clone={jobs[0]}",
         "history": "/runs",
         "run": f"/runs/{runs['followed'].run_id}",
         "run-failed": f"/runs/{runs['failed'].run_id}",
         "run-in-progress": f"/runs/{runs['running'].run_id}",
         "artifacts": "/artifacts",
+        "opening": f"/artifacts/{file}/open",
+        "certificate-retire": f"/preferences/certificates/{tenant.certificate}/retire",
         "preferences": "/preferences",
         "users": "/users",
         "not-found": "/nothing-here",
     }
-    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-    for scheme in schemes:
-        page = await _open_page(browser, site, scheme)
-        await _take(page, "/login", folder / f"login-{scheme}.png")
+    for size, scheme in LOOKS:
+        look = f"{size}-{scheme}"
+        page = await _open_page(browser, site, size, scheme)
+        await _take(page, "/login", folder / f"login-{look}.png")
         cookie = {"name": SESSION_COOKIE, "value": await site.log_in(tenant, "admin"), "url": site.url}
         await page.context.add_cookies([cookie])  # type: ignore[list-item]
         for name, path in pages.items():
-            await _take(page, path, folder / f"{name}-{scheme}.png")
-        page = await _open_page(browser, site, scheme)
-        cookie["value"] = await site.log_in(tenant, "downloader")
-        await page.context.add_cookies([cookie])  # type: ignore[list-item]
-        await _take(page, "/jobs", folder / f"access-denied-{scheme}.png")
+            await _take(page, path, folder / f"{name}-{look}.png")
+        for name, reader in (("access-denied", tenant), ("first-steps", new)):
+            page = await _open_page(browser, site, size, scheme)
+            cookie["value"] = await site.log_in(reader, "downloader" if reader is tenant else "admin")
+            await page.context.add_cookies([cookie])  # type: ignore[list-item]
+            await _take(page, "/jobs", folder / f"{name}-{look}.png")
 
 
-async def _open_page(browser: Browser, site: Site, scheme: Literal["light", "dark"]) -> Page:
+async def _open_page(browser: Browser, site: Site, size: str, scheme: Scheme) -> Page:
+    width, height, scale = SIZES[size]
     context = await browser.new_context(
         base_url=site.url,
-        viewport={"width": WIDTH, "height": HEIGHT},
+        viewport={"width": width, "height": height},
+        device_scale_factor=scale,
         color_scheme=scheme,
         locale="en-GB",
         timezone_id="Europe/Berlin",
@@ -113,7 +129,7 @@ async def _take(page: Page, path: str, target: Path) -> None:
     await page.goto(path)
     # Wait until the script has written the viewer's local times.
     await page.wait_for_function("[...document.querySelectorAll('time .local-time')].every(each => each.textContent)")
-    await page.screenshot(path=target)
+    await page.screenshot(path=target, full_page=True)
     sys.stdout.write(f"{target}\n")
 
 

@@ -85,8 +85,16 @@ async def test_A1_more_than_a_hundred_files_at_once_are_refused_with_a_notice(
     await page.goto("/artifacts")
     await page.get_by_role("row").filter(has_text="Many parts").get_by_role("checkbox").check()
     await expect(page.get_by_text("101 selected, at most 100 at once")).to_be_visible()
+    button = page.get_by_role("button", name="Download", exact=True)
+    await expect(button).to_have_attribute("title", "Select at most 100 files.")
+    await page.get_by_role("row").filter(has_text="Many parts").get_by_role("checkbox").uncheck()
+    await expect(button).to_have_attribute("title", "Select a file first: tick the box at the start of its row.")
+    page = await open_page(tenant, javascript=False)
+    await page.goto("/artifacts")
+    await page.get_by_role("row").filter(has_text="Many parts").get_by_role("checkbox").check()
     await page.get_by_role("button", name="Download", exact=True).click()
-    await expect(page.get_by_text("At most 100 files can be selected at once.")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("At most 100 files can be selected at once.")
+    await expect(page.get_by_role("row").filter(has_text="Many parts").get_by_role("checkbox")).to_be_checked()
 
 
 async def test_A1_files_are_downloaded_and_deleted_with_the_keyboard_alone(
@@ -156,6 +164,7 @@ async def test_U2_denied_downloads_and_deletions_are_explained(
     for role, denied in reasons.items():
         page = await open_page(tenant, role)  # type: ignore[arg-type]
         await page.goto("/artifacts")
+        await page.get_by_role("row").filter(has_text="One file").get_by_role("checkbox").check()
         for name in ("Download", "Create link", "Delete"):
             button = page.get_by_role("button", name=name, exact=True)
             if name in denied:

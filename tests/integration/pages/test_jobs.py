@@ -127,7 +127,7 @@ async def test_J4_J5_J9_a_job_is_suspended_run_and_deleted_with_the_keyboard_alo
     switch = page.get_by_role("switch", name="Mine is active")
     await tab_to(page, switch)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("The job is suspended")
+    await expect(page.get_by_role("status")).to_contain_text("is suspended:")
     assert await read_state(tenant, job) == "suspended"
     assert page.url.endswith("/jobs?sort=title")
     await tab_to(page, page.get_by_role("radio", name="Mine"))
@@ -204,7 +204,7 @@ async def test_J3_the_list_works_while_history_is_unavailable_and_says_so(
     await page.goto("/jobs")
     await expect(page.get_by_text("Run history is temporarily unavailable.")).to_be_visible()
     await page.get_by_role("switch", name="Still working is active").click()
-    await expect(page.get_by_role("status")).to_contain_text("The job is suspended")
+    await expect(page.get_by_role("status")).to_contain_text("is suspended:")
     assert await read_state(tenant, job) == "suspended"
 
 

@@ -41,7 +41,7 @@ async def scenarios(site: Site, history: Service, tenant: Tenant) -> Scenarios:
 
 
 async def read_titles(page: Page) -> list[str]:
-    return await page.locator("tr[data-run] th a").all_inner_texts()
+    return await page.locator("tr[data-run] th > a").all_inner_texts()
 
 
 async def test_H1_J11_runs_are_listed_sorted_and_filtered_by_their_columns(
@@ -104,7 +104,7 @@ async def test_H2_the_details_of_a_run_are_complete(
     await publish_runs(site, tenant, scenario)
     page = await open_page(tenant)
     await page.goto("/runs")
-    await page.get_by_role("link", name="Watched").click()
+    await page.get_by_role("link", name="Watched", exact=True).click()
     await expect(page.get_by_role("heading", name="Watched")).to_be_visible()
     content = await page.locator("main").inner_text()
     for text in (
@@ -139,8 +139,8 @@ async def test_R5_a_failure_is_shown_with_advice_and_its_text_is_escaped(
 ) -> None:
     page = await open_page(tenant)
     await page.goto("/runs")
-    await expect(page.get_by_role("link", name=XSS)).to_be_visible()
-    await page.get_by_role("link", name=XSS).click()
+    await expect(page.get_by_role("link", name=XSS, exact=True)).to_be_visible()
+    await page.get_by_role("link", name=XSS, exact=True).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(XSS)
     await expect(page.get_by_text("Ask the database's administrator to check")).to_be_visible()
     await expect(page.get_by_text(f"The source refuses the login {XSS}.").first).to_be_visible()
