@@ -3,15 +3,20 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
 
 from job_api.domain import Job
 from job_api.pages.jobs.job_descriptions import describe_timeframe, explain_job_state, list_settings, warn_of_recipients
+from job_api.pages.kit.certificates import find_risk
+from job_api.pages.kit.commands import opening_commands
 from job_api.pages.kit.notices import NOTICE_COOKIE, NOTICES, read_notice, redirect_with_notice
+from job_api.pages.kit.ticks import keep_ticks, read_ticks
+from job_api.pages.runs.opening import list_recipients, to_file_stem
 from job_api.store.certificates import Certificate
 from shared.events import JobSettings, Schedule, Timeframe
 
@@ -155,4 +160,41 @@ def test_a_forged_notice_leads_nowhere_else_and_can_be_encoded() -> None:
     assert text is not None
     assert "->" not in text
     assert text.encode()
-    assert unquote("%5B") == "["
+
+
+def test_C2_a_job_is_marked_when_its_certificates_are_retired_or_expire_within_30_days() -> None:
+    good, soon = make("good"), make("soon", days=12.5)
+    active = [good, soon]
+    assert find_risk(None, active, NOW) == ""
+    assert find_risk(None, [soon], NOW) == "“soon” expires in 12 days"
+    assert find_risk(None, [], NOW) == "no active certificate"
+    assert find_risk([good.certificate_id], active, NOW) == ""
+    assert find_risk([good.certificate_id, soon.certificate_id], active, NOW) == "“soon” expires in 12 days"
+    assert find_risk([uuid4()], active, NOW) == "all its certificates are retired"
+
+
+def test_a_successor_takes_a_certificates_place_once() -> None:
+    old, new, other = (uuid4() for _ in range(3))
+    job = replace(JOB, settings=replace(JOB.settings, certificates=(old, other, new)))
+    after = job.replace_certificate(old, new, NOW)
+    assert (after.settings.certificates, after.version) == ((new, other), 2)
+
+
+def test_ticked_rows_survive_in_a_cookie() -> None:
+    ticked = [str(uuid4()) for _ in range(3)] + [f"{uuid4()}:interaction-attachment"]
+    answer = Response()
+    keep_ticks(answer, "/artifacts", ticked)
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    request = Request({"type": "http", "headers": [(b"cookie", cookie.encode())]})
+    assert read_ticks(request) == frozenset(ticked)
+    keep_ticks(answer, "/artifacts", [f"{uuid4()}:interaction-attachment" for _ in range(500)])
+    assert all(len(value) < 4000 for name, value in answer.headers.items() if name == "set-cookie")
+
+
+def test_P3_a_file_has_commands_for_each_recipient_with_names_that_need_no_quotes() -> None:
+    known = [make("Data protection; officer")]
+    file = {"name": "Interaction-1.zip.p7m"}
+    first, second = list_recipients(file, ["ab", "cd"], known)
+    assert first.commands == opening_commands(file["name"], "data-protection-officer")
+    assert second.name == "A certificate that is no longer kept"
+    assert [to_file_stem(name) for name in ("$(rm -rf ~)", "…", "-x")] == ["rm-rf", "recipient", "x"]

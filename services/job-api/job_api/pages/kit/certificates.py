@@ -40,7 +40,8 @@ def find_risk(named: Sequence[UUID] | None, active: Sequence[Certificate], now: 
     used = [each for each in active if named is None or each.certificate_id in named]
     if not used:
         return "no active certificate" if named is None else "all its certificates are retired"
-    first = min(used, key=lambda each: each.not_after)
+    # Where a job names none, the warnings above the list say which of all active ones expires.
+    first = (min if named is not None else max)(used, key=lambda each: each.not_after)
     return f"“{first.name}” {describe_expiry(first.not_after, now)}" if first.not_after - now < WARNING_PERIOD else ""
 
 

@@ -12,13 +12,14 @@ from shared.http.untrusted import find_cookie
 
 TICKS_COOKIE = "sluice_ticks"
 _MAX_AGE_SECONDS = 60
+_MAX_LENGTH = 3_600
 _MAX_TICKS = 110
 """As many as fit into a cookie; at most 100 files and a page of 50 runs can be selected at once."""
 
 
 def keep_ticks(answer: Response, path: str, ticked: Iterable[str]) -> None:
     """Keep which rows are ticked for the next page below `path`; each is an id, or an id and a kind after a colon."""
-    packed = ".".join(_pack(each) for each in list(ticked)[:_MAX_TICKS])
+    packed = ".".join(_pack(each) for each in list(ticked)[:_MAX_TICKS])[:_MAX_LENGTH]
     if packed:
         answer.set_cookie(TICKS_COOKIE, packed, max_age=_MAX_AGE_SECONDS, httponly=True, samesite="strict", path=path)
 
