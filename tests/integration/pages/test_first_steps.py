@@ -85,6 +85,10 @@ async def test_C1_A3_four_steps_lead_a_new_tenant_to_its_first_file_with_the_key
         return await page.locator(".step").count() == 0
 
     await eventually(are_gone)
+    await page.goto("/preferences")
+    row = page.get_by_role("row").filter(has_text="Officer")
+    await expect(row).to_contain_text("1 job")
+    await expect(row).not_to_contain_text("never used")
     async with page.expect_download() as fetched:
         await page.goto(f"/runs/{run.run_id}")
         await page.get_by_role("link", name="Download the manifest").click()
