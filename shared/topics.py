@@ -206,7 +206,7 @@ CONSUMER_GROUPS: tuple[ConsumerGroup, ...] = (
     ConsumerGroup("sluice.exporter.numbers", (JOBS,)),
     ConsumerGroup("sluice.exporter.deliveries", (RUNS, COMMANDS, DESTINATIONS, DESTINATION_TESTS)),
     ConsumerGroup("sluice.job-api", (TRIGGERS, RUNS, ESTIMATES, AUDIT, DESTINATION_TESTS)),
-    ConsumerGroup("sluice.history.recorder", (TRIGGERS, RUNS, PROGRESS, ESTIMATES, IDENTITIES, JOBS)),
+    ConsumerGroup("sluice.history.recorder", (TRIGGERS, RUNS, PROGRESS, ESTIMATES, DELIVERIES, IDENTITIES, JOBS)),
     ConsumerGroup("sluice.history.estimates", (TRIGGERS, RUNS, PROGRESS)),
 )
 

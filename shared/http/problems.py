@@ -43,6 +43,7 @@ class ProblemType(Enum):
     DESTINATION_EXISTS = "destination-exists", 409, "Another destination has this name."
     DESTINATION_IN_USE = "destination-in-use", 409, "Jobs deliver to this destination."
     DELIVERY_NOT_AVAILABLE = "delivery-not-available", 409, "The operator has not set up delivery."
+    DELIVERY_STATE = "delivery-state", 409, "The delivery cannot be retried or cancelled in its present state."
     USER_EXISTS = "user-exists", 409, "The user name is in use in this tenant."
     LAST_ADMIN = "last-admin", 409, "The tenant would lose its last administrator who can log in."
     IDEMPOTENCY_CONFLICT = "idempotency-conflict", 409, "The Idempotency-Key was used for another request."

@@ -70,6 +70,8 @@ CLOCKS = {
             "artifact.removed_at",
             "artifact.removal_retry_at",
         ),
+        *("delivery.slot", "delivery.created_at", "delivery.started_at", "delivery.ended_at", "delivery.retry_at"),
+        *("delivery.give_up_at", "delivery_event.at", "delivered_file.at", "artifact.delivered_until"),
         *("artifact.downloaded_at", "estimate_state.stored_at", "estimate_score.scored_at", "idempotency.written_at"),
         "outbox.written_at",
     },

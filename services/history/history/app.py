@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from history.api import artifacts, links, live, retention, runs
+from history.api import artifacts, deliveries, links, live, retention, runs
 from history.api.problems import ERRORS, to_problem
 from history.estimating.estimates import EstimateService
 from history.estimating.intake import EstimateIntake
@@ -16,6 +16,7 @@ from history.recording.consumer import LOG_TOPICS, TOPICS, create_handler
 from history.recording.rebuild import RebuildResult, rebuild_log
 from history.recording.recorder import Recorder
 from history.service.artifacts import ArtifactService
+from history.service.deliveries import DeliveryService
 from history.service.downloads import DownloadService
 from history.service.links import LinkService
 from history.service.live import LiveService
@@ -24,6 +25,7 @@ from history.service.runs import RunService
 from history.settings import Settings
 from history.store import SOURCE
 from history.store.artifacts import ArtifactStore
+from history.store.deliveries import DeliveryReader
 from history.store.estimates import EstimateStore
 from history.store.identities import IdentityStore
 from history.store.links import LinkStore
@@ -50,6 +52,7 @@ from shared.postgres import check_connection, open_pool
 TAGS = {
     "runs": "The run log: every run, its progress, and the accuracy of its estimates",
     "artifacts": "Finished files: lists, downloads, archives, links, deletion",
+    "deliveries": "The transfer of runs' files to the tenant's destinations",
     "events": "Live updates as server-sent events",
     "retention": "The retention of files, for administrators",
 }
@@ -162,7 +165,7 @@ async def open_api(settings: Settings) -> AsyncIterator[Process]:
         downloads = DownloadService(files, ArtifactStore(pool), objects)
         services = (
             *(RunService(log, files, downloads), files, downloads, LinkService(LinkStore(pool), downloads)),
-            *(live_updates, retention, UnitOfWorkFactory(pool)),
+            *(live_updates, retention, UnitOfWorkFactory(pool), DeliveryService(DeliveryReader(pool))),
         )
         api = create_api(
             health,
@@ -196,7 +199,7 @@ def create_api(
     )
     handle_errors(api, to_problem, *ERRORS)
     # Paths with fixed names come before those with an id.
-    add_routes(api, *(each.router for each in (runs, retention, links, artifacts, live)))
+    add_routes(api, *(each.router for each in (runs, retention, links, artifacts, deliveries, live)))
     return api
 
 

@@ -22,6 +22,14 @@ class RunNotFound(SluiceError):
     """The tenant has no such run; another tenant may have it (rule U3)."""
 
 
+class DeliveryNotFound(SluiceError):
+    """The tenant has no such delivery; another tenant may have it (rule U3)."""
+
+
+class DeliveryRefused(SluiceError):
+    """The delivery cannot be retried or cancelled in its present state; the message says why."""
+
+
 class ArtifactNotFound(SluiceError):
     """The tenant has no such artifact; another tenant may have it (rule U3)."""
 

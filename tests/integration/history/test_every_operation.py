@@ -10,9 +10,11 @@ import pytest
 
 from shared.events.values import Role
 from tests.integration.history.conftest import History
+from tests.integration.history.test_deliveries import wait_for_delivery
 from tests.integration.history.test_files import fetch_artifacts, finish_run
 from tests.integration.history.test_history import new_scenario, wait_for_state
 from tests.support.examples import list_example_requests
+from tests.unit.history.delivery_scenarios import DeliveryScenario
 
 READERS = {"operator", "downloader", "viewer"}
 DOWNLOADERS = {"operator", "downloader"}
@@ -37,6 +39,10 @@ ALLOWED = {
     "followLink": READERS,
     "headLink": READERS,
     "followRuns": READERS,
+    "listDeliveries": READERS,
+    "getDelivery": READERS,
+    "retryDelivery": {"operator"},
+    "cancelDelivery": {"operator"},
     "getRetention": set[str](),
     "setRetention": set[str](),
 }
@@ -85,7 +91,7 @@ def _operations_of(document: dict[str, Any]) -> Iterator[Operation]:
 
 
 def unknown_ids() -> dict[str, str]:
-    names = ("run_id", "artifact_id", "job_id", "secret")
+    names = ("run_id", "artifact_id", "job_id", "delivery_id", "secret")
     return {name: str(uuid4()) for name in names}
 
 
@@ -96,6 +102,11 @@ async def create_ids(history: History, operator: httpx.AsyncClient, name: str) -
         await history.system.publish(*scenario.everything)
         await wait_for_state(operator, scenario, "running")
         return unknown_ids() | {"run_id": str(scenario.run_id), "job_id": str(scenario.job_id)}
+    if name in {"getDelivery", "retryDelivery", "cancelDelivery"}:
+        delivery = DeliveryScenario(new_scenario(history).triggered()).created()
+        await history.system.publish(*(delivery if name != "retryDelivery" else delivery.failed()).everything)
+        await wait_for_delivery(operator, delivery, "failed" if name == "retryDelivery" else "pending")
+        return unknown_ids() | {"delivery_id": str(delivery.delivery_id)}
     scenario = await finish_run(history, operator)
     (history.store / "runs" / str(scenario.run_id) / str(scenario.token) / "manifest.json").write_text("{}")
     [file] = await fetch_artifacts(operator, scenario)
@@ -146,7 +157,7 @@ async def test_U3_a_foreign_id_and_an_unknown_one_get_the_same_404_from_every_op
     foreign = await history.client("admin", tenant_id=uuid4())
     tried = 0
     for operation in await list_operations(history):
-        named = {"run_id", "artifact_id", "id"} & set(operation.parameters)
+        named = {"run_id", "artifact_id", "delivery_id", "id"} & set(operation.parameters)
         if not named or operation.name == "followRuns" or operation.name.startswith(("list", "count")):
             continue
         theirs = await create_ids(history, operator, operation.name)

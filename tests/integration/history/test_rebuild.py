@@ -8,13 +8,18 @@ import httpx
 
 from deploy.local.processes import plain_environment
 from tests.integration.history.conftest import History
+from tests.integration.history.test_deliveries import wait_for_delivery
 from tests.integration.history.test_history import new_scenario, wait_for_state
+from tests.unit.history.delivery_scenarios import DeliveryScenario
 
 TABLES = {
     "run": "run_id",
     "run_event": "run_id, token, seq, kind",
     "part": "run_id, kind, part",
     "artifact": "artifact_id",
+    "delivery": "delivery_id",
+    "delivery_event": "delivery_id, token, seq",
+    "delivered_file": "delivery_id, name",
 }
 
 
@@ -55,6 +60,9 @@ async def test_H7_the_log_is_rebuilt_from_the_events_row_by_row(history: History
     scenarios[3].cancelled().removed()
     skipped = new_scenario(history).slot_skipped()
     await history.system.publish(*(event for scenario in (*scenarios, skipped) for event in scenario.everything))
+    delivery = DeliveryScenario(scenarios[0]).created().started().file("a").attempt_failed().started().file("a")
+    await history.system.publish(*delivery.file("manifest.json").completed().everything)
+    await wait_for_delivery(operator, delivery, "delivered")
     for scenario, state in zip((*scenarios[:3], skipped), ("succeeded", "failed", "running", "skipped"), strict=True):
         await wait_for_state(operator, scenario, state)
     last = new_scenario(history).triggered()

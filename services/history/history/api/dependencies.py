@@ -7,6 +7,7 @@ from fastapi import Path, Query
 
 from history.api import examples
 from history.service.artifacts import ArtifactService
+from history.service.deliveries import DeliveryService
 from history.service.downloads import DownloadService
 from history.service.links import LinkService
 from history.service.live import LiveService
@@ -25,6 +26,7 @@ Admin = Annotated[Identity, require_roles("admin")]
 Runs = Annotated[RunService, service_of(RunService)]
 Artifacts = Annotated[ArtifactService, service_of(ArtifactService)]
 Downloads = Annotated[DownloadService, service_of(DownloadService)]
+Deliveries = Annotated[DeliveryService, service_of(DeliveryService)]
 Links = Annotated[LinkService, service_of(LinkService)]
 Live = Annotated[LiveService, service_of(LiveService)]
 RetentionRules = Annotated[RetentionService, service_of(RetentionService)]
@@ -32,6 +34,7 @@ Units = Annotated[UnitOfWorkFactory, service_of(UnitOfWorkFactory)]
 
 RunId = Annotated[UUID, Path(description="the id of the run", examples=[examples.RUN_ID])]
 ArtifactId = Annotated[UUID, Path(description="the id of the artifact", examples=[examples.ARTIFACT_ID])]
+DeliveryId = Annotated[UUID, Path(description="the id of the delivery", examples=[examples.DELIVERY_ID])]
 LinkSecret = Annotated[
     str, Path(max_length=200, description="the last part of a link's path", examples=[examples.LINK_SECRET])
 ]

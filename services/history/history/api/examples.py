@@ -9,6 +9,58 @@ ARTIFACT_ID = "7a1c9e4d-2b3f-5a6e-9c8d-1e2f3a4b5c6d"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _NAME = f"Interaction-{JOB_ID}-20261124T100000Z.zip.p7m"
 
+DELIVERY_ID, DESTINATION_ID = "c2c4a0f6-1d0e-5b7a-8f3c-5e1d9a7b6c40", "7d1f6b1a-3c52-4e0b-9a57-6f0f4f1f2a33"
+DELIVERY: dict[str, Any] = {
+    "id": DELIVERY_ID,
+    "run_id": RUN_ID,
+    "job_id": JOB_ID,
+    "destination_id": DESTINATION_ID,
+    "destination": "Data lake",
+    "kind": "s3",
+    "title": "Nightly export",
+    "slot": "2026-11-24T10:00:00Z",
+    "state": "failed",
+    "created_at": "2026-11-24T10:00:43.250Z",
+    "started_at": "2026-11-24T10:00:43.610Z",
+    "ended_at": "2026-11-24T10:00:45.020Z",
+    "attempt": 1,
+    "retry_at": None,
+    "give_up_at": "2026-11-25T10:00:43.250Z",
+    "code": "conflict",
+    "message": "An object of this name with other content is already there.",
+    "files": 1,
+    "files_done": 0,
+    "bytes": 75_000_000,
+    "bytes_sent": None,
+    "manifest": None,
+}
+DELIVERIES: dict[str, Any] = {"items": [DELIVERY], "next": None}
+DELIVERY_DETAILS: dict[str, Any] = DELIVERY | {
+    "state": "delivered",
+    "code": None,
+    "message": None,
+    "files_done": 1,
+    "bytes_sent": 75_001_204,
+    "manifest": f"{JOB_ID}/20261124T100000Z/manifest.json",
+    "deliverer": "deliverer-1",
+    "events": [
+        {
+            "occurred_at": "2026-11-24T10:00:43.610Z",
+            "kind": "started",
+            "details": {"deliverer": "deliverer-1", "attempt": 1},
+        }
+    ],
+    "delivered": [
+        {
+            "name": _NAME,
+            "object": f"{JOB_ID}/20261124T100000Z/{_NAME}",
+            "bytes": 75_000_000,
+            "sha256": _SHA256,
+            "sent": True,
+            "delivered_at": "2026-11-24T10:00:44.870Z",
+        }
+    ],
+}
 RUN: dict[str, Any] = {
     "id": RUN_ID,
     "job_id": JOB_ID,
@@ -32,9 +84,20 @@ RUN: dict[str, Any] = {
     "progress": 1.0,
     "progress_detail": None,
     "estimate": None,
+    "deliveries": [
+        {
+            "id": DELIVERY_ID,
+            "destination_id": DESTINATION_ID,
+            "destination": "Data lake",
+            "kind": "s3",
+            "state": "delivered",
+            "message": None,
+        }
+    ],
     "version": 90_210,
 }
 RUNNING: dict[str, Any] = RUN | {
+    "deliveries": [],
     "state": "running",
     "ended_at": None,
     "rows": None,

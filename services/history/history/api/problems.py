@@ -3,6 +3,8 @@
 from history.errors import (
     ArtifactGone,
     ArtifactNotFound,
+    DeliveryNotFound,
+    DeliveryRefused,
     FileDamaged,
     FileMissing,
     FilesNotDeleted,
@@ -18,7 +20,7 @@ from shared.http.problems import Problem, ProblemType, not_found, run_in_progres
 ERRORS = (
     *(RunNotFound, RunEnded, RunInProgress, ManifestMissing),
     *(ArtifactNotFound, ArtifactGone, LinkInvalid, FileMissing, FileDamaged),
-    FilesNotDeleted,
+    *(FilesNotDeleted, DeliveryNotFound, DeliveryRefused),
 )
 """The errors that `to_problem` knows."""
 _REMOVED_BECAUSE = {"expired": "it has expired", "deleted": "a user deleted it"}
@@ -29,6 +31,10 @@ def to_problem(error: SluiceError) -> Problem | None:
     match error:
         case RunNotFound():
             found = not_found("run")
+        case DeliveryNotFound():
+            found = not_found("delivery")
+        case DeliveryRefused():
+            found = Problem(ProblemType.DELIVERY_STATE, str(error))
         case ArtifactNotFound():
             found = not_found("artifact")
         case LinkInvalid():

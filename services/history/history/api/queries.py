@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import Field
 
 from history.api import examples
-from history.store.lists import ARTIFACTS, RUNS
+from history.store.lists import ARTIFACTS, DELIVERIES, RUNS
 from history.views.artifacts import ArtifactState
-from shared.events.values import RecordType, RunState
+from shared.events.values import DeliveryState, RecordType, RunState
 from shared.http.lists import FilterQuery, KeysetList, ListQuery, sort_field
 from shared.http.values import Instant, SearchText, SourceName
 
@@ -63,3 +63,24 @@ class ArtifactQuery(ArtifactFilters, ListQuery):
     """Which artifacts, in which order, and which page."""
 
     sort: str = sort_field(ARTIFACTS)
+
+
+class DeliveryQuery(ListQuery):
+    """Which deliveries, in which order, and which page."""
+
+    rows: ClassVar[KeysetList] = DELIVERIES
+
+    sort: str = sort_field(DELIVERIES)
+    job_id: UUID | None = Field(None, description="only deliveries of this job's files", examples=[examples.JOB_ID])
+    run_id: UUID | None = Field(None, description="only deliveries of this run's files", examples=[examples.RUN_ID])
+    destination_id: UUID | None = Field(
+        None, description="only deliveries to this destination", examples=[examples.DESTINATION_ID]
+    )
+    state: list[DeliveryState] | None = Field(
+        None, max_length=5, description="only these states; may be repeated", examples=[["failed"]]
+    )
+    created_from: Instant | None = Field(None, description="created at this instant or later", examples=[_FROM])
+    created_until: Instant | None = Field(None, description="created before this instant", examples=[_UNTIL])
+    search: SearchText | None = Field(
+        None, description="contained in the job's title or the destination's name, ignoring case", examples=["night"]
+    )

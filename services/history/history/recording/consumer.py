@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from history.recording.recorder import Recorder
 from shared.codec import Message
 from shared.kafka import Handler
-from shared.topics import ESTIMATES, IDENTITIES, JOBS, PROGRESS, RUNS, TRIGGERS
+from shared.topics import DELIVERIES, ESTIMATES, IDENTITIES, JOBS, PROGRESS, RUNS, TRIGGERS
 
-LOG_TOPICS = (TRIGGERS, RUNS, PROGRESS, ESTIMATES)
+LOG_TOPICS = (TRIGGERS, RUNS, PROGRESS, ESTIMATES, DELIVERIES)
 TOPICS = (*LOG_TOPICS, IDENTITIES, JOBS)
 
 

@@ -98,6 +98,91 @@ FROM unnest(:run_id::uuid[], :object::text[], :reason::text[], :at::timestamptz[
     AS removed (run_id, object, reason, at, removed_by)
 WHERE artifact.run_id = removed.run_id AND artifact.object = removed.object AND artifact.state = 'available';
 
+-- load_deliveries: deliveries as the projection starts from them
+SELECT delivery_id, run_id, job_id, tenant_id, destination_id, destination_name, destination_kind, title, slot, state, token,
+    seq, created_at, started_at, ended_at, attempt, deliverer, retry_at, give_up_at, code, message, files, bytes, bytes_sent,
+    manifest
+FROM delivery WHERE delivery_id = ANY($1::uuid[]);
+
+-- save_deliveries: write deliveries
+INSERT INTO delivery (
+    delivery_id, run_id, job_id, tenant_id, destination_id, destination_name, destination_kind, title, slot, state, token,
+    seq, created_at, started_at, ended_at, attempt, deliverer, retry_at, give_up_at, code, message, files, bytes, bytes_sent,
+    manifest
+)
+SELECT delivery_id, run_id, job_id, tenant_id, destination_id, destination_name, destination_kind, title, slot, state, token,
+    seq, created_at, started_at, ended_at, attempt, deliverer, retry_at, give_up_at, code, message, files, bytes, bytes_sent,
+    manifest
+FROM jsonb_populate_recordset(NULL::delivery, $1::jsonb)
+ON CONFLICT (delivery_id) DO UPDATE SET
+    destination_name = EXCLUDED.destination_name,
+    destination_kind = EXCLUDED.destination_kind,
+    title = EXCLUDED.title,
+    slot = EXCLUDED.slot,
+    state = EXCLUDED.state,
+    token = EXCLUDED.token,
+    seq = EXCLUDED.seq,
+    started_at = EXCLUDED.started_at,
+    ended_at = EXCLUDED.ended_at,
+    attempt = EXCLUDED.attempt,
+    deliverer = EXCLUDED.deliverer,
+    retry_at = EXCLUDED.retry_at,
+    give_up_at = EXCLUDED.give_up_at,
+    code = EXCLUDED.code,
+    message = EXCLUDED.message,
+    files = EXCLUDED.files,
+    bytes = EXCLUDED.bytes,
+    bytes_sent = EXCLUDED.bytes_sent,
+    manifest = EXCLUDED.manifest;
+
+-- insert_delivery_entries: add entries to the timelines of deliveries; existing ones stay
+INSERT INTO delivery_event (delivery_id, token, seq, kind, at, details)
+SELECT delivery_id, token, seq, kind, at, details FROM jsonb_populate_recordset(NULL::delivery_event, $1::jsonb)
+ON CONFLICT DO NOTHING;
+
+-- save_delivered_files: add files that are complete at their destination
+INSERT INTO delivered_file (delivery_id, name, token, seq, at, object, bytes, sha256, sent)
+SELECT delivery_id, name, token, seq, at, object, bytes, sha256, sent
+FROM jsonb_populate_recordset(NULL::delivered_file, $1::jsonb)
+ON CONFLICT (delivery_id, name) DO UPDATE SET
+    token = EXCLUDED.token, seq = EXCLUDED.seq, at = EXCLUDED.at, object = EXCLUDED.object, bytes = EXCLUDED.bytes,
+    sha256 = EXCLUDED.sha256,
+    -- sent once, if one of its deliveries sent it
+    sent = delivered_file.sent OR EXCLUDED.sent
+WHERE (delivered_file.token, delivered_file.seq) < (EXCLUDED.token, EXCLUDED.seq);
+
+-- touch_runs: draw new versions for runs whose deliveries have changed, so that they are shown again
+UPDATE run SET version = nextval('run_version') WHERE run_id = ANY($1::uuid[]);
+
+-- keep_delivered: set until when files are kept that all destinations of their run have, where its job says so (D10)
+UPDATE artifact SET delivered_until = done.ended_at + make_interval(days => done.keep_days)
+FROM (
+    SELECT run.run_id, (run.settings -> 'delivery' ->> 'keep_days')::integer AS keep_days,
+        max(delivery.ended_at) AS ended_at
+    FROM run JOIN delivery USING (run_id)
+    WHERE run.run_id = ANY($1::uuid[]) AND run.settings -> 'delivery' ->> 'keep_days' IS NOT NULL
+    GROUP BY run.run_id
+    HAVING bool_and(delivery.state = 'delivered')
+        AND count(*) = jsonb_array_length(run.settings -> 'delivery' -> 'destinations')
+) AS done
+WHERE artifact.run_id = done.run_id AND artifact.delivered_until IS NULL;
+
+-- list_deliveries: a page of a tenant's deliveries (see history.store.lists)
+SELECT {columns}, ({sort})::text AS sorted_by FROM delivery
+WHERE tenant_id = $1{conditions}
+ORDER BY {sort} {direction}, delivery_id {direction}
+LIMIT {limit};
+
+-- find_delivery: a delivery of a tenant
+SELECT {columns} FROM delivery WHERE tenant_id = $1 AND delivery_id = $2;
+
+-- list_delivery_entries: the timeline of a delivery
+SELECT kind, at, details FROM delivery_event WHERE delivery_id = $1 ORDER BY token, seq;
+
+-- list_delivered_files: the latest 1,000 files that are complete at the destination
+SELECT name, at, object, bytes, sha256, sent FROM delivered_file WHERE delivery_id = $1
+ORDER BY at DESC, name LIMIT 1000;
+
 -- save_identities: write API keys and sessions; an older version never replaces a newer one
 INSERT INTO identity (identity_id, tenant_id, user_id, name, roles, secret_hash, expires_at, revoked, version)
 SELECT identity_id, tenant_id, user_id, name, string_to_array(roles, ','), secret_hash, expires_at, revoked, version
@@ -248,6 +333,27 @@ WHERE old.run_id = new.run_id AND new.life_state IS NOT NULL;
 -- add_artifacts: rebuild; add the rebuilt files
 INSERT INTO history.artifact SELECT * FROM pg_temp.artifact ON CONFLICT DO NOTHING;
 
+-- drop_delivery_entries: rebuild; delete the timelines of deliveries that are rebuilt from their creation
+DELETE FROM history.delivery_event AS old USING pg_temp.delivery_event AS new
+WHERE old.delivery_id = new.delivery_id AND new.kind = 'created';
+
+-- add_delivery_entries: rebuild; add the rebuilt timelines of deliveries
+INSERT INTO history.delivery_event SELECT * FROM pg_temp.delivery_event ON CONFLICT DO NOTHING;
+
+-- drop_delivered_files: rebuild; delete the files of deliveries that are rebuilt from their creation
+DELETE FROM history.delivered_file AS old USING pg_temp.delivery_event AS new
+WHERE old.delivery_id = new.delivery_id AND new.kind = 'created';
+
+-- add_delivered_files: rebuild; add the rebuilt files of deliveries
+INSERT INTO history.delivered_file SELECT * FROM pg_temp.delivered_file ON CONFLICT DO NOTHING;
+
+-- drop_deliveries: rebuild; delete the deliveries that are rebuilt from their creation
+DELETE FROM history.delivery AS old USING pg_temp.delivery_event AS new
+WHERE old.delivery_id = new.delivery_id AND new.kind = 'created';
+
+-- add_deliveries: rebuild; add the rebuilt deliveries; those whose creation is older than the topic stay as they were
+INSERT INTO history.delivery SELECT * FROM pg_temp.delivery ON CONFLICT DO NOTHING;
+
 -- keep_fates: rebuild; keep fates older than the triggers topic, with their settings, and draw new versions
 UPDATE pg_temp.run AS new SET version = nextval('run_version'),
     fate = coalesce(new.fate, old.fate), fate_at = coalesce(new.fate_at, old.fate_at),
@@ -273,6 +379,13 @@ WHERE artifact.state = 'available' AND artifact.created_at <= $1::timestamptz
     AND (artifact.removal_retry_at IS NULL OR artifact.removal_retry_at <= $2::timestamptz)
 ORDER BY artifact.created_at LIMIT $4
 FOR UPDATE OF artifact SKIP LOCKED;
+
+-- claim_delivered: lock some files that are kept no longer because they are delivered, except those locked by others
+SELECT artifact_id, run_id, job_id, tenant_id, object FROM artifact
+WHERE state = 'available' AND delivered_until <= $1::timestamptz
+    AND (removal_retry_at IS NULL OR removal_retry_at <= $1::timestamptz)
+ORDER BY delivered_until LIMIT $2
+FOR UPDATE SKIP LOCKED;
 
 -- count_overdue: the number of files that are still available although they had expired by an instant
 SELECT count(*)

@@ -214,10 +214,13 @@ CREATE TABLE artifact (
     removal_failures integer NOT NULL DEFAULT 0,
     removal_retry_at timestamptz,
     removal_fault text,
+    -- when it is removed because all destinations have it and its job keeps it no longer (rule D10)
+    delivered_until timestamptz,
     CHECK ((state = 'available') = (removed_at IS NULL))
 );
 CREATE INDEX artifact_run ON artifact (run_id);
 CREATE INDEX artifact_refused ON artifact (removal_retry_at) WHERE removal_retry_at IS NOT NULL;
+CREATE INDEX artifact_delivered ON artifact (delivered_until) WHERE state = 'available' AND delivered_until IS NOT NULL;
 CREATE INDEX artifact_by_created ON artifact (tenant_id, created_at, artifact_id);
 CREATE INDEX artifact_by_name ON artifact (tenant_id, name, artifact_id);
 CREATE INDEX artifact_by_title ON artifact (tenant_id, title, artifact_id);
@@ -225,6 +228,65 @@ CREATE INDEX artifact_by_type ON artifact (tenant_id, type, artifact_id);
 CREATE INDEX artifact_by_size ON artifact (tenant_id, bytes_packed, artifact_id);
 CREATE INDEX artifact_by_state ON artifact (tenant_id, state, artifact_id);
 CREATE INDEX artifact_job_created ON artifact (job_id, created_at, artifact_id);
+
+-- The log of deliveries: one row for each run and destination, from sluice.deliveries; (token, seq) is the latest event.
+CREATE TABLE delivery (
+    delivery_id uuid PRIMARY KEY,
+    run_id uuid NOT NULL,
+    job_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    destination_id uuid NOT NULL,
+    destination_name text NOT NULL,
+    destination_kind text CHECK (destination_kind IN ('s3', 'gcs', 'azure', 'sftp')),
+    title text NOT NULL,
+    slot timestamptz,
+    state text NOT NULL CHECK (state IN ('pending', 'delivering', 'delivered', 'failed', 'cancelled')),
+    token bigint NOT NULL,
+    seq bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    started_at timestamptz,
+    ended_at timestamptz,
+    attempt integer NOT NULL,
+    deliverer text,
+    retry_at timestamptz,
+    give_up_at timestamptz,
+    code text,
+    message text,
+    files integer,
+    bytes bigint,
+    bytes_sent bigint,
+    manifest text
+);
+CREATE INDEX delivery_run ON delivery (run_id);
+CREATE INDEX delivery_by_created ON delivery (tenant_id, created_at, delivery_id);
+CREATE INDEX delivery_by_title ON delivery (tenant_id, title, delivery_id);
+CREATE INDEX delivery_by_destination ON delivery (tenant_id, destination_name, delivery_id);
+CREATE INDEX delivery_by_state ON delivery (tenant_id, state, delivery_id);
+
+-- Their timelines, without files.
+CREATE TABLE delivery_event (
+    delivery_id uuid NOT NULL,
+    token bigint NOT NULL,
+    seq bigint NOT NULL,
+    kind text NOT NULL,
+    at timestamptz NOT NULL,
+    details jsonb NOT NULL,
+    PRIMARY KEY (delivery_id, token, seq)
+);
+
+-- Files that are complete at their destination, the manifest included.
+CREATE TABLE delivered_file (
+    delivery_id uuid NOT NULL,
+    name text NOT NULL,
+    token bigint NOT NULL,
+    seq bigint NOT NULL,
+    at timestamptz NOT NULL,
+    object text NOT NULL,
+    bytes bigint NOT NULL,
+    sha256 text NOT NULL,
+    sent boolean NOT NULL,
+    PRIMARY KEY (delivery_id, name)
+);
 
 -- The states of running estimators, from which the next owner of the partition continues.
 CREATE TABLE estimate_state (

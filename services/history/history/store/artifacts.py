@@ -52,10 +52,16 @@ class ArtifactStore:
             return int(await database.fetchval(SQL["count_overdue"], at, kept))
 
     async def lock_expired(self, database: Connection, *, now: datetime, kept: timedelta, limit: int) -> list[Record]:
-        """Return at most `limit` expired files of all tenants, locked; those that others have locked are skipped."""
+        """Return at most `limit` expired files of all tenants, locked; those that others have locked are skipped.
+
+        Files that are kept no longer because they are delivered (rule D10) are among them.
+        """
         days = await database.fetchval(SQL["shortest_retention"])
         before = now - (min(kept, timedelta(days=days)) if days else kept)
-        return await database.fetch(SQL["claim_expired"], before, now, kept, limit)
+        rows = await database.fetch(SQL["claim_expired"], before, now, kept, limit)
+        claimed = {row["artifact_id"] for row in rows}
+        delivered = await database.fetch(SQL["claim_delivered"], now, limit)
+        return [*rows, *(row for row in delivered if row["artifact_id"] not in claimed)][:limit]
 
     async def lock(self, database: Connection, tenant_id: UUID, artifact_ids: Sequence[UUID]) -> list[Record]:
         """Return those of a tenant's artifacts that are available, locked."""

@@ -51,6 +51,8 @@ class RunLog:
         await _execute(database, "save_parts", map(_part, changes.parts.values()))
         await _execute(database, "insert_artifacts", map(_artifact, changes.artifacts))
         await _execute(database, "remove_artifacts", (row for each in changes.removals for row in _removals(each)))
+        if run_ids := _find_delivered(changes):
+            await database.execute(SQL["keep_delivered"], run_ids)
         await database.execute(SQL["notify"])
 
     async def save_identities(self, changes: Sequence[IdentityChange]) -> None:
@@ -70,6 +72,16 @@ class RunLog:
         async with transaction(self._pool) as database:
             await _execute(database, "save_jobs", map(_job, latest.values()))
             await database.execute(SQL["delete_jobs"], deleted)
+
+
+def _find_delivered(changes: BatchChanges) -> list[UUID]:
+    """Return the runs that may have been delivered before their own events were read, of another topic."""
+    of_files = {each.run_id for each in changes.artifacts}
+    return [run.run_id for run in changes.runs.values() if run.run_id in of_files or _delivers(run)]
+
+
+def _delivers(run: LoggedRun) -> bool:
+    return run.settings is not None and run.settings.delivery is not None
 
 
 async def _execute(database: Connection, name: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -14,6 +14,9 @@ _KEYS = {
     "run_event": "run_id, token, seq, kind",
     "part": "run_id, kind, part",
     "artifact": "artifact_id",
+    "delivery": "delivery_id",
+    "delivery_event": "delivery_id, token, seq",
+    "delivered_file": "delivery_id, name",
 }
 _STEPS = (
     "drop_entries",
@@ -23,6 +26,12 @@ _STEPS = (
     "keep_downloads",
     "drop_artifacts",
     "add_artifacts",
+    "drop_deliveries",
+    "add_deliveries",
+    "drop_delivered_files",
+    "add_delivered_files",
+    "drop_delivery_entries",
+    "add_delivery_entries",
     "keep_fates",
     "drop_runs",
     "add_runs",

@@ -19,6 +19,8 @@ AuditAction = Literal[
     "artifact.download-archive",
     "artifact.link",
     "artifact.delete",
+    "delivery.retry",
+    "delivery.cancel",
     "run.cancel",
     "run.remove",
     "retention.edit",

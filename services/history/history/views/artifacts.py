@@ -90,6 +90,8 @@ def to_artifact(row: Record, file_set: FileSet, *, now: datetime, kept: timedelt
     It is `expired` from the instant at which it expires, although its removal may take a moment.
     """
     expires_at = row["created_at"] + kept
+    if row["delivered_until"] is not None:
+        expires_at = min(expires_at, row["delivered_until"])
     expired = row["state"] == "available" and expires_at <= now
     available = row["state"] == "available" and not expired
     return Artifact(

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from history.recording.projections import TERMINAL_STATES
+from history.views.deliveries import RunDelivery
 from shared.events.values import Phase, RecordType, RunState, SlotCause
 from shared.http.documents import TimeEstimate
 from shared.postgres import Record
@@ -57,6 +58,7 @@ class Run(BaseModel):
     )
     progress_detail: ProgressDetail | None = Field(description="null unless the run is in progress")
     estimate: TimeEstimate | None = Field(description="time remaining; null while it cannot be estimated")
+    deliveries: list[RunDelivery] = Field(description="the deliveries of its files, one for each destination")
     version: int = Field(description="rises with every change: of two copies of a run, the greater is the newer")
 
 
@@ -86,6 +88,7 @@ def to_run(row: Record, now: datetime) -> Run:
         progress=1.0 if row["state"] == "succeeded" else row["progress"],
         progress_detail=_to_progress_detail(row),
         estimate=_to_estimate(row),
+        deliveries=sorted(row["deliveries"] or [], key=lambda each: (each["destination"], each["id"])),
         **{name: row[name] for name in _COPIED},
     )
 

@@ -23,7 +23,8 @@ from shared.observe import get_logger
 
 RUNS_PATH, ARTIFACTS_PATH, EVENTS_PATH = "/api/v1/runs", "/api/v1/artifacts", "/api/v1/events"
 _LINKS_PATH, _ARCHIVE_PATH = f"{ARTIFACTS_PATH}/links/", f"{ARTIFACTS_PATH}/archive"
-PATHS = (RUNS_PATH, ARTIFACTS_PATH, EVENTS_PATH)
+DELIVERIES_PATH = "/api/v1/deliveries"
+PATHS = (RUNS_PATH, ARTIFACTS_PATH, EVENTS_PATH, DELIVERIES_PATH)
 """The paths below which history answers."""
 # RFC 9110, 7.6.1: these headers are about one connection, not about the message.
 _HOP_BY_HOP = frozenset(

@@ -1,4 +1,4 @@
-"""`/api/v1/runs`, `/artifacts` and `/events`: forwarded to history, except for runs that have only been requested.
+"""`/api/v1/runs`, `/artifacts`, `/deliveries`, `/events`: forwarded to history, except for runs just requested.
 
 A run can be read and cancelled as soon as `POST /api/v1/jobs/{job_id}/run` has returned it, though history learns of it
 a moment later: until then it is answered from this service's read model, in history's form.
@@ -120,6 +120,7 @@ def to_run_document(run: RequestedRun) -> dict[str, Any]:
         "progress": None,
         "progress_detail": None,
         "estimate": None,
+        "deliveries": [],
         "version": 0,
     }
     jsonable: dict[str, Any] = to_jsonable_python(document)

@@ -10,6 +10,13 @@ The package depends on `shared.events` alone; every package of the service may i
 
 from history.recording.projections.apply import LogEvent, apply
 from history.recording.projections.batches import BatchChanges, apply_batch, compact_batch
+from history.recording.projections.deliveries import (
+    DeliveryChanges,
+    DeliveryEntry,
+    LoggedDelivery,
+    apply_deliveries,
+    apply_delivery,
+)
 from history.recording.projections.state import (
     TERMINAL_STATES,
     LogEntry,
@@ -26,9 +33,12 @@ from history.recording.projections.state import (
 __all__ = [
     "TERMINAL_STATES",
     "BatchChanges",
+    "DeliveryChanges",
+    "DeliveryEntry",
     "LogEntry",
     "LogEvent",
     "LoggedArtifact",
+    "LoggedDelivery",
     "LoggedEstimate",
     "LoggedFate",
     "LoggedPart",
@@ -38,5 +48,7 @@ __all__ = [
     "RunLifecycle",
     "apply",
     "apply_batch",
+    "apply_deliveries",
+    "apply_delivery",
     "compact_batch",
 ]
