@@ -11,7 +11,7 @@ from typing import Any
 from sluice.api import Api, Json
 from sluice.errors import SluiceError
 
-_NESTED = ("schedule", "timeframe")
+_NESTED = ("schedule", "timeframe", "delivery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,22 @@ class JobDeclaration:
     fields: Json
 
 
-def read_declarations(file: Path) -> list[JobDeclaration]:
-    """Return the jobs that a .json or .toml file declares. Raises SluiceError, with the file's name, for a bad file."""
+def read_document(file: Path) -> Any:
+    """Return the content of a .json or .toml file. Raises SluiceError, with the file's name, for a bad file."""
     try:
         if file.suffix == ".toml":
             # TOML has date-times of its own; the API expects strings.
-            document: Any = json.loads(
-                json.dumps(tomllib.loads(file.read_text(encoding="utf-8")), default=_format_instant)
-            )
-        else:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            return json.loads(json.dumps(tomllib.loads(file.read_text(encoding="utf-8")), default=_format_instant))
+        return json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, TypeError) as error:
         raise SluiceError(f"{file} cannot be read: {error}") from None
+
+
+def read_declarations(file: Path) -> list[JobDeclaration]:
+    """Return the jobs that a .json or .toml file declares. Raises SluiceError, with the file's name, for a bad file."""
+    document = read_document(file)
     if isinstance(document, dict):
-        document = document.get("jobs", [document])
+        document = document.get("jobs", [] if "destinations" in document else [document])
     if not isinstance(document, list):
         raise SluiceError(f"{file}: `jobs` must be a list.")
     for job in document:

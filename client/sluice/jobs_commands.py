@@ -1,5 +1,8 @@
 """The commands `sluice jobs ...` and `sluice apply`."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -9,6 +12,12 @@ import typer
 from sluice.api import Api, Json
 from sluice.apply import JobDeclaration, apply_job, read_declarations
 from sluice.connection import AsJson, Token, TokenFile, Url, connect, console, errors, print_table, report_errors
+from sluice.destinations import (
+    DestinationDeclaration,
+    apply_destination,
+    read_destinations,
+    resolve_destinations,
+)
 from sluice.errors import SluiceError
 from sluice.runs_commands import describe_state, format_minute
 
@@ -85,33 +94,56 @@ def apply(
     token: Token = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")] = False,
 ) -> None:
-    """Create the jobs that files declare, and change those that differ. A job is found by its title.
+    """Create the jobs and destinations that files declare, and change those that differ.
 
-    A file declares one job, or a list of jobs under `jobs`, with the fields of the API. Fields that it does not mention
-    are left unchanged.
+    A job is found by its title, a destination by its name. A file declares one job, or lists of `jobs` and
+    `destinations`, with the fields of the API. Fields that it does not mention are left unchanged.
     """
     with report_errors():
         declarations = [each for file in files for each in read_declarations(file)]
-        titles = [each.title for each in declarations]
+        destinations = [each for file in files for each in read_destinations(file)]
+        titles = [*(each.title for each in declarations), *(each.name for each in destinations)]
         if duplicates := sorted({title for title in titles if titles.count(title) > 1}):
             raise SluiceError(f"Declared more than once: {', '.join(duplicates)}.")
     with connect(url, token_file, token) as api:
-        _apply_all(api, declarations, dry_run=dry_run)
+        done = _apply_destinations(api, destinations, dry_run=dry_run)
+        # Those that a dry run would create have no id yet.
+        new = {each.name: each.name for each in destinations} if dry_run else {}
+        if not _apply_jobs(api, declarations, new, dry_run=dry_run) or not done:
+            raise typer.Exit(1)
 
 
-def _apply_all(api: Api, declarations: list[JobDeclaration], *, dry_run: bool) -> None:
+def _apply_destinations(api: Api, declarations: list[DestinationDeclaration], *, dry_run: bool) -> bool:
+    existing = list(api.items("/destinations")) if declarations else []
+    outcomes = [
+        _report(each.name, partial(apply_destination, api, each, existing, dry_run=dry_run), dry_run=dry_run)
+        for each in declarations
+    ]
+    return all(outcomes)
+
+
+def _apply_jobs(api: Api, declarations: list[JobDeclaration], new: Json, *, dry_run: bool) -> bool:
     existing = list(api.items("/jobs"))
-    failed = False
-    for each in declarations:
-        try:
-            outcome = apply_job(api, each, existing, dry_run=dry_run)
-        except SluiceError as error:
-            failed = True
-            errors.print(f"{each.title}: {error}", style="red", markup=False)
-        else:
-            typer.echo(f"{each.title}: {outcome}{' (dry run)' if dry_run else ''}")
-    if failed:
-        raise typer.Exit(1)
+    names = any("delivery" in each.fields for each in declarations)
+    ids = new | ({each["name"]: each["id"] for each in api.items("/destinations")} if names else {})
+
+    def apply_one(declaration: JobDeclaration) -> str:
+        resolved = replace(declaration, fields=resolve_destinations(declaration.fields, ids))
+        return apply_job(api, resolved, existing, dry_run=dry_run)
+
+    outcomes = [_report(each.title, partial(apply_one, each), dry_run=dry_run) for each in declarations]
+    return all(outcomes)
+
+
+def _report(name: str, apply_declaration: Callable[[], str], *, dry_run: bool) -> bool:
+    """Apply a declaration, print what was done or why it was not, and return whether it was."""
+    try:
+        outcome = apply_declaration()
+    except SluiceError as error:
+        errors.print(f"{name}: {error}", style="red", markup=False)
+        return False
+    typer.echo(f"{name}: {outcome}{' (dry run)' if dry_run else ''}")
+    return True
 
 
 def _change_state(url: str, token_file: Path | None, token: str | None, *, path: str) -> None:
