@@ -22,6 +22,7 @@ class Addresses:
     logs: Path
     work: Path  # the processes' working folder: files that a library drops there stay with the state
     history_url: str
+    sealing_keys: tuple[str, str] | None = None  # the deliverers' private and public key; None: no delivery
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ SERVICE_PROCESSES = (
 )
 
 
+DELIVERER = ServiceProcess("deliverer", "exporter", "deliver")
+"""The process that carries files to customers' own storage, where the stack has keys for it."""
+
+
 def service_environment(package: str, addresses: Addresses, extra: dict[str, str] | None = None) -> dict[str, str]:
     """Return a service's environment: its settings, and nothing else of ours."""
     prefix = f"SLUICE_{package.upper()}_"
@@ -59,6 +64,8 @@ def service_environment(package: str, addresses: Addresses, extra: dict[str, str
     if package == "job_api":
         variables[f"{prefix}HISTORY_URL"] = addresses.history_url
         variables[f"{prefix}POSTGRES_SYSTEM"] = addresses.databases["job_api_system"]
+        if addresses.sealing_keys is not None:
+            variables[f"{prefix}DELIVERY_PUBLIC_KEY"] = addresses.sealing_keys[1]
     return plain_environment(variables | {f"{prefix}{name}": value for name, value in (extra or {}).items()})
 
 
@@ -70,6 +77,28 @@ def service_spec(process: ServiceProcess, addresses: Addresses, port: int) -> Pr
         argv=[sys.executable, "-m", process.package, process.command],
         environment=service_environment(process.package, addresses, extra),
         log=addresses.logs / f"{process.name}.log",
+        folder=addresses.work,
+    )
+
+
+def deliverer_spec(addresses: Addresses, port: int) -> ProcessSpec:
+    """Return the command that runs the deliverer; destinations may be on this machine, for trying it out."""
+    assert addresses.sealing_keys is not None
+    variables = {
+        "SLUICE_KAFKA_BOOTSTRAP": addresses.kafka,
+        "SLUICE_LOG_FORMAT": "console",
+        "SLUICE_DELIVERY_POSTGRES": addresses.databases["exporter"],
+        "SLUICE_DELIVERY_STORE": addresses.store.as_uri(),
+        "SLUICE_DELIVERY_PRIVATE_KEYS": addresses.sealing_keys[0],
+        "SLUICE_DELIVERY_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        "SLUICE_DELIVERY_NAME": DELIVERER.name,
+        "SLUICE_DELIVERY_HTTP_PORT": str(port),
+    }
+    return ProcessSpec(
+        name=DELIVERER.name,
+        argv=[sys.executable, "-m", DELIVERER.package, DELIVERER.command],
+        environment=plain_environment(variables),
+        log=addresses.logs / f"{DELIVERER.name}.log",
         folder=addresses.work,
     )
 

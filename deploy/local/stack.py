@@ -19,10 +19,12 @@ from deploy.local.postgres import Postgres
 from deploy.local.processes import ChildProcess, plain_environment
 from deploy.local.reaper import Reaper
 from deploy.local.services import (
+    DELIVERER,
     SERVICE_PROCESSES,
     SERVICES,
     SOURCE_TENANT,
     Addresses,
+    deliverer_spec,
     service_environment,
     service_spec,
     setup_spec,
@@ -195,6 +197,7 @@ class _Setup:
             logs=self._state.logs,
             work=self._state.work,
             history_url=f"http://{LOOPBACK}:{history_port}",
+            sealing_keys=self._state.get_sealing_keys(),
         )
 
     def _set_up(self, addresses: Addresses) -> None:
@@ -216,12 +219,13 @@ class _Setup:
         )
 
     def _start_processes(self, addresses: Addresses, port: int) -> None:
-        self._report(f"Starting {len(SERVICE_PROCESSES)} processes")
-        ports = {process.name: free_port() for process in SERVICE_PROCESSES}
+        self._report(f"Starting {len(SERVICE_PROCESSES) + 1} processes")
+        ports = {process.name: free_port() for process in (*SERVICE_PROCESSES, DELIVERER)}
         ports["job-api"] = port
         ports["history-api"] = int(addresses.history_url.rpartition(":")[2])
         for process in SERVICE_PROCESSES:
             self.supervisor.start(service_spec(process, addresses, ports[process.name]))
+        self.supervisor.start(deliverer_spec(addresses, ports[DELIVERER.name]))
         self.supervisor.wait_until_ready(ports)
 
     def _create_first_user(self, addresses: Addresses) -> FirstUser | None:

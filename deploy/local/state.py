@@ -15,6 +15,7 @@ from typing import IO
 from deploy.local.errors import LocalError
 from deploy.local.folders import create_folder
 from deploy.local.reaper import PAUSE, start_time
+from shared.sealing import generate_key_pair
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,30 @@ class State:
 
     def secret(self, name: str) -> str:
         """Return a random password, created at the first call and kept as long as the folder."""
+        known = self._read_secrets()
+        if name not in known:
+            self._write_secrets(known | {name: secrets.token_urlsafe(24)})
+        return self._read_secrets()[name]
+
+    def get_sealing_keys(self) -> tuple[str, str]:
+        """Return the deliverers' private and public key, created at the first call and kept as long as the folder."""
+        known = self._read_secrets()
+        if "sealing_private" not in known:
+            private, public = generate_key_pair()
+            known |= {"sealing_private": private, "sealing_public": public}
+            self._write_secrets(known)
+        return known["sealing_private"], known["sealing_public"]
+
+    def _read_secrets(self) -> dict[str, str]:
         try:
             known: dict[str, str] = json.loads(self._secrets.read_text())
         except FileNotFoundError:
-            known = {}
-        if name not in known:
-            known[name] = secrets.token_urlsafe(24)
-            self._secrets.touch(mode=0o600)
-            self._secrets.write_text(json.dumps(known))
-        return known[name]
+            return {}
+        return known
+
+    def _write_secrets(self, known: dict[str, str]) -> None:
+        self._secrets.touch(mode=0o600)
+        self._secrets.write_text(json.dumps(known))
 
     def recall(self, name: str) -> int | None:
         """Return a number stored by `remember`, such as the port of the pages; None when there is none."""

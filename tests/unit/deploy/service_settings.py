@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from deploy.docker.runtime_lock import ROOT
+from exporter.delivery.settings import Settings as DeliverySettings
 from shared.provision import ProvisionSettings
 from shared.settings import KafkaSettings, MigrationSettings, load, to_variable_name
 
@@ -24,7 +25,7 @@ def known_variables() -> set[str]:
     classes: dict[str, type[BaseModel]] = {
         package.upper(): importlib.import_module(f"{package}.settings").Settings for package in packages
     }
-    classes |= {each.service: each for each in (ProvisionSettings, MigrationSettings)}
+    classes |= {each.service: each for each in (ProvisionSettings, MigrationSettings, DeliverySettings)}
     return {to_variable_name(field, name) for name, settings in classes.items() for field in settings.model_fields}
 
 

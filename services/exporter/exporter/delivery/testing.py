@@ -10,7 +10,7 @@ from exporter.delivery.opening import TargetOpener
 from exporter.delivery.sftp import fetch_host_key, format_host_key
 from exporter.delivery.target import Target, Upload
 from exporter.errors import DeliveryError
-from exporter.store.destinations import SealedDestination, DestinationStore, RequestedTest
+from exporter.store.destinations import DestinationStore, RequestedTest, SealedDestination
 from shared.clock import Clock
 from shared.errors import TransientError
 from shared.events import DestinationTested
