@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt sbom
+.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-delivery bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt sbom
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -93,6 +93,9 @@ bench-eta: environment ## Compare the estimated time remaining with tqdm and ric
 
 bench-history: environment ## Measure the run log, the estimates and their API (ARGUMENTS=--help lists the sizes)
 	@$(PYTHON) -m tests.bench.history $(ARGUMENTS)
+
+bench-delivery: environment ## Deliver through a storm of faults, beside a dead destination, beside rclone and sftp
+	@$(PYTHON) -m tests.bench.delivery $(ARGUMENTS)
 
 bench-api: environment ## Compare the job API with a bare route on the same PostgreSQL
 	@$(PYTHON) -m tests.bench.api $(ARGUMENTS)

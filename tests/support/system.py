@@ -17,6 +17,7 @@ from shared import codec, events
 from shared.clock import SystemClock
 from shared.kafka import Producer
 from shared.kafka.admin import create_topics
+from shared.kafka.reading import to_received
 from shared.settings import KafkaSettings
 from shared.topics import Topic
 from tests.support.servers import PASSWORD, Databases
@@ -110,6 +111,19 @@ class System:
             ends = await observer.end_offsets(partitions)
             committed = {each: await observer.committed(each) or 0 for each in partitions}
         return all(committed[each] >= end for each, end in ends.items())
+
+    async def read_events(self, topic: Topic) -> list[events.Event]:
+        """Return all events of a topic, those of one partition in their order."""
+        found: list[events.Event] = []
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False) as observer:
+            partitions = [TopicPartition(topic.name, number) for number in range(PARTITIONS)]
+            observer.assign(partitions)
+            ends = await observer.end_offsets(partitions)
+            await observer.seek_to_beginning(*partitions)
+            while any([await observer.position(each) < end for each, end in ends.items()]):
+                for records in (await observer.getmany(timeout_ms=500)).values():
+                    found += [codec.decode(to_received(record)).event for record in records]
+        return found
 
     async def fetch(self, role: str, query: str, *values: object) -> list[asyncpg.Record]:
         """Query the database with the role of a service."""

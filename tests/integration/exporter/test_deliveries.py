@@ -9,18 +9,16 @@ from uuid import uuid4
 
 import asyncssh
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.reaper import Reaper
-from shared import codec, events
+from shared import events
 from shared.clock import SystemClock
-from shared.kafka.reading import to_received
-from shared.topics import DELIVERIES, DESTINATION_TESTS, Topic
+from shared.topics import DELIVERIES, DESTINATION_TESTS
 from tests.support.authority import Authority
 from tests.support.deliveries import DeliverySystem, get_object_name, read_source
 from tests.support.s3 import REGION, S3
 from tests.support.sftp import SSHD, OpenSsh
-from tests.support.system import PARTITIONS, Service, System
+from tests.support.system import Service, System
 from tests.support.wait import eventually
 
 MIB = 1024 * 1024
@@ -84,20 +82,6 @@ async def deliverer(deliveries: DeliverySystem) -> Service:
     service = deliveries.start_deliverer("deliverer-1")
     await service.wait_ready()
     return service
-
-
-async def read_events(system: System, topic: Topic) -> list[events.Event]:
-    """Return all events of a topic."""
-    found: list[events.Event] = []
-    async with AIOKafkaConsumer(bootstrap_servers=system.kafka, enable_auto_commit=False) as consumer:
-        partitions = [TopicPartition(topic.name, number) for number in range(PARTITIONS)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        while any([await consumer.position(each) < end for each, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += [codec.decode(to_received(record)).event for record in records]
-    return found
 
 
 async def test_D7_kills_and_freezes_leave_no_early_manifest_and_no_missing_or_different_object(
@@ -177,9 +161,9 @@ async def test_D5_D6_files_and_then_the_manifest_arrive_at_every_destination_and
         return sum(isinstance(each, events.DeliveryCompleted) for each in found) == len(destinations)
 
     await eventually(lambda: deliveries.system.has_consumed_all("sluice.exporter.deliveries"))
-    published = [each for each in await read_events(deliveries.system, DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
+    published = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
     while not is_complete(published):
-        published = [each for each in await read_events(deliveries.system, DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
+        published = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
     mine = [each for each in published if each.destination_id == to_s3.destination_id]  # type: ignore[union-attr]
     assert [type(each).__name__ for each in mine] == [
         *("DeliveryCreated", "DeliveryStarted"),
@@ -234,7 +218,7 @@ async def test_D6_nothing_is_sent_twice_and_another_content_is_a_conflict_unless
     await deliveries.system.publish(replace(retry, tenant_id=uuid4()), retry, retry)
     await eventually(lambda: deliveries.are_delivered(run))
     assert places.read_s3(bucket, name) == b"second"
-    published = [each for each in await read_events(deliveries.system, DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
+    published = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
     sent = [each.name for each in published if isinstance(each, events.FileDelivered) and each.sent]
     assert sent.count("a.zip.p7m") == 1
     assert sum(isinstance(each, events.DeliveryRetried) for each in published) == 1
@@ -310,7 +294,7 @@ async def test_D1_D3_a_test_names_the_step_that_failed_and_the_first_one_shows_t
     await eventually(have_ended, timeout=180)
 
     async def read_results() -> dict[str, events.DestinationTested]:
-        found = await read_events(deliveries.system, DESTINATION_TESTS)
+        found = await deliveries.system.read_events(DESTINATION_TESTS)
         results = {each.test_id: each for each in found if isinstance(each, events.DestinationTested)}
         return {name: results[test_id] for name, test_id in tests.items() if test_id in results}
 
