@@ -22,11 +22,11 @@ async def measure(stage: Stage, arguments: argparse.Namespace) -> dict[str, floa
     deliverer = stage.deliveries.start_deliverer("deliverer-1")
     await deliverer.wait_ready()
     alone: list[float] = []
-    beside: list[float] = []
+    with_dead: list[float] = []
     for number in range(2 * arguments.rounds):
         seconds = await _measure_round(stage, arguments.waiting, is_dead=number % 2 == 1)
-        (beside if number % 2 else alone).append(_compute_p99(seconds))
-    return {"delay_p99_s": statistics.median(beside) - statistics.median(alone)}
+        (with_dead if number % 2 else alone).append(_compute_p99(seconds))
+    return {"delay_p99_s": statistics.median(with_dead) - statistics.median(alone)}
 
 
 async def _measure_round(stage: Stage, count: int, *, is_dead: bool) -> list[float]:
