@@ -164,12 +164,16 @@ class ExportSystem:
 
     def read_lines(self, path: Path) -> list[bytes]:
         """Open a file as a customer does, with openssl and then zip, and return its lines."""
+        with self.open_archive(path) as archive:
+            return b"".join(archive.read(name) for name in archive.namelist()).split(b"\n")[:-1]
+
+    def open_archive(self, path: Path) -> zipfile.ZipFile:
+        """Decrypt a file with openssl and open the zip in it."""
         key = self.store.parent / "officer.pem"
         key.write_bytes(self.officer.key_pem())
         command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(path), "-inkey", str(key), "-binary"]
         plain = subprocess.run(command, capture_output=True, check=True).stdout
-        with zipfile.ZipFile(BytesIO(plain)) as archive:
-            return b"".join(archive.read(name) for name in archive.namelist()).split(b"\n")[:-1]
+        return zipfile.ZipFile(BytesIO(plain))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """What is true of every run that has succeeded, whatever happened to its exporters."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +59,17 @@ async def follow_run(
         yield read_to_end
 
 
+def check_members(exports: ExportSystem, manifest: Mapping[str, Any], files: Sequence[events.ExportedFile]) -> None:
+    """Check that the manifest names the files' members, and that those of one slice are named like the files (P2)."""
+    for listed, file in zip(manifest["files"], files, strict=True):
+        with exports.open_archive(exports.store / file.object) as archive:
+            assert archive.namelist()[0] == listed["member"]
+    slices = {file.object.rsplit("/", 2)[1].rpartition(".")[0] for file in files if file.kind == "interaction"}
+    if len(slices) == 1:
+        stems = {each["member"].removesuffix(".jsonl") for each in manifest["files"] if each["kind"] == "interaction"}
+        assert stems == {file.name.removesuffix(".zip.p7m") for file in files if file.kind == "interaction"}
+
+
 async def check_run(exports: ExportSystem, history: GatedHistory, story: RunEvents) -> dict[str, Any]:
     """Compare a run's files with the source, and its events and manifest with the files; return the manifest."""
     succeeded = story.succeeded
@@ -66,6 +77,7 @@ async def check_run(exports: ExportSystem, history: GatedHistory, story: RunEven
     files = succeeded.files
     listed = manifest["files"]
     assert [each["name"] for each in listed] == [file.name for file in files]
+    check_members(exports, manifest, files)
     assert manifest["snapshots"] == list(dict.fromkeys(each["snapshot"] for each in listed))
     visible = {succeeded.manifest, *(file.object for file in files)}
     # Objects of lost tokens are swept after the run's end.

@@ -173,6 +173,7 @@ def test_P5_E6_the_manifest_names_the_snapshot_of_each_file() -> None:
     )
     content = build_manifest(header, files, parts, settings=SETTINGS)
     assert (content["manifest_version"], content["schema_version"], content["encoding"]) == (2, 3, "ber")
+    assert [each["member"] for each in content["files"]] == ["1.jsonl", "2.jsonl"]
     assert content["snapshots"] == ["before", "after"]
     assert [each["snapshot"] for each in content["files"]] == ["before", "after"]
     assert content["data_complete_through"] == content["window"]["end"] == "2026-11-24T10:00:00Z"

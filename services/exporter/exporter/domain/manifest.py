@@ -11,7 +11,7 @@ from shared.events import ExportedFile, JobSettings, Window
 from shared.events.values import FileKind
 
 MANIFEST_VERSION = 2
-"""Rises with each new key: 2 has `encoding`."""
+"""Rises with new keys: 2 has `encoding`, and the `member` of each file."""
 
 FILE_ENCODING = "ber"
 """How the files' CMS structure is encoded: with indefinite lengths, which readers of DER alone refuse (rule P2)."""
@@ -66,6 +66,7 @@ def build_manifest(
             {
                 "name": file.name,
                 "kind": file.kind,
+                "member": _name_member(part),
                 "part": file.part,
                 "rows": file.rows,
                 "bytes_raw": file.bytes_raw,
@@ -76,6 +77,11 @@ def build_manifest(
             for file, part in zip(files, parts, strict=True)
         ],
     }
+
+
+def _name_member(part: FinishedPart) -> str:
+    """Return the name of the first zip member, which was packed under the name that the object has."""
+    return f"{part.object.rpartition('/')[2].removesuffix('.zip.p7m')}.jsonl"
 
 
 def _format_instant(instant: datetime | None) -> str | None:

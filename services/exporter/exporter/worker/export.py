@@ -112,12 +112,14 @@ class ExportWorker:
 
     def _create_packer(self, order: SliceOrder, store: ObjectStore) -> Packer:
         is_split = self._packing.split_size is not None
+        # The numbers of the parts of an only slice are the final ones, so that its members are named like their files.
+        is_alone = order.first is None and order.before is None
         names = FileNames(
             kind=order.kind,
             job_id=str(self._order.job_id),
             slot=self._order.slot,
             numbered=is_split,
-            slice=order.number if is_split else None,
+            slice=order.number if is_split and not is_alone else None,
         )
         return Packer(
             store,

@@ -252,6 +252,7 @@ MANIFEST = {
         {
             "name": _NAME,
             "kind": "interaction",
+            "member": _NAME.replace(".zip.p7m", ".jsonl"),
             "part": None,
             "rows": 200_000,
             "bytes_raw": 269_000_000,

@@ -15,6 +15,10 @@ class ManifestFile(BaseModel):
 
     name: str
     kind: FileKind
+    member: str | None = Field(
+        None,
+        description="the file in the zip, the first of several; of large runs it names slice and part of the slice",
+    )
     part: int | None = Field(description="number in a set; null for a single file")
     rows: int
     bytes_raw: int = Field(description="uncompressed bytes")
@@ -26,7 +30,7 @@ class ManifestFile(BaseModel):
 class Manifest(BaseModel):
     """The files of a run that succeeded, and what they contain."""
 
-    manifest_version: int = Field(description="2 since it has `encoding`")
+    manifest_version: int = Field(description="2 since it has `encoding`, and `member` of each file")
     schema_version: int = Field(description="version of the JSON Schemas that the records validate against")
     run: UUID
     job: UUID
