@@ -30,6 +30,11 @@ DELETE FROM history.run WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.job WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.identity WHERE tenant_id = (SELECT tenant_id FROM erased);
 
+DELETE FROM exporter.delivered_object WHERE delivery_id IN
+    (SELECT delivery_id FROM exporter.delivery WHERE tenant_id = (SELECT tenant_id FROM erased));
+DELETE FROM exporter.delivery WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM exporter.destination_test WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM exporter.destination WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM exporter.part WHERE run_id IN (SELECT run_id FROM erased_run);
 DELETE FROM exporter.slice WHERE run_id IN (SELECT run_id FROM erased_run);
 DELETE FROM exporter.early_cancel WHERE run_id IN (SELECT run_id FROM erased_run);
