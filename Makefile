@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-delivery bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt sbom
+.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-delivery bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt fuzz-filters sbom
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -84,6 +84,9 @@ fuzz-certificates: environment ## Upload 20,000 mutated certificates to the cert
 
 fuzz-decrypt: environment ## Open 20,000 mutated files with sluice decrypt (MUTATIONS=n)
 	SLUICE_TEST_MUTATIONS=$(or $(MUTATIONS),20000) $(PYTHON) -m pytest -q --timeout 7200 tests/unit/client/test_mutated_files.py
+
+fuzz-filters: environment ## Compare 2,000 random filters with an independent evaluator (FILTERS=n for each type)
+	SLUICE_TEST_FILTERS=$(or $(FILTERS),1000) $(PYTHON) -m pytest -q --timeout 3600 tests/integration/stream/test_filters.py
 
 chaos-hostile: environment ## Attack the running system with hostile requests (ARGUMENTS=--help lists the sizes)
 	@$(PYTHON) -m tests.chaos.hostile $(ARGUMENTS)

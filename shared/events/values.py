@@ -27,6 +27,8 @@ DeliveryState = Literal["pending", "delivering", "delivered", "failed", "cancell
 DestinationTestStepName = Literal["resolve", "connect", "host-key", "authenticate", "write", "read", "delete"]
 DestinationTestStepState = Literal["passed", "failed", "skipped"]
 DEFAULT_TEMPLATE = "{job}/{slot}/{file}"
+FilterOperator = Literal["eq", "ne", "in", "prefix", "range", "exists"]
+FilterValue = bool | int | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,20 @@ class Window:
     """Start, inclusive; null when the interval has no lower bound."""
     end: datetime | None = None
     """End, exclusive; null when the interval has no upper bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterCondition:
+    """One condition that every exported record meets (rule F1); `shared.record_filters` says what is valid."""
+
+    column: str
+    """A key of the record, as in its JSON Schema."""
+    operator: FilterOperator
+    """`eq`, `ne`, `in`, `prefix`, `range` or `exists`."""
+    values: tuple[FilterValue, ...]
+    """What is compared: several for `in`; start and exclusive end for `range`; true or false for `exists`; else one."""
+    path: tuple[str, ...] = ()
+    """The keys that lead to a value in `allAttributes` or `attributes`; empty for every other key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +127,8 @@ class JobSettings:
     """The cipher that files are encrypted with."""
     attempts: int = 5
     """How many times a run is attempted before it fails for a transient error."""
+    filter: tuple[FilterCondition, ...] | None = None
+    """The conditions that every exported record meets; attachments follow their interaction. Null for all records."""
     delivery: DeliverySettings | None = None
     """Where the files are delivered; null when they stay in Sluice's own store only."""
 

@@ -13,9 +13,10 @@ SERVICES = {"job_api": "services/job-api", "scheduler": "services/scheduler", "e
 SERVICES["history"] = "services/history"
 PRODUCT = ["shared", *SERVICES.values(), "client", "deploy"]
 PURE = {"domain", "timetable", "instants", "validity", "object_names", "projections", "estimator", "errors", "events"}
+PURE |= {"record_columns", "record_filters"}
 PURE_SHARED = (
     *("shared.events", "shared.timetable", "shared.instants", "shared.validity", "shared.errors"),
-    "shared.object_names",
+    *("shared.object_names", "shared.record_columns", "shared.record_filters"),
 )
 PURE_MAY_NOT = {"asyncio", "os", "time", "logging", "threading", "random", "secrets", "socket", "subprocess"}
 

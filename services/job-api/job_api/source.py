@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from shared.events import JobSettings, Timeframe
 from shared.postgres import connect
+from shared.record_filters import compile_condition
 
 # What JSON adds to the values of a record: keys, quotes and commas, in bytes.
 _OVERHEAD = {"interaction": 560, "contact": 150}
@@ -46,8 +47,16 @@ def build_query(settings: JobSettings) -> tuple[str, list[object]]:
     for bound, value in _get_bounds(settings.timeframe):
         values.append(value)
         conditions.append(f"{date} {bound.format(f'${len(values)}')}")
+
+    def add_parameter(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    conditions += [
+        compile_condition(settings.type, each, alias="v", add_parameter=add_parameter) for each in settings.filter or ()
+    ]
     # The names are constants, the values are parameters.
-    statement = f"SELECT * FROM contact_history.{settings.type} WHERE {' AND '.join(conditions)}"  # noqa: S608
+    statement = f"SELECT * FROM contact_history.{settings.type} v WHERE {' AND '.join(conditions)}"  # noqa: S608
     return f"EXPLAIN (FORMAT JSON) {statement}", values
 
 

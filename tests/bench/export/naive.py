@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7EnvelopeBuilder, PKCS7Options
 
-from exporter.source.columns import INTERACTION_COLUMNS, map_record_keys
+from exporter.source.columns import map_record_keys
+from shared.record_columns import INTERACTION_COLUMNS
 from tests.bench.export.table import TENANT
 
 PAGE = 5_000

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 import asyncpg
 
-from exporter.source.columns import ATTACHMENT_COLUMNS, CONTACT_COLUMNS, INTERACTION_COLUMNS, map_record_keys
+from exporter.source.columns import ATTACHMENT_COLUMNS, map_record_keys
 from shared.events.values import FileKind
+from shared.record_columns import CONTACT_COLUMNS, INTERACTION_COLUMNS
 
 Row = Mapping[str, object]
 VIEWS: Mapping[FileKind, tuple[str, Mapping[str, str]]] = {

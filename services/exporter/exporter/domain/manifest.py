@@ -1,7 +1,7 @@
 """The manifest: the content of `manifest.json`, the commit point of a run's files (rule P5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -59,6 +59,7 @@ def build_manifest(
         "data_complete_note": header.data_complete_note,
         "snapshot_rows": dict(header.snapshot_rows),
         "snapshots": list(dict.fromkeys(part.snapshot for part in parts)),
+        "filter": [asdict(condition) for condition in settings.filter or ()],
         "recipients": list(header.recipients),
         "cipher": settings.cipher,
         "encoding": FILE_ENCODING,

@@ -3,52 +3,8 @@
 from collections.abc import Mapping
 
 from shared.events.values import FileKind
+from shared.record_columns import CONTACT_COLUMNS, INTERACTION_COLUMNS, to_camel_case
 
-# Column of the view -> type as which it is exported. The record's key is the column's name in camel case.
-INTERACTION_COLUMNS = {
-    "id": "text",
-    "status": "int",
-    "entity_type_id": "int",
-    "media_type_id": "text",
-    "type_id": "text",
-    "subtype_id": "text",
-    "external_id": "text",
-    "owner_id": "int",
-    "contact_id": "text",
-    "parent_id": "text",
-    "start_date": "timestamptz",
-    "modified_date": "timestamptz",
-    "end_date": "timestamptz",
-    "thread_id": "text",
-    "category_id": "text",
-    "time_shift": "int",
-    "subject": "text",
-    "text": "text",
-    "structured_text": "text",
-    "struct_text_mimetype": "text",
-    "the_comment": "text",
-    "tenant_id": "int",
-    "subtenant_id": "int",
-    "thread_hash": "text",
-    "can_be_parent": "bool",
-    "creator_app_id": "int",
-    "queue_name": "text",
-    "all_attributes": "jsonb",
-    "is_spam": "bool",
-    "web_safe_email_status": "text",
-}
-CONTACT_COLUMNS = {
-    "id": "text",
-    "tenant_id": "int",
-    "created_date": "timestamptz",
-    "modified_date": "timestamptz",
-    "first_name": "text",
-    "last_name": "text",
-    "customer_id": "text",
-    "email_addresses": "jsonb",
-    "phone_numbers": "jsonb",
-    "attributes": "jsonb",
-}
 ATTACHMENT_COLUMNS = {"id": "text", "entity_id": "text", "name": "text", "mime_type": "text", "size": "bigint"}
 """Without `content`, which is the record's last key and encoded by the worker: PostgreSQL's own base64 costs three
 times as much and fails at 200 MB.
@@ -85,9 +41,3 @@ def hint_for(column: str) -> str | None:
     if not lacking:
         return None
     return f"add NULL::{next(iter(lacking.values()))} AS {column} to the SELECT of {' or '.join(lacking)}"
-
-
-def to_camel_case(column: str) -> str:
-    """Return a column's name as a record's key."""
-    first, *others = column.split("_")
-    return first + "".join(word.capitalize() for word in others)

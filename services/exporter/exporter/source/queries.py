@@ -1,11 +1,13 @@
 """The SQL text that reads a selection (rules E2, E3, E5). Pure: no connection, no clock."""
 # ruff: noqa: S608 - every name in these texts is a constant of ours, and every value is a parameter
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from exporter.source.columns import COLUMNS, VIEWS, to_camel_case
+from exporter.source.columns import COLUMNS, VIEWS
 from exporter.source.selection import KeyRange, Selection
+from shared.record_columns import to_camel_case
+from shared.record_filters import compile_condition
 
 LARGE_CONTENT = 4 * 1024 * 1024
 """Attachments of more bytes than this are read in chunks."""
@@ -134,7 +136,21 @@ def _content_terms(alias: str, selection: Selection, values: list[object]) -> li
             if instant is not None:
                 values.append(instant)
                 terms.append(f"{alias}.{window.column} {operator} ${len(values)}::timestamptz")
-    return terms
+    return [*terms, *_filter_terms(alias, selection, values)]
+
+
+def _filter_terms(alias: str, selection: Selection, values: list[object]) -> Iterator[str]:
+    def add_parameter(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    for condition in selection.conditions:
+        yield compile_condition(
+            "contact" if selection.kind == "contact" else "interaction",
+            condition,
+            alias=alias,
+            add_parameter=add_parameter,
+        )
 
 
 def _key_terms(keys: KeyRange | None, values: list[object]) -> Sequence[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.events.values import FileKind
+from shared.events.values import FileKind, FilterCondition
 
 
 class WindowColumn(StrEnum):
@@ -37,8 +37,8 @@ class KeyRange:
 class Selection:
     """The records of one kind that a run exports, always of a single tenant.
 
-    For attachments, `window` and `media_types` apply to their interactions. Raises ValueError for a combination that
-    the kind does not have.
+    For attachments, `window`, `media_types` and `conditions` apply to their interactions. Raises ValueError for a
+    combination that the kind does not have.
     """
 
     kind: FileKind
@@ -46,6 +46,7 @@ class Selection:
     media_types: tuple[str, ...] | None = None
     window: SelectedWindow | None = None
     keys: KeyRange | None = None
+    conditions: tuple[FilterCondition, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind == "contact" and self.media_types is not None:

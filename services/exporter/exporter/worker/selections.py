@@ -18,7 +18,10 @@ def build_selections(order: RunOrder) -> dict[FileKind, Selection]:
     is_bounded = order.window.start is not None or order.window.end is not None
     window = SelectedWindow(column, order.window.start, order.window.end) if is_bounded else None
     kinds: tuple[FileKind, ...] = ("contact",) if is_contact else ("interaction", "interaction-attachment")
-    return {kind: Selection(kind, settings.source_tenant, settings.media_types, window) for kind in kinds}
+    return {
+        kind: Selection(kind, settings.source_tenant, settings.media_types, window, conditions=settings.filter or ())
+        for kind in kinds
+    }
 
 
 def build_packing_options(order: RunOrder) -> PackingOptions:

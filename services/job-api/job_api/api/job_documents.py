@@ -11,6 +11,8 @@ from shared.events.values import (
     CatchUp,
     Cipher,
     Compression,
+    FilterOperator,
+    FilterValue,
     JobState,
     Overlap,
     RecordType,
@@ -32,6 +34,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "schedule": {"kind": "daily", "every": 1, "immediately": False, "start": "2027-01-04T06:00:00Z"},
     "schedule_words": "every day at 06:00 UTC",
     "timeframe": {"kind": "since_last_run", "start": None, "end": None, "count": None, "unit": None},
+    "filter": [{"column": "queueName", "operator": "in", "values": ["billing", "sales"], "path": []}],
     "split_size": 1073741824,
     "certificates": None,
     "compression": "fast",
@@ -109,6 +112,15 @@ class JobTimeframe(BaseModel):
     unit: TimeUnit | None = Field(description="of `last`")
 
 
+class JobCondition(BaseModel):
+    """A condition that every exported record meets."""
+
+    column: str = Field(description="a key of the record, as in its JSON Schema")
+    operator: FilterOperator
+    values: list[FilterValue] = Field(description="for `range` the start and the exclusive end, null being unbounded")
+    path: list[str] = Field(description="the keys that lead to a value in `allAttributes` or `attributes`")
+
+
 class JobDelivery(BaseModel):
     """To which destinations a job's files are delivered, and how."""
 
@@ -134,6 +146,7 @@ class Job(BaseModel):
     schedule: JobSchedule
     schedule_words: str = Field(description="the schedule in words")
     timeframe: JobTimeframe
+    filter: list[JobCondition] = Field(description="the conditions that every exported record meets; empty: all")
     split_size: int | None = Field(description="maximum bytes of uncompressed records per file; null: a single file")
     certificates: list[UUID] | None = Field(description="null: those active when a run starts")
     compression: Compression

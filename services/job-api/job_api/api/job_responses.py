@@ -100,6 +100,7 @@ def to_document(view: JobView, now: datetime) -> dict[str, Any]:
         "schedule": _to_schedule(job.schedule),
         "schedule_words": describe_schedule(job.schedule),
         "timeframe": settings.timeframe,
+        "filter": settings.filter or (),
         "split_size": settings.split_size,
         "certificates": settings.certificates,
         "compression": settings.compression,

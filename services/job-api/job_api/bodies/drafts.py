@@ -1,13 +1,15 @@
 """The body that describes a whole job: its draft as JSON."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
 from job_api import domain
 from job_api.bodies import fields
-from shared.events import DeliverySettings, Schedule, Timeframe, values
+from shared.events import DeliverySettings, FilterCondition, Schedule, Timeframe, values
+from shared.events.values import FilterOperator
+from shared.record_filters import MAX_CONDITIONS
 
 
 class ScheduleBody(fields.Body):
@@ -29,6 +31,18 @@ class TimeframeBody(fields.Body):
     unit: values.TimeUnit | None = Field(None, description="of `last`")
 
 
+class ConditionBody(fields.Body):
+    """A condition that every exported record meets."""
+
+    column: str = Field(max_length=100, description=fields.FILTER_COLUMN_HELP, examples=["queueName"])
+    operator: FilterOperator = Field(description=fields.FILTER_OPERATOR_HELP)
+    values: fields.FilterValues = Field((), description=fields.FILTER_VALUES_HELP, examples=[["billing", "sales"]])
+    path: fields.FilterPath = Field((), description=fields.FILTER_PATH_HELP)
+
+
+ConditionBodies = Annotated[tuple[ConditionBody, ...], Field(max_length=MAX_CONDITIONS)]
+
+
 class DeliveryBody(fields.Body):
     """To which destinations a job's files are delivered, and how."""
 
@@ -47,6 +61,7 @@ DRAFT_EXAMPLE: dict[str, Any] = {
     "media_types": ["email", "chat"],
     "schedule": {"kind": "daily", "every": 1, "start": "2027-01-04T06:00:00Z"},
     "timeframe": {"kind": "since_last_run"},
+    "filter": [{"column": "queueName", "operator": "in", "values": ["billing", "sales"]}],
     "split_size": 1073741824,
 }
 ONCE_EXAMPLE: dict[str, Any] = {
@@ -71,6 +86,7 @@ class JobDraft(fields.Body):
     media_types: fields.MediaTypes | None = Field(None, description=fields.MEDIA_TYPES_HELP)
     schedule: ScheduleBody
     timeframe: TimeframeBody = Field(default_factory=TimeframeBody)
+    filter: ConditionBodies | None = Field(None, description=fields.FILTER_HELP)
     split_size: fields.SplitSize | None = Field(None, description=fields.SPLIT_SIZE_HELP)
     certificates: fields.CertificateIds | None = Field(None, description=fields.CERTIFICATES_HELP)
     compression: values.Compression = Field("fast", description=fields.COMPRESSION_HELP)
@@ -90,6 +106,7 @@ class JobDraft(fields.Body):
             media_types=self.media_types,
             schedule=domain.ScheduleDraft(**self.schedule.model_dump()),
             timeframe=Timeframe(**self.timeframe.model_dump()),
+            filter=tuple(FilterCondition(**each.model_dump()) for each in self.filter or ()),
             split_size=self.split_size,
             certificates=self.certificates,
             compression=self.compression,
@@ -112,6 +129,7 @@ class JobDraft(fields.Body):
             media_types=settings.media_types,
             schedule=_to_schedule_body(job.schedule),
             timeframe=_to_timeframe_body(settings.timeframe),
+            filter=tuple(ConditionBody(**asdict(each)) for each in settings.filter or ()),
             split_size=settings.split_size,
             certificates=settings.certificates,
             compression=settings.compression,

@@ -24,6 +24,7 @@ from job_api.domain.drafts import (
 from job_api.domain.schedules import MAX_INTERVAL
 from shared.http.values import require_date
 from shared.object_names import MAX_TEMPLATE_LENGTH, PLACEHOLDERS
+from shared.record_filters import MAX_CONDITIONS, MAX_PATH, MAX_STEP_LENGTH, MAX_VALUE_LENGTH, MAX_VALUES
 
 _MAX_BIGINT = 2**63 - 1
 _MAX_TEXT = 20_000
@@ -68,6 +69,13 @@ Attempts = Annotated[_Bigint, _integer(1, MAX_ATTEMPTS)]
 JobTitle = Annotated[str, Field(max_length=_MAX_TEXT), _text(1, MAX_TITLE)]
 JobDescription = Annotated[str, Field(max_length=_MAX_TEXT), _text(0, MAX_DESCRIPTION)]
 MediaTypes = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=_MAX_ITEMS)]
+_FilterText = Annotated[str, Field(max_length=_MAX_TEXT), _text(0, MAX_VALUE_LENGTH)]
+_FilterNumber = Annotated[_Bigint, _integer(-_MAX_BIGINT, _MAX_BIGINT)]
+_FilterValue = Annotated[bool, Field(strict=True)] | _FilterNumber | _FilterText | None
+FilterValues = Annotated[tuple[_FilterValue, ...], Field(max_length=MAX_VALUES)]
+FilterPath = Annotated[
+    tuple[Annotated[str, Field(max_length=_MAX_TEXT), _text(0, MAX_STEP_LENGTH)], ...], Field(max_length=MAX_PATH)
+]
 CertificateIds = Annotated[tuple[UUID, ...], Field(max_length=_MAX_ITEMS), _uuids(1, MAX_RECIPIENTS)]
 DestinationIds = Annotated[tuple[UUID, ...], Field(max_length=_MAX_ITEMS), _uuids(0, MAX_DESTINATIONS)]
 ObjectTemplate = Annotated[str, Field(max_length=_MAX_TEXT), _text(1, MAX_TEMPLATE_LENGTH)]
@@ -78,6 +86,21 @@ TITLE_HELP = f"1 to {MAX_TITLE} characters after trimming"
 DESCRIPTION_HELP = f"at most {MAX_DESCRIPTION:,} characters"
 SOURCE_HELP = "as listed by `GET /api/v1/sources`"
 MEDIA_TYPES_HELP = "null: all; contacts have none"
+FILTER_HELP = (
+    f"at most {MAX_CONDITIONS} conditions, all of which a record must meet; attachments follow their interaction; "
+    "null or empty: every record"
+)
+FILTER_COLUMN_HELP = "a key of the record, as in its JSON Schema; `tenantId` is always your own"
+FILTER_OPERATOR_HELP = (
+    "text: `eq`, `ne`, `in`, `prefix`, `exists`; whole numbers: `eq`, `ne`, `in`, `range`, `exists`; instants: "
+    "`range`, `exists`; true or false: `eq`, `ne`, `exists`; lists: `eq`, `ne`, `in`, `exists`, on any of their "
+    "elements. A record without a value meets `ne` and `exists` false only"
+)
+FILTER_VALUES_HELP = (
+    f"one value; 1 to {MAX_VALUES} for `in`; for `range` two, from the first up to, but not including, the second, "
+    "null being unbounded; for `exists` true (if omitted) or false"
+)
+FILTER_PATH_HELP = f"1 to {MAX_PATH} keys that lead to a value in `allAttributes` or `attributes`, compared as text"
 INTERVAL_HELP = (
     f"the interval: 1 to {MAX_INTERVAL['hourly']} hours, or 1 to {MAX_INTERVAL['daily']:,} days, weeks or months; "
     "1 if omitted; `once` has none"

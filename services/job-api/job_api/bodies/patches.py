@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from job_api import domain
 from job_api.bodies import fields
-from job_api.bodies.drafts import JobDraft
+from job_api.bodies.drafts import ConditionBodies, JobDraft
 from shared.events import values
 
 # An omitted field stays as it is, so no default is ever read; null, where allowed, restores the setting's own default.
@@ -60,6 +60,7 @@ class JobPatch(fields.Body):
     media_types: fields.MediaTypes | None = Field(_UNSET, description=fields.MEDIA_TYPES_HELP)
     schedule: SchedulePatch = _UNSET
     timeframe: TimeframePatch | None = _UNSET
+    filter: ConditionBodies | None = Field(_UNSET, description=fields.FILTER_HELP)
     split_size: fields.SplitSize | None = Field(_UNSET, description=fields.SPLIT_SIZE_HELP)
     certificates: fields.CertificateIds | None = Field(_UNSET, description=fields.CERTIFICATES_HELP)
     compression: values.Compression | None = Field(_UNSET, description=fields.COMPRESSION_HELP)

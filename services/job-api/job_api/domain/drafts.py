@@ -9,10 +9,11 @@ from job_api.domain import catalog
 from job_api.domain.schedules import ScheduleDraft, build_schedule, check_schedule
 from job_api.domain.texts import find_text_fault
 from job_api.errors import FieldFault, InvalidInput, OperationRefused
-from shared.events import DeliverySettings, JobSettings, Schedule, Timeframe
+from shared.events import DeliverySettings, FilterCondition, JobSettings, Schedule, Timeframe
 from shared.events.values import CatchUp, Cipher, Compression, DestinationKind, Overlap, RecordType
 from shared.instants import OUT_OF_BOUNDS, is_accepted
 from shared.object_names import InvalidTemplate, check_template
+from shared.record_filters import find_filter_faults, normalize_filter
 from shared.validity import find_validity_fault
 
 MAX_TITLE, MAX_DESCRIPTION = 200, 2_000
@@ -36,6 +37,7 @@ class Draft:
     description: str = ""
     media_types: tuple[str, ...] | None = None
     timeframe: Timeframe = field(default_factory=Timeframe)
+    filter: tuple[FilterCondition, ...] = ()
     split_size: int | None = None
     certificates: tuple[UUID, ...] | None = None
     compression: Compression = "fast"
@@ -113,6 +115,7 @@ def validate_draft(draft: Draft, context: DraftContext) -> ValidDraft:
         source_tenant=context.source_tenant,
         timeframe=draft.timeframe,
         media_types=draft.media_types,
+        filter=normalize_filter(draft.type, draft.filter) or None,
         split_size=draft.split_size,
         certificates=draft.certificates,
         compression=draft.compression,
@@ -132,6 +135,8 @@ def _check_draft(draft: Draft, context: DraftContext) -> Iterator[FieldFault]:
     yield from _check_media_types(draft, context)
     yield from check_schedule(draft.schedule, now=context.now, previous=context.previous)
     yield from _check_timeframe(draft.timeframe)
+    for place, fault in find_filter_faults(draft.type, draft.filter):
+        yield FieldFault(f"filter.{place}".rstrip("."), fault)
     if draft.split_size is not None and not MIN_SPLIT_SIZE <= draft.split_size <= MAX_SPLIT_SIZE:
         yield FieldFault(
             "split_size", "from 1 MiB (1048576 bytes) to 1 PiB of uncompressed records; omit it for a single file"
