@@ -11,8 +11,6 @@ from typing import Any
 from sluice.api import Api, Json
 from sluice.errors import SluiceError
 
-_NESTED = ("schedule", "timeframe", "delivery")
-
 
 @dataclass(frozen=True, slots=True)
 class JobDeclaration:
@@ -74,14 +72,18 @@ def find_changes(declared: Json, job: Json) -> Json:
     changes: Json = {}
     for name, wanted in declared.items():
         current = job.get(name)
-        if name in _NESTED and isinstance(wanted, dict) and isinstance(current, dict):
-            if any(_normalize(current.get(inner)) != _normalize(value) for inner, value in wanted.items()):
-                changes[name] = wanted
-        elif name == "title":
-            continue
-        elif _normalize(current) != _normalize(wanted):
+        if name != "title" and not _is_as_declared(wanted, current):
             changes[name] = wanted
     return changes
+
+
+def _is_as_declared(wanted: object, current: object) -> bool:
+    """Return whether a value is what a file declares; fields of objects that the file does not mention do not count."""
+    if isinstance(wanted, dict) and isinstance(current, dict):
+        return all(_is_as_declared(value, current.get(name)) for name, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(current, list):
+        return len(wanted) == len(current) and all(map(_is_as_declared, wanted, current))
+    return _normalize(wanted) == _normalize(current)
 
 
 def _normalize(value: object) -> object:

@@ -12,7 +12,9 @@ JOB = {
     "media_types": ["email", "chat"],
     "split_size": None,
     "schedule": {"kind": "daily", "every": 1, "immediately": False, "start": "2036-01-01T01:00:00Z"},
+    "filter": [{"column": "startDate", "operator": "range", "values": ["2026-01-01T00:00:00Z", None], "path": []}],
 }
+FROM_2026 = {"column": "startDate", "operator": "range", "values": ["2026-01-01T01:00:00+01:00", None]}
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,9 @@ JOB = {
         ({"split_size": 1048576}, {"split_size": 1048576}),
         ({"schedule": {"kind": "weekly"}}, {"schedule": {"kind": "weekly"}}),
         ({"unknown": 1}, {"unknown": 1}),
+        ({"filter": [FROM_2026]}, {}),
+        ({"filter": []}, {"filter": []}),
+        ({"filter": [FROM_2026 | {"column": "endDate"}]}, {"filter": [FROM_2026 | {"column": "endDate"}]}),
     ],
 )
 def test_only_differences_are_changes(declared: dict[str, object], changes: dict[str, object]) -> None:
