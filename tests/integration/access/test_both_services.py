@@ -220,7 +220,7 @@ async def test_a_frozen_history_is_answered_with_503_in_bounded_time_and_recover
     session = await log_in(services, "viewer of a frozen history")
     waits = {
         **{("GET", path): services.admin for path in ("/api/v1/runs", run, "/api/v1/artifacts", "/api/v1/events")},
-        ("GET", "/api/v1/artifacts/links/unknown"): services.admin,
+        ("GET", "/api/v1/artifacts/links/unknown/name"): services.admin,
         ("POST", f"{run}/cancel"): services.admin,
         ("POST", f"/api/v1/jobs/from-run/{uuid4()}"): services.admin,
     }

@@ -1,16 +1,21 @@
 """Files: archives, links, deletion, retention, and the audit trail of all of them."""
 
+import asyncio
 import hashlib
 import io
+import os
 import zipfile
 from datetime import timedelta
+from pathlib import Path
+from shlex import quote
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from shared import events
+from job_api.pages.kit.commands import resume_commands
+from shared import auth, events
 from shared.clock import SystemClock
 from tests.integration.history.conftest import History
 from tests.integration.history.test_history import FILE, SUM, fetch_artifact, new_scenario, wait_for_state, write_files
@@ -182,7 +187,41 @@ async def test_A3_U5_what_users_do_with_files_and_runs_is_audited(history: Histo
     assert len({each.audit_id for each in trail}) == len(trail)
 
 
-async def test_A3_a_short_lived_link_works_without_a_login(history: History, operator: httpx.AsyncClient) -> None:
+async def download_with_curl(history: History, file: dict[str, Any], path: str, folder: Path) -> None:
+    """Run the printed commands: they resume what was cut off, save it under the file's name, and verify it."""
+    url, name, content = history.api.url, file["name"], f"/api/v1/artifacts/{file['id']}/content"
+    identity = history.identity("downloader")
+    await history.client_of(identity)
+    home = folder / "home"
+    home.mkdir()
+    (home / ".sluice-key").write_text(f"{auth.Token(identity.identity_id, identity.identity_id.hex)}\n")
+    by_link = resume_commands(url + path, name, file["sha256"], is_link=True)
+    by_key = resume_commands(url + content, name, file["sha256"])
+    for number, commands in enumerate((by_link, by_key)):
+        place = folder / str(number)
+        place.mkdir()
+        (place / name).write_bytes(FILE[:100])
+        for command in commands[:2]:
+            await run_in_shell(command.text, place, home)
+        assert (place / name).read_bytes() == FILE
+    place = folder / "remote name"
+    place.mkdir()
+    await run_in_shell(f"curl --fail --silent --show-error --remote-name {quote(url + path)}", place, home)
+    assert [each.name for each in place.iterdir()] == [name]
+
+
+async def run_in_shell(command: str, folder: Path, home: Path) -> None:
+    environment = os.environ | {"HOME": str(home)}
+    started = await asyncio.create_subprocess_shell(
+        command, cwd=folder, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, error = await started.communicate()
+    assert started.returncode == 0, error
+
+
+async def test_A3_a_short_lived_link_works_without_a_login(
+    history: History, operator: httpx.AsyncClient, tmp_path: Path
+) -> None:
     scenario = await finish_run(history, operator)
     [file] = await fetch_artifacts(operator, scenario)
     link = (await operator.post(f"/api/v1/artifacts/{file['id']}/link")).json()
@@ -190,6 +229,8 @@ async def test_A3_a_short_lived_link_works_without_a_login(history: History, ope
         response = await stranger.get(link["path"], headers={"Range": "bytes=0-9"})
         assert (response.status_code, response.content) == (206, FILE[:10])
         assert (await stranger.get(link["path"][:-1] + "!")).status_code == 404
+        assert link["path"].endswith(f"/{file['name']}")
+        await download_with_curl(history, file, link["path"], tmp_path)
         await history.system.fetch("history", "UPDATE link SET expires_at = now() - interval '1 second'")
         assert (await stranger.get(link["path"])).status_code == 404
 

@@ -97,7 +97,7 @@ def test_A3_downloads_are_bytes_with_their_headers_and_can_be_asked_for_with_hea
         assert "Content-Range" in responses["206"]["headers"]
         assert "Content-Range" in responses["416"]["headers"]
     files = {path for path, methods in DOCUMENT["paths"].items() if "head" in methods}
-    assert {path.rpartition("/")[2] for path in files} == {"content", "{secret}", "archive", "manifest"}
+    assert {path.rpartition("/")[2] for path in files} == {"content", "{name}", "archive", "manifest"}
 
 
 def test_U1_only_the_link_is_open() -> None:

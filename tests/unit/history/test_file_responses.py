@@ -1,11 +1,13 @@
 """A3: files as responses: ranges, conditions, checksums and headers."""
 
+import re
 from datetime import UTC, datetime
+from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
 
-from history.api.files import file_headers, parse_range, select_range
+from history.api.files import build_disposition, file_headers, parse_range, select_range
 from history.service.downloads import StoredFile
 from shared.http.problems import Problem, ProblemType
 
@@ -66,5 +68,18 @@ def test_A3_the_headers_have_checksum_name_and_no_permission_to_store_or_transfo
     headers = file_headers(file)
     assert headers["ETag"] == f'"{SHA256}"'
     assert headers["Repr-Digest"] == "sha-256=:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=:"
-    assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''%C3%84.zip"
+    assert headers["Digest"] == headers["Repr-Digest"].replace("=:", "=").removesuffix(":")
+    assert headers["Content-Disposition"] == "attachment; filename=\"_.zip\"; filename*=UTF-8''%C3%84.zip"
     assert headers["Cache-Control"] == "no-store, no-transform"
+
+
+@pytest.mark.parametrize(
+    "name", ["Contact-1-part-0001.zip.p7m", 'a"b\\c%41.zip', "a;b=c, d'e.zip", "Ä \U0001f4e6.zip", "a\r\nX: y.zip"]
+)
+def test_A3_every_name_is_one_parameter_in_both_forms(name: str) -> None:
+    found = re.fullmatch(
+        r"""attachment; filename="([ !#$&-\[\]-~]*)"; filename\*=UTF-8''([A-Za-z0-9._~%-]*)""", build_disposition(name)
+    )
+    assert found is not None
+    assert unquote(found[2]) == name
+    assert {plain for plain, character in zip(found[1], name, strict=True) if plain != character} <= {"_"}

@@ -14,7 +14,7 @@ from history.api.dependencies import (
     Operator,
     Units,
 )
-from history.api.files import GET_FILE, HEAD_FILE, respond_with_file
+from history.api.files import GET_FILE, HEAD_FILE, build_disposition, respond_with_file
 from history.api.queries import ArtifactFilters, ArtifactQuery
 from history.views.artifacts import Artifact, ArtifactCounts, ArtifactPage
 from shared.http.admission import take_place
@@ -26,7 +26,7 @@ from shared.http.problems import ProblemType, error_responses
 from shared.http.routing import create_router
 
 router = create_router("/api/v1/artifacts", "artifacts")
-_ARCHIVE_HEADERS = {"Content-Disposition": 'attachment; filename="sluice-files.zip"'}
+_ARCHIVE_HEADERS = {"Content-Disposition": build_disposition("sluice-files.zip")}
 _ARCHIVE_ERRORS = error_responses(
     ProblemType.NOT_FOUND,
     ProblemType.FILE_MISSING,
@@ -139,6 +139,11 @@ async def get_artifact(identity: AnyRole, artifact_id: ArtifactId, artifacts: Ar
 async def download_artifact(
     identity: Downloader, *, artifact_id: ArtifactId, request: Request, downloads: Downloads, units: Units
 ) -> Response:
-    """Return the file's bytes. Range and If-Range resume a download; Repr-Digest is the SHA-256 of the whole file."""
+    """Return the file's bytes. Range and If-Range resume a download; Repr-Digest is the SHA-256 of the whole file.
+
+    To resume a download that was cut off, run the same command again:
+    `curl --fail --location --continue-at - --header @HEADER --output FILE ADDRESS`. HEADER is a file with the line
+    `Authorization: Bearer KEY`: other users of a machine can read the arguments of its processes.
+    """
     file = await downloads.open(identity, artifact_id)
     return await respond_with_file(request, file, identity, downloads=downloads, units=units)

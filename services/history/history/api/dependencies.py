@@ -36,8 +36,9 @@ RunId = Annotated[UUID, Path(description="the id of the run", examples=[examples
 ArtifactId = Annotated[UUID, Path(description="the id of the artifact", examples=[examples.ARTIFACT_ID])]
 DeliveryId = Annotated[UUID, Path(description="the id of the delivery", examples=[examples.DELIVERY_ID])]
 LinkSecret = Annotated[
-    str, Path(max_length=200, description="the last part of a link's path", examples=[examples.LINK_SECRET])
+    str, Path(max_length=200, description="the secret in a link's path", examples=[examples.LINK_SECRET])
 ]
+LinkName = Annotated[str, Path(max_length=300, description="the file's name", examples=[examples.FILE_NAME])]
 ArtifactIds = Annotated[
     list[UUID],
     Query(alias="id", min_length=1, max_length=100, description="up to 100 files", examples=[[examples.ARTIFACT_ID]]),

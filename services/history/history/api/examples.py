@@ -7,7 +7,7 @@ RUN_ID = "3f0e5c2a-9d4b-5e6f-8a7b-0c1d2e3f4a5b"
 JOB_ID = "0192f0c1-7b1e-7000-8000-000000000002"
 ARTIFACT_ID = "7a1c9e4d-2b3f-5a6e-9c8d-1e2f3a4b5c6d"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-_NAME = f"Interaction-{JOB_ID}-20261124T100000Z.zip.p7m"
+FILE_NAME = f"Interaction-{JOB_ID}-20261124T100000Z.zip.p7m"
 
 DELIVERY_ID, DESTINATION_ID = "c2c4a0f6-1d0e-5b7a-8f3c-5e1d9a7b6c40", "7d1f6b1a-3c52-4e0b-9a57-6f0f4f1f2a33"
 DELIVERY: dict[str, Any] = {
@@ -52,8 +52,8 @@ DELIVERY_DETAILS: dict[str, Any] = DELIVERY | {
     ],
     "delivered": [
         {
-            "name": _NAME,
-            "object": f"{JOB_ID}/20261124T100000Z/{_NAME}",
+            "name": FILE_NAME,
+            "object": f"{JOB_ID}/20261124T100000Z/{FILE_NAME}",
             "bytes": 75_000_000,
             "sha256": _SHA256,
             "sent": True,
@@ -122,7 +122,7 @@ ARTIFACT: dict[str, Any] = {
     "job_id": JOB_ID,
     "title": "Nightly export",
     "type": "interaction",
-    "name": _NAME,
+    "name": FILE_NAME,
     "kind": "interaction",
     "part": None,
     "rows": 200_000,
@@ -228,7 +228,7 @@ ARTIFACTS = {"items": [ARTIFACT], "next": None}
 ARTIFACT_COUNTS = {"state": {"available": 240, "expired": 12}, "type": {"interaction": 252}}
 LINK_SECRET = "mZk3Jr1bq0b6v9u2w5x8y1z4A7C0E3G6J9M2P5S8V1Y"  # noqa: S105  # an example, which opens nothing
 LINK = {
-    "path": f"/api/v1/artifacts/links/{LINK_SECRET}",
+    "path": f"/api/v1/artifacts/links/{LINK_SECRET}/{FILE_NAME}",
     "expires_at": "2026-11-24T10:20:00Z",
 }
 RETENTION = {"days": 30}
@@ -250,7 +250,7 @@ MANIFEST = {
     "encoding": "ber",
     "files": [
         {
-            "name": _NAME,
+            "name": FILE_NAME,
             "kind": "interaction",
             "member": _NAME.replace(".zip.p7m", ".jsonl"),
             "part": None,

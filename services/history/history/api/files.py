@@ -17,6 +17,8 @@ from shared.http.openapi import FILE_MEDIA_TYPE, Responses, empty_response, file
 from shared.http.places import Use
 from shared.http.problems import Problem, ProblemType, error_responses
 
+# What a quoted string cannot hold in every program: quotes, backslashes, percent signs (RFC 6266, appendix D).
+_NOT_PLAIN = re.compile(r"[^ !#$&-\[\]-~]")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _HEADERS = ("ETag", "Accept-Ranges", "Content-Length", "Content-Disposition", "Repr-Digest")
 _ERRORS = (
@@ -67,10 +69,19 @@ def file_headers(file: StoredFile) -> dict[str, str]:
         "ETag": to_etag(file.sha256),
         "Accept-Ranges": "bytes",
         "Content-Type": FILE_MEDIA_TYPE,
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}",
+        "Content-Disposition": build_disposition(file.name),
         "Cache-Control": "no-store, no-transform",
         **digest_headers(file.sha256),
     }
+
+
+def build_disposition(name: str) -> str:
+    """Return a Content-Disposition that saves a file under a name (RFC 6266).
+
+    `filename` is for programs that do not know `filename*`; what it cannot hold becomes `_`.
+    """
+    plain = _NOT_PLAIN.sub("_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def digest_headers(sha256: str) -> dict[str, str]:

@@ -44,6 +44,12 @@ class DownloadService:
         [file] = await self.open_all(identity, [artifact_id])
         return file
 
+    async def get_name(self, identity: Identity, artifact_id: UUID) -> str:
+        """Return a file's name, also of one that is gone. Raises ArtifactNotFound."""
+        [row] = await self._artifacts.find_all(identity, [artifact_id])
+        name: str = row["name"]
+        return name
+
     async def open_all(self, identity: Identity, artifact_ids: Sequence[UUID]) -> list[StoredFile]:
         """Return several files that can be read.
 

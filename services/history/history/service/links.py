@@ -1,5 +1,6 @@
 """Links: short-lived permissions to download a file without a login (rule A3)."""
 
+from urllib.parse import quote
 from uuid import UUID
 
 from history.errors import LinkInvalid
@@ -21,10 +22,17 @@ class LinkService:
         self._downloads = downloads
         self._clock = clock or SystemClock()
 
+    async def build_path(self, identity: Identity, artifact_id: UUID, secret: str) -> str:
+        """Return the path of a link to a file. Raises ArtifactNotFound.
+
+        It ends with the file's name, under which programs save what they download by an address.
+        """
+        return f"{LINK_PATH}{secret}/{quote(await self._downloads.get_name(identity, artifact_id))}"
+
     async def create(self, work: UnitOfWork, artifact_id: UUID, secret: str) -> Link:
         """Create a link to a file; only a hash of its secret is stored. Raises ArtifactNotFound or ArtifactGone."""
-        await self._downloads.open_all(work.identity, [artifact_id])
-        link = Link(path=LINK_PATH + secret, expires_at=work.at + LINK_LIFETIME)
+        file = await self._downloads.open(work.identity, artifact_id)
+        link = Link(path=f"{LINK_PATH}{secret}/{quote(file.name)}", expires_at=work.at + LINK_LIFETIME)
         await self._store.add(
             work.connection,
             work.identity,
@@ -35,8 +43,8 @@ class LinkService:
         work.audit("artifact.link", [artifact_id], after={"expires_at": link.expires_at.isoformat()})
         return link
 
-    async def open(self, secret: str) -> tuple[StoredFile, Identity]:
-        """Return the file of a link, and the identity of its creator, without roles.
+    async def open(self, secret: str, name: str) -> tuple[StoredFile, Identity]:
+        """Return the file of a link that ends with its name, and the identity of its creator, without roles.
 
         Raises LinkInvalid, ArtifactGone, FileMissing or FileDamaged.
         """
@@ -44,4 +52,7 @@ class LinkService:
         if row is None:
             raise LinkInvalid
         creator = Identity(row["user_id"], row["tenant_id"], row["user_id"], row["name"], frozenset())
-        return await self._downloads.open(creator, row["artifact_id"]), creator
+        file = await self._downloads.open(creator, row["artifact_id"])
+        if file.name != name:
+            raise LinkInvalid
+        return file, creator

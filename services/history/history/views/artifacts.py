@@ -75,7 +75,9 @@ class ArtifactCounts(BaseModel):
 class Link(BaseModel):
     """A link that works without a login."""
 
-    path: str = Field(description="path at the address of this API", examples=["/api/v1/artifacts/links/q1w2..."])
+    path: str = Field(
+        description="path at the address of this API", examples=["/api/v1/artifacts/links/q1w2.../Contact-....zip.p7m"]
+    )
     expires_at: datetime
 
 

@@ -73,7 +73,10 @@ def resume_commands(url: str, file_name: str, sha256: str, *, is_link: bool = Fa
     else:
         header = f"printf 'Authorization: Bearer %s\\n' \"$(cat {API_KEY_FILE})\""
         download = f"{header} | {fetch} --header @- {quote(url)}"
-    note = "Run it again after an interruption: it continues where it stopped."
+    note = (
+        "Run it again after an interruption: it continues where it stopped. Error 416 then means that the file is "
+        "complete already."
+    )
     return (
         PrintedCommand("Download", download, note),
         PrintedCommand("Linux", f"echo '{sha256}  '{file} | sha256sum --check"),
