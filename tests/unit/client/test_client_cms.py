@@ -215,7 +215,7 @@ def test_P2_text_forms_are_decrypted(tmp_path: Path, form: str, line_end: bytes)
         (b"", "is empty"),
         (b"hello", "not a CMS"),
         (b"-----BEGIN CERTIFICATE-----\nMIIB\n", "must begin with BEGIN CMS"),
-        (b"Subject: hi\nContent-Type: text/plain\n\nhello", "its type is text/plain"),
+        (b"Subject: hi\nContent-Type: text/plain\n\nhello", "its type is 'text/plain'"),
         (b"Content-Type: application/pkcs7-mime\nContent-Transfer-Encoding: x-odd\n\nMIIB", "encoded as 'x-odd'"),
         (b"Subject: hi\n" * 100_000, "not a CMS"),
         (b"-----BEGIN CMS-----\n!!!!\n-----END CMS-----", "base64"),
