@@ -49,7 +49,7 @@ def _find_mime_body(text: bytes, source: Readable) -> Readable:
     media_type = headers.get_content_type()
     if media_type not in _MEDIA_TYPES:
         raise DecryptionFailed(
-            f"This message is no encrypted file: its type is {media_type!a}. Save its attachment smime.p7m and open that."
+            f"This message is not encrypted: its type is {media_type!a}. Save its attachment smime.p7m and open that."
         )
     body = text[at + size :]
     match str(headers.get("Content-Transfer-Encoding", "7bit")).strip().lower():
