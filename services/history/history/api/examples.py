@@ -252,7 +252,7 @@ MANIFEST = {
         {
             "name": FILE_NAME,
             "kind": "interaction",
-            "member": _NAME.replace(".zip.p7m", ".jsonl"),
+            "member": FILE_NAME.replace(".zip.p7m", ".jsonl"),
             "part": None,
             "rows": 200_000,
             "bytes_raw": 269_000_000,
