@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-scheduler bench-eta bench-history bench-delivery bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt fuzz-filters sbom
+.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-decrypt bench-scheduler bench-eta bench-history bench-delivery bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt fuzz-filters sbom
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -60,6 +60,9 @@ format: environment ## Format the code and fix what the linter can fix
 
 bench: environment ## Run all benchmarks (about an hour) and write BENCHMARKS.md (ONLY=export for one of them)
 	@$(PYTHON) -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+bench-decrypt: environment ## Compare sluice decrypt with openssl and unzip on 1 GB, and its memory on 5 GB (ARGUMENTS=--help)
+	@$(PYTHON) -m tests.bench.decrypt $(ARGUMENTS)
 
 bench-export: environment ## Compare the export with a shell pipeline (ROWS=300000); the last line is JSON
 	@$(PYTHON) -m tests.bench.export $(if $(ROWS),--rows $(ROWS)) $(ARGUMENTS)
