@@ -43,7 +43,7 @@ class TokenService:
         until = (datetime.now(UTC) + self.lifetime).strftime("%Y-%m-%dT%H:%M:%SZ")
         issued = self.issued
         return 200, _ISSUED.format(
-            key=issued.access_key_id, secret=issued.secret_access_key, token=issued.token or "token", until=until
+            key=issued.access_key_id, secret=issued.secret_access_key, token=issued.token or "", until=until
         )
 
 

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import asyncssh
 import pytest
 
 from deploy.local.reaper import Reaper
+from exporter.delivery.aws import AwsKeys
 from shared import events
 from shared.clock import SystemClock
 from shared.topics import DELIVERIES, DESTINATION_TESTS
@@ -18,6 +20,7 @@ from tests.support.authority import Authority
 from tests.support.deliveries import DeliverySystem, get_object_name, read_source
 from tests.support.s3 import REGION, S3
 from tests.support.sftp import SSHD, OpenSsh
+from tests.support.sts import TokenService, run_token_service
 from tests.support.system import Service, System
 from tests.support.wait import eventually
 
@@ -318,6 +321,26 @@ async def test_D1_D3_a_test_names_the_step_that_failed_and_the_first_one_shows_t
         assert find_temporary(tmp_path) == [], "the test removes what it wrote"
     texts = " ".join(step.message or "" for each in results.values() for step in each.steps)
     assert not any(secret in texts for secret in (places.s3.secret_key, places.s3.access_key, "x" * 40))
+
+
+async def test_D1_files_arrive_with_the_keys_of_an_assumed_role(
+    deliveries: DeliverySystem, places: Places, authority: Authority
+) -> None:
+    bucket, own = places.s3.create_bucket(), AwsKeys("AKIDOWN", "own secret")
+    issued = AwsKeys(places.s3.access_key, places.s3.secret_key)
+    # Keys that expire at once are asked for again and again.
+    service = TokenService(own, "arn:aws:iam::1:role/x", "sluice-7", issued, lifetime=timedelta(0), region=REGION)
+    address = places.make_s3_address(bucket, role_arn=service.role_arn, external_id=service.external_id)
+    by_role = deliveries.make_destination("s3", address, {})
+    run = await deliveries.make_run([by_role.destination_id], {"a.zip.p7m": b"first", "b.zip.p7m": b"second"})
+    await deliveries.admit(by_role, run)
+    with run_token_service(service, authority.sign("sts", "127.0.0.1")):
+        settings = {"AWS_ACCESS_KEY_ID": own.access_key_id, "AWS_SECRET_ACCESS_KEY": own.secret_access_key}
+        assumer = deliveries.start_deliverer("assumer", STS_ENDPOINT=service.url, **settings)
+        await eventually(lambda: deliveries.are_delivered(run), timeout=90)
+        assumer.process.stop()
+    assert places.read_s3(bucket, get_object_name(run, "b.zip.p7m")) == b"second"
+    assert len(service.requests) > 1, "keys are renewed before they expire"
 
 
 async def test_D8_a_dead_destination_delays_no_other_and_cancelling_ends_its_deliveries(

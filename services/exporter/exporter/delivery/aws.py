@@ -76,7 +76,7 @@ class RoleProvider:
         except RequestFailed as error:
             raise DeliveryError("destination-unavailable", f"The role cannot be assumed: {error}.") from None
         text = answer.body.decode("utf-8", "replace")
-        found = {tag: match[1] for tag in _TAGS if (match := re.search(rf"<{tag}>([^<]{{1,4096}})</{tag}>", text))}
+        found = {tag: match[1] for tag in _TAGS if (match := re.search(rf"<{tag}>([^<]{{0,4096}})</{tag}>", text))}
         if answer.status != 200 or len(found) != len(_TAGS):
             code = re.search(r"<Code>([A-Za-z]{1,60})</Code>", text)
             raise DeliveryError(
@@ -87,7 +87,7 @@ class RoleProvider:
         return {
             "access_key_id": found["AccessKeyId"],
             "secret_access_key": found["SecretAccessKey"],
-            "token": found["SessionToken"],
+            "token": found["SessionToken"] or None,
             "expires_at": datetime.fromisoformat(found["Expiration"]).astimezone(UTC),
         }
 
