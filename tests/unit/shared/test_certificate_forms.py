@@ -18,7 +18,7 @@ from exporter.errors import CertificateRefused
 from exporter.package.cms import EnvelopeEncoder
 from exporter.package.recipients import accept_recipients
 from shared.certificates import CertificateRejected, accept_certificate, find_note
-from shared.der import encode_value
+from shared.der import encode_value, read_header
 from tests.unit.stream.officers import NOW, make_officer, officer
 
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
@@ -279,6 +279,16 @@ def test_C1_times_that_openssl_reads_are_accepted_and_others_refused_in_words_ab
     accepted = accept_certificate(made, at=NOW)
     assert (accepted.not_before, accepted.der) == (expected, made)
     assert EnvelopeEncoder([accepted]).start()
+
+
+def test_C1_a_certificate_that_only_ends_like_a_sound_one_is_refused() -> None:
+    made = rebuild(not_before=encode_value(0x17, b"2611010000Z"))
+    tbs = read_header(made, 4)
+    assert tbs is not None
+    for junk in (b"\x30\x05\x00", b"\xff"):
+        other = encode_value(0x30, made[tbs.start : tbs.end] + junk) + made[tbs.end :]
+        with pytest.raises(CertificateRejected, match=r"not an X\.509"):
+            accept_certificate(encode_value(0x30, other), at=NOW)
 
 
 @pytest.mark.parametrize("version", ["020105", "02017f", "0201ff", "0202012c", "020100"])
