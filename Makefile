@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Every target that needs .venv creates it first.
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-decrypt bench-scheduler bench-eta bench-history bench-delivery bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt fuzz-filters sbom
+.PHONY: bench screenshots bench-pages help environment check test properties demo up clean-local lock schemas format bench-export bench-open openssl-newest bench-decrypt bench-scheduler bench-eta bench-history bench-delivery bench-api chaos-exporter chaos-scheduler chaos-system chaos-hostile fuzz-certificates fuzz-decrypt fuzz-filters sbom
 
 PYTHON := .venv/bin/python
 # Python keeps what it compiles: without that, tests compile every module again in each of some hundred processes.
@@ -64,8 +64,17 @@ bench: environment ## Run all benchmarks (about an hour) and write BENCHMARKS.md
 bench-decrypt: environment ## Compare sluice decrypt with openssl and unzip on 1 GB, and its memory on 5 GB (ARGUMENTS=--help)
 	@$(PYTHON) -m tests.bench.decrypt $(ARGUMENTS)
 
+OPENING_TESTS = tests/unit/stream/test_printed_commands.py tests/unit/stream/test_cms.py tests/unit/job_api/test_commands.py
+
 bench-export: environment ## Compare the export with a shell pipeline (ROWS=300000); the last line is JSON
 	@$(PYTHON) -m tests.bench.export $(if $(ROWS),--rows $(ROWS)) $(ARGUMENTS)
+
+bench-open: environment ## Try which programs open the files (ARGUMENTS=--installed without downloads); the last line is JSON
+	@$(PYTHON) -m tests.bench.open $(ARGUMENTS)
+
+openssl-newest: environment ## Build the newest OpenSSL 3 from a crate, and open files with it as documents and pages say
+	folder="$$(dirname "$$($(PYTHON) -m tests.bench.open.downloads)")" && \
+	PATH="$$folder:$$PATH" OPENSSL_CONF="$$folder/openssl.cnf" $(PYTHON) -m pytest -q $(OPENING_TESTS)
 
 bench-scheduler: environment ## Compare the scheduler with APScheduler (ARGUMENTS=--quick for a short run)
 	@$(PYTHON) -m tests.bench.scheduler $(ARGUMENTS)

@@ -214,4 +214,21 @@ DECRYPT = Benchmark(
     },
 )
 
-BENCHMARKS = {each.name: each for each in (EXPORT, DECRYPT, SCHEDULER, HISTORY, ETA, API, PAGES, DELIVERY)}
+OPEN = Benchmark(
+    name="open",
+    title="Opening: which programs open the files",
+    peer="A matrix, not a timing: every program that decrypts CMS or unpacks zip, on the same files, compared with "
+    "their content. docs/OPENING.md has the table.",
+    limits="What each program knows of CMS.",
+    tried="Recipients identified by their keys: then `openssl smime` and gpgsm open nothing.",
+    smallest=("--installed",),
+    figures={
+        "openers": Figure("programs that decrypt"),
+        "unpackers": Figure("programs that unpack"),
+        "tries": Figure("files tried, each with the key of each recipient"),
+        "opened": Figure("of them opened, with equal bytes"),
+        "broken_promises": Figure("cases that a rule promises and that do not open", most=0),
+    },
+)
+
+BENCHMARKS = {each.name: each for each in (EXPORT, DECRYPT, SCHEDULER, HISTORY, ETA, API, PAGES, DELIVERY, OPEN)}
