@@ -33,6 +33,7 @@ LABELS = {
     "days": "`0`, `1`, `7`, `30`",
     "difference": "how the slot ledger differs from the schedules: a fixed list of the auditor",
     "fate": "`triggered`, `skipped`",
+    "fault": "of failed runs: `customer` (recipients, the source's login or views, a job's settings) or `operator`",
     "form": "of bytes: `raw` (records) or `packed` (files); of downloads: `file`, `archive`, `link`",
     "group": "Kafka consumer groups, one for each kind of process",
     "how": "`sent` now, or already `present` at the destination",
@@ -42,7 +43,8 @@ LABELS = {
     "outcome": "what the recorder did with an event: applied, superseded or ignored; a fixed list",
     "phase": "phases of a run, a fixed list",
     "reason": "reasons for a slot's fate or a run's end, from the event contract; why a partition waits: "
-    "`unavailable`, `unreadable`, `unexpected`",
+    "`unavailable`, `unreadable`, `unexpected`; which limit refused a request: `malformed`, `timed-out`, "
+    "`body-too-large`, `too-many`, `head-too-large`, `busy`",
     "result": "`passed` or `failed`",
     "route": "route templates (`/api/v1/jobs/{job_id}`), never addresses; `none` when no route matches",
     "service": "`job-api`, `scheduler`, `exporter`, `history`",

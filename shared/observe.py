@@ -55,7 +55,9 @@ AUDIT_DIFFERENCES = Counter(
     "sluice_audit_differences_total", "Slots for which ledger and schedule differ; must stay 0", ["difference"]
 )
 RUNS_ENDED = Counter(
-    "sluice_runs_ended_total", "Runs that ended in this process, by state and reason", ["state", "reason"]
+    "sluice_runs_ended_total",
+    "Runs that ended in this process, by state, reason, and for failed ones the side that can fix it",
+    ["state", "reason", "fault"],
 )
 RUN_SECONDS = Histogram("sluice_run_seconds", "Time from a run's claim to its success", buckets=_LONG_SECONDS)
 RUNS_CLAIMED = Gauge("sluice_runs_claimed", "Runs and slices that this exporter holds under a lease")
@@ -133,6 +135,7 @@ LIVE_CLIENTS = Gauge("sluice_live_clients", "Connected clients of live updates")
 LIVE_DROPPED = Counter(
     "sluice_live_clients_dropped_total", "Clients of live updates that were disconnected because they read too slowly"
 )
+HTTP_REFUSED = Counter("sluice_http_refused_total", "Requests refused by a limit, by reason", ["reason"])
 HTTP_SECONDS = Histogram(
     "sluice_http_request_seconds",
     "Time to answer an HTTP request",

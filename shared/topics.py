@@ -211,6 +211,11 @@ CONSUMER_GROUPS: tuple[ConsumerGroup, ...] = (
 )
 
 
+def list_topics(group: str) -> tuple[Topic, ...]:
+    """Return the topics that a group follows; none for a group that is not of Sluice's services."""
+    return next((each.topics for each in CONSUMER_GROUPS if each.name == group), ())
+
+
 def find_replay_topic(group: str) -> str | None:
     """Return the replay topic of a group, or None for a group that is not of Sluice's services."""
     return next((each.replay_topic for each in CONSUMER_GROUPS if each.name == group), None)

@@ -86,6 +86,16 @@ OVERVIEW = Dashboard(
                     (Query("sum by (group) (sluice_dead_letters_total) or on () vector(0)", "{{group}}"),),
                     bad_from=1,
                 ),
+                Panel(
+                    "Partitions whose next message waits",
+                    (
+                        Query(
+                            "sum by (group, reason) (sluice_consumer_waiting_partitions) or on () vector(0)",
+                            "{{group}} {{reason}}",
+                        ),
+                    ),
+                    bad_from=1,
+                ),
             ),
         ),
         process_row("sluice-.+"),
@@ -125,6 +135,18 @@ EXPORTERS = Dashboard(
                 Panel("Longest stall", (Query("sluice_run_silent_seconds", "{{instance}}"),), "s"),
                 Panel("Leases lost", (Query("sum(sluice_leases_lost_total)", "taken over"),)),
                 OUTBOX,
+            ),
+        ),
+        Row(
+            "Deliveries",
+            (
+                Panel("Deliveries ended per second", rate("sluice_deliveries_ended_total", "state")),
+                Panel("Failed attempts of deliveries", error_rate("sluice_delivery_errors_total", "code")),
+                Panel("Delivered", rate("sluice_delivered_bytes_total", "kind"), "Bps"),
+                Panel(
+                    "Longest wait of a delivery", (Query("max(sluice_deliveries_oldest_wait_seconds)", "oldest"),), "s"
+                ),
+                Panel("Failing destinations", (Query("max(sluice_destinations_failing)"),), kind="stat", bad_from=1),
             ),
         ),
         process_row("sluice-exporter"),
@@ -253,6 +275,7 @@ API = Dashboard(
                     "s",
                 ),
                 Panel("Server errors", error_rate("sluice_http_request_seconds_count", "route", '{status=~"5.."}')),
+                Panel("Requests refused by a limit", error_rate("sluice_http_refused_total", "reason")),
             ),
         ),
         process_row("sluice-(job-api|history-api)"),

@@ -29,8 +29,9 @@ from shared.kafka.dead_letters import DeadLetterLimit, find_origin, to_dead_lett
 from shared.kafka.notes import HandlingNotes
 from shared.kafka.producer import Producer
 from shared.lifecycle import wait_for_first
-from shared.observe import CONSUMER_RETRIES, DEAD_LETTERS, get_logger
+from shared.observe import CONSUMED, CONSUMER_RETRIES, DEAD_LETTERS, get_logger
 from shared.postgres_errors import is_content_error
+from shared.topics import list_topics
 
 Handler = Callable[[Sequence[Message]], Awaitable[None]]
 """Applies messages, those of one partition in order, in one transaction; it may get the same messages again."""
@@ -134,6 +135,10 @@ class DeadLetterWriter:
         self._clock = clock or SystemClock()
         # A batch that is tried again holds what was rejected the time before.
         self._written: deque[tuple[str, int, int]] = deque(maxlen=_REMEMBERED)
+        for topic in list_topics(group):
+            # The first letter and the first message are changes then, not new series.
+            DEAD_LETTERS.labels(group, topic.name)
+            CONSUMED.labels(group, topic.name)
 
     async def write(self, record: Received, origin: Received, reason: str) -> None:
         """Publish a message with its origin and the reason, once. Raises ConsumerPaused or KafkaUnavailable."""

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from scheduler.domain import MICROSECOND, JobVersion, find_immediate_slot
 from scheduler.store_audit import AuditBatch, AuditStore, RecordedSlot
@@ -21,6 +21,8 @@ from shared.timetable import derive_run_id, iterate_slots
 
 log = get_logger(__name__)
 Difference = Literal["missing", "unexpected", "wrong"]
+for _difference in (*get_args(Difference), "unreadable"):
+    AUDIT_DIFFERENCES.labels(_difference)  # so that the first difference after a start is a change
 _JOBS_PER_BATCH = 500
 _PAUSE_FACTOR = 250
 """Each batch is followed by a pause this many times as long: the auditor takes less than half a percent of a core."""

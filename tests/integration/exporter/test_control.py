@@ -80,7 +80,7 @@ async def test_R6_a_cancellation_deletes_files_and_frees_the_source(
     end = found.received[-1]
     assert isinstance(end, events.RunCancelled)
     assert (end.reason, end.requested_by) == ("requested", USER)
-    assert await exporter.metric("sluice_runs_ended_total", reason="requested", state="cancelled") == 1
+    assert await exporter.metric("sluice_runs_ended_total", fault="", reason="requested", state="cancelled") == 1
 
 
 async def test_R2_progress_is_reported_before_the_first_record(

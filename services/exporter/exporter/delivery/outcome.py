@@ -3,15 +3,31 @@
 import asyncio
 from datetime import timedelta
 from functools import partial
+from typing import get_args
 
 from exporter.domain.retries import compute_retry_delay
-from exporter.errors import NOT_OF_DESTINATION, PERMANENT, CancelRequested, DeliveryError, HandBack, LeaseLost
+from exporter.errors import (
+    NOT_OF_DESTINATION,
+    PERMANENT,
+    CancelRequested,
+    DeliveryCode,
+    DeliveryError,
+    HandBack,
+    LeaseLost,
+)
 from exporter.runs.lease import Lease
 from exporter.store.deliveries import DeliveryClaim, DeliveryStore
 from shared.events import DeliveryAttemptFailed, DeliveryCancelled, DeliveryFailed, DeliveryHandedBack
 from shared.observe import DELIVERIES_ENDED, DELIVERY_ERRORS, get_logger
 
 log = get_logger(__name__)
+# Each series exists from the start of the process, so that the first failure is a change.
+DELIVERIES_ENDED.labels("delivered", "")
+for _reason in ("requested", "destination-deleted"):
+    DELIVERIES_ENDED.labels("cancelled", _reason)
+for _code in get_args(DeliveryCode):
+    DELIVERIES_ENDED.labels("failed", _code)
+    DELIVERY_ERRORS.labels(_code)
 
 
 class DeliveryOutcomeRecorder:

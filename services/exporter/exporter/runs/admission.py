@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from exporter.domain.admission import Admission, decide_admission
+from exporter.runs.counting import count_end
 from exporter.store.admission import AdmissionStore
 from shared.errors import MessageRejected
 from shared.events import (
@@ -22,7 +23,6 @@ from shared.events import (
     RunSkipped,
     SlotTriggered,
 )
-from shared.observe import RUNS_ENDED
 from shared.postgres import Pool
 
 
@@ -74,7 +74,7 @@ async def _admit_trigger(store: AdmissionStore, trigger: SlotTriggered, now: dat
     if admission == "queued":
         await store.apply_early_cancel(trigger.run_id)
     else:
-        RUNS_ENDED.labels(admission, "overlap" if admission == "skipped" else "job-deleted").inc()
+        count_end(admission, "overlap" if admission == "skipped" else "job-deleted")
 
 
 def _build_events(trigger: SlotTriggered, admission: Admission, now: datetime) -> list[Event]:

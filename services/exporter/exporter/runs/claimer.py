@@ -11,6 +11,7 @@ from uuid import UUID
 
 from exporter.errors import HandBack, LeaseLost
 from exporter.package.objects import ObjectStore
+from exporter.runs.counting import count_end
 from exporter.runs.lease import Lease
 from exporter.runs.lease_watch import LeaseWatch
 from exporter.runs.stall_timer import StallTimer
@@ -26,7 +27,6 @@ from shared.observe import (
     LEASES_LOST,
     RUN_SILENT_SECONDS,
     RUNS_CLAIMED,
-    RUNS_ENDED,
     RUNS_OLDEST_WAIT,
     RUNS_WAITING,
     TAKEOVERS,
@@ -230,5 +230,5 @@ class RunClaimer:
 
     async def _cancel_unclaimed(self) -> None:
         for event in await self._store.cancel_unclaimed():
-            RUNS_ENDED.labels("cancelled", event.reason).inc()
+            count_end("cancelled", event.reason)
             await sweep(event.run_id, self._store, self._objects)

@@ -10,6 +10,7 @@ from uuid import UUID
 from exporter.errors import HandBack
 from exporter.package.objects import ObjectStore
 from exporter.runs.commit import RunCommitter
+from exporter.runs.counting import count_end
 from exporter.runs.lease import Lease
 from exporter.runs.outcome import OutcomeRecorder
 from exporter.runs.preparation import PreparedRun, prepare_run
@@ -24,7 +25,7 @@ from exporter.worker.protocol import RowsCounted, RunOrder, SlicesPlanned, Worke
 from shared.clock import Clock
 from shared.events import RunStarted
 from shared.lifecycle import wait_for_first
-from shared.observe import PHASE_SECONDS, RUN_SECONDS, RUNS_ENDED
+from shared.observe import PHASE_SECONDS, RUN_SECONDS
 
 _CHECK_SLICES_SECONDS = 1.0
 
@@ -95,7 +96,7 @@ class RunCoordinator:
         with PHASE_SECONDS.labels("store").time():
             await self._progress.report_phase("store")
             await self._committer.commit(prepared, run_files)
-        RUNS_ENDED.labels("succeeded", "").inc()
+        count_end("succeeded")
         RUN_SECONDS.observe((self._clock.now() - began).total_seconds())
 
     async def record_outcome(self, outcome: BaseException) -> None:

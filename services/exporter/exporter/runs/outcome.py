@@ -7,10 +7,11 @@ from uuid import UUID
 
 from exporter.domain.retries import compute_retry_delay, get_max_attempts
 from exporter.errors import CancelRequested, ExportError, HandBack, LeaseLost, WorkerDied
+from exporter.runs.counting import count_end, count_failure
 from exporter.runs.lease import Lease
 from exporter.store.runs import LockedClaim, RunClaim, RunStore
 from shared.events import RunAttemptFailed, RunCancelled, RunFailed, RunHandedBack
-from shared.observe import EXPORT_ERRORS, RUNS_ENDED, get_logger
+from shared.observe import EXPORT_ERRORS, get_logger
 
 log = get_logger(__name__)
 _WORKER_DIED = "The process that worked on this run was killed, crashed or froze."
@@ -94,7 +95,7 @@ class OutcomeRecorder:
             reason = locked.cancel_reason or "requested"
             event = RunCancelled(**self.get_event_fields(locked), reason=reason, requested_by=locked.cancel_by)
             await self._store.write_events(database, [event], locked.at)
-        RUNS_ENDED.labels("cancelled", reason).inc()
+        count_end("cancelled", reason)
 
     async def _hand_back(self) -> None:
         async with self._store.lock_claim(self._claim) as (database, locked):
@@ -121,7 +122,7 @@ class OutcomeRecorder:
             await self._store.end_run(database, self._claim, "failed")
             event = RunFailed(**self.get_event_fields(locked), attempt=self._claim.attempt, code=code, message=message)
             await self._store.write_events(database, [event], locked.at)
-        RUNS_ENDED.labels("failed", code).inc()
+        count_failure(code)
 
 
 def describe_and_count(error: Exception) -> ErrorDescription:
