@@ -113,6 +113,7 @@ class LoopSupervisor:
     def __init__(self, name: str, loop: Loop) -> None:
         self._name = name
         self._loop = loop
+        LOOP_FAILURES.labels(name)  # the first failure is a change, not a new series
         self._failures = 0
         self._failed_at = 0.0
         self._reason = ""
@@ -175,7 +176,9 @@ async def run(
     stopping = health.stopping
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server, listener = _Server(_server_config(app, settings)), _open_listener(settings)
+    limits = ConnectionLimits(connections=min(settings.http_connections, _count_sockets()))
+    server = _Server(_server_config(app, settings, limits), limits.handshake_seconds)
+    listener = _open_listener(settings)
     log.info("started", host=settings.http_host, port=listener.getsockname()[1], loops=sorted(loops))
     tasks = [
         asyncio.create_task(_supervise(name, loop, health).run(stopping), name=name) for name, loop in loops.items()
@@ -199,8 +202,7 @@ def _supervise(name: str, loop: Loop, health: Health) -> LoopSupervisor:
     return supervisor
 
 
-def _server_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
-    limits = ConnectionLimits(connections=min(settings.http_connections, _count_sockets()))
+def _server_config(app: ASGIApp, settings: ServiceSettings, limits: ConnectionLimits) -> uvicorn.Config:
     config = uvicorn.Config(
         RequestBound(app, limits.requests),
         http=make_protocol(limits),
@@ -269,6 +271,29 @@ async def wait_for_first(*events: asyncio.Event, seconds: float | None = None) -
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, handshake_seconds: float) -> None:
+        super().__init__(config)
+        self._handshake_seconds = handshake_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on sockets as uvicorn does, which has no setting for the time of a TLS handshake."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise LoopFailed("the application did not start")
+        loop, config = asyncio.get_running_loop(), self.config
+
+        def make_connection() -> asyncio.Protocol:
+            return config.http_protocol_class(config, self.server_state, self.lifespan.state)  # type: ignore[call-arg]
+
+        seconds = self._handshake_seconds if config.ssl else None
+        self.servers = [
+            await loop.create_server(
+                make_connection, sock=each, ssl=config.ssl, ssl_handshake_timeout=seconds, backlog=config.backlog
+            )
+            for each in sockets or []
+        ]
+        self.started = True
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `run`, which stops the loops first."""

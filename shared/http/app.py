@@ -28,6 +28,7 @@ from shared.http.limits import DEFAULT_LIMITS, HttpLimits, RequestRates
 from shared.http.openapi import LICENSE, SERVERS, complete_document
 from shared.http.places import Places
 from shared.http.problems import FieldError, Problem, ProblemType, invalid_request
+from shared.http.refusals import OF_APPLICATIONS, count_refusal
 from shared.lifecycle import Health, health_routes
 from shared.observe import HTTP_SECONDS, get_logger
 
@@ -160,6 +161,8 @@ class MetricsMiddleware:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             seconds = time.perf_counter() - started
+            if status in OF_APPLICATIONS:
+                count_refusal(status)
             HTTP_SECONDS.labels(self._service, scope["method"], route, str(status)).observe(seconds)
 
 

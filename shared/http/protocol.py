@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from shared.http.headers import SERVER_HEADERS
 from shared.http.problems import MEDIA_TYPE, Problem, ProblemType
+from shared.http.refusals import count_refusal
 
 HEAD_BYTES_MAX = 64 << 10
 HEALTH_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
@@ -33,6 +34,7 @@ _HEAD_TOO_LARGE = Problem(
 class ConnectionLimits:
     """Limits of a server, in seconds, bytes a second, and numbers of connections and requests."""
 
+    handshake_seconds: float = 10.0
     head_seconds: float = 10.0
     body_seconds: float = 10.0
     body_rate: float = 16_384.0
@@ -199,6 +201,7 @@ class BoundedProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        count_refusal(problem.status)
         body = json.dumps(problem.to_document("")).encode()
         headers = [
             ("Content-Type", MEDIA_TYPE),
@@ -232,6 +235,7 @@ class RequestBound:
             await self._app(scope, receive, send)
             return
         if self._count >= self._limit:
+            count_refusal(HTTPStatus.SERVICE_UNAVAILABLE)
             headers = {"Retry-After": str(RETRY_SECONDS)}
             problem = Problem(ProblemType.UNAVAILABLE, "Too many requests at the same time: retry.", headers=headers)
             await problem.to_response(scope["path"])(scope, receive, send)

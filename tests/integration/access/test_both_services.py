@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -193,6 +194,38 @@ async def test_U1_changed_keys_of_the_issuer_are_fetched_again_and_kept_while_it
     finally:
         services.issuer.answering = True
     await services.wait_for([200, 200], services.token(), within=60)
+
+
+async def send_body_without_token(method: str, url: str, chunks: int) -> int:
+    """Send a body of so many MiB without a token, as far as it is accepted; return the status of the answer."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(chunks):
+            yield bytes(1 << 20)
+
+    async with httpx.AsyncClient(timeout=60) as client:
+        sent = await client.request(method, url, content=body(), headers={"Content-Type": "application/json"})
+    return sent.status_code
+
+
+async def test_U1_a_large_body_without_a_token_costs_neither_service_memory(services: Services) -> None:
+    """300 MiB of a stranger: identity first, so nothing of it is kept, at both services and through job-api."""
+    both = (services.job_api, services.history)
+    targets = [("POST", f"{services.job_api.url}/api/v1/jobs")]
+    targets += [("PUT", f"{each.url}/api/v1/artifacts/retention") for each in both]
+    for method, url in targets:
+        assert await send_body_without_token(method, url, 1) == 401
+    before = [read_resident_mib(each) for each in both]
+    for method, url in targets:
+        assert await send_body_without_token(method, url, 300) == 401, url
+    grown = [read_resident_mib(each) - was for each, was in zip(both, before, strict=True)]
+    assert max(grown) < 100, f"MiB: {grown}"
+
+
+def read_resident_mib(service: Service) -> float:
+    """Return the peak of a process's resident memory."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 async def test_U5_one_audit_trail_has_the_actions_of_both_services(services: Services) -> None:

@@ -64,6 +64,8 @@ async def test_https_is_served_with_a_verifiable_certificate(authority: Authorit
                     return False
 
             await eventually(answered)
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        writer.write(bytes.fromhex("16030100c8010000"))  # the beginning of a ClientHello, and never its rest
         stranger = ssl.create_default_context(cafile=str(Authority(tmp_path, "another authority").ca))
         async with httpx.AsyncClient(verify=stranger) as client:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -73,6 +75,10 @@ async def test_https_is_served_with_a_verifiable_certificate(authority: Authorit
                 await client.get(f"http://{LOOPBACK}:{port}/readyz")
         # As the images' health check does.
         assert await asyncio.to_thread(is_alive, find_address(given))
+        assert await asyncio.wait_for(reader.read(), 40) == b"", (
+            "half a handshake is closed after ten seconds, not sixty"
+        )
+        writer.close()
         assert not await asyncio.to_thread(is_alive, find_address({"SLUICE_SCHEDULER_HTTP_PORT": str(port)}))
     finally:
         health.stopping.set()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from job_api.app import create_web_app
-from job_api.service.attempts import PER_ADDRESS
+from job_api.service.attempts import PER_ACCOUNT, PER_ADDRESS
 from job_api.sign_in import OidcClient
 from shared.events import IdentitySaved
 from shared.lifecycle import Health
@@ -175,6 +175,19 @@ async def test_U1_a_user_disabled_here_cannot_sign_in_through_the_issuer(browser
     assert (await browser.pages.get("/api/v1/me")).status_code == 401
     answer = await browser.return_by(await browser.begin())
     assert (answer.status_code, "disabled" in answer.text) == (401, True)
+
+
+async def test_U4_sign_ins_are_counted_for_each_account_too(browser: Browser) -> None:
+    await browser.return_by(await browser.begin())
+    me = (await browser.pages.get("/api/v1/me")).json()["user_id"]
+    for _ in range(PER_ACCOUNT.burst + 1):  # what succeeds is not counted
+        assert (await browser.return_by(await browser.begin())).status_code == 303
+    await browser.tenant.client.patch(f"/api/v1/users/{me}", json={"disabled": True})
+    answers = [await browser.return_by(await browser.begin()) for _ in range(PER_ACCOUNT.burst + 1)]
+    assert [each.status_code for each in answers] == [401] * PER_ACCOUNT.burst + [429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    browser.issuer.person["sub"] = "u-4712"
+    assert (await browser.return_by(await browser.begin())).status_code == 303, "another account, from the same address"
 
 
 async def test_U4_guessing_codes_is_slowed_down(browser: Browser) -> None:

@@ -37,7 +37,7 @@ def test_the_customers_mistakes_are_not_the_operators() -> None:
 
 def test_a_failure_is_counted_under_its_fault() -> None:
     def read(code: str, fault: str) -> float:
-        return RUNS_ENDED.labels("failed", code, fault)._value.get()
+        return float(RUNS_ENDED.labels("failed", code, fault)._value.get())
 
     before = read("no-certificate", "customer"), read("internal", "operator")
     counting.count_failure("no-certificate")

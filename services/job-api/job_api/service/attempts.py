@@ -9,6 +9,7 @@ import ipaddress
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from job_api.domain.names import fold_name
 from job_api.errors import TooManyAttempts
@@ -30,6 +31,11 @@ def limit_by_account(name: str, address: str) -> dict[str, AttemptLimit]:
     """Return the limits on attempts at a name from an address."""
     account = f"account {_fold_address(address)} {fold_name(name)}"
     return {account: PER_ACCOUNT} | limit_by_address(address)
+
+
+def limit_by_user(user_id: UUID) -> dict[str, AttemptLimit]:
+    """Return the limit on the sign-ins of a user whom an identity provider has authenticated, from any address."""
+    return {f"user {user_id}": PER_ACCOUNT}
 
 
 async def count_attempt(database: Database, limits: Mapping[str, AttemptLimit], *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from job_api.domain.names import fold_name
 from job_api.errors import LoginFailed
 from job_api.passwords import PasswordService
-from job_api.service.attempts import count_attempt, forget_attempt, limit_by_account, limit_by_address
+from job_api.service.attempts import count_attempt, forget_attempt, limit_by_account, limit_by_address, limit_by_user
 from job_api.service.credentials import IssuedCredential, issue_credential
 from job_api.service.devices import create_device, recognise_device
 from job_api.service.subjects import get_or_create_user, update_roles
@@ -80,13 +80,15 @@ class LoginService:
         limits = limit_by_address(address)
         await count_attempt(self._database, limits, now=self._clock.now())
         subject = await authenticate()
+        account = limit_by_user(subject.user_id)
+        await count_attempt(self._database, account, now=self._clock.now())
         actor = Actor(subject.tenant_id, subject.user_id, subject.subject)
         async with UnitOfWork.begin(self._database, actor, self._clock.now()) as work:
             user = await get_or_create_user(work, subject)
             if user.disabled:
                 raise LoginFailed
             user = await update_roles(work, user, subject)
-            await forget_attempt(work.connection, limits)
+            await forget_attempt(work.connection, limits | account)
             return await _issue_session(work, user, SESSION_LIFETIME)
 
     async def _find_user(self, attempt: LoginAttempt) -> User | None:

@@ -1,6 +1,7 @@
 """Connections: half a request, an idle connection or thousands of them cost nobody else anything."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from shared.http.app import handle_disconnect
 from shared.http.protocol import HEAD_BYTES_MAX, ConnectionLimits, RequestBound, make_protocol
+from shared.observe import render_metrics
 from tests.support.wait import eventually
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -156,13 +158,20 @@ async def test_any_number_of_half_requests_leaves_readiness_answering() -> None:
         await eventually(lambda: not server.server_state.connections)
 
 
+def read_refusals(reason: str) -> float:
+    (value,) = re.findall(rf'^sluice_http_refused_total{{reason="{reason}"}} (.+)$', render_metrics()[0].decode(), re.M)
+    return float(value)
+
+
 async def test_too_many_requests_at_the_same_time_are_answered_503_and_readiness_is_not() -> None:
+    busy = read_refusals("busy")
     limits = ConnectionLimits(connections=50)
     async with serve(limits) as (server, port):
         held = [await send(port, b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(limits.requests)]
         await eventually(lambda: len(server.server_state.tasks) >= limits.requests)
         refused = await read_all(port, b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert refused.startswith(b"HTTP/1.1 503")
+        assert read_refusals("busy") == busy + 1
         assert b"retry-after: 5" in refused
         assert (await read_all(port, READYZ_ONCE))[9:12] == b"200"
         for _, writer in held:
