@@ -30,6 +30,7 @@ OPERATIONS = {
     "uploadCertificate": {"operator"},
     "listCertificates": {"operator", "viewer"},
     "getCertificate": {"operator", "viewer"},
+    "getCertificateUse": {"operator", "viewer"},
     "retireCertificate": {"operator"},
     "createDestination": set(),
     "listDestinations": {"operator", "viewer"},

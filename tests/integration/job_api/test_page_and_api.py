@@ -14,6 +14,8 @@ OPERATIONS = {
     ("GET", "/jobs/new"): {"getJob", "getRun", "listSources", "listCertificates"},
     ("POST", "/jobs/new"): {"createJob", "cloneJob", "cloneRun"},
     ("POST", "/jobs/preview/{part}"): {"previewSchedule", "estimateJob"},
+    ("GET", "/jobs/{job_id:uuid}"): {"getJob", "previewSchedule", "listCertificates", "listRuns", "listArtifacts"},
+    ("POST", "/jobs/{job_id:uuid}/run"): {"runJob"},
     ("GET", "/jobs/{job_id:uuid}/edit"): {"getJob"},
     ("POST", "/jobs/{job_id:uuid}/edit"): {"replaceJob"},
     ("POST", "/jobs/{job_id:uuid}/suspend"): {"suspendJob"},
@@ -23,8 +25,8 @@ OPERATIONS = {
     ("GET", "/preferences"): {"getMe", "listCertificates", "listKeys"},
     ("POST", "/preferences/password"): {"changePassword"},
     ("POST", "/preferences/certificates"): {"uploadCertificate"},
-    ("GET", "/preferences/certificates/{certificate_id:uuid}/retire"): {"getCertificate"},
-    ("POST", "/preferences/certificates/{certificate_id:uuid}/retire"): {"retireCertificate"},
+    ("GET", "/preferences/certificates/{certificate_id:uuid}/retire"): {"getCertificate", "getCertificateUse"},
+    ("POST", "/preferences/certificates/{certificate_id:uuid}/retire"): {"retireCertificate", "updateJob"},
     ("POST", "/preferences/keys"): {"createKey"},
     ("GET", "/preferences/keys/{key_id:uuid}/revoke"): {"listKeys"},
     ("POST", "/preferences/keys/{key_id:uuid}/revoke"): {"revokeKey"},
@@ -39,6 +41,7 @@ OPERATIONS = {
     ("POST", "/artifacts/selected"): {"downloadArchive", "deleteArtifacts", "createLink"},
     ("GET", "/artifacts/sets/{run_id:uuid}/{kind}"): {"downloadArchive"},
     ("GET", "/artifacts/{artifact_id:uuid}"): {"downloadArtifact"},
+    ("GET", "/artifacts/{artifact_id:uuid}/open"): {"getArtifact", "getRun", "listCertificates"},
 }
 WITHOUT_OPERATION = {"/", "/login", "/login/oidc", "/login/oidc/callback", "/{path:path}"}
 """The entry pages, and the page for unknown addresses."""

@@ -44,6 +44,12 @@ _CERTIFICATE: dict[str, Any] = {
     "created_at": "2026-11-24T10:00:00Z",
     "retired_at": None,
 }
+_USE = {
+    "jobs": 12,
+    "last_used_at": "2026-11-24T02:30:04Z",
+    "dependent_jobs": 1,
+    "dependent_titles": ["Copy for the regulator"],
+}
 _RETIRED = _CERTIFICATE | {"version": 2, "state": "retired", "retired_at": "2026-12-01T09:30:00Z"}
 _BODIES: dict[str, Any] = {
     "requestBody": {
@@ -111,6 +117,15 @@ class Certificate(BaseModel):
             created_at=certificate.created_at,
             retired_at=certificate.retired_at,
         )
+
+
+class CertificateUse(BaseModel):
+    """Which jobs encrypt for a certificate. Jobs that have run once do not count."""
+
+    jobs: int = Field(description="jobs that encrypt for it; one that names no certificate uses all active ones")
+    last_used_at: datetime | None = Field(description="when a run last encrypted for it; null: none has yet")
+    dependent_jobs: int = Field(description="jobs with no other active recipient: retiring it makes their runs fail")
+    dependent_titles: list[str] = Field(description="the titles of the first ten of these")
 
 
 class CertificatePage(BaseModel):
@@ -184,6 +199,24 @@ async def get_certificate(identity: Reader, certificate_id: UUID, certificates: 
     """Return a certificate with the days until it expires, and a warning from 30 days before."""
     found = await certificates.get(identity, certificate_id)
     return Certificate.from_certificate(found, certificates.now())
+
+
+@router.get(
+    "/{certificate_id:uuid}/use",
+    operation_id="getCertificateUse",
+    summary="Get who uses a certificate",
+    responses=json_response(_USE) | error_responses(ProblemType.NOT_FOUND),
+)
+async def get_certificate_use(identity: Reader, certificate_id: UUID, certificates: Certificates) -> CertificateUse:
+    """Return how many jobs encrypt for a certificate, when a run last did, and what would fail without it."""
+    found = await certificates.get_use(identity, certificate_id)
+    dependent = await certificates.find_dependent_jobs(identity, certificate_id)
+    return CertificateUse(
+        jobs=found.jobs,
+        last_used_at=found.last_used_at,
+        dependent_jobs=dependent.count,
+        dependent_titles=list(dependent.titles),
+    )
 
 
 @router.post(

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from job_api.domain.drafts import MAX_TITLE
 from job_api.domain.texts import NAME_HELP, find_text_fault
-from job_api.errors import FieldFault, InvalidInput, OperationRefused
+from job_api.errors import FieldFault, InvalidInput, NotFound, OperationRefused
 from job_api.store import Database, UnitOfWork, recipients
 from job_api.store import certificates as store
 from job_api.store.certificates import Certificate
@@ -96,6 +96,13 @@ class CertificateService:
         """Return how many jobs encrypt for each of these certificates, and when it was last used."""
         async with self._database.read(identity.tenant_id) as database:
             return await recipients.find_uses(database, identity.tenant_id, certificate_ids)
+
+    async def get_use(self, identity: Identity, certificate_id: UUID) -> CertificateUse:
+        """Return how many jobs encrypt for a certificate, and when it was last used. Raises NotFound."""
+        uses = await self.find_uses(identity, [certificate_id])
+        if certificate_id not in uses:
+            raise NotFound("certificate")
+        return uses[certificate_id]
 
     async def find_dependent_jobs(self, identity: Identity, certificate_id: UUID) -> DependentJobs:
         """Return the jobs whose runs would fail if a certificate were retired."""

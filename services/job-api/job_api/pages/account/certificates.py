@@ -54,7 +54,7 @@ async def confirm_retirement(request: Request) -> Response:
         request,
         "account/retire.html",
         certificate=found,
-        use=(await services.certificates.find_uses(identity, [found.certificate_id]))[found.certificate_id],
+        use=await services.certificates.get_use(identity, found.certificate_id),
         dependent=await services.certificates.find_dependent_jobs(identity, found.certificate_id),
         successors=[each for each in active if each.certificate_id != found.certificate_id],
     )
