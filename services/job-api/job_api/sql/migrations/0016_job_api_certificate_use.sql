@@ -1,5 +1,5 @@
 -- When a run last encrypted for a certificate, from the runs' events.
--- depends: 0014_job_api_destinations
+-- depends: 0015_job_api_roles
 
 -- migrate: apply
 ALTER TABLE certificate ADD COLUMN last_used_at timestamptz;
