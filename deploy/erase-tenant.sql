@@ -21,6 +21,10 @@ CREATE TEMPORARY TABLE erased_run ON COMMIT DROP AS
 DELETE FROM history.link WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.idempotency WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.retention WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM history.delivered_file WHERE delivery_id IN
+    (SELECT delivery_id FROM history.delivery WHERE tenant_id = (SELECT tenant_id FROM erased));
+DELETE FROM history.delivery_event WHERE delivery_id IN
+    (SELECT delivery_id FROM history.delivery WHERE tenant_id = (SELECT tenant_id FROM erased));
 DELETE FROM history.delivery WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.estimate_score WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM history.estimate_state WHERE run_id IN (SELECT run_id FROM erased_run);

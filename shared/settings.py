@@ -267,7 +267,9 @@ def to_variable_name(field: str, service: str) -> str:
 def _select_variables(environ: Mapping[str, str], service: str) -> Iterator[tuple[str, str]]:
     others = tuple(f"{PREFIX}{other}_" for other in SERVICES if other != service)
     for variable, text in sorted(environ.items()):
-        if variable.startswith(PREFIX) and not variable.startswith(others) and variable not in _COMMAND_LINE:
+        if not variable.startswith(PREFIX) or variable in _COMMAND_LINE:
+            continue
+        if not variable.startswith(others) or variable.removesuffix("_FILE") in _COMMON:
             yield variable, text
 
 

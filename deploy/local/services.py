@@ -45,6 +45,7 @@ SERVICE_PROCESSES = (
 )
 
 
+LOCAL_NETWORKS = "127.0.0.0/8,::1/128"
 DELIVERER = ServiceProcess("deliverer", "exporter", "deliver")
 """The process that carries files to customers' own storage, where the stack has keys for it."""
 
@@ -66,6 +67,7 @@ def service_environment(package: str, addresses: Addresses, extra: dict[str, str
         variables[f"{prefix}POSTGRES_SYSTEM"] = addresses.databases["job_api_system"]
         if addresses.sealing_keys is not None:
             variables[f"{prefix}DELIVERY_PUBLIC_KEY"] = addresses.sealing_keys[1]
+            variables["SLUICE_DELIVERY_ALLOWED_NETWORKS"] = LOCAL_NETWORKS
     return plain_environment(variables | {f"{prefix}{name}": value for name, value in (extra or {}).items()})
 
 
@@ -90,7 +92,7 @@ def deliverer_spec(addresses: Addresses, port: int) -> ProcessSpec:
         "SLUICE_DELIVERY_POSTGRES": addresses.databases["exporter"],
         "SLUICE_DELIVERY_STORE": addresses.store.as_uri(),
         "SLUICE_DELIVERY_PRIVATE_KEYS": addresses.sealing_keys[0],
-        "SLUICE_DELIVERY_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        "SLUICE_DELIVERY_ALLOWED_NETWORKS": LOCAL_NETWORKS,
         "SLUICE_DELIVERY_NAME": DELIVERER.name,
         "SLUICE_DELIVERY_HTTP_PORT": str(port),
     }

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from deploy.local.ports import free_port
-from tests.integration.job_api.world import Tenant
+from tests.integration.job_api.world import DELIVERY_KEYS, Tenant
 from tests.integration.pages.site import PageOpener, Site
 from tests.support.system import Service, System
 
@@ -44,7 +44,8 @@ async def site(system: System) -> AsyncIterator[Site]:
     history_port = free_port()
     # The source is this same database: a test that creates the views in it gets estimates of sizes.
     source = system.databases.dsn(system.database)
-    api = system.start("job_api", "api", {"HISTORY_URL": f"http://127.0.0.1:{history_port}", "SOURCE": source})
+    history = {"HISTORY_URL": f"http://127.0.0.1:{history_port}", "SOURCE": source}
+    api = system.start("job_api", "api", history | {"DELIVERY_PUBLIC_KEY": DELIVERY_KEYS[1]})
     await api.wait_ready()
     site = Site(system, api, history_port)
     yield site

@@ -14,6 +14,8 @@ from tests.integration.pages.runs import create_scenario, finish_run, publish_ru
 from tests.integration.pages.site import PageOpener, Site, find_axe_violations, measure_overflow
 from tests.support.system import Service
 from tests.support.wait import eventually
+from tests.unit.history.delivery_scenarios import DeliveryScenario
+from tests.unit.history.scenarios import RunScenario
 
 WIDTHS = (320, 768, 1280, 3840)
 GRID = "2026-11-20T00:00:00Z"
@@ -64,6 +66,10 @@ async def addresses(site: Site, history: Service) -> tuple[Tenant, dict[str, str
     await eventually(partial(has_progress, tenant, jobs[1]))
     for job in jobs[:3]:
         await eventually(partial(has_latest_run, tenant, job))
+    destination = (await tenant.destination(name="Archive"))["id"]
+    delivery = DeliveryScenario(runs[0], destination_id=UUID(destination)).created("Archive").started().failed()
+    await site.system.publish(*delivery.everything)
+    await eventually(partial(has_delivery, tenant, runs[0]))
     user = (await tenant.client.get("/api/v1/users")).json()["items"][0]["id"]
     certificate = (await tenant.client.get("/api/v1/certificates")).json()["items"][0]["id"]
     return tenant, {
@@ -78,10 +84,17 @@ async def addresses(site: Site, history: Service) -> tuple[Tenant, dict[str, str
         "artifacts": "/artifacts",
         "preferences": "/preferences",
         "certificate-retire": f"/preferences/certificates/{certificate}/retire",
+        "destinations": "/preferences/destinations",
+        "destination": f"/preferences/destinations/{destination}",
+        "destination-new": "/preferences/destinations/new?kind=s3",
         "users": "/users",
         "user": f"/users/{user}",
         "not-found": "/nothing-here",
     }
+
+
+async def has_delivery(tenant: Tenant, run: RunScenario) -> bool:
+    return bool((await tenant.client.get(f"/api/v1/runs/{run.run_id}")).json()["deliveries"])
 
 
 async def has_progress(tenant: Tenant, job: dict[str, Any]) -> bool:

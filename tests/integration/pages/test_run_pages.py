@@ -17,6 +17,7 @@ from tests.integration.pages.site import PageOpener, Site, find_axe_violations, 
 from tests.support.listener import Listener
 from tests.support.system import Service
 from tests.support.wait import eventually
+from tests.unit.history.delivery_scenarios import DeliveryScenario
 from tests.unit.history.scenarios import RunScenario
 
 XSS = '<img src=x onerror="document.title=1"><script>document.title = 1</script> & "quotes"'
@@ -301,3 +302,18 @@ async def test_U4_a_forged_form_changes_nothing(
         for path in ("/runs/selected", "/artifacts/selected"):
             assert (await client.post(path, data=form, headers=headers)).status_code == 403
     assert (await tenant.client.get(f"/api/v1/runs/{scenarios['older'].run_id}")).status_code == 200
+
+
+async def test_D11_a_runs_deliveries_are_shown_with_their_reason_and_can_be_retried(
+    site: Site, open_page: PageOpener, tenant: Tenant, scenarios: Scenarios
+) -> None:
+    run = scenarios["newest"]
+    page = await open_page(tenant)
+    await page.goto(f"/runs/{run.run_id}")
+    delivery = DeliveryScenario(run).created("Data lake").started().failed()
+    await site.system.publish(*delivery.everything)
+    row = page.get_by_role("row", name="Data lake")
+    await expect(row).to_contain_text("Failed", timeout=30_000)
+    await expect(row).to_contain_text("Other content is already there.")
+    await row.get_by_role("button", name="Retry the delivery to Data lake").click()
+    await expect(page.get_by_role("status")).to_contain_text("Nothing is exported again")

@@ -6,7 +6,9 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
+from job_api.settings import Settings as JobApiSettings
 from shared.errors import InvalidSettings
+from shared.net.addresses import AddressRefused
 from shared.settings import ServiceSettings
 
 
@@ -76,3 +78,16 @@ def test_settings_cannot_be_changed() -> None:
     settings = Settings.load(GOOD)
     with pytest.raises(ValueError, match="frozen"):
         settings.batch = 3  # type: ignore[misc]  # the assignment under test
+
+
+def test_D9_job_api_and_deliverers_read_the_allowed_networks_from_one_variable() -> None:
+    databases = dict.fromkeys(("SLUICE_JOB_API_POSTGRES", "SLUICE_JOB_API_POSTGRES_SYSTEM"), "postgresql://x/y")
+    required = {"SLUICE_KAFKA_BOOTSTRAP": "k:9092"} | databases
+    allowed = {"SLUICE_DELIVERY_ALLOWED_NETWORKS": "10.1.0.0/16, fd00::/8"}
+    settings = JobApiSettings.load(required | allowed | {"SLUICE_DELIVERY_OTHER": "of the deliverers"})
+    assert str(settings.address_rules.check("10.1.2.3")) == "10.1.2.3"
+    with pytest.raises(AddressRefused):
+        JobApiSettings.load(required).address_rules.check("10.1.2.3")
+    wrong = JobApiSettings.load(required | {"SLUICE_DELIVERY_ALLOWED_NETWORKS": "10.1.2.3/8"})
+    with pytest.raises(InvalidSettings):
+        _ = wrong.address_rules

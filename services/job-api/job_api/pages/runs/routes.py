@@ -2,12 +2,13 @@
 
 from starlette.routing import Route
 
-from job_api.pages.runs import artifact_actions, artifacts, opening, run_actions, run_details, run_list
+from job_api.pages.runs import artifact_actions, artifacts, deliveries, opening, run_actions, run_details, run_list
 
 RUN_ROUTES = (
     Route("/runs", run_list.show_runs, methods=["GET"]),
     Route("/runs/selected", run_actions.submit_selected, methods=["POST"]),
     Route("/runs/{run_id:uuid}", run_details.show_run, methods=["GET"]),
+    Route("/runs/{run_id:uuid}/deliveries/{delivery_id:uuid}", deliveries.submit_delivery, methods=["POST"]),
     Route("/artifacts", artifacts.show_artifacts, methods=["GET"]),
     Route("/artifacts/selected", artifact_actions.submit_selected, methods=["POST"]),
     Route("/artifacts/sets/{run_id:uuid}/{kind}", artifact_actions.download_set, methods=["GET"]),

@@ -19,6 +19,7 @@ from job_api.pages.kit.identity import require_identity
 from job_api.pages.kit.labels import FILE_KIND_LABELS
 from job_api.pages.kit.rendering import render
 from job_api.pages.kit.services import get_services
+from job_api.pages.runs.deliveries import DELIVERY_LABELS
 from job_api.pages.runs.descriptions import (
     PHASES,
     advise,
@@ -30,7 +31,7 @@ from job_api.pages.runs.descriptions import (
     is_about_certificates,
 )
 from job_api.pages.runs.history_pages import explain_denial, render_unavailable
-from job_api.roles import ANY_ROLE, READERS
+from job_api.roles import ANY_ROLE, OPERATORS, READERS
 from job_api.store.audit import RunActors
 from job_api.store.runs import RequestedRun
 from shared.auth import Identity
@@ -78,6 +79,8 @@ async def show_run(request: Request) -> Response:
         denials=_explain_denials(identity, run),
         next_steps=await _find_next_steps(request, identity, run),
         sees_job=identity.may(*READERS) and not run["job_deleted"],
+        delivery_labels=DELIVERY_LABELS,
+        may_deliver=identity.may(*OPERATORS),
     )
 
 
