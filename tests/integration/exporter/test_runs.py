@@ -58,12 +58,32 @@ async def test_E3_E7_P5_a_trigger_becomes_files_that_openssl_opens(exports: Expo
     assert {str(record["entityId"]) for record in attachments} <= set(ids)
 
 
-async def count_rows(dsn: str, view: str) -> int:
+async def test_F1_F4_a_filter_selects_records_and_is_in_the_manifest(exports: ExportSystem, exporter: Service) -> None:
+    chats = events.FilterCondition(column="mediaTypeId", operator="eq", values=("chat",))
+    trigger = exports.make_trigger()
+    trigger = replace(trigger, settings=replace(trigger.settings, filter=(chats,)))
+    await exports.system.publish(trigger)
+    assert await exports.wait_until_ended(trigger.run_id) == "succeeded"
+    manifest = exports.read_manifest(trigger.run_id)
+    assert manifest["filter"] == [{"column": "mediaTypeId", "operator": "eq", "values": ["chat"], "path": []}]
+    source = exports.system.databases.dsn(exports.history)
+    chats_in_source = await count_rows(source, "interaction", CHATS)
+    files_in_source = await count_rows(source, "attachment", OF_CHATS)
+    assert manifest["snapshot_rows"] == {"interaction": chats_in_source, "interaction-attachment": files_in_source}
+    assert 0 < chats_in_source < await count_rows(source, "interaction")
+
+
+CHATS = "media_type_id = 'chat'"
+OF_CHATS = f"entity_id IN (SELECT id FROM contact_history.interaction WHERE tenant_id = 101 AND {CHATS})"
+
+
+async def count_rows(dsn: str, view: str, condition: str = "true") -> int:
     import asyncpg
 
     connection = await asyncpg.connect(dsn)
     try:
-        return int(await connection.fetchval(f"SELECT count(*) FROM contact_history.{view} WHERE tenant_id = 101"))
+        query = f"SELECT count(*) FROM contact_history.{view} WHERE tenant_id = 101 AND {condition}"
+        return int(await connection.fetchval(query))
     finally:
         await connection.close()
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from history.views.run_details import RunWindow
+from shared.events import FilterCondition
 from shared.events.values import Cipher, FileKind, RecordType
 
 
@@ -43,6 +44,7 @@ class Manifest(BaseModel):
     data_complete_note: str | None = Field(None, description="why that instant is not certain; null where it is")
     snapshot_rows: dict[FileKind, int] = Field(description="records of each kind in the snapshot")
     snapshots: list[str | None] = Field(description="more than one where the run was taken over")
+    filter: list[FilterCondition] = Field([], description="the conditions that every record meets; empty: all records")
     recipients: list[str] = Field(description="SHA-256 fingerprints of the recipients' certificates")
     cipher: Cipher
     encoding: Literal["ber"] = Field(

@@ -7,6 +7,7 @@ from job_api.domain import Job
 from job_api.domain.catalog import format_media_type
 from job_api.domain.schedules import describe_schedule
 from job_api.pages.kit.certificates import warn_of_expiry
+from job_api.pages.kit.filters import describe_filter
 from job_api.pages.kit.formats import capitalize, format_instant, format_size
 from job_api.pages.kit.labels import SOURCE_LABELS, TYPE_LABELS
 from job_api.store.certificates import Certificate
@@ -42,6 +43,7 @@ def list_settings(job: Job) -> list[Fact]:
         ("Media types", _describe_media(media) if settings.type == "interaction" else ""),
         ("Schedule", capitalize(describe_schedule(job.schedule))),
         ("Export timeframe", describe_timeframe(settings.timeframe)),
+        ("Filter", describe_filter(settings.filter)),
         ("File split size", f"{format_size(split)} of records" if split else "None: single file"),
         ("Encrypt for", _describe_recipients(settings.certificates)),
         ("Encryption", _CIPHERS[settings.cipher]),

@@ -14,6 +14,7 @@ from job_api.domain.catalog import format_media_type
 from job_api.errors import NotFound
 from job_api.history_client import is_unavailable
 from job_api.pages.kit import plots
+from job_api.pages.kit.filters import describe_filter, read_filter
 from job_api.pages.kit.formats import format_count, format_duration, format_size
 from job_api.pages.kit.identity import require_identity
 from job_api.pages.kit.labels import FILE_KIND_LABELS
@@ -228,6 +229,7 @@ def _list_settings(run: Mapping[str, Any]) -> list[Fact]:
         ("Type", run["type_label"]),
         ("Media types", ", ".join(format_media_type(each) for each in media) if media else "all"),
         ("Export timeframe", describe_timeframe(run)),
+        ("Filter", describe_filter(read_filter(settings))),
         ("File split size", f"{format_size(split)} of records" if split else "none: single file"),
         ("Certificates", f"{format_count(len(selected), 'certificate')} selected" if selected else "all active ones"),
         ("Encryption", "AES-256-GCM with OAEP" if settings.get("cipher") == "aes-256-gcm" else "AES-256-CBC"),
