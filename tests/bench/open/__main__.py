@@ -21,6 +21,7 @@ from tests.bench.open.openers import (
     Opener,
     Unpacker,
     find_installed,
+    find_slow,
     find_unpackers,
 )
 from tests.bench.report import conclude, parse_arguments, print_line
@@ -108,7 +109,7 @@ def run(folder: Path, *, is_complete: bool) -> tuple[list[Row], list[Row], list[
     absent = [f"{name}: not installed" for name in (*UNPACKERS, "openssl", "gpgsm") if not shutil.which(name)]
     if is_complete:
         fetched = fetch_all(folder)
-        openers += fetched[0]
+        openers += find_slow() + fetched[0]
         unpackers += fetched[1]
         absent += fetched[2]
     opened = [(each.name, each.version, try_envelopes(each)) for each in openers]
@@ -118,7 +119,7 @@ def run(folder: Path, *, is_complete: bool) -> tuple[list[Row], list[Row], list[
 def main() -> int:
     """Print tables and figures, and return 1 where a program that must open a file does not."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.open", description=__doc__)
-    parser.add_argument("--installed", action="store_true", help="try only what needs no download")
+    parser.add_argument("--installed", action="store_true", help="try only what needs no download and is quick")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/OPENING.md")
     given = parse_arguments(parser, OPEN)
     with tempfile.TemporaryDirectory(prefix="sluice-open-") as folder:

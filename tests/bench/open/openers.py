@@ -150,13 +150,16 @@ class Gpgsm(Opener):
 
 
 def find_installed() -> list[Opener]:
-    """Return what needs no download: our own, the library, and the installed programs."""
+    """Return what needs no download and is quick: our own, the library, and openssl where it is installed."""
     found: list[Opener] = [Sluice()]
     if shutil.which("openssl"):
         found += [OpenSsl("cms"), OpenSsl("smime")]
-    if shutil.which("gpgsm") and shutil.which("openssl"):
-        found.append(Gpgsm())
     return [*found, Cryptography()]
+
+
+def find_slow() -> list[Opener]:
+    """Return gpgsm, where it is installed: it takes seconds to import a key."""
+    return [Gpgsm()] if shutil.which("gpgsm") and shutil.which("openssl") else []
 
 
 @dataclass
