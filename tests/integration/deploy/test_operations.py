@@ -182,5 +182,5 @@ async def test_everything_is_republished_to_a_new_kafka(installed: tuple[dict[st
     given, _ = installed
     output = await asyncio.to_thread(run, commands("Recover from a loss of Kafka"), given)
     published = json.loads(output.splitlines()[-1])
-    assert set(published) == {"certificates", "identities", "subjects", "jobs", "deletions"}
+    assert set(published) == {"certificates", "destinations", "identities", "subjects", "jobs", "deletions"}
     assert published["identities"] >= 1, "the first administrator's key"
