@@ -15,6 +15,7 @@ FOLDERS = ("docs", "shared", "services", "client", "deploy", "tests")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 # Variables of other programs than the services: the command, the tests, compose, the local stack's downloads.
 ELSEWHERE = {"SLUICE_URL", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE", "SLUICE_TEST_KAFKA", "SLUICE_TEST_POSTGRES"}
+ELSEWHERE |= {"SLUICE_VERSION", "SLUICE_REVISION"}
 RULE = r"[JSTEPRHACUI]\d{1,2}"
 
 

@@ -74,12 +74,12 @@ async def test_https_is_served_with_a_verifiable_certificate(authority: Authorit
             with pytest.raises(httpx.TransportError):
                 await client.get(f"http://{LOOPBACK}:{port}/readyz")
         # As the images' health check does.
-        assert await asyncio.to_thread(is_alive, find_address(given))
+        assert await asyncio.to_thread(is_alive, *find_address(given))
         assert await asyncio.wait_for(reader.read(), 40) == b"", (
             "half a handshake is closed after ten seconds, not sixty"
         )
         writer.close()
-        assert not await asyncio.to_thread(is_alive, find_address({"SLUICE_SCHEDULER_HTTP_PORT": str(port)}))
+        assert not await asyncio.to_thread(is_alive, port, tls=False)
     finally:
         health.stopping.set()
         await process

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -91,7 +92,11 @@ def test_the_image_runs_without_root_and_receives_signals() -> None:
     assert json.loads(argument("ENTRYPOINT")) == ["python", "-m"]
     assert argument("STOPSIGNAL") == "SIGTERM"
     health = argument("HEALTHCHECK").partition("CMD ")[2]
-    assert json.loads(health) == ["python", "/srv/sluice/healthcheck.py"]
+    assert json.loads(health) == ["python", "-I", "-S", "/srv/sluice/healthcheck.py"]
+    options = dict(re.findall(r"--([\w-]+)=(\d+)s", argument("HEALTHCHECK")))
+    assert int(options["interval"]) >= 60, "25 ms each: less than 0.1 % of a core"
+    assert int(options["start-period"]) >= 300, "eight processes on two busy cores"
+    assert int(options["start-interval"]) <= 5, "so that `up --wait` does not wait for the interval"
     labels = argument("LABEL")
     for name in ("title", "description", "version", "revision", "licenses"):
         assert f"org.opencontainers.image.{name}=" in labels
@@ -106,11 +111,21 @@ def test_bases_are_pinned_and_downloads_are_verified() -> None:
     assert runs.count("--require-hashes") == runs.count("--only-binary :all:") == 2
     assert not re.search(r"\b(curl|wget|git|ADD)\b", runs)
     assert runs.count("apt-get install") == 1, "only the compiler of the exporter's native part, in the first stage"
-    assert [name for name, _ in LAST_STAGE if name in {"RUN", "ADD"}] == [], "the last stage only copies"
+    (only,) = [rest for name, rest in LAST_STAGE if name in {"RUN", "ADD"}]
+    assert only.startswith("python -m pip uninstall "), "the last stage copies, and removes what installs"
+
+
+def test_the_image_holds_its_licence_and_nothing_that_others_can_write() -> None:
+    copied = [rest for name, rest in INSTRUCTIONS if name == "COPY"]
+    assert "LICENSE /srv/sluice/LICENSE" in copied
+    runs = [rest for name, rest in INSTRUCTIONS if name == "RUN"]
+    assert runs[-2].endswith("chmod -R go-w /opt/sluice /srv/sluice"), "after everything has been copied"
 
 
 def test_builds_see_only_the_listed_files() -> None:
-    lines = DOCKERFILE.with_suffix(".dockerignore").read_text(encoding="utf-8").splitlines()
+    # At the root of the context: the classic builder reads no other, and BuildKit reads it where there is no other.
+    assert not DOCKERFILE.with_suffix(".dockerignore").exists()
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in lines
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
     sources = [rest.split()[:-1] for name, rest in INSTRUCTIONS if name == "COPY" and not rest.startswith("--from")]
@@ -126,10 +141,10 @@ def test_every_service_can_be_named() -> None:
 
 
 def test_the_health_check_requests_the_address_of_the_process() -> None:
-    assert find_address({"SLUICE_EXPORTER_HTTP_PORT": "9000"}) == "http://127.0.0.1:9000/livez"
+    assert find_address({"SLUICE_EXPORTER_HTTP_PORT": "9000"}) == (9000, False)
     secure = {"SLUICE_EXPORTER_HTTP_PORT": "9000", "SLUICE_EXPORTER_HTTP_TLS_CERT_FILE": "/tls/tls.crt"}
-    assert find_address(secure) == "https://127.0.0.1:9000/livez"
-    assert find_address({}) == "http://127.0.0.1:8080/livez"
+    assert find_address(secure) == (9000, True)
+    assert find_address({}) == (8080, False)
 
 
 def test_hadolint_reports_nothing(tmp_path: Path) -> None:
@@ -139,3 +154,25 @@ def test_hadolint_reports_nothing(tmp_path: Path) -> None:
     worse.write_text(DOCKERFILE.read_text(encoding="utf-8") + "RUN cd /tmp && apt-get install curl\n", encoding="utf-8")
     report = subprocess.run([HADOLINT, worse], capture_output=True, text=True, check=False)
     assert "DL3008" in report.stdout, "hadolint works"
+
+
+def test_the_health_check_uses_no_proxy_and_reports_an_error_status() -> None:
+    """As it runs in a container: a fresh interpreter, with a proxy in the environment that nothing answers at."""
+
+    def check(answer: bytes) -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(ROOT / "deploy/docker/healthcheck.py")],
+                env=proxy | {"SLUICE_HISTORY_HTTP_PORT": str(port)},
+            )
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(1000).startswith(b"GET /livez HTTP/1.1\r\n")
+                connection.sendall(answer)
+            return child.wait()
+
+    assert check(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") == 0
+    assert check(b"HTTP/1.1 503 Service Unavailable\r\n\r\n") == 1
+    assert check(b"") == 1
