@@ -3,12 +3,14 @@
 import importlib.util
 import re
 import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.sizing import render_table, update_table
-from tests.unit.deploy.documents import DEPLOY
-from tests.unit.deploy.service_settings import known_variables
+from tests.unit.deploy.documents import DEPLOY, load
+from tests.unit.deploy.service_settings import known_variables, load_settings
 
 GUIDE = (DEPLOY / "OPERATIONS.md").read_text(encoding="utf-8")
 ROOT = DEPLOY.parent
@@ -48,6 +50,54 @@ def test_our_programs_that_it_names_exist() -> None:
     named = set(re.findall(r"python3? -m ([\w.]+)", GUIDE)) | set(re.findall(r"\bmake ([a-z-]+)`", GUIDE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert [name for name in named - targets if importlib.util.find_spec(name) is None] == []
+
+
+ROW = r"^\| `([\w. ]+)` \| `(docker .+?)` \| `(.+?)` \|$"
+CONTAINERS = {command: (compose, kubernetes) for command, compose, kubernetes in re.findall(ROW, GUIDE, re.MULTILINE)}
+COMPOSE: dict[str, Any] = load(DEPLOY / "compose.yaml")["services"]
+
+
+def find_container(argv: list[str]) -> str:
+    """Return the row of the guide's table for a command; raises StopIteration without one."""
+    return next(each for each in (" ".join(argv[:2]), argv[0]) if each in CONTAINERS)
+
+
+def test_every_command_has_a_container_in_compose_and_in_kubernetes() -> None:
+    given = [each.split()[2:] for _, _, script in BLOCKS for each in commands(script) if each.startswith("python -m ")]
+    assert len(given) > 10
+    assert {find_container(argv) for argv in given} == set(CONTAINERS)
+
+
+@pytest.mark.parametrize("command", CONTAINERS)
+def test_the_container_that_the_guide_names_has_the_settings_of_its_command(command: str, tmp_path: Path) -> None:
+    """The guide's container runs the command by its own entry point, with settings that this command accepts."""
+    compose, _ = CONTAINERS[command]
+    service, *typed = compose.partition("--no-deps ")[2].split()
+    argv = typed or COMPOSE[service]["command"]
+    assert " ".join(argv[: len(command.split())]) == command
+    environment = {
+        name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in COMPOSE[service]["environment"].items()
+    }
+    load_settings(argv, environment, tmp_path)
+    package = COMPOSE[service]["image"].removeprefix("sluice/").partition(":")[0].replace("-", "_")
+    assert argv[0] in {package, "shared.provision", "shared.kafka_admin"}
+    for name in re.findall(r"/run/secrets/(\w+)", " ".join(environment.values())):
+        assert name in COMPOSE[service]["secrets"], name
+
+
+@pytest.mark.parametrize("command", CONTAINERS)
+def test_in_kubernetes_a_command_runs_in_a_pod_of_its_image_or_as_a_step_of_the_chart(command: str) -> None:
+    typed = CONTAINERS[command][1].split()
+    steps = {"shared.provision", *(f"{each} migrate" for each in ("job_api", "scheduler", "exporter", "history"))}
+    if command in steps:
+        assert typed[:2] == ["helm", "upgrade"]
+        return
+    chart = (DEPLOY / "helm/sluice/templates/_helpers.tpl").read_text(encoding="utf-8")
+    process = next(each for each in typed if each.startswith("deploy/")).removeprefix("deploy/sluice-")
+    package = re.search(rf"^{process}: {{service: [\w-]+, package: (\w+),", chart, re.MULTILINE)
+    assert package is not None
+    assert command.split(maxsplit=1)[0] in {package[1], "shared.kafka_admin"}
+    assert " ".join(typed).endswith(f"-- python -m {command}")
 
 
 def test_variables_that_it_names_are_settings() -> None:
