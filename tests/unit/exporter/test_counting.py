@@ -5,6 +5,7 @@ import re
 import pytest
 
 from exporter.delivery import outcome as delivery_outcome
+from exporter.delivery import transfer
 from exporter.runs import counting
 from job_api.pages.runs.descriptions import ADVICE
 from scheduler import auditor
@@ -14,7 +15,7 @@ from shared.observe import RUNS_ENDED, render_metrics
 from shared.topics import CONSUMER_GROUPS
 from tests.unit.deploy.documents import rules
 
-LOADED = (counting, delivery_outcome, auditor)
+LOADED = (counting, delivery_outcome, transfer, auditor)
 
 
 def exposition() -> str:

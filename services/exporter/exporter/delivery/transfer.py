@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from itertools import product
+from typing import get_args
 
 from exporter.delivery.source import FileSource
 from exporter.delivery.target import RemoteObject, Target, Upload
@@ -11,10 +13,13 @@ from exporter.errors import CancelRequested, DeliveryError, HandBack, LeaseLost
 from exporter.runs.lease import Lease
 from exporter.store.deliveries import DeliveredObject, DeliveryClaim, DeliveryStore
 from shared.events import DeliveryCompleted, FileDelivered
+from shared.events.values import DestinationKind
 from shared.object_names import InvalidTemplate, build_name
 from shared.observe import DELIVERED_BYTES, DELIVERED_FILES
 
 _MANIFEST = "manifest.json"
+for _kind, _how in product(get_args(DestinationKind), ("sent", "present")):
+    DELIVERED_FILES.labels(_kind, _how)  # exists before the first file, so that an alert can see that there is none
 
 
 class Transfer:
