@@ -1,6 +1,7 @@
 """Downloads the files of a run (rule A4): in parallel, resumable, verified against the run's manifest."""
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,7 @@ from uuid import UUID
 import httpx
 
 from sluice.api import Api, ApiError, retry_delay, unreachable_error
-from sluice.decrypt import decrypt_file
 from sluice.errors import SluiceError
-from sluice.recipients import RecipientKey
 
 _CHUNK = 1024 * 1024
 _ATTEMPTS = 8
@@ -26,10 +25,16 @@ OnBytes = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """A file as the run's manifest lists it: sizes in bytes, `sha256` in hexadecimal."""
+    """A file as the run's manifest lists it: sizes in bytes, `sha256` in hexadecimal.
+
+    `member` is the name of its first file of records. `artifact_id` is None if the server has no such file any more;
+    `state` says why.
+    """
 
     name: str
-    artifact_id: str
+    member: str
+    artifact_id: str | None
+    state: str
     rows: int
     bytes_raw: int
     size: int
@@ -58,48 +63,39 @@ def fetch(
     An interrupted download is resumed, and a complete file is not downloaded again. Raises SluiceError when a file
     cannot be downloaded or differs from the manifest; complete files stay, and partial ones are resumed next time.
     """
+    for file in files:
+        if file.artifact_id is None and not (folder / file.name).exists():
+            raise SluiceError(f"{file.name} is {file.state}; run the job again for a new export.")
+    is_stopped = threading.Event()
+
+    def observe(name: str, size: int) -> None:
+        if is_stopped.is_set():
+            raise SluiceError("The download was stopped.")
+        on_bytes(name, size)
+
     with ThreadPoolExecutor(parallel) as pool:
-        downloads = [pool.submit(_fetch_one, api, file, folder, on_bytes) for file in files]
+        downloads = [pool.submit(_fetch_one, api, file, folder, observe) for file in files]
         try:
             return [each.result() for each in downloads]
         except BaseException:
+            is_stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def unpack_verified(path: Path, file: RunFile, key: RecipientKey, *, output: Path, force: bool = False) -> list[Path]:
-    """Decrypt and unpack a downloaded file, verify its rows and bytes against the manifest, and return the paths.
-
-    Raises SluiceError when the file cannot be decrypted or differs from the manifest; nothing of it is left in `output`
-    then.
-    """
-    written = decrypt_file(path, key, output, force=force)
-    rows, size = 0, 0
-    for records in written:
-        with records.open("rb") as opened:
-            while chunk := opened.read(_CHUNK):
-                rows += chunk.count(b"\n")
-                size += len(chunk)
-    if (rows, size) != (file.rows, file.bytes_raw):
-        for records in written:
-            records.unlink()
-        raise SluiceError(
-            f"has {rows} records in {size} bytes, but the manifest lists {file.rows} in {file.bytes_raw}."
-        )
-    return written
-
-
 def _to_file(entry: dict[str, Any], artifacts: dict[str, dict[str, Any]]) -> RunFile:
     name = str(entry["name"])
-    if PurePosixPath(name).name != name or "\\" in name or name in {"", ".", ".."}:
-        raise SluiceError("The manifest has a file name that is unsafe to write.")
+    member = str(entry.get("member") or f"{name.removesuffix('.zip.p7m')}.jsonl")
+    for each in (name, member):
+        if PurePosixPath(each).name != each or "\\" in each or each in {"", ".", ".."}:
+            raise SluiceError("The manifest has a file name that is unsafe to write.")
     artifact = artifacts.get(name)
-    if artifact is None or artifact["state"] != "available":
-        state = "missing" if artifact is None else artifact["state"]
-        raise SluiceError(f"{name} is {state}; run the job again for a new export.")
+    state = "missing" if artifact is None else str(artifact["state"])
     return RunFile(
         name=name,
-        artifact_id=artifact["id"],
+        member=member,
+        artifact_id=artifact["id"] if artifact is not None and state == "available" else None,
+        state=state,
         rows=entry["rows"],
         bytes_raw=entry["bytes_raw"],
         size=entry["bytes_packed"],

@@ -8,10 +8,12 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from sluice.connection import Token, TokenFile, Url, connect, errors, report_errors
+from sluice.api import Api
+from sluice.connection import Token, TokenFile, Url, connect, errors, print_lines, report_errors
 from sluice.decrypt_command import read_recipient_key
-from sluice.errors import SluiceError
-from sluice.pull import RunFile, fetch, list_files, unpack_verified
+from sluice.errors import SluiceError, to_sentence
+from sluice.pull import RunFile, fetch, list_files
+from sluice.pulled_records import PullFolder
 from sluice.recipients import RecipientKey
 
 _FILE = {"exists": True, "dir_okay": False, "readable": True}
@@ -21,7 +23,7 @@ def pull(
     run: Annotated[UUID, typer.Argument(help="The run's id.", metavar="RUN")],
     url: Url,
     *,
-    key: Annotated[Path | None, typer.Option(help="Your RSA private key (PEM), to decrypt with.", **_FILE)] = None,
+    key: Annotated[Path | None, typer.Option(help="Your private key, to decrypt with.", **_FILE)] = None,
     cert: Annotated[Path | None, typer.Option(help="The key's certificate (PEM or DER).", **_FILE)] = None,
     passphrase_file: Annotated[Path | None, typer.Option(help="File with the key's passphrase.", **_FILE)] = None,
     output: Annotated[Path, typer.Option(help="Folder to write to.", file_okay=False)] = Path(),
@@ -40,33 +42,43 @@ def pull(
         output.mkdir(parents=True, exist_ok=True)
     with connect(url, token_file, token) as api:
         files = list_files(api, run)
-        with _progress() as progress:
-            bar = _TotalBar(progress, files)
-            paths = fetch(api, files, output, parallel=parallel, on_bytes=bar.update)
-    if recipient_key is None:
-        for path in paths:
-            typer.echo(path)
-    else:
-        _unpack(list(zip(files, paths, strict=True)), recipient_key, output, keep=keep, force=force)
+        if recipient_key is None:
+            print_lines(_fetch(api, files, output, parallel))
+            return
+        folder = PullFolder(output, run)
+        finished = {file.name: found for file in files if (found := folder.find_records(file)) and not force}
+        missing = [file for file in files if file.name not in finished]
+        folder.begin(missing)
+        paths = _fetch(api, missing, folder.unfinished, parallel)
+    failed = _unpack(list(zip(missing, paths, strict=True)), recipient_key, folder, keep=keep, force=force)
+    with report_errors():
+        print_lines(each for file in files for each in finished.get(file.name) or ())
+    if failed:
+        raise typer.Exit(1)
+    with report_errors():
+        folder.end()
+
+
+def _fetch(api: Api, files: list[RunFile], folder: Path, parallel: int) -> list[Path]:
+    with _progress() as progress:
+        bar = _TotalBar(progress, files)
+        return fetch(api, files, folder, parallel=parallel, on_bytes=bar.update)
 
 
 def _unpack(
-    downloaded: list[tuple[RunFile, Path]], key: RecipientKey, output: Path, *, keep: bool, force: bool
-) -> None:
+    downloaded: list[tuple[RunFile, Path]], key: RecipientKey, folder: PullFolder, *, keep: bool, force: bool
+) -> bool:
+    """Unpack files, print the paths of their records, report those that fail, and return whether any did."""
     failed = False
     for file, path in downloaded:
         try:
-            written = unpack_verified(path, file, key, output=output, force=force)
+            print_lines(folder.unpack(path, file, key, force=force))
+            if keep:
+                folder.keep(path)
         except (SluiceError, OSError) as error:
             failed = True
-            errors.print(f"{file.name}: {error}", style="red", markup=False)
-            continue
-        if not keep:
-            path.unlink()
-        for records in written:
-            typer.echo(records)
-    if failed:
-        raise typer.Exit(1)
+            errors.print(f"{file.name}: {to_sentence(error)}", style="red", markup=False)
+    return failed
 
 
 def _progress() -> Progress:

@@ -135,6 +135,16 @@ def test_A4_pull_downloads_verifies_decrypts_and_unpacks(shell: Shell, run_id: s
     assert run["files"] > 2
     assert len(result.stdout.split()) == run["files"] == len(list(output.iterdir()))
     assert len(lines(output)) == run["rows"]
+    again = shell.run("pull", run_id, "--key", str(shell.key), "--output", str(output))
+    assert sorted(again.stdout.split()) == sorted(result.stdout.split())
+    first = Path(result.stdout.split()[0])
+    content = first.read_bytes()
+    first.write_bytes(content[:-1])
+    assert "--force" in shell.run("pull", run_id, "--key", str(shell.key), "--output", str(output), status=1).stderr
+    first.unlink()
+    shell.run("pull", run_id, "--key", str(shell.key), "--output", str(output))
+    assert first.read_bytes() == content
+    assert len(list(output.iterdir())) == run["files"]
 
 
 def test_A4_pull_resumes_an_interrupted_download(shell: Shell, run_id: str) -> None:
