@@ -12,6 +12,8 @@ import httpx
 from tests.chaos.hostile.report import Report
 from tests.chaos.system.world import World, create_tenant
 from tests.support.wait import eventually
+from tests.unit.history.delivery_scenarios import DeliveryScenario
+from tests.unit.history.scenarios import RunScenario
 
 OTHER_TENANT = 102
 ROLES = ("operator", "downloader", "viewer")
@@ -65,6 +67,7 @@ class Walk:
         async with walk.client(walk.owner) as client:
             walk.document = (await client.get("/api/v1/openapi.json")).json()
             await walk._create_objects(client)
+            await walk._create_delivery(client, world)
         return walk
 
     def client(self, token: str | None) -> httpx.AsyncClient:
@@ -163,6 +166,22 @@ class Walk:
         assert found is not None
         self.ids["artifact_id"] = found
         await self._create_key(client, "viewer")
+
+    async def _create_delivery(self, client: httpx.AsyncClient, world: World) -> None:
+        """Create a destination, and the log of a delivery to it."""
+        address = {"host": "sftp.example.com", "user_name": "walk"}
+        body = {"name": "Walk", "kind": "sftp", "address": address, "credentials": {"password": "correct horse"}}
+        self.ids["destination_id"] = (await client.post("/api/v1/destinations", json=body)).json()["id"]
+        tenant = (await client.get("/api/v1/tenant")).json()["id"]
+        run = RunScenario(tenant_id=UUID(tenant), job_id=UUID(self.ids["job_id"]))
+        delivery = DeliveryScenario(run, destination_id=UUID(self.ids["destination_id"])).created().failed()
+        await world.system.publish(*delivery.everything)
+        self.ids["delivery_id"] = str(delivery.delivery_id)
+
+        async def is_recorded() -> bool:
+            return (await client.get(f"/api/v1/deliveries/{delivery.delivery_id}")).is_success
+
+        await eventually(is_recorded, timeout=180)
         assert all(UUID(each) for each in self.ids.values())
 
 

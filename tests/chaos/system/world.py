@@ -18,6 +18,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import plain_environment
 from deploy.local.reaper import Reaper
+from shared.sealing import generate_key_pair
 from shared.topics import CERTIFICATES, IDENTITIES, JOBS
 from tests.chaos.system.source import PASSWORD, READER, TENANT, StormSource
 from tests.integration.job_api.certs import make_certificate, pem
@@ -217,7 +218,8 @@ async def open_world(folder: Path, reaper: Reaper) -> AsyncIterator[World]:
 def _list_members(ports: Mapping[str, int], store: Mapping[str, str], reader: str) -> list[Member]:
     history_url = f"http://127.0.0.1:{ports['history']}"
     exporter = {"SOURCE": reader, "SLOTS": "2", "SLICE_ROWS": "500", **store}
-    api = {"HTTP_PORT": str(ports["api"]), "HISTORY_URL": history_url}
+    _, public_key = generate_key_pair()
+    api = {"HTTP_PORT": str(ports["api"]), "HISTORY_URL": history_url, "DELIVERY_PUBLIC_KEY": public_key}
     members = [
         Member("history-api", "history", "api", {"HTTP_PORT": str(ports["history"]), **store}),
         Member("history-recorder", "history", "recorder", store),
