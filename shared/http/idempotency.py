@@ -43,6 +43,7 @@ INSERT INTO idempotency (tenant_id, user_id, key, fingerprint, written_at) VALUE
 ON CONFLICT DO NOTHING RETURNING key
 """
 _RECALL = "SELECT fingerprint, answer FROM idempotency WHERE tenant_id = $1 AND user_id = $2 AND key = $3"
+_FIND = "SELECT answer FROM idempotency WHERE tenant_id = $1 AND user_id = $2 AND key = $3"
 _SAVE = "UPDATE idempotency SET answer = $4::jsonb WHERE tenant_id = $1 AND user_id = $2 AND key = $3"
 _DROP = "DELETE FROM idempotency WHERE written_at < $1"
 
@@ -156,6 +157,11 @@ class IdempotencyStore:
             detail = "This Idempotency-Key was used for another request: use a new one."
             raise Problem(ProblemType.IDEMPOTENCY_CONFLICT, detail)
         return RenderedResponse(**row["answer"])
+
+    async def find_body(self, key: str) -> Mapping[str, Any] | None:
+        """Return the body of the response that was stored under a key of the caller, if there is one."""
+        answer = await self._connection.fetchval(_FIND, *self._caller, key)
+        return answer["body"] if answer is not None else None
 
     async def save(
         self, request: IdempotentRequest, response: RenderedResponse, *, derived: Mapping[str, Any] = _NOTHING

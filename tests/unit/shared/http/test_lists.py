@@ -63,6 +63,19 @@ def test_I4_a_page_continues_after_the_position_of_its_cursor() -> None:
         parse(f"sort=title&cursor={encode_cursor('others title', ('night', ID))}").to_page_request()
 
 
+def test_I4_a_page_ends_before_the_position_of_a_backward_cursor() -> None:
+    query = parse("sort=-title&limit=2")
+    cursor = query.previous_cursor(Page([1], None, ("night", ID)))
+    statement, values = THINGS.to_sql(TENANT, parse(f"sort=-title&limit=2&cursor={cursor}").to_page_request())
+    assert " AND (lower(title), thing.id) > ($2::text::text, $3::text::uuid)" in statement
+    assert statement.endswith("ORDER BY lower(title) ASC LIMIT 3")
+    assert values == [TENANT, "night", ID]
+    assert query.previous_cursor(Page([1], ("night", ID))) is None
+    for wrong in ("~", "~~", f"~{cursor}"):
+        with pytest.raises(Problem):
+            parse(f"sort=-title&cursor={wrong}").to_page_request()
+
+
 @pytest.mark.parametrize(
     ("query", "wrong"),
     [
