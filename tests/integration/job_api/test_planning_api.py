@@ -83,14 +83,22 @@ async def test_J12_the_estimate_comes_from_the_sources_statistics(
             SELECT n::text AS id, 7 AS tenant_id, CASE WHEN n % 10 = 0 THEN 'chat' ELSE 'email' END AS media_type_id,
                 timestamptz '2026-01-01' + n * interval '1 hour' AS start_date, repeat('x', 100) AS text
             FROM generate_series(1, 5000) AS n;
-        ANALYZE contact_history.interaction;
+        CREATE TABLE contact_history.attachment AS
+            SELECT n::text AS id, 7 AS tenant_id, (n * 10)::text AS entity_id, sha512(n::text::bytea) AS content
+            FROM generate_series(1, 500) AS n;
+        ALTER TABLE contact_history.attachment ALTER content SET STORAGE EXTERNAL;
+        UPDATE contact_history.attachment SET content = convert_to(repeat(encode(content, 'hex'), 800), 'UTF8');
+        ANALYZE contact_history.interaction, contact_history.attachment;
         """
     )
     everything = await estimate(world, tenant, source)
     assert 4500 < everything["rows"] < 5500
-    assert everything["bytes"] > everything["rows"] * 100
+    # 500 attachments of 102,400 bytes, in base64: by far the most of the export, and none of it in the statistics.
+    assert 450 < everything["attachments"] < 550
+    assert 500 * 102_400 * 4 / 3 * 0.9 < everything["bytes"] < 500 * 102_400 * 4 / 3 * 1.15
     chats = await estimate(world, tenant, source, media_types=["chat"])
     assert 300 < chats["rows"] < 800
+    assert 30 < chats["attachments"] < 80
     fixed = {"kind": "fixed", "start": "2026-01-01T00:00:00Z", "end": "2026-01-11T10:00:00Z"}
     assert 100 < (await estimate(world, tenant, source, timeframe=fixed))["rows"] < 500
     await estimate(world, tenant, source, timeframe={"kind": "last", "count": 2, "unit": "months"})

@@ -3,7 +3,7 @@
 import asyncio
 
 from job_api.service import SizeEstimator
-from job_api.source import SourceStatistics
+from job_api.source import ExportSize, SourceStatistics
 from shared.events import JobSettings, Timeframe
 
 SETTINGS = JobSettings(
@@ -20,13 +20,13 @@ class StuckSource(SourceStatistics):
         super().__init__("postgresql://nobody@nowhere/nothing")
         self.freed = asyncio.Event()
 
-    async def estimate(self, settings: JobSettings) -> tuple[int, int]:
+    async def estimate(self, settings: JobSettings) -> ExportSize:
         """Wait, and wait again when cancelled."""
         try:
             await self.freed.wait()
         finally:
             await self.freed.wait()
-        return 1, 1
+        return ExportSize(1, 1, 0, 0)
 
 
 async def test_J12_a_source_that_accepts_a_connection_and_never_answers_is_abandoned() -> None:

@@ -24,7 +24,13 @@ _PREVIEW: dict[str, Any] = {
     "schedule_words": "every 4 hours from 00:00 UTC",
     "slots": ["2027-01-04T08:00:00Z", "2027-01-04T12:00:00Z", "2027-01-04T16:00:00Z"],
 }
-_ESTIMATE: dict[str, Any] = {"rows": 200000, "bytes": 283115520, "reason": None, "warning": None}
+_ESTIMATE: dict[str, Any] = {
+    "rows": 200000,
+    "attachments": 30000,
+    "bytes": 283115520,
+    "reason": None,
+    "warning": None,
+}
 router = create_router("/api/v1/jobs", "jobs")
 
 
@@ -47,8 +53,9 @@ class SchedulePreview(BaseModel):
 class SizeEstimate(BaseModel):
     """The approximate number of records and of their uncompressed bytes; null if unknown, with the reason."""
 
-    rows: int | None = Field(description="approximate number of records")
-    bytes: int | None = Field(description="approximate uncompressed bytes")
+    rows: int | None = Field(description="approximate number of interactions or contacts")
+    attachments: int | None = Field(description="approximate number of the interactions' attachments")
+    bytes: int | None = Field(description="approximate uncompressed bytes, attachments included")
     reason: str | None = Field(description="why the size is unknown")
     warning: str | None = Field(description="set if a single file would be too large for OpenSSL's command")
 
@@ -75,5 +82,7 @@ async def estimate_job(identity: Reader, *, draft: JobDraft, jobs: Jobs, estimat
     """Estimate the records and bytes of an unsaved job from the source's statistics, within two seconds."""
     valid = await jobs.validate(identity, draft.to_domain())
     found = await estimator.estimate(valid.settings)
-    warning = find_size_warning(draft.split_size, found.bytes)
-    return SizeEstimate(rows=found.rows, bytes=found.bytes, reason=found.reason, warning=warning)
+    warning = find_size_warning(draft.split_size, found.bytes, attachments=found.attachment_bytes)
+    return SizeEstimate(
+        rows=found.rows, attachments=found.attachments, bytes=found.bytes, reason=found.reason, warning=warning
+    )

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from job_api.source import SourceStatistics
+from job_api.source import ExportSize, SourceStatistics
 from shared.errors import TransientError
 from shared.events import JobSettings
 from shared.observe import get_logger
@@ -15,11 +15,16 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SizeEstimate:
-    """The approximate number of records and of uncompressed bytes, or the reason why neither is known."""
+    """The approximate numbers of records and of uncompressed bytes, or the reason why they are not known.
+
+    `rows` are interactions or contacts; `bytes` includes those of the interactions' attachments.
+    """
 
     rows: int | None
     bytes: int | None
     reason: str | None = None
+    attachments: int | None = None
+    attachment_bytes: int = 0
 
 
 class SizeEstimator:
@@ -27,7 +32,7 @@ class SizeEstimator:
 
     def __init__(self, source: SourceStatistics | None) -> None:
         self._source = source
-        self._abandoned: set[asyncio.Task[tuple[int, int]]] = set()
+        self._abandoned: set[asyncio.Task[ExportSize]] = set()
 
     async def estimate(self, settings: JobSettings) -> SizeEstimate:
         """Return the estimated size of an export with these settings; any failure is a reason, not an error."""
@@ -38,7 +43,10 @@ class SizeEstimator:
             await asyncio.wait({query}, timeout=TIME_LIMIT.total_seconds())
             if not query.done():
                 return SizeEstimate(None, None, "The source did not answer in time.")
-            return SizeEstimate(*query.result())
+            found = query.result()
+            return SizeEstimate(
+                found.rows, found.bytes, attachments=found.attachments, attachment_bytes=found.attachment_bytes
+            )
         except TransientError as error:
             log.warning("size estimate failed", error=str(error))
             return SizeEstimate(None, None, "The source is temporarily unavailable.")
@@ -49,14 +57,14 @@ class SizeEstimator:
         finally:
             self._abandon(query)
 
-    def _abandon(self, query: "asyncio.Task[tuple[int, int]]") -> None:
+    def _abandon(self, query: "asyncio.Task[ExportSize]") -> None:
         """Cancel a query without waiting for its end, which takes long over a connection that has stalled."""
         if not query.done():
             self._abandoned.add(query)
             query.add_done_callback(self._forget)
             query.cancel()
 
-    def _forget(self, query: "asyncio.Task[tuple[int, int]]") -> None:
+    def _forget(self, query: "asyncio.Task[ExportSize]") -> None:
         self._abandoned.discard(query)
         if not query.cancelled():
             query.exception()

@@ -29,10 +29,11 @@ class SchedulePreview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizePreview:
-    """Estimated rows and uncompressed bytes, or the reason why there are none; and a warning about large files."""
+    """Estimated rows, attachments and uncompressed bytes, or why there are none; and a warning about large files."""
 
     rows: int | None = None
     bytes: int | None = None
+    attachments: int | None = None
     reason: str | None = None
     warning: str | None = None
 
@@ -71,5 +72,7 @@ async def estimate_size(
     except (InvalidInput, OperationRefused):
         return SizePreview(reason=_INCOMPLETE)
     found = await services.estimator.estimate(valid.settings)
-    warning = find_size_warning(draft.split_size, found.bytes)
-    return SizePreview(rows=found.rows, bytes=found.bytes, reason=found.reason, warning=warning)
+    warning = find_size_warning(draft.split_size, found.bytes, attachments=found.attachment_bytes)
+    return SizePreview(
+        rows=found.rows, bytes=found.bytes, attachments=found.attachments, reason=found.reason, warning=warning
+    )
