@@ -46,7 +46,7 @@ CLOCKS = {
         *("destination.created_at", "destination.saved_at", "destination.test_requested_at"),
         *("destination.test_ended_at", "destination.tested_at"),
         *("audit.at", "deletion.deleted_at", "deletion.announced_at", "idempotency.written_at", "throttle.at"),
-        "outbox.written_at",
+        *("draft.written_at", "outbox.written_at"),
     },
     "scheduler": {
         *("schedule.until", "schedule_fault.retry_at", "slot.decided_at", "audit.slots_from", "audit.slots_to"),

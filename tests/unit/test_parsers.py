@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from history.api.files import parse_range, select_range
 from job_api.forms import InvalidForm, parse_form_fields
+from job_api.pages.jobs.job_form import BLANK_VALUES, JobForm, parse_draft
 from job_api.pages.kit.lists import parse_day, parse_list_query
 from job_api.pages.kit.navigation import to_local_path
 from job_api.pages.kit.notices import read_notice
@@ -64,6 +65,7 @@ TEXT_PARSERS: dict[str, tuple[Callable[[str], object], tuple[type[Exception], ..
     "parse_day at its end": (lambda text: parse_day(text, at_end=True), ()),
     "to_local_path": (to_local_path, ()),
     "require_date": (require_date, (ValueError,)),
+    "parse_draft": (lambda text: parse_draft(JobForm(dict.fromkeys(BLANK_VALUES, text), (text,), (text,))), ()),
     "parse_list_query": (lambda text: parse_list_query(JobQuery, {"cursor": text, "search": text}), (Problem,)),
 }
 HEADER_PARSERS: dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]] = {

@@ -38,6 +38,7 @@ from job_api.service import (
     AuditService,
     CertificateService,
     DestinationService,
+    DraftService,
     JobService,
     LoginService,
     RequestedRunService,
@@ -106,6 +107,7 @@ class Services:
     access: AccessService
     login: LoginService
     jobs: JobService
+    drafts: DraftService
     requested_runs: RequestedRunService
     certificates: CertificateService
     destinations: DestinationService
@@ -226,6 +228,7 @@ def create_web_app(
         jobs=services.jobs,
         requested_runs=services.requested_runs,
         audit=services.audit,
+        drafts=services.drafts,
         certificates=services.certificates,
         destinations=services.destinations,
         users=services.users,
@@ -250,6 +253,7 @@ def _create_services(
         access=AccessService(database, clock, authenticator),
         login=LoginService(database, clock, passwords),
         jobs=JobService(database, clock),
+        drafts=DraftService(database),
         requested_runs=RequestedRunService(database),
         certificates=CertificateService(database, clock),
         destinations=DestinationService(database, delivery=delivery),

@@ -17,6 +17,8 @@ KEY_RETENTION = timedelta(hours=24)
 """How long an Idempotency-Key is remembered."""
 ROW_RETENTION = timedelta(days=1)
 """How long ended sessions, ended runs and full token buckets are kept."""
+DRAFT_RETENTION = timedelta(days=7)
+"""How long a draft is kept after it was last changed."""
 _INTERVAL_SECONDS = 600.0
 _DELETION_BATCH = 500
 log = get_logger(__name__)
@@ -45,6 +47,7 @@ class Housekeeping:
             await drop_responses(database, now - KEY_RETENTION)
             await database.execute(SQL["delete_old_runs"], now - ROW_RETENTION)
             await database.execute(SQL["delete_full_buckets"], now - ROW_RETENTION)
+            await database.execute(SQL["delete_old_drafts"], now - DRAFT_RETENTION)
             await database.execute(SQL["delete_old_sessions"], now - ROW_RETENTION, now)
             for row in await database.fetch(SQL["certificates_expiring"], now):
                 CERTIFICATES_EXPIRING.labels(str(row["days"])).set(row["count"])

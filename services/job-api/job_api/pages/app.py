@@ -16,8 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from job_api.pages.account.routes import ACCOUNT_ROUTES
 from job_api.pages.jobs.routes import JOB_ROUTES
 from job_api.pages.kit.identity import load_identity, require_identity
-from job_api.pages.kit.navigation import redirect_to_login
-from job_api.pages.kit.notices import set_notice
+from job_api.pages.kit.reauthentication import read_new_cookies, render_interrupted
 from job_api.pages.kit.rendering import render_problem
 from job_api.pages.kit.services import PageServices
 from job_api.pages.runs.routes import RUN_ROUTES
@@ -26,7 +25,6 @@ from job_api.roles import ANY_ROLE, READERS
 from shared.errors import SluiceError, TransientError
 from shared.http.app import handle_disconnect
 from shared.http.bodies import BodyRefused
-from shared.http.identity import session_of
 from shared.http.problems import Problem, ProblemType
 from shared.observe import get_logger
 
@@ -102,11 +100,8 @@ async def show_not_found(request: Request) -> Response:
 
 async def _handle_error(request: Request, error: Exception) -> Response:
     match error:
-        case Problem(type=ProblemType.UNAUTHENTICATED):
-            answer = redirect_to_login(request)
-            if session_of(request):
-                set_notice(answer, "session-ended")
-            return answer
+        case Problem(type=ProblemType.UNAUTHENTICATED | ProblemType.STALE_FORM):
+            return await render_interrupted(request, error)
         case Problem():
             problem = error
         case TransientError():
@@ -145,7 +140,7 @@ class _CachedStaticFiles(StaticFiles):
 
 
 class _SecurityHeadersMiddleware:
-    """Adds the security headers: nothing from other hosts, nothing inline, no framing."""
+    """Adds the security headers (nothing from other hosts, nothing inline, no framing) and cookies of new sessions."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -153,7 +148,7 @@ class _SecurityHeadersMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *SECURITY_HEADERS]
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS, *read_new_cookies(scope)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

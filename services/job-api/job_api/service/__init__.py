@@ -5,6 +5,7 @@ from job_api.service.audit import AuditService
 from job_api.service.authentication import TokenAuthenticator
 from job_api.service.certificates import CertificateService
 from job_api.service.destinations import DestinationService
+from job_api.service.drafts import DraftService
 from job_api.service.estimates import SizeEstimator
 from job_api.service.jobs import JobService
 from job_api.service.login import LoginAttempt, LoginService
@@ -18,6 +19,7 @@ __all__ = [
     "AuditService",
     "CertificateService",
     "DestinationService",
+    "DraftService",
     "JobService",
     "LoginAttempt",
     "LoginService",

@@ -318,6 +318,17 @@ CROSS JOIN LATERAL (
     LIMIT {limit}
 ) AS found;
 
+-- count_jobs: how many jobs of a tenant match conditions, and how many of them stand before a position in an order
+SELECT count(*) AS total, count(*) FILTER (WHERE {position}) AS before FROM job WHERE tenant_id = $1 {conditions};
+
+-- count_jobs_by_state: how many jobs a tenant has, in all and by what users look for
+SELECT count(*) AS "all",
+    count(*) FILTER (WHERE status = 'running') AS running,
+    count(*) FILTER (WHERE status = 'queued') AS queued,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE state = 'suspended') AS suspended
+FROM job WHERE tenant_id = $1;
+
 -- jobs_by_id: the current versions of some of a tenant's jobs
 SELECT job.job_id, job.tenant_id, job.version, job.state, job.state_reason, job.description, job.settings::text AS settings,
     job.schedule_kind, job.schedule_start, job.schedule_immediately, job.schedule_every, job.catch_up, job.overlap,
@@ -408,6 +419,42 @@ WHERE tenant_id = $1 AND (
     object_id = $2 AND action = 'run.cancel' OR object_id = $3 AND action = 'job.run' AND after ->> 'run' = $2::text
 )
 ORDER BY at DESC;
+
+-- draft: what a user has typed in the editor and not yet saved
+SELECT draft_id, job_id, title, content::text AS content, saved_as, written_at
+FROM draft WHERE tenant_id = $1 AND user_id = $2 AND draft_id = $3;
+
+-- latest_draft: a user's latest unsaved draft of changes to a job, or of a new one (NULL)
+SELECT draft_id, job_id, title, content::text AS content, saved_as, written_at
+FROM draft WHERE tenant_id = $1 AND user_id = $2 AND job_id IS NOT DISTINCT FROM $3 AND saved_as IS NULL
+ORDER BY written_at DESC LIMIT 1;
+
+-- keep_draft: store a draft, and lock it until the transaction ends; one that has become a job stays as it was saved
+INSERT INTO draft (tenant_id, user_id, draft_id, job_id, title, content, written_at)
+VALUES (:tenant_id, :user_id, :draft_id, :job_id, :title, :content::jsonb, :written_at)
+ON CONFLICT (tenant_id, user_id, draft_id) DO UPDATE SET
+    job_id = CASE WHEN draft.saved_as IS NULL THEN EXCLUDED.job_id ELSE draft.job_id END,
+    title = CASE WHEN draft.saved_as IS NULL THEN EXCLUDED.title ELSE draft.title END,
+    content = CASE WHEN draft.saved_as IS NULL THEN EXCLUDED.content ELSE draft.content END,
+    written_at = EXCLUDED.written_at
+RETURNING draft_id, job_id, title, content::text AS content, saved_as, written_at;
+
+-- save_draft: record the job that a draft has become
+UPDATE draft SET saved_as = $4 WHERE tenant_id = $1 AND user_id = $2 AND draft_id = $3;
+
+-- discard_draft: delete a draft
+DELETE FROM draft WHERE tenant_id = $1 AND user_id = $2 AND draft_id = $3;
+
+-- discard_surplus_drafts: delete a user's drafts but the latest few
+DELETE FROM draft WHERE tenant_id = $1 AND user_id = $2 AND draft_id IN (
+    SELECT draft_id FROM draft WHERE tenant_id = $1 AND user_id = $2 ORDER BY written_at DESC OFFSET $3
+);
+
+-- delete_old_drafts: delete drafts that nobody has changed since an instant
+DELETE FROM draft WHERE written_at < $1;
+
+-- job_was_deleted: whether a tenant had a job that it has deleted
+SELECT EXISTS (SELECT FROM deletion WHERE tenant_id = $1 AND object_id = $2 AND kind = 'job');
 
 -- delete_old_sessions: delete sessions that ended long ago; their deletions are to be announced
 WITH gone AS (

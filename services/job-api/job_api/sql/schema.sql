@@ -235,6 +235,21 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_age ON idempotency (written_at);
 
+-- What users have typed in the editor and not yet saved; `job_id` is the job that a draft changes, `saved_as` the job that
+-- it has become, so that the same draft never becomes two.
+CREATE TABLE draft (
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    user_id uuid NOT NULL,
+    draft_id uuid NOT NULL,
+    job_id uuid,
+    title text NOT NULL,
+    content jsonb NOT NULL,
+    saved_as uuid,
+    written_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, user_id, draft_id)
+);
+CREATE INDEX draft_age ON draft (written_at);
+
 -- Token buckets of attempts at passwords, by a hash of what they are counted for, so that no name is stored.
 CREATE TABLE throttle (
     key text PRIMARY KEY,
@@ -253,6 +268,7 @@ ALTER TABLE run_view ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE audit ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE deletion ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE idempotency ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE draft ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_tenant ON tenant USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON app_user USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON identity USING (in_scope(tenant_id));
@@ -263,6 +279,7 @@ CREATE POLICY own_tenant ON run_view USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON audit USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON deletion USING (in_scope(tenant_id));
 CREATE POLICY own_tenant ON idempotency USING (in_scope(tenant_id));
+CREATE POLICY own_tenant ON draft USING (in_scope(tenant_id));
 
 -- Events written in the transaction of their change, until a relay has published them.
 CREATE TABLE outbox (

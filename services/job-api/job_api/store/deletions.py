@@ -65,6 +65,11 @@ def to_deletion(row: Record) -> Deletion:
     return Deletion(**row)
 
 
+async def has_job(database: Connection, tenant_id: UUID, job_id: UUID) -> bool:
+    """Return whether a tenant had a job that it has deleted, and that is not forgotten yet."""
+    return bool(await database.fetchval(SQL["job_was_deleted"], tenant_id, job_id))
+
+
 async def announce(database: Connection, *, now: datetime, limit: int) -> int:
     """Write the events of at most `limit` deletions that nothing has announced; return their number."""
     found = [to_deletion(row) for row in await database.fetch(SQL["unannounced_deletions"], limit)]

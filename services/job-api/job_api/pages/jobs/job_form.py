@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, cast, get_args
 from uuid import UUID
 
+from pydantic_core import to_json
+
+from job_api.bodies.drafts import JobDraft
 from job_api.domain import Draft, ScheduleDraft
 from job_api.errors import FieldFault
 from job_api.pages.kit.formats import capitalize
@@ -22,6 +25,7 @@ from shared.events.values import (
     TimeframeKind,
     TimeUnit,
 )
+from shared.http.untrusted import decode_json
 
 FIELD_LABELS = {
     "title": "Title",
@@ -49,6 +53,7 @@ FIELD_LABELS = {
     "catch_up": "After an outage",
     "overlap": "If the previous run is still in progress",
     "attempts": "Attempts",
+    "kept": "Filter and delivery",
 }
 """What the editor calls its fields where their own labels cannot be seen: in lists of errors and of changes."""
 BLANK_VALUES = {
@@ -75,6 +80,7 @@ BLANK_VALUES = {
     "catch_up": "last",
     "overlap": "skip",
     "attempts": "5",
+    "kept": "",
 }
 BYTES_PER_UNIT = {"MiB": 1 << 20, "GiB": 1 << 30}
 _FORM_FIELDS = {
@@ -91,6 +97,7 @@ _FORM_FIELDS = {
 }
 """The form's field for a field of a job, where the two names differ."""
 _WHOLE_NUMBER = re.compile(r"\d{1,18}")
+_KEPT_MAX = 60_000
 _SHORTEST_INSTANT = len("2026-11-24T10:00")
 Choice = TypeVar("Choice")
 
@@ -109,12 +116,31 @@ class JobForm:
         return cls(BLANK_VALUES)
 
     @classmethod
-    def from_submission(cls, form: Form) -> "JobForm":
-        """Return the form as it was submitted; a box that is not ticked is not submitted."""
+    def from_submission(cls, form: Form, *, prefix: str = "") -> "JobForm":
+        """Return the form as it was submitted, in fields whose names begin with `prefix`.
+
+        A box that is not ticked is not submitted.
+        """
         # Absent means unticked for this one box, and the default for every other field.
         defaults = BLANK_VALUES | {"all_media": ""}
-        values = {name: form.get(name, default) for name, default in defaults.items()}
-        return cls(values, form.get_all("media"), form.get_all("certificates"))
+        values = {name: form.get(prefix + name, default) for name, default in defaults.items()}
+        return cls(values, form.get_all(f"{prefix}media"), form.get_all(f"{prefix}certificates"))
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "JobForm":
+        """Return the form that `to_document` has described."""
+        # A draft of an earlier release has no value for a field that was added since.
+        return cls(BLANK_VALUES | document["values"], tuple(document["media"]), tuple(document["certificates"]))
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the form as JSON, for a draft."""
+        return {"values": dict(self.values), "media": self.media, "certificates": self.certificates}
+
+    def to_fields(self, prefix: str) -> list[tuple[str, str]]:
+        """Return the form as fields whose names begin with `prefix`."""
+        fields = [(prefix + name, value) for name, value in self.values.items()]
+        fields += [(f"{prefix}media", value) for value in self.media]
+        return fields + [(f"{prefix}certificates", value) for value in self.certificates]
 
     @classmethod
     def from_draft(cls, draft: Draft) -> "JobForm":
@@ -143,6 +169,7 @@ class JobForm:
             "catch_up": draft.catch_up,
             "overlap": draft.overlap,
             "attempts": str(draft.attempts),
+            "kept": _to_kept(draft),
         }
         if timeframe.count is not None and timeframe.unit is not None:
             values |= {"last_count": str(timeframe.count), "last_unit": timeframe.unit}
@@ -177,6 +204,7 @@ def parse_draft(form: JobForm) -> tuple[Draft, dict[str, str]]:
         catch_up=parser.parse_choice("catch_up", CatchUp, default="last"),
         overlap=parser.parse_choice("overlap", Overlap, default="skip"),
         attempts=parser.parse_whole_number("attempts"),
+        **parser.parse_kept(record),
     )
     return draft, parser.errors
 
@@ -246,6 +274,18 @@ class _FieldParser:
             unit=self.parse_choice("last_unit", TimeUnit, default="days") if kind == "last" else None,
         )
 
+    def parse_kept(self, record: RecordType) -> dict[str, Any]:
+        """Return the settings that the editor has no fields for: they are those that it was opened with."""
+        if not self._values["kept"]:
+            return {}
+        blank = {"title": "-", "source": "-", "type": record, "schedule": {"kind": "once", "immediately": True}}
+        try:
+            found = JobDraft.model_validate({**decode_json(self._values["kept"], limit=_KEPT_MAX), **blank}).to_domain()
+        except (ValueError, TypeError):
+            self.errors["kept"] = "Open the editor again: these settings cannot be read."
+            return {}
+        return {"filter": found.filter, "delivery": found.delivery}
+
     def parse_certificates(self, ids: tuple[str, ...]) -> tuple[UUID, ...]:
         """Return the ids of certificates."""
         try:
@@ -253,6 +293,12 @@ class _FieldParser:
         except ValueError:
             self.errors["certificates"] = "Select certificates from this list."
             return ()
+
+
+def _to_kept(draft: Draft) -> str:
+    # What the editor has no fields for is neither lost by a change nor by a clone.
+    found = {"filter": draft.filter, "delivery": draft.delivery}
+    return to_json({name: value for name, value in found.items() if value}).decode() if any(found.values()) else ""
 
 
 def _to_field(instant: datetime | None) -> str:

@@ -30,6 +30,10 @@ class Form:
         """Return every value of a field, such as the ticked boxes of a group."""
         return tuple(_decode(value) for each, value in self._pairs if each == name)
 
+    def list_texts(self, *, without: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the names and values of all fields in order, as text, without those of some names."""
+        return [(name, _decode(value)) for name, value in self._pairs if name not in without]
+
     def get_bytes(self, name: str) -> bytes:
         """Return the last value of a field as it was sent, such as a file."""
         return next((value for each, value in reversed(self._pairs) if each == name), b"")

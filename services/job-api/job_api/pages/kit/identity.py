@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from job_api.pages.kit.forms import CSRF_FIELD, has_valid_csrf_token, parse_form
+from job_api.pages.kit.reauthentication import PASSWORD_FIELD, log_in_again
 from job_api.pages.kit.services import get_services
 from shared import auth
 from shared.auth import Identity
@@ -17,10 +18,14 @@ async def require_identity(request: Request, *roles: Role) -> Identity:
     Raises Problem 401 without a session, 403 without one of the roles, or for a form that is not from our own pages.
     """
     identity = await load_identity(request)
+    if identity is None and request.method == "POST" and PASSWORD_FIELD in await parse_form(request):
+        # The password proves more than the form's token, which is that of the session that has ended.
+        await log_in_again(request)
+        identity = await load_identity(request)
+    elif identity is not None and request.method not in {"GET", "HEAD"}:
+        await _check_form_origin(request)
     if identity is None:
         raise Problem(ProblemType.UNAUTHENTICATED, "Log in first.")
-    if request.method not in {"GET", "HEAD"}:
-        await _check_form_origin(request)
     if roles and not identity.may(*roles):
         detail = f"This page requires the role {' or '.join(roles)}; ask an administrator."
         raise Problem(ProblemType.ACCESS_DENIED, detail)

@@ -20,9 +20,12 @@ _MAX_VALUE, _MAX_REASON = 80, 500
 _MAX_COOKIE = 3000
 NOTICES = {
     "refused": "Nothing was changed: {reason}",
-    "select-job": "Select a job first: use the button at the start of its row.",
+    "select-job": "Select a job first: tick the box at the start of its row.",
+    "select-one-job": "Select exactly one job: tick the box at the start of its row.",
     "job-created": "The job {job} has been saved.",
     "job-saved": "The changes of the job {job} have been saved.",
+    "job-merged": "Your changes of the job {job} have been saved, together with those that another user has made.",
+    "already-saved": "The job {job} has been saved already. You are changing it now.",
     "job-deleted": "The job {job} has been deleted. Its runs and files are kept until their retention ends.",
     "job-suspended": "The job {job} is suspended: its scheduled runs are skipped. A run in progress continues.",
     "job-resumed": "The job {job} is active again.",

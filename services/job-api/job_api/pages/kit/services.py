@@ -11,6 +11,7 @@ from job_api.service import (
     AuditService,
     CertificateService,
     DestinationService,
+    DraftService,
     JobService,
     LoginService,
     RequestedRunService,
@@ -33,6 +34,7 @@ class PageServices:
     jobs: JobService
     requested_runs: RequestedRunService
     audit: AuditService
+    drafts: DraftService
     certificates: CertificateService
     destinations: DestinationService
     users: UserService
