@@ -83,9 +83,11 @@ async def take_screenshots(browser: Browser, site: Site, tenant: Tenant, folder:
     new = await site.create_tenant(certificate=False)
     pages = {
         "jobs": "/jobs",
+        "jobs-marked": f"/jobs?shown={jobs[1]}#job-{jobs[1]}",
+        "jobs-delete-several": f"/jobs/delete?job={jobs[0]}&job={jobs[2]}&job={jobs[3]}",
         "job": f"/jobs/{jobs[0]}",
         "job-delete": f"/jobs/{jobs[3]}/delete",
-        "editor": f"/jobs/new?clone={jobs[0]}",
+        "editor": f"/jobs/new?job_id={jobs[0]}",
         "history": "/runs",
         "run": f"/runs/{runs['followed'].run_id}",
         "run-failed": f"/runs/{runs['failed'].run_id}",
@@ -105,11 +107,29 @@ async def take_screenshots(browser: Browser, site: Site, tenant: Tenant, folder:
         await page.context.add_cookies([cookie])  # type: ignore[list-item]
         for name, path in pages.items():
             await _take(page, path, folder / f"{name}-{look}.png")
+        await _take_forms(page, folder, look)
         for name, reader in (("access-denied", tenant), ("first-steps", new)):
             page = await _open_page(browser, site, size, scheme)
             cookie["value"] = await site.log_in(reader, "downloader" if reader is tenant else "admin")
             await page.context.add_cookies([cookie])  # type: ignore[list-item]
             await _take(page, "/jobs", folder / f"{name}-{look}.png")
+
+
+async def _take_forms(page: Page, folder: Path, look: str) -> None:
+    """Take the pages that a form leads to: a selection, a refused job, and a session that has ended."""
+    await page.goto("/jobs")
+    for box in (await page.locator("tr[data-job] input[type=checkbox]").all())[:2]:
+        await box.check()
+    await _save(page, folder / f"jobs-selected-{look}.png")
+    await page.goto("/jobs/new")
+    await page.get_by_label("Every").fill("0")
+    await page.get_by_label("Title").press("Enter")
+    await page.locator("#errors").wait_for()
+    await _save(page, folder / f"editor-refused-{look}.png")
+    await page.context.clear_cookies()
+    await page.get_by_label("Title").press("Enter")
+    await page.locator("#interrupted").wait_for()
+    await _save(page, folder / f"session-ended-{look}.png")
 
 
 async def _open_page(browser: Browser, site: Site, size: str, scheme: Scheme) -> Page:
@@ -129,6 +149,10 @@ async def _take(page: Page, path: str, target: Path) -> None:
     await page.goto(path)
     # Wait until the script has written the viewer's local times.
     await page.wait_for_function("[...document.querySelectorAll('time .local-time')].every(each => each.textContent)")
+    await _save(page, target)
+
+
+async def _save(page: Page, target: Path) -> None:
     await page.screenshot(path=target, full_page=True)
     sys.stdout.write(f"{target}\n")
 

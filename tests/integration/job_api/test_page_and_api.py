@@ -9,10 +9,15 @@ from tests.integration.job_api.world import World
 OPERATIONS = {
     ("POST", "/login"): {"logIn"},
     ("POST", "/logout"): {"logOut"},
-    ("GET", "/jobs"): {"listJobs"},
-    ("POST", "/jobs/selected"): {"runJob", "cloneJob"},
+    ("GET", "/jobs"): {"listJobs", "countJobs"},
+    ("POST", "/jobs/selected"): {"runJob", "cloneJob", "suspendJob", "resumeJob"},
+    ("GET", "/jobs/delete"): {"getJob"},
+    ("POST", "/jobs/delete"): {"deleteJob"},
     ("GET", "/jobs/new"): {"getJob", "getRun", "listSources", "listCertificates"},
     ("POST", "/jobs/new"): {"createJob", "cloneJob", "cloneRun"},
+    # A draft is what a page has not sent yet: an API client keeps its own.
+    ("POST", "/jobs/drafts/{draft_id:uuid}"): set(),
+    ("POST", "/jobs/drafts/{draft_id:uuid}/discard"): set(),
     ("POST", "/jobs/preview/{part}"): {"previewSchedule", "estimateJob"},
     ("GET", "/jobs/{job_id:uuid}"): {"getJob", "previewSchedule", "listCertificates", "listRuns", "listArtifacts"},
     ("POST", "/jobs/{job_id:uuid}/run"): {"runJob"},

@@ -1,6 +1,7 @@
 """The pages work as plain links and forms, and enforce authentication and roles."""
 
 import re
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -48,7 +49,7 @@ async def test_U1_a_failed_login_keeps_what_was_entered_except_the_password(worl
 async def test_U4_the_login_leads_to_our_own_pages_only(world: World, tenant: Tenant, elsewhere: str) -> None:
     form = {"user": tenant.user, "password": tenant.password, "next": elsewhere}
     answer = await world.client(None, **SAME_SITE).post("/login", data=form)
-    assert answer.headers["location"] == "/jobs"
+    assert answer.headers["location"] == "/"
 
 
 async def test_U4_every_page_has_a_strict_policy_and_nothing_inline(world: World, tenant: Tenant) -> None:
@@ -70,7 +71,8 @@ async def test_J3_the_list_shows_jobs_and_the_slider_is_a_form(world: World, ten
     assert 'aria-disabled="true" title="This job runs once' in page
     form = {"next": "/jobs?sort=title"} | await token_of(client)
     answer = await client.post(f"/jobs/{job['id']}/suspend", data=form)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?sort=title")
+    shown = f"/jobs?sort=title&shown={job['id']}#job-{job['id']}"
+    assert (answer.status_code, answer.headers["location"]) == (303, shown)
     assert (await tenant.client.get(f"/api/v1/jobs/{job['id']}")).json()["state"] == "suspended"
     refused = await client.post(f"/jobs/{once['id']}/resume", data=form)
     assert refused.status_code == 409
@@ -163,10 +165,10 @@ async def test_U3_no_page_shows_another_tenants_objects(world: World, tenant: Te
 
 async def test_J2_the_info_mart_is_refused_with_its_reason_and_not_offered(world: World, tenant: Tenant) -> None:
     client = await log_in(world, tenant)
-    assert "info_mart" not in (await client.get("/jobs/new")).text
+    assert "info_mart" not in (await client.get("/jobs/new", follow_redirects=True)).text
     form = {"title": "x", "source": "info_mart", "begin": "now", "kind": "once", "all_media": "yes", "action": "save"}
-    answer = await client.post("/jobs/new", data=form | await token_of(client))
-    assert answer.status_code == 422
+    answer = await client.post("/jobs/new", data=form | await token_of(client), follow_redirects=True)
+    assert [each.status_code for each in answer.history] == [303]
     assert "Info Mart is not supported as a source" in answer.text
 
 
@@ -182,11 +184,27 @@ async def test_J4_the_same_form_sent_twice_makes_one_job_and_a_changed_one_anoth
     assert sorted(job["title"] for job in items) == ["Changed", "Twice"]
 
 
+async def test_J4_a_draft_is_its_users_own_and_becomes_one_job(world: World, tenant: Tenant) -> None:
+    client, draft = await log_in(world, tenant), str(uuid4())
+    form = {"title": "Drafted", "begin": "now", "kind": "once", "all_media": "yes", "draft": draft, "every": "1"}
+    assert (await client.post(f"/jobs/drafts/{draft}", data=form | await token_of(client))).status_code == 204
+    other = await world.tenant()
+    stranger = await log_in(world, other)
+    assert "Drafted" in (await client.get(f"/jobs/new?draft={draft}")).text
+    assert "Drafted" not in (await stranger.get(f"/jobs/new?draft={draft}")).text
+    for title in ("Drafted", "Drafted", "Another title of a job that runs once"):
+        answer = await client.post("/jobs/new", data=form | {"title": title} | await token_of(client))
+        assert answer.status_code == 303
+    assert [job["title"] for job in (await tenant.client.get("/api/v1/jobs")).json()["items"]] == ["Drafted"]
+    assert "runs once, so it cannot be changed" in (await client.get(answer.headers["location"])).text
+    assert (await client.get(f"/jobs/new?draft={draft}")).headers["location"].startswith("/jobs/")
+
+
 async def test_J10_an_edit_of_a_job_that_started_immediately_starts_nothing_again(world: World, tenant: Tenant) -> None:
     job = await tenant.job(schedule={"kind": "hourly", "every": 5, "immediately": True})
     await world.clock.sleep(600)
     client = await log_in(world, tenant)
-    page = (await client.get(f"/jobs/{job['id']}/edit")).text
+    page = (await client.get(f"/jobs/{job['id']}/edit", follow_redirects=True)).text
     assert '<time datetime="2026-11-24T15:00:00+00:00">' in page
     assert '<time datetime="2026-11-24T10:' not in page
     form = {"title": "Renamed", "kind": "hourly", "every": "5", "begin": "now", "all_media": "yes", "version": "1"}

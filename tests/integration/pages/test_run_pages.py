@@ -212,7 +212,7 @@ async def test_H2_a_run_leads_to_its_files_and_to_a_clone_of_its_settings(
     await page.go_back()
     await page.get_by_role("checkbox", name="Select the run of Contacts to CRM").check()
     await page.get_by_role("button", name="Clone settings").click()
-    await page.wait_for_url(f"**/jobs/new?run_id={scenarios['contacts'].run_id}")
+    await page.wait_for_url(f"**/jobs/new?run_id={scenarios['contacts'].run_id}&draft=*")
 
 
 async def test_H2_a_runs_frozen_settings_fill_the_editor_and_become_a_new_job(
@@ -233,7 +233,7 @@ async def test_H2_a_runs_frozen_settings_fill_the_editor_and_become_a_new_job(
     page = await open_page(tenant)
     await page.goto(f"/runs/{run.run_id}")
     await page.get_by_role("button", name="Clone settings").click()
-    await page.wait_for_url(f"**/jobs/new?run_id={run.run_id}")
+    await page.wait_for_url(f"**/jobs/new?run_id={run.run_id}&draft=*")
     await expect(page.get_by_label("Title")).to_have_value("Frozen")
     for label in ("E-mail", "Chat", "Immediately", "Once", "Last …", "Data protection officer"):
         await expect(page.get_by_label(label, exact=False)).to_be_checked()

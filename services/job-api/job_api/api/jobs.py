@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from fastapi import Request
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from job_api.api.job_documents import CREATED_JOB_EXAMPLE, JOB_EXAMPLE, Job, JobPage
@@ -29,7 +30,18 @@ CHANGE_ERRORS = (
     ProblemType.TOO_LARGE,
     ProblemType.IF_MATCH_REQUIRED,
 )
+_COUNTS = {"all": 1122, "running": 3, "queued": 1, "failed": 12, "suspended": 40}
 router = create_router("/api/v1/jobs", "jobs")
+
+
+class JobCounts(BaseModel):
+    """How many jobs there are; `running`, `queued` and `failed` count states of the latest run."""
+
+    all: int
+    running: int
+    queued: int
+    failed: int
+    suspended: int = Field(description="jobs whose future slots are skipped")
 
 
 @router.post(
@@ -61,6 +73,17 @@ async def create_job(identity: Operator, *, draft: JobDraft, request: Idempotent
 async def list_jobs(identity: Reader, request: Request, responder: Responder) -> Response:
     """Return a page of jobs, each with its latest run, filtered and sorted."""
     return await responder.list_jobs(identity, request)
+
+
+@router.get(
+    "/counts",
+    operation_id="countJobs",
+    summary="Count jobs",
+    responses=json_response(_COUNTS) | error_responses(),
+)
+async def count_jobs(identity: Reader, jobs: Jobs) -> JobCounts:
+    """Count the tenant's jobs, in all and by what users look for; at most two seconds old."""
+    return JobCounts(**await jobs.count_by_state(identity))
 
 
 @router.get(

@@ -1,7 +1,8 @@
 """Commands on jobs, and reading them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from job_api.domain.schedules import build_schedule, check_schedule
 from job_api.errors import FieldFault, InvalidInput, LostUpdate
 from job_api.store import Database, JobView, UnitOfWork, certificates, jobs, recipients, runs
 from job_api.store.job_cache import JobCache
+from job_api.store.job_counts import JobCounter, ListPosition
 from shared import timetable
 from shared.auth import Identity
 from shared.clock import Clock
@@ -41,6 +43,7 @@ class JobService:
         self._database = database
         self._clock = clock
         self._cache = JobCache()
+        self._counter = JobCounter(database)
 
     async def create(self, work: UnitOfWork, draft: Draft) -> JobView:
         """Create a job. Raises InvalidInput or OperationRefused."""
@@ -48,6 +51,7 @@ class JobService:
         context = await jobs.get_context(work.connection, tenant_id, work.at, draft=draft)
         job = create_job(draft, context, job_id=uuid4(), tenant_id=tenant_id)
         await jobs.insert(work.connection, job)
+        self._count_anew(work)
         work.emit(job.to_event())
         work.audit("job.create", job.job_id, after=_to_document(job))
         return JobView(job, None, None, jobs.find_first_run(job))
@@ -78,6 +82,7 @@ class JobService:
         # Known at once, before the scheduler takes the request.
         await runs.insert_requested(work.connection, run_id, job, at=work.at)
         await runs.update_latest_run(work.connection, job.tenant_id, job_id)
+        self._count_anew(work)
         work.emit(command)
         work.audit("job.run", job_id, after={"run": str(run_id)})
         return run_id
@@ -103,6 +108,7 @@ class JobService:
         job = await _lock(work, job_id, versions)
         after = apply_action(job, action, now=work.at, run_in_progress=None)
         if after is not job:
+            self._count_anew(work)
             await _save(work, f"job.{action.value}", job, after=after)
         return await jobs.get_view(work.connection, job.tenant_id, job_id)
 
@@ -124,6 +130,7 @@ class JobService:
         run_id = await jobs.find_run_in_progress(work.connection, job)
         apply_action(job, JobAction.DELETE, now=work.at, run_in_progress=run_id)
         deletion = await jobs.delete(work.connection, job, at=work.at)
+        self._count_anew(work)
         work.emit(deletion.to_event())
         work.audit("job.delete", job_id, before=_to_document(job))
 
@@ -137,9 +144,20 @@ class JobService:
         async with self._database.read_without_scope() as database:
             return await self._cache.list_views(database, identity.tenant_id, request)
 
+    async def count_by_state(self, identity: Identity) -> Mapping[str, int]:
+        """Return how many jobs there are: all, running, queued, failed, suspended; at most two seconds old."""
+        return await self._counter.count_by_state(identity.tenant_id)
+
+    async def locate(self, identity: Identity, request: PageRequest, page: Page[JobView]) -> ListPosition:
+        """Return how many jobs match the filters of a page, and how many of them stand before it."""
+        return await self._counter.locate(identity.tenant_id, request, page.before)
+
     def now(self) -> datetime:
         """Return the instant at which refusals are judged."""
         return self._clock.now()
+
+    def _count_anew(self, work: UnitOfWork) -> None:
+        work.on_commit(partial(self._counter.forget, work.actor.tenant_id))
 
     async def validate(self, identity: Identity, draft: Draft) -> ValidDraft:
         """Return the parts of the job that a draft describes. Raises InvalidInput or OperationRefused."""

@@ -38,7 +38,7 @@ class JobCache:
         page = await JOBS.fetch(database, tenant_id, request)
         jobs = await self._load(database, tenant_id, page.items)
         views = [to_view(job, row) for row in page.items if (job := jobs.get(row["job_id"])) is not None]
-        return Page(views, page.after)
+        return Page(views, page.after, page.before)
 
     async def _load(self, database: Connection, tenant_id: UUID, rows: Sequence[Record]) -> Mapping[UUID, Job]:
         """Return the jobs of some rows by id, without those deleted meanwhile."""

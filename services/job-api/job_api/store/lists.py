@@ -49,6 +49,7 @@ JOBS = KeysetList(
     }
     | between("created", "job.created_at"),
     default_sort="-created_at",
+    counting=SQL["count_jobs"],
 )
 
 USERS = KeysetList(

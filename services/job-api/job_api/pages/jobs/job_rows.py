@@ -14,15 +14,16 @@ from job_api.store import JobView, RunSummary
 
 ROWS_CACHED = 4096
 """Rendered rows kept in memory, about 2 KB each: 80 full pages of jobs as they are now."""
-_TOOLBAR_ACTIONS = frozenset({"edit", "run", "delete"})
+_TOOLBAR_ACTIONS = frozenset({"edit", "run", "delete", "suspend", "resume"})
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
     """A job as the list shows it; equal rows are rendered once.
 
-    `switch_refusal` says why the job can be neither suspended nor resumed; `refusals` are actions of the toolbar that
-    are refused, each with the reason. `risk` says what is wrong with its certificates, or soon will be.
+    `switch_refusal` says why the job can be neither suspended nor resumed, `denial` why the reader may change no job;
+    `refusals` are actions of the toolbar that are refused, each with the reason. `risk` says what is wrong with its
+    certificates, or soon will be.
     """
 
     id: str
@@ -37,6 +38,7 @@ class JobRow:
     active: bool
     state_reason: str | None
     switch_refusal: str | None
+    denial: str | None
     refusals: tuple[tuple[str, str], ...]
     risk: str = ""
 
@@ -58,6 +60,7 @@ class JobRow:
             active=active,
             state_reason=job.state_reason,
             switch_refusal=denial or refused.get("suspend" if active else "resume"),
+            denial=denial,
             refusals=() if denial else tuple((name, why) for name, why in refused.items() if name in _TOOLBAR_ACTIONS),
         )
 

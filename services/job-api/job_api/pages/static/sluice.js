@@ -63,7 +63,7 @@ function showProgress(element, run) {
 function isInUse(part) {
   const selection = getSelection();
   const isSelected = selection !== null && !selection.isCollapsed && selection.containsNode(part, true);
-  const menu = part.querySelector("details[open]");
+  const menu = part.querySelector("details[open], :popover-open");
   return isSelected || menu !== null || part.contains(document.activeElement) || part.matches(":hover");
 }
 
@@ -101,11 +101,27 @@ class Refresher {
     if (!answer?.ok || answer.redirected) return; // unavailable: the next change schedules another refresh
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     // The page of a run that history did not know yet has nothing to replace.
-    if (document.querySelector("[data-awaited]") && !fresh.querySelector("[data-awaited]")) return location.reload();
+    if (document.querySelector("[data-awaited]") && !fresh.querySelector("[data-awaited]")) location.reload();
+    else this.apply(fresh);
+  }
+
+  // Replaces what differs in a page that was fetched, in the element `used` even where the focus and the pointer are.
+  apply(fresh, used = null) {
+    this.used = used;
     for (const element of document.querySelectorAll("[data-run], [data-run-page], tr[data-job]")) {
       this.#update(element, fresh);
     }
-    updateToolbar();
+    this.#updateList(fresh);
+    this.used = null;
+  }
+
+  // Counts and the position in the list, which stand outside the rows.
+  #updateList(fresh) {
+    for (const part of document.querySelectorAll("[data-live-list]")) {
+      const next = fresh.querySelector(`[data-live-list="${part.dataset.liveList}"]`);
+      if (next) this.#replace(part, next);
+    }
+    document.dispatchEvent(new CustomEvent("sluice:refreshed"));
   }
 
   #update(element, fresh) {
@@ -131,7 +147,7 @@ class Refresher {
     showLocalTimes(next);
     this.#pending.delete(part);
     if (part.innerHTML === next.innerHTML) return;
-    if (isInUse(part)) this.#pending.set(part, next);
+    if (isInUse(part) && !this.used?.contains(part)) this.#pending.set(part, next);
     else part.replaceChildren(...next.childNodes);
   }
 
@@ -271,6 +287,7 @@ function followRuns(root) {
     if (run.state !== element.dataset.state || !isShown) refresher.scheduleTwice();
     else if (element.dataset.runPage) refresher.schedule();
   };
+  document.addEventListener("sluice:fetched", (event) => refresher.apply(event.detail.fresh, event.detail.used));
   const stream = new Stream(root, onRun, () => refresher.schedule());
   // Browsers limit the connections to a host, so a page in the background does not keep one.
   document.addEventListener("visibilitychange", () => {
@@ -284,36 +301,12 @@ function followRuns(root) {
   setInterval(() => stream.isInterrupted && root.dataset.poll !== undefined && refresher.schedule(), POLL_INTERVAL_MS);
 }
 
-// ---- toolbars and menus ----
-// A refused action is disabled with its reason; it can still be focused, so that everybody can read the reason.
-function setRefusal(control, reason) {
-  if (reason) control.setAttribute("aria-disabled", "true");
-  else control.removeAttribute("aria-disabled");
-  control.title = reason ?? "";
-}
-
-// The toolbar of the list of jobs depends on the selected job.
-function updateToolbar() {
-  const form = document.getElementById("selected");
-  const refusals = document.getElementById("refusals");
-  if (!form || !refusals || form.querySelector("[data-denied]")) return;
-  const row = document.querySelector("input[name=job]:checked")?.closest("tr");
-  const reasons = [];
-  for (const button of form.querySelectorAll("[data-action]")) {
-    const reason = row ? row.getAttribute(`data-refused-${button.dataset.action}`) : "Select a job in the list first.";
-    setRefusal(button, reason);
-    if (row && reason) reasons.push(`${button.textContent.trim()}: ${reason}`);
-  }
-  refusals.textContent = reasons.join(" ");
-}
-
+// ---- menus ----
 function handleClick(event) {
   if (event.target.closest("[aria-disabled=true]")) return event.preventDefault();
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }
-  const row = event.target.closest(".jobs tbody tr");
-  if (row && !event.target.closest("a, button, label, input, .progress")) row.querySelector("input[name=job]").click();
 }
 
 function handleKey(event) {
@@ -431,9 +424,7 @@ document.addEventListener("click", handleClick);
 document.addEventListener("keydown", handleKey);
 document.addEventListener("change", (event) => {
   if (event.target.matches("select[form^=filter], input[type=date][form=filter]")) event.target.form.requestSubmit();
-  updateToolbar();
 });
-updateToolbar();
 showLocalTimes(document);
 for (const form of document.querySelectorAll("form")) countSelection(form);
 for (const source of document.querySelectorAll("[data-copy]")) addCopyButton(source);
