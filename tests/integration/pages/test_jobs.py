@@ -365,6 +365,6 @@ async def test_J3_on_a_small_screen_the_first_job_stands_in_the_upper_half_and_f
     await expect(page.get_by_label("Search titles")).to_be_visible()
     label = "getComputedStyle(document.querySelector('td[data-label=Type]'), '::before').content"
     assert await page.evaluate(label) == '"Type"'
-    await page.get_by_role("checkbox", name="On a small screen").check()
+    await page.get_by_role("checkbox", name="On a small screen").first.check()
     await expect(page.locator("[data-action=suspend]")).to_be_in_viewport()
     assert (await find_axe_violations(page), await measure_overflow(page)) == ([], 0)
