@@ -98,7 +98,13 @@ class Node:
 
 def parse(data: bytes) -> Node:
     """Return the first element in `data`. Raises Asn1Error."""
-    return _parse(data, 0, len(data), depth=0)[0]
+    return parse_first(data)[0]
+
+
+def parse_first(data: bytes) -> tuple[Node, bytes]:
+    """Return the first element in `data`, and what follows it. Raises Asn1Error."""
+    element, end = _parse(data, 0, len(data), depth=0)
+    return element, data[end:]
 
 
 def build_header(tag: int, size: int) -> bytes:

@@ -2,19 +2,26 @@
 
 import base64
 import binascii
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sluice.asn1 import BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE, Asn1Error, Node, parse
+from sluice.asn1 import BIT_STRING, SEQUENCE, Asn1Error, parse_first
 from sluice.connection import Token, TokenFile, Url, connect, print_lines, report_errors
 from sluice.errors import SluiceError
 from sluice.key_forms import read_passphrase, to_plain_text
 from sluice.key_pairs import KeyPair, KeyType, create_key_pair
 
 certificates = typer.Typer(name="certificates", no_args_is_help=True, help="Recipients' certificates: new, add.")
+_BLOCK = re.compile(
+    rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE|PKCS7|PKCS #7 SIGNED DATA|CMS)-----([^-]*)-----END \1-----"
+)
+_PRIVATE_KEY = re.compile(rb"PRIVATE\s+KEY")
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_WHITESPACE = b" \t\r\n"
 _FILE = {"exists": True, "dir_okay": False, "readable": True}
 
 
@@ -80,27 +87,39 @@ def _explain(made: KeyPair, *, is_encrypted: bool) -> list[str]:
 
 
 def _read_certificate(file: Path) -> str:
-    """Return a certificate as the API takes it: PEM, or the base64 of DER.
+    """Return a certificate, or PKCS#7 with certificates, as the API takes it: the base64 of DER.
 
-    Raises SluiceError for anything else, above all for a private key, which must not leave its owner; and OSError.
+    Nothing else of the file is returned. Raises SluiceError for anything else, above all for a private key, which must
+    not leave its owner; and OSError.
     """
     content = file.read_bytes()
     text = to_plain_text(content)
-    if b"PRIVATE KEY" in text:
+    if _PRIVATE_KEY.search(text):
         raise SluiceError(f"{file} contains a private key, which stays with its owner. Nothing was sent.")
-    if b"-----BEGIN " in text:
-        return text.decode("latin-1")
+    blocks = _BLOCK.findall(text)
+    if len(blocks) > 1:
+        raise SluiceError(f"{file} contains {len(blocks)} certificates: pass a file with one. Nothing was sent.")
     try:
-        der = content if content[:1] == b"\x30" else base64.b64decode(b"".join(text.split()), validate=True)
-        is_certificate = _is_public(parse(der))
+        if blocks:
+            [(label, body)] = blocks
+            # OpenSSL's trusted certificates have settings of its own behind the certificate.
+            return _encode_public(base64.b64decode(body), may_have_more=label == b"TRUSTED CERTIFICATE")
+        binary = content.lstrip(_WHITESPACE)
+        return _encode_public(
+            binary if binary[:1] == b"\x30" else base64.b64decode(b"".join(text.split()), validate=True)
+        )
     except (binascii.Error, Asn1Error):
-        is_certificate = False
-    if not is_certificate:
-        raise SluiceError(f"{file} is no certificate: it must be X.509, in PEM, DER or PKCS#7. Nothing was sent.")
-    return base64.b64encode(der).decode()
+        raise SluiceError(
+            f"{file} is no certificate: it must be X.509, in PEM, DER or PKCS#7, alone. Nothing was sent."
+        ) from None
 
 
-def _is_public(element: Node) -> bool:
-    """Return whether it looks like a certificate or PKCS#7; keys and PKCS#12 begin with other elements."""
+def _encode_public(der: bytes, *, may_have_more: bool = False) -> str:
+    """Return the base64 of a certificate or PKCS#7. Raises Asn1Error for keys, and where something follows."""
+    element, rest = parse_first(der)
     is_signed = [each.tag for each in element.children] == [SEQUENCE, SEQUENCE, BIT_STRING]
-    return is_signed or element[0].tag == OBJECT_IDENTIFIER
+    if not is_signed and element[0].dotted != _SIGNED_DATA:
+        raise Asn1Error("it is neither a certificate nor PKCS#7")
+    if rest.strip(_WHITESPACE) and not may_have_more:
+        raise Asn1Error("something follows the certificate")
+    return base64.b64encode(der[: len(der) - len(rest)]).decode()

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from exporter.package.cms import EnvelopeEncoder
 from shared.certificates import accept_certificate
 from sluice.certificates_commands import _read_certificate
+from sluice.errors import SluiceError
 from sluice.main import app
 from sluice.recipients import load_recipient_key
 from tests.unit.client.test_client_cms import CONTENT, decrypt
@@ -83,6 +84,9 @@ def list_secrets() -> dict[str, bytes]:
         "pkcs1.der": key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
         "locked.der": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
         "base64": base64.b64encode(der),
+        "other dashes": officer("a").pem + officer("a").key_pem().replace(b"PRIVATE KEY", b"PRIVATE  KEY"),
+        "behind.der": certificate.public_bytes(Encoding.DER) + der,
+        "inside.pem": officer("a").pem.replace(b"-----END", base64.b64encode(der) + b"\n-----END"),
         "pkcs12": pkcs12.serialize_key_and_certificates(None, key, certificate, None, NoEncryption()),
     }
 
@@ -107,3 +111,15 @@ def test_C1_what_is_sent_of_a_certificate_is_accepted(tmp_path: Path) -> None:
         file = tmp_path / "certificate"
         file.write_bytes(content)
         assert accept_certificate(_read_certificate(file).encode(), at=NOW).fingerprint == one.recipient.fingerprint
+
+
+def test_C1_only_the_certificate_of_a_file_is_sent(tmp_path: Path) -> None:
+    one, file = officer("a"), tmp_path / "certificate"
+    der = one.certificate.public_bytes(Encoding.DER)
+    key = one.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    for content in (one.pem + base64.encodebytes(key), b"a note\n" + one.pem, b" \n" + der + b"\n"):
+        file.write_bytes(content)
+        assert base64.b64decode(_read_certificate(file)) == der
+    file.write_bytes(one.pem + officer("b").pem)
+    with pytest.raises(SluiceError, match="contains 2 certificates"):
+        _read_certificate(file)
