@@ -301,7 +301,14 @@ function followRuns(root) {
   setInterval(() => stream.isInterrupted && root.dataset.poll !== undefined && refresher.schedule(), POLL_INTERVAL_MS);
 }
 
-// ---- menus ----
+// ---- menus and toolbars ----
+// A refused action is disabled with its reason; it can still be focused, so that everybody can read the reason.
+function setRefusal(control, reason) {
+  if (reason) control.setAttribute("aria-disabled", "true");
+  else control.removeAttribute("aria-disabled");
+  control.title = reason ?? "";
+}
+
 function handleClick(event) {
   if (event.target.closest("[aria-disabled=true]")) return event.preventDefault();
   for (const menu of document.querySelectorAll("details.menu[open]")) {
