@@ -114,7 +114,7 @@ async def test_U1_the_authorization_request_has_pkce_state_and_nonce(browser: Br
     again = await browser.pages.get("/login/oidc")
     assert asked["state"] not in again.headers["location"]
     answer = await browser.return_by(await browser.begin("//evil.test/"))
-    assert answer.headers["location"] == "/jobs"
+    assert answer.headers["location"] == "/"
 
 
 async def test_U1_a_callback_of_another_sign_in_is_refused(browser: Browser) -> None:
