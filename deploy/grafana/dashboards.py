@@ -140,9 +140,9 @@ EXPORTERS = Dashboard(
         Row(
             "Deliveries",
             (
-                Panel("Deliveries ended per second", rate("sluice_deliveries_ended_total", "state")),
+                Panel("Deliveries ended per second", error_rate("sluice_deliveries_ended_total", "state")),
                 Panel("Failed attempts of deliveries", error_rate("sluice_delivery_errors_total", "code")),
-                Panel("Delivered", rate("sluice_delivered_bytes_total", "kind"), "Bps"),
+                Panel("Delivered", error_rate("sluice_delivered_bytes_total", "kind"), "Bps"),
                 Panel(
                     "Longest wait of a delivery", (Query("max(sluice_deliveries_oldest_wait_seconds)", "oldest"),), "s"
                 ),
