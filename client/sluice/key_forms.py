@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from sluice.asn1 import INTEGER, OCTET_STRING, SEQUENCE, Asn1Error, Node, parse
+from sluice.asn1 import INTEGER, OCTET_STRING, SEQUENCE, Asn1Error, Node, parse, parse_first
 from sluice.errors import DecryptionFailed, KeyLocked
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
@@ -26,7 +26,19 @@ _KEY = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ ){0,2}PRIVATE KEY)-----\r?\n.*?---
 _CERTIFICATE = re.compile(rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 _DEK = re.compile(rb"DEK-Info:\s*([A-Za-z0-9-]{1,40})")
 _DEK_OPENS: Final = {b"AES-128-CBC", b"AES-256-CBC", b"DES-EDE3-CBC"}
+_WHITESPACE: Final = b" \t\r\n"
 _PBES2: Final = "1.2.840.113549.1.5.13"
+_PBKDF2: Final = "1.2.840.113549.1.5.12"
+_SCRYPT: Final = "1.3.6.1.4.1.11591.4.11"
+_DERIVES: Final = {f"1.2.840.113549.2.{number}" for number in range(7, 12)}  # HMAC with SHA-1, and SHA-224 to SHA-512
+_FUNCTIONS: Final = {
+    "1.2.643.7.1.1.4.1": "HMAC-Streebog-256",
+    "1.2.643.7.1.1.4.2": "HMAC-Streebog-512",
+    "1.2.840.113549.2.6": "HMAC-MD5",
+    "1.2.840.113549.2.12": "HMAC-SHA-512/224",
+    "1.2.840.113549.2.13": "HMAC-SHA-512/256",
+    "2.16.840.1.101.3.4.2.14": "HMAC-SHA3-256",
+}
 _OPENS: Final = {
     "2.16.840.1.101.3.4.1.2",  # AES-CBC, three sizes
     "2.16.840.1.101.3.4.1.22",
@@ -90,8 +102,10 @@ def read_private_key(content: bytes, passphrase: bytes | None) -> tuple[PrivateK
     certificate = None
     if b"-----BEGIN " in text:
         loaded = _read_pem(text, passphrase)
-    elif content[:1] == b"\x30":
-        loaded, certificate = _read_der(content, passphrase)
+    elif (binary := _find_binary(content, text)) is not None:
+        loaded, certificate = _read_der(binary, passphrase)
+    elif not text.strip():
+        raise DecryptionFailed("The file of the private key is empty.")
     else:
         raise DecryptionFailed(f"The private key cannot be read: it must be PEM, DER or PKCS#12; {_CONVERT}.")
     if not isinstance(loaded, RSAPrivateKey | EllipticCurvePrivateKey):
@@ -129,6 +143,21 @@ def to_plain_text(content: bytes) -> bytes:
         return content.decode(encoding).encode()
     except UnicodeError:
         return content
+
+
+def _find_binary(content: bytes, text: bytes) -> bytes | None:
+    """Return the binary form of a file that is binary, with white space around it, or base64 without PEM's frame."""
+    if (binary := content.lstrip(_WHITESPACE))[:1] == b"\x30":
+        try:
+            _, rest = parse_first(binary)
+        except Asn1Error:
+            return binary
+        return binary if rest.strip(_WHITESPACE) else binary[: len(binary) - len(rest)]
+    try:
+        decoded = base64.b64decode(b"".join(text.split()), validate=True)
+    except binascii.Error:
+        return None
+    return decoded if decoded[:1] == b"\x30" else None
 
 
 def _read_pem(text: bytes, passphrase: bytes | None) -> object:
@@ -215,8 +244,16 @@ def _require_cipher(encrypted_key: bytes) -> str:
 
 
 def _find_scheme(algorithm: Node) -> str:
-    """Return the encryption scheme of PBES2 (RFC 8018, A.4)."""
-    return algorithm[1][1][0].dotted
+    """Return the encryption scheme of PBES2 (RFC 8018, A.4). Raises DecryptionFailed if its key cannot be derived."""
+    derivation, scheme = algorithm[1][0], algorithm[1][1]
+    if derivation[0].dotted == _PBKDF2:
+        function = derivation[1].find(SEQUENCE)
+        if function is not None and function[0].dotted not in _DERIVES:
+            name = _FUNCTIONS.get(function[0].dotted, function[0].dotted)
+            raise _unsupported_cipher(f"a key that PBKDF2 derives with {name}")
+    elif derivation[0].dotted != _SCRYPT:
+        raise _unsupported_cipher(f"a key that is derived with {derivation[0].dotted}")
+    return scheme[0].dotted
 
 
 def _unsupported_cipher(name: str) -> DecryptionFailed:

@@ -1,5 +1,6 @@
 """Private keys open in every common form, and what does not open is named (rule P3: `sluice decrypt` opens it)."""
 
+import base64
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,7 @@ UNSUPPORTED = {
     "CAMELLIA-256-CBC": [*TRADITIONAL, "-camellia256"],
     "Camellia-256-CBC": [*PKCS8, "-v2", "camellia-256-cbc"],
     "ARIA-128-CBC": [*PKCS8, "-v2", "aria-128-cbc"],
+    "HMAC-SHA-512/256": [*PKCS8, "-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512-256"],
     "AES-256-OFB": [*PKCS8, "-v2", "aes-256-ofb"],
 }
 BUNDLES = {
@@ -107,6 +109,12 @@ def test_P3_a_key_and_a_passphrase_open_as_an_editor_saves_them(encoding: str) -
         assert loads(around.encode(encoding), passphrase.decode())
 
 
+def test_P3_a_binary_key_opens_with_white_space_around_it_and_in_base64() -> None:
+    der = officer("a").key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    for content in (der + b"\r\n", b"\n " + der, base64.encodebytes(der), base64.b64encode(der)):
+        assert loads(content)
+
+
 def test_P3_a_curve_key_opens_with_its_parameters_before_it(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     call = ["openssl", "ecparam", "-name", "secp384r1", "-genkey", "-out", str(path)]
@@ -122,7 +130,8 @@ def test_P3_a_curve_key_opens_with_its_parameters_before_it(tmp_path: Path) -> N
         (officer("a").certificate.public_bytes(Encoding.DER), "contains a certificate, but no private key"),
         (officer("a").key_pem() + officer("b").key_pem(), "contains 2 private keys"),
         (officer("a").key_pem()[:-200], "PEM is incomplete"),
-        (b"", "must be PEM, DER or PKCS#12"),
+        (b"", "is empty"),
+        (b"hello", "must be PEM, DER or PKCS#12"),
         (b"\x30\x82", "the file is damaged"),
         (b"\x30" * 3000, "the file is damaged"),
         (b"PuTTY-User-Key-File-3: ssh-rsa\n", "PuTTY"),
