@@ -100,3 +100,18 @@ async def test_U2_operators_see_destinations_and_only_administrators_change_them
         assert (await client.get(path)).status_code == 403
     for path in (PATH, where, f"{where}/state", f"{where}/test", f"{where}/trust", f"{where}/delete"):
         assert (await send(client, path, version="1", kind="sftp")).status_code == 403, path
+
+
+async def test_D4_the_editor_offers_the_destinations_and_keeps_what_is_ticked(world: World, tenant: Tenant) -> None:
+    client, made = await log_in(world, tenant), [await tenant.destination(name=name) for name in ("Lake", "Archive")]
+    blank = (await client.get("/jobs/new", follow_redirects=True)).text
+    assert blank.count('name="destinations"') == 2
+    form = {"title": "To both", "source": "contact_history", "type": "interaction", "all_media": "yes", "kind": "daily"}
+    form |= {"every": "1", "begin": "at", "start": "2026-11-25T06:00", "timeframe": "all", "split": "none"}
+    chosen = {"destinations": [each["id"] for each in made], "within_hours": "48", "template": "{run}/{file}"}
+    await client.post("/jobs/new", data=form | chosen | {"action": "save"} | await token_of(client))
+    (job,) = (await tenant.client.get("/api/v1/jobs")).json()["items"]
+    assert set(job["delivery"]["destinations"]) == {each["id"] for each in made}
+    assert (job["delivery"]["within_hours"], job["delivery"]["template"]) == (48, "{run}/{file}")
+    editor = (await client.get(f"/jobs/{job['id']}/edit", follow_redirects=True)).text
+    assert len(re.findall(r'name="destinations" value="[0-9a-f-]+" checked', editor)) == 2

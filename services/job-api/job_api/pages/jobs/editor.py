@@ -42,6 +42,7 @@ from job_api.roles import OPERATORS
 from job_api.store.drafts import StoredDraft
 from shared.auth import Identity
 from shared.http.problems import Problem, ProblemType
+from shared.object_names import PLACEHOLDERS
 
 _ADVANCED_FIELDS = ("compression", "cipher", "catch_up", "overlap", "attempts")
 _LABELS = {
@@ -165,7 +166,9 @@ async def _render(
     services, form = get_services(request), content.form
     draft, unreadable = parse_draft(form)
     active, now = await services.certificates.list_active(identity), services.clock.now()
-    tenant = await services.tenants.get(identity)
+    tenant, destinations = await services.tenants.get(identity), await services.destinations.list_by_name(identity)
+    names = {str(each.certificate_id): each.name for each in active}
+    names |= {str(each.destination_id): each.name for each in destinations}
     job_id = job.job_id if job is not None else None
     back = to_local_path(request.query_params.get("next", ""))
     note = DELETED if job is None and stored is not None and stored.job_id is not None else content.note
@@ -188,7 +191,9 @@ async def _render(
         note_text=NOTES.get(note),
         version=content.version,
         opened=content.opened.to_fields(OPENED) if content.opened is not None else (),
-        differences=_find_differences(content, {str(each.certificate_id): each.name for each in active}),
+        differences=_find_differences(content, names),
+        destinations=destinations,
+        placeholders=PLACEHOLDERS,
         action=f"/jobs/{job_id}/edit" if job_id else "/jobs/new",
         back=back,
         sources=SOURCES,
@@ -212,7 +217,7 @@ def _is_notable(name: str, content: DraftContent) -> bool:
     return name in content.errors or content.form.values[name] != JobForm.create_blank().values[name]
 
 
-def _find_differences(content: DraftContent, certificates: dict[str, str]) -> list[Difference]:
+def _find_differences(content: DraftContent, names: dict[str, str]) -> list[Difference]:
     opened = content.opened
     if opened is None:
         return []
@@ -220,8 +225,8 @@ def _find_differences(content: DraftContent, certificates: dict[str, str]) -> li
         (
             name,
             SETTINGS[name][0],
-            describe_setting(opened, name, certificates),
-            describe_setting(content.form, name, certificates),
+            describe_setting(opened, name, names),
+            describe_setting(content.form, name, names),
         )
         for name in content.conflicts
     ]

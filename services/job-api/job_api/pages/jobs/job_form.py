@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from job_api.bodies.drafts import JobDraft
 from job_api.domain import Draft, ScheduleDraft
 from job_api.errors import FieldFault
+from job_api.pages.jobs import delivery_fields
 from job_api.pages.kit.formats import capitalize
 from job_api.pages.kit.forms import Form
 from shared.events import Timeframe
@@ -53,7 +54,8 @@ FIELD_LABELS = {
     "catch_up": "After an outage",
     "overlap": "If the previous run is still in progress",
     "attempts": "Attempts",
-    "kept": "Filter and delivery",
+    **delivery_fields.LABELS,
+    "kept": "Filter",
 }
 """What the editor calls its fields where their own labels cannot be seen: in lists of errors and of changes."""
 BLANK_VALUES = {
@@ -80,6 +82,7 @@ BLANK_VALUES = {
     "catch_up": "last",
     "overlap": "skip",
     "attempts": "5",
+    **delivery_fields.BLANK,
     "kept": "",
 }
 BYTES_PER_UNIT = {"MiB": 1 << 20, "GiB": 1 << 30}
@@ -94,6 +97,7 @@ _FORM_FIELDS = {
     "timeframe.count": "last_count",
     "timeframe.unit": "last_unit",
     "split_size": "split_number",
+    **delivery_fields.FORM_FIELDS,
 }
 """The form's field for a field of a job, where the two names differ."""
 _WHOLE_NUMBER = re.compile(r"\d{1,18}")
@@ -124,6 +128,7 @@ class JobForm:
         # Absent means unticked for this one box, and the default for every other field.
         defaults = BLANK_VALUES | {"all_media": ""}
         values = {name: form.get(prefix + name, default) for name, default in defaults.items()}
+        values["destinations"] = " ".join(form.get_all(f"{prefix}destinations"))
         return cls(values, form.get_all(f"{prefix}media"), form.get_all(f"{prefix}certificates"))
 
     @classmethod
@@ -169,6 +174,7 @@ class JobForm:
             "catch_up": draft.catch_up,
             "overlap": draft.overlap,
             "attempts": str(draft.attempts),
+            **delivery_fields.to_values(draft.delivery),
             "kept": _to_kept(draft),
         }
         if timeframe.count is not None and timeframe.unit is not None:
@@ -204,6 +210,7 @@ def parse_draft(form: JobForm) -> tuple[Draft, dict[str, str]]:
         catch_up=parser.parse_choice("catch_up", CatchUp, default="last"),
         overlap=parser.parse_choice("overlap", Overlap, default="skip"),
         attempts=parser.parse_whole_number("attempts"),
+        delivery=delivery_fields.parse_delivery(form.values, parser.errors),
         **parser.parse_kept(record),
     )
     return draft, parser.errors
@@ -214,6 +221,7 @@ def to_form_errors(faults: tuple[FieldFault, ...]) -> dict[str, str]:
     errors: dict[str, str] = {}
     for fault in faults:
         field = fault.field.partition(".")[0] if fault.field.startswith("certificates") else fault.field
+        field = "delivery.destinations" if fault.field.startswith("delivery.destinations") else field
         name = _FORM_FIELDS.get(field, field)
         errors[name] = f"{errors[name]}; {fault.message}" if name in errors else capitalize(fault.message)
     return errors
@@ -284,7 +292,7 @@ class _FieldParser:
         except (ValueError, TypeError):
             self.errors["kept"] = "Open the editor again: these settings cannot be read."
             return {}
-        return {"filter": found.filter, "delivery": found.delivery}
+        return {"filter": found.filter}
 
     def parse_certificates(self, ids: tuple[str, ...]) -> tuple[UUID, ...]:
         """Return the ids of certificates."""
@@ -297,7 +305,7 @@ class _FieldParser:
 
 def _to_kept(draft: Draft) -> str:
     # What the editor has no fields for is neither lost by a change nor by a clone.
-    found = {"filter": draft.filter, "delivery": draft.delivery}
+    found = {"filter": draft.filter}
     return to_json({name: value for name, value in found.items() if value}).decode() if any(found.values()) else ""
 
 

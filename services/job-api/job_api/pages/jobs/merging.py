@@ -25,7 +25,8 @@ SETTINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "catch_up": ("After an outage", ("catch_up",)),
     "overlap": ("If the previous run is still in progress", ("overlap",)),
     "attempts": ("Attempts", ("attempts",)),
-    "kept": ("Filter and delivery", ("kept",)),
+    "delivery": ("Delivery", ("destinations", "template", "overwrite", "within_hours", "keep_days")),
+    "kept": ("Filter", ("kept",)),
 }
 """Each setting by its name: what the editor calls it, and its fields."""
 _TUPLES = frozenset({"media", "certificates"})
@@ -70,8 +71,8 @@ def take_setting(form: JobForm, name: str, other: JobForm) -> JobForm:
     )
 
 
-def describe_setting(form: JobForm, name: str, certificates: Mapping[str, str]) -> str:
-    """Return the value of a setting in words; `certificates` are the names of certificates by id."""
+def describe_setting(form: JobForm, name: str, names: Mapping[str, str]) -> str:
+    """Return the value of a setting in words; `names` are those of certificates and destinations by id."""
     values = form.values
     match name:
         case "source":
@@ -89,8 +90,11 @@ def describe_setting(form: JobForm, name: str, certificates: Mapping[str, str]) 
         case "split":
             words = f"{values['split_number']} {values['split_unit']}" if values["split"] == "size" else "Single file"
         case "recipients":
-            chosen = ", ".join(certificates.get(each, each) for each in form.certificates) or "No certificate"
+            chosen = ", ".join(names.get(each, each) for each in form.certificates) or "No certificate"
             words = chosen if values["recipients"] == "selected" else "All active certificates"
+        case "delivery":
+            chosen = ", ".join(names.get(each, each) for each in values["destinations"].split())
+            words = f"To {chosen}, as {values['template']}" if chosen else "To no destination"
         case _:
             words = values[name]
     return words or "Empty"
