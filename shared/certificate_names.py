@@ -4,6 +4,7 @@ Old authorities wrote names in encodings that their types forbid. What is shown 
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
@@ -48,9 +49,10 @@ def identify_issuer(certificate: x509.Certificate) -> str:
 
 
 def relax_names(der: bytes) -> bytes:
-    """Return a copy of a certificate to read only, whose names have a type that allows every character.
+    """Return a copy of a certificate to read only, whose names have a type that allows every character, in order.
 
-    The library refuses a certificate with a PrintableString that is not one; OpenSSL and its owners do not.
+    The library refuses a certificate with a PrintableString that is not one, or with a name of several values that are
+    not sorted as DER wants it; OpenSSL and its owners do not.
     """
     whole = read_header(der, 0)
     signed = read_children(der, whole)[:1] if whole is not None else []
@@ -62,7 +64,16 @@ def relax_names(der: bytes) -> bytes:
                 for value in read_children(der, attribute)[1:]:
                     if value.tag == _PRINTABLE_STRING and der[value.start - 2] == _PRINTABLE_STRING:
                         copy[value.start - 2] = _TELETEX_STRING
+            _sort_values(copy, one)
     return bytes(copy)
+
+
+def _sort_values(data: bytearray, one: Header) -> None:
+    """Put the attributes of a name's part into the order of DER (ITU-T X.690, 11.6), in place."""
+    attributes = read_children(bytes(data), one)
+    if len(attributes) > 1 and attributes[-1].end == one.end:
+        starts = [one.start, *(each.end for each in attributes)]
+        data[one.start : one.end] = b"".join(sorted(bytes(data[start:end]) for start, end in pairwise(starts)))
 
 
 def _read_fields(data: bytes, signed: Header) -> list[Header]:

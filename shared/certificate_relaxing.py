@@ -9,7 +9,6 @@ from shared.der import encode_value, read_children, read_header
 
 _VERSION: Final = 0xA0
 _VERSION_3: Final = bytes.fromhex("020102")
-_KNOWN_VERSIONS: Final = frozenset({b"\x02\x01\x01", _VERSION_3})
 _INTEGER, _UTC_TIME, _GENERALIZED_TIME, _SEQUENCE = 0x02, 0x17, 0x18, 0x30
 _YEAR: Final = {_UTC_TIME: rb"(\d\d)", _GENERALIZED_TIME: rb"(\d{4})"}
 _REST: Final = rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?(?:Z|([+-])(\d\d)(\d\d))"
@@ -23,8 +22,9 @@ class DatesUnreadable(ValueError):
 def relax_certificate(der: bytes) -> bytes:
     """Return a copy of a certificate, to read only, as its signature does not fit it.
 
-    Its names have a type that allows every character, its times have seconds and no offset (ASN1_TIME_to_tm of OpenSSL
-    accepts times without and with, respectively), and its version exists. Raises DatesUnreadable.
+    Its names are in order and have a type that allows every character, its times have seconds and no offset
+    (ASN1_TIME_to_tm of OpenSSL accepts times without and with, respectively), and its version is 3. Raises
+    DatesUnreadable.
     """
     data = relax_names(der)
     whole = read_header(data, 0)
@@ -42,7 +42,7 @@ def relax_certificate(der: bytes) -> bytes:
 
 def _relax_field(tag: int, field: bytes, content: bytes) -> bytes:
     """Return a field of a TBSCertificate: the version, the validity (the only one of two times), or another."""
-    if tag == _VERSION and content not in _KNOWN_VERSIONS and _is_integer(content):
+    if tag == _VERSION and content != _VERSION_3 and _is_integer(content):
         return encode_value(_VERSION, _VERSION_3)
     header = read_header(field, 0)
     times = read_children(field, header) if tag == _SEQUENCE and header is not None else []

@@ -18,7 +18,7 @@ from exporter.errors import CertificateRefused
 from exporter.package.cms import EnvelopeEncoder
 from exporter.package.recipients import accept_recipients
 from shared.certificates import CertificateRejected, accept_certificate, find_note
-from shared.der import encode_value, read_header
+from shared.der import encode_value, read_children, read_header
 from tests.unit.stream.officers import NOW, make_officer, officer
 
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
@@ -231,6 +231,26 @@ def test_C1_names_in_encodings_that_their_types_forbid_are_accepted_and_shown(
     assert EnvelopeEncoder([accepted]).start()
 
 
+@pytest.mark.parametrize("field", ["subject", "issuer"])
+def test_C1_a_name_of_several_values_is_accepted_in_any_order(field: str) -> None:
+    made = make_officer("several", curve="P-256").certificate.public_bytes(DER)
+    tbs = read_header(made, 4)
+    assert tbs is not None
+    fields = read_children(made, tbs)
+    name = fields[{"issuer": 3, "subject": 5}[field]]
+    values = [encode_value(0x30, bytes.fromhex(each)) for each in ("060355040b0c027a7a", "06035504030c0161")]
+    assert values != sorted(values)
+    several = encode_value(0x30, encode_value(0x31, b"".join(values)))
+    before, after = made[tbs.start : name.start - 2], made[name.end : tbs.end]
+    assert made[name.start - 2] == 0x30
+    odd = encode_value(0x30, encode_value(0x30, before + several + after) + made[tbs.end :])
+    assert is_read_by_openssl(odd)
+    accepted = accept_certificate(odd, at=NOW)
+    assert accepted.der == odd
+    start = EnvelopeEncoder([accepted]).start()
+    assert (accepted.subject == "CN=a+OU=zz", several in start) == (field == "subject", field == "issuer")
+
+
 def rebuild(*, not_before: bytes | None = None, version: bytes | None = None) -> bytes:
     """Return an officer's certificate with another encoding of its first date, or of its version."""
     made = officer("P-256").certificate.public_bytes(DER)
@@ -291,7 +311,7 @@ def test_C1_a_certificate_that_only_ends_like_a_sound_one_is_refused() -> None:
             accept_certificate(encode_value(0x30, other), at=NOW)
 
 
-@pytest.mark.parametrize("version", ["020105", "02017f", "0201ff", "0202012c", "020100"])
+@pytest.mark.parametrize("version", ["020105", "02017f", "0201ff", "0202012c", "020100", "020101"])
 def test_C1_versions_that_do_not_exist_are_accepted_as_openssl_does(version: str) -> None:
     made = rebuild(version=bytes.fromhex(version))
     assert is_read_by_openssl(made)
