@@ -29,7 +29,7 @@ class Seconds:
 
 def test_R2_a_lease_without_a_heartbeat_expires_after_its_length() -> None:
     clock = Seconds()
-    watch = LeaseWatch(LENGTH, monotonic=clock)
+    watch = LeaseWatch[HeldLease](LENGTH, monotonic=clock)
     assert watch.find_expired([LEASE]) == [], "an exporter that has just started waits for one lease"
     assert watch.get_seconds_to_expiry() == 15
     clock.now += 14.9
@@ -45,7 +45,7 @@ def test_R2_a_heartbeat_a_takeover_and_an_earlier_release_s_renewal_begin_anew()
         replace(LEASE, until=LEASE.until - timedelta(seconds=150)),
     ):
         clock = Seconds()
-        watch = LeaseWatch(LENGTH, monotonic=clock)
+        watch = LeaseWatch[HeldLease](LENGTH, monotonic=clock)
         watch.find_expired([LEASE])
         clock.now += 14
         assert watch.find_expired([renewed]) == []
@@ -57,7 +57,7 @@ def test_R2_a_heartbeat_a_takeover_and_an_earlier_release_s_renewal_begin_anew()
 
 def test_R2_instants_in_the_database_do_not_matter() -> None:
     clock = Seconds()
-    watch = LeaseWatch(LENGTH, monotonic=clock)
+    watch = LeaseWatch[HeldLease](LENGTH, monotonic=clock)
     past = replace(LEASE, until=datetime(1970, 1, 1, tzinfo=UTC))
     future = replace(LEASE, run_id=UUID(int=2), until=datetime(2999, 1, 1, tzinfo=UTC))
     assert watch.find_expired([past, future]) == []
@@ -67,7 +67,7 @@ def test_R2_instants_in_the_database_do_not_matter() -> None:
 
 def test_R2_each_lease_has_its_holder_s_length_and_ended_ones_are_forgotten() -> None:
     clock = Seconds()
-    watch = LeaseWatch(LENGTH, monotonic=clock)
+    watch = LeaseWatch[HeldLease](LENGTH, monotonic=clock)
     longer = replace(LEASE, run_id=UUID(int=2), length=timedelta(minutes=1))
     unknown = replace(LEASE, run_id=UUID(int=3), length=None)
     watch.find_expired([LEASE, longer, unknown])
