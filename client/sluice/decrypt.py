@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from sluice.ber import Readable
 from sluice.cms import decrypt_chunks
-from sluice.errors import SluiceError
+from sluice.errors import DecryptionFailed, NotUnpackable, SluiceError
 from sluice.recipients import RecipientKey
 from sluice.text_forms import open_binary
 from sluice.unzip import unpack
@@ -33,8 +33,8 @@ def decrypt_file(
 
     `keep_zip` keeps the archive as well; `force` replaces existing files; `on_read` is called with the number of bytes
     of each read. Raises DecryptionFailed for a bad file or key, and SluiceError if a file exists already; nothing is
-    left in `output` then. The archive is unpacked as it is decrypted, without being written; only one that cannot be
-    unpacked in that way is.
+    left in `output` then, except with `keep_zip` an archive that only another program unpacks. The archive is unpacked
+    as it is decrypted, without being written; only one that cannot be unpacked in that way is.
     """
     task = _Task(artifact, key, output, force=force)
     kept = output / to_zip_name(artifact) if keep_zip else None
@@ -46,7 +46,13 @@ def decrypt_file(
         try:
             written = task.unpack_on_the_way(unpacked, archive if keep_zip else None, on_read)
         except NotStreamable:
-            written = task.unpack_from_file(Path(temporary) / "again", archive)
+            try:
+                written = task.unpack_from_file(Path(temporary) / "again", archive)
+            except NotUnpackable as error:
+                if kept is None:
+                    raise
+                _move([(archive, kept)])
+                raise DecryptionFailed(f"{error.reason}. It was kept as {kept}: unpack it with 7z x.") from None
         return _move([*((each, output / each.name) for each in written), *([(archive, kept)] if kept else [])])
 
 

@@ -15,6 +15,14 @@ class KeyLocked(DecryptionFailed):
     """The private key is encrypted, and no passphrase was given."""
 
 
+class NotUnpackable(DecryptionFailed):
+    """The archive was decrypted, and only another program unpacks it; `reason` is the beginning of a sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; keep it with --keep-zip and unpack it with 7z x.")
+        self.reason = reason
+
+
 def to_sentence(error: SluiceError | OSError) -> str:
     """Return what a user is to read of an error: for one of the system, the file and the system's words."""
     if not isinstance(error, OSError) or error.errno is None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from sluice.errors import DecryptionFailed
+from sluice.errors import DecryptionFailed, NotUnpackable
 
 _CHUNK: Final = 1024 * 1024
 _MAX_NAME_BYTES: Final = 255
@@ -26,7 +26,7 @@ def unpack(archive: Path, folder: Path, on_member: Callable[[str], None]) -> lis
     """Unpack all members into `folder`, checking each CRC, and return their paths.
 
     `on_member` is called with each name before any is written. Raises DecryptionFailed if the file is not a sound zip
-    archive, or a name is not that of a file without a folder.
+    archive, or a name is not that of a file without a folder; NotUnpackable if another program may unpack it.
     """
     with _open(archive) as opened:
         names: list[str] = []
@@ -35,10 +35,7 @@ def unpack(archive: Path, folder: Path, on_member: Callable[[str], None]) -> lis
             raise DecryptionFailed(_DAMAGED)
         for member in opened.infolist():
             if member.flag_bits & _ENCRYPTED:
-                raise DecryptionFailed(
-                    "The archive inside the file is protected with a password; keep it with --keep-zip and unpack it "
-                    "with 7z x."
-                )
+                raise NotUnpackable("The archive inside the file is protected with a password")
             require_safe_name(member.filename, names)
             on_member(member.filename)
             names.append(member.filename)
@@ -82,10 +79,7 @@ def _open(archive: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(archive) as opened:
             yield opened
     except NotImplementedError:
-        raise DecryptionFailed(
-            "The archive inside the file uses a method that is not supported; keep it with --keep-zip and unpack it "
-            "with 7z x."
-        ) from None
+        raise NotUnpackable("The archive inside the file uses a method that is not supported") from None
     except (
         zipfile.BadZipFile,
         zlib.error,

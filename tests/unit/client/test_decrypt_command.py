@@ -164,8 +164,12 @@ def test_P2_a_password_protected_archive_is_named(artifact: Path, out: Path) -> 
     artifact.write_bytes(encrypt(archive.read_bytes()))
     result = decrypt(artifact, out=out)
     assert result.exit_code == 1
-    assert "protected with a password" in result.stderr
+    assert "protected with a password; keep it with --keep-zip" in result.stderr
     assert contents(out) == {}
+    result = decrypt(artifact, out=out, options=("--keep-zip",))
+    assert result.exit_code == 1
+    assert "It was kept as" in result.stderr
+    assert contents(out) == {f"{NAME}.zip": archive.read_bytes()}
 
 
 @pytest.mark.parametrize("flags", [b"\0\x08", b"\xff\xff", b"\x20\0", b"\1\0"])
