@@ -5,6 +5,7 @@ import binascii
 import re
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -80,9 +81,9 @@ def _explain(made: KeyPair, *, is_encrypted: bool) -> list[str]:
     return [
         f"{made.key}: the private key. {secret}. Keep it, and a copy in a safe place: without it, no file opens.",
         f"{made.certificate}: the certificate, valid until {made.expires:%Y-%m-%d} (UTC). It is not secret. Upload it:",
-        f"  sluice certificates add {made.certificate}",
+        f"  sluice certificates add {quote(str(made.certificate))}",
         "Open a file:",
-        f"  sluice decrypt FILE.zip.p7m --key {made.key}",
+        f"  sluice decrypt FILE.zip.p7m --key {quote(str(made.key))}",
     ]
 
 

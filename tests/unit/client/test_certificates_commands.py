@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shlex
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_C1_a_key_is_never_replaced_and_always_encrypted_unless_asked_not_to(tmp
     for name in ("", "../evil", "a b", "x" * 65, ".hidden"):
         assert "A name has" in run("new", name, "--output", tmp_path, "--no-passphrase", status=1).stderr
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_C1_the_printed_commands_work_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    folder = tmp_path / "my keys"
+    folder.mkdir()
+    printed = run("new", NAME, "--output", folder, "--type", "ec", "--no-passphrase").stdout
+    commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("  sluice")]
+    assert [each[-1] for each in commands] == [str(folder / f"{NAME}.{each}.pem") for each in ("cert", "key")]
 
 
 def list_secrets() -> dict[str, bytes]:
