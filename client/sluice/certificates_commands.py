@@ -96,7 +96,10 @@ def _read_certificate(file: Path) -> str:
     content = file.read_bytes()
     text = to_plain_text(content)
     if _PRIVATE_KEY.search(text):
-        raise SluiceError(f"{file} contains a private key, which stays with its owner. Nothing was sent.")
+        raise SluiceError(
+            f"{file} contains a private key, which stays with its owner. Nothing was sent. Get the certificate alone: "
+            f"openssl x509 -in {quote(str(file))} -out certificate.pem"
+        )
     blocks = _BLOCK.findall(text)
     if len(blocks) > 1:
         raise SluiceError(f"{file} contains {len(blocks)} certificates: pass a file with one. Nothing was sent.")
@@ -111,7 +114,8 @@ def _read_certificate(file: Path) -> str:
         )
     except (binascii.Error, Asn1Error):
         raise SluiceError(
-            f"{file} is no certificate: it must be X.509, in PEM, DER or PKCS#7, alone. Nothing was sent."
+            f"{file} is no certificate: it must be X.509, in PEM, DER or PKCS#7, alone. Nothing was sent. "
+            f"From PKCS#12: openssl pkcs12 -in {quote(str(file))} -nokeys -clcerts -out certificate.pem"
         ) from None
 
 
