@@ -122,7 +122,7 @@ def find_certificate(content: bytes) -> bytes:
     """Return the certificate (DER) in a file; of several, the first. Raises DecryptionFailed."""
     found = _CERTIFICATE.search(to_plain_text(content))
     if found is None:
-        return content.strip(b"\r\n\t ") if content.lstrip()[:1] != b"\x30" else content.lstrip()
+        return _find_binary(content, to_plain_text(content)) or content
     try:
         return base64.b64decode(found[2])
     except binascii.Error:

@@ -113,6 +113,9 @@ def test_P3_a_binary_key_opens_with_white_space_around_it_and_in_base64() -> Non
     der = officer("a").key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     for content in (der + b"\r\n", b"\n " + der, base64.encodebytes(der), base64.b64encode(der)):
         assert loads(content)
+    certificate = officer("a").certificate.public_bytes(Encoding.DER)
+    for content in (certificate + b"\n", b" " + certificate, base64.encodebytes(certificate)):
+        assert load_recipient_key(der, None, content).issuer
 
 
 def test_P3_a_curve_key_opens_with_its_parameters_before_it(tmp_path: Path) -> None:
