@@ -1,10 +1,12 @@
-"""Creates the secrets of deploy/compose.yaml once: `python3 -m deploy.compose.make_secrets`; needs only Python.
+"""Creates the secrets of deploy/compose.yaml once: `python3 -m deploy.compose.make_secrets`; needs Python and openssl.
 
 Each file contains one secret. The folder is closed to other users; the files are not, because containers read them as
 another user. Existing files are kept.
 """
 
+import base64
 import secrets
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,7 +36,26 @@ def make_secrets(folder: Path) -> list[str]:
     }
     for name, role in ROLES.items():
         addresses[f"{name}_dsn"] = f"postgresql://{role}:{_read(folder, f'{name}_password')}@postgres/sluice"
-    return written + [name for name, text in addresses.items() if _write(folder / name, text)]
+    written += [name for name, text in addresses.items() if _write(folder / name, text)]
+    return written + _make_sealing_keys(folder)
+
+
+def _make_sealing_keys(folder: Path) -> list[str]:
+    """Write the deliverers' key pair, unless there is one, and return the names of the files."""
+    private, public = folder / "delivery_private_keys", folder / "delivery_public_key"
+    if private.exists():
+        return []
+    # The last 32 bytes of both DER structures are the raw X25519 keys, as deliverers and job-api read them.
+    key = _run_openssl(b"", "genpkey", "-algorithm", "X25519", "-outform", "DER")
+    _write(private, base64.b64encode(key[-32:]).decode())
+    shown = _run_openssl(key, "pkey", "-inform", "DER", "-pubout", "-outform", "DER")
+    public.unlink(missing_ok=True)
+    _write(public, base64.b64encode(shown[-32:]).decode())
+    return [private.name, public.name]
+
+
+def _run_openssl(given: bytes, *arguments: str) -> bytes:
+    return subprocess.run(["openssl", *arguments], input=given, stdout=subprocess.PIPE, check=True).stdout
 
 
 def _read(folder: Path, name: str) -> str:

@@ -44,10 +44,10 @@ SERVICE_PROCESSES = (
     ServiceProcess("history-api", "history", "api"),
 )
 
-
 LOCAL_NETWORKS = "127.0.0.0/8,::1/128"
 DELIVERER = ServiceProcess("deliverer", "exporter", "deliver")
 """The process that carries files to customers' own storage, where the stack has keys for it."""
+ALL_PROCESSES = (*SERVICE_PROCESSES, DELIVERER)
 
 
 def service_environment(package: str, addresses: Addresses, extra: dict[str, str] | None = None) -> dict[str, str]:

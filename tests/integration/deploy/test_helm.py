@@ -10,7 +10,7 @@ import pytest
 
 from deploy.helm.crds import SCHEMAS, SOURCES
 from deploy.helm.rendering import CHART, KUBERNETES, RenderingFailed, lint, load_values, render, render_set
-from deploy.local.services import SERVICE_PROCESSES
+from deploy.local.services import ALL_PROCESSES, SERVICE_PROCESSES
 from tests.unit.deploy.service_settings import load_settings
 
 SETS = ("minimal", "full", "operators")
@@ -88,7 +88,9 @@ def test_pods_are_restricted(values: str) -> None:
 def test_every_process_has_its_resources(values: str) -> None:
     deployments = {each["metadata"]["name"]: each for each in of_kind(values, "Deployment")}
     run = {tuple(each["spec"]["template"]["spec"]["containers"][0]["args"]) for each in deployments.values()}
-    assert run == {(part.package, part.command) for part in SERVICE_PROCESSES}
+    # Deliverers need keys, which only the full values name.
+    expected = ALL_PROCESSES if values == "full" else SERVICE_PROCESSES
+    assert run == {(part.package, part.command) for part in expected}
     for kind in ("Service", "PodDisruptionBudget", "ServiceAccount", "ConfigMap"):
         assert {each["metadata"]["name"] for each in of_kind(values, kind)} >= set(deployments), kind
     for name, each in deployments.items():
@@ -187,7 +189,15 @@ def test_alerts_link_to_the_operators_runbooks() -> None:
     monitors = of_kind("full", "ServiceMonitor")
     assert {each["spec"]["endpoints"][0]["relabelings"][0]["replacement"] for each in monitors} == {
         f"sluice-{name}"
-        for name in ("job-api", "scheduler", "exporter", "history-recorder", "history-estimates", "history-api")
+        for name in (
+            "job-api",
+            "scheduler",
+            "exporter",
+            "deliverer",
+            "history-recorder",
+            "history-estimates",
+            "history-api",
+        )
     }
 
 

@@ -47,6 +47,8 @@ def load_settings(argv: Sequence[str], environment: Mapping[str, str], folder: P
             return load(ProvisionSettings, "PROVISION", given)
         case _ if argv[1:] == ["migrate"]:
             return load(MigrationSettings, "MIGRATE", given)
+        case _ if argv[1:] == ["deliver"]:
+            return load(DeliverySettings, DeliverySettings.service, given)
         case package:
             settings: type[BaseModel] = importlib.import_module(f"{package}.settings").Settings
             return load(settings, package.upper(), given)

@@ -10,7 +10,8 @@ import pytest
 
 from deploy.compose.make_secrets import make_secrets
 from deploy.local.jars import KAFKA_VERSION
-from deploy.local.services import SERVICE_PROCESSES
+from deploy.local.services import ALL_PROCESSES, SERVICE_PROCESSES
+from shared.sealing import Sealer, Unsealer
 from tests.unit.deploy.documents import DEPLOY, load
 from tests.unit.deploy.service_settings import load_settings
 
@@ -54,7 +55,7 @@ def test_every_process_accepts_its_settings(name: str, tmp_path: Path) -> None:
 
 def test_every_process_of_the_product_runs_after_its_migration() -> None:
     run = {tuple(each["command"]) for name, each in OURS.items() if name not in STEPS}
-    assert run == {(part.package, part.command) for part in SERVICE_PROCESSES}
+    assert run == {(part.package, part.command) for part in ALL_PROCESSES}
     steps = {tuple(OURS[name]["command"]) for name in STEPS}
     migrations = {(part.package, "migrate") for part in SERVICE_PROCESSES}
     assert steps == {("shared.provision",), ("shared.kafka_admin", "create-topics")} | migrations
@@ -106,6 +107,15 @@ def test_containers_are_restricted() -> None:
         assert "user" not in each or str(each["user"]) != "0", name
         assert all(str(port).startswith("127.0.0.1:") for port in each.get("ports", [])), name
         assert "healthcheck" in each or name in OURS, "the product's images bring their own"
+
+
+def test_D2_job_api_gets_the_public_key_of_the_deliverers_private_one(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    make_secrets(folder)
+    assert make_secrets(folder) == [], "existing secrets are kept"
+    private, public = ((folder / name).read_text() for name in ("delivery_private_keys", "delivery_public_key"))
+    assert Unsealer([private]).key_ids == (Sealer(public).key_id,)
+    assert "delivery_private_keys" not in SERVICES["job-api"]["secrets"]
 
 
 def test_secrets_are_files_given_only_to_the_services_that_need_them(tmp_path: Path) -> None:

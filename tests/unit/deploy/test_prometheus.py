@@ -8,7 +8,7 @@ from tests.unit.deploy.documents import DEPLOY, load, rules
 from tests.unit.deploy.expressions import find_metrics, known_metrics
 
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
-PROCESSES = {"job-api", "scheduler", "exporter", "history-recorder", "history-estimates", "history-api"}
+PROCESSES = {"job-api", "scheduler", "exporter", "deliverer", "history-recorder", "history-estimates", "history-api"}
 
 
 def test_rules_query_only_metrics_that_exist() -> None:

@@ -3,6 +3,9 @@
 job-api: {service: job-api, package: job_api, command: api, values: jobApi, postgres: jobApi, source: true, store: false, api: true}
 scheduler: {service: scheduler, package: scheduler, command: run, values: scheduler, postgres: scheduler, source: false, store: false, api: false}
 exporter: {service: exporter, package: exporter, command: run, values: exporter, postgres: exporter, source: true, store: true, api: false}
+{{- if .Values.delivery.keys.secret }}
+deliverer: {service: exporter, package: exporter, prefix: delivery, command: deliver, values: deliverer, postgres: exporter, source: false, store: true, api: false}
+{{- end }}
 history-recorder: {service: history, package: history, command: recorder, values: historyRecorder, postgres: history, source: false, store: true, api: false}
 history-estimates: {service: history, package: history, command: estimates, values: historyEstimates, postgres: history, source: false, store: true, api: false}
 history-api: {service: history, package: history, command: api, values: historyApi, postgres: history, source: false, store: true, api: true}
@@ -55,7 +58,7 @@ capabilities: {drop: [ALL]}
 
 {{/* The settings of one process that are not secret. */}}
 {{- define "sluice.settings" -}}
-{{- $prefix := printf "SLUICE_%s_" (.process.package | upper) -}}
+{{- $prefix := printf "SLUICE_%s_" (.process.prefix | default .process.package | upper) -}}
 {{- $values := index .root.Values .process.values -}}
 SLUICE_KAFKA_BOOTSTRAP: {{ include "sluice.kafkaBootstrap" .root | quote }}
 SLUICE_KAFKA_PARTITIONS: {{ .root.Values.kafka.partitions | quote }}
@@ -112,7 +115,18 @@ SLUICE_OIDC_{{ $name }}: {{ $value | quote }}
 SLUICE_JOB_API_OIDC_CLIENT_SECRET_FILE: /secrets/oidc/client-secret
 {{- end }}
 {{- end }}
-{{- if eq .process.package "exporter" }}
+{{- if .root.Values.delivery.keys.secret }}
+{{- if eq $prefix "SLUICE_DELIVERY_" }}
+SLUICE_DELIVERY_PRIVATE_KEYS_FILE: /secrets/delivery/private-keys
+{{- end }}
+{{- if eq .process.package "job_api" }}
+SLUICE_JOB_API_DELIVERY_PUBLIC_KEY_FILE: /secrets/delivery/public-key
+{{- end }}
+{{- if or (eq $prefix "SLUICE_DELIVERY_") (eq .process.package "job_api") }}
+SLUICE_DELIVERY_ALLOWED_NETWORKS: {{ .root.Values.delivery.allowedNetworks | join "," | quote }}
+{{- end }}
+{{- end }}
+{{- if eq $prefix "SLUICE_EXPORTER_" }}
 SLUICE_EXPORTER_SLOTS: {{ $values.slots | quote }}
 SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 {{- end }}
@@ -123,6 +137,16 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 
 {{- define "sluice.kafkaBootstrap" -}}
 {{- if .Values.strimzi.enabled }}{{ .Values.strimzi.clusterName }}-kafka-bootstrap:9092{{ else }}{{ .Values.kafka.bootstrap }}{{ end }}
+{{- end }}
+
+{{/* The key of a process that takes part in deliveries: job-api seals credentials, deliverers open them. */}}
+{{- define "sluice.deliveryKey" -}}
+{{- $keys := .root.Values.delivery.keys -}}
+{{- if and $keys.secret (eq (.process.prefix | default "") "delivery") -}}
+{key: {{ $keys.privateKey }}, path: private-keys}
+{{- else if and $keys.secret (eq .process.package "job_api") -}}
+{key: {{ $keys.publicKey }}, path: public-key}
+{{- end }}
 {{- end }}
 
 {{- define "sluice.mounts" -}}
@@ -145,6 +169,9 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 {{- end }}
 {{- if and (eq .process.package "job_api") .root.Values.oidc.clientSecret.name }}
 - {name: oidc, mountPath: /secrets/oidc, readOnly: true}
+{{- end }}
+{{- if include "sluice.deliveryKey" . }}
+- {name: delivery, mountPath: /secrets/delivery, readOnly: true}
 {{- end }}
 {{- if and .process.store .root.Values.store.persistentVolumeClaim }}
 - {name: store, mountPath: /store}
@@ -183,6 +210,12 @@ SLUICE_EXPORTER_DRAIN: PT{{ $values.drainSeconds }}S
 {{- with .root.Values.oidc.clientSecret }}
 - name: oidc
   secret: {secretName: {{ .name }}, defaultMode: 0440, items: [{key: {{ .key }}, path: client-secret}]}
+{{- end }}
+{{- end }}
+{{- with include "sluice.deliveryKey" . | fromYaml }}
+{{- if .path }}
+- name: delivery
+  secret: {secretName: {{ $.root.Values.delivery.keys.secret }}, defaultMode: 0440, items: [{key: {{ .key }}, path: {{ .path }}}]}
 {{- end }}
 {{- end }}
 {{- if and .process.store .root.Values.store.persistentVolumeClaim }}
