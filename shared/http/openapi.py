@@ -41,6 +41,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {"description": "the version, for If-Match and If-None-Match", "schema": {"type": "string"}},
     "Location": {"description": "the path of the new resource", "schema": {"type": "string"}},
     "Repr-Digest": {"description": "SHA-256 of the whole file (RFC 9530)", "schema": {"type": "string"}},
+    "Digest": {"description": "The same for older clients (RFC 3230)", "schema": {"type": "string"}},
     "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 0}},
     "WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}},
 }

@@ -20,7 +20,7 @@ from shared.http.problems import Problem, ProblemType, error_responses
 # What a quoted string cannot hold in every program: quotes, backslashes, percent signs (RFC 6266, appendix D).
 _NOT_PLAIN = re.compile(r"[^ !#$&-\[\]-~]")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
-_HEADERS = ("ETag", "Accept-Ranges", "Content-Length", "Content-Disposition", "Repr-Digest")
+_HEADERS = ("ETag", "Accept-Ranges", "Content-Length", "Content-Disposition", "Repr-Digest", "Digest")
 _ERRORS = (
     ProblemType.NOT_FOUND,
     ProblemType.FILE_MISSING,
