@@ -133,6 +133,14 @@ class System:
         finally:
             await connection.close()
 
+    async def fetch_as_owner(self, service: str, query: str, *values: object) -> list[asyncpg.Record]:
+        """Query the schema of a service with the role that owns its tables: to change what a service itself cannot."""
+        connection = await asyncpg.connect(self.owner_dsn(service))
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
     async def close_database(self) -> None:
         """Reject and end all connections to this system's database, as if it were unavailable."""
         await self._allow(0)

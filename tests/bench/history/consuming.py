@@ -76,7 +76,7 @@ async def measure_recorder(system: System, events: int) -> float:
 async def measure_bare_consumer(system: System, events: int) -> float:
     """Return the messages per second that a loop of a few lines copies into a table."""
     watch = Stopwatch(events)
-    database = await asyncpg.connect(system.dsn("history"))
+    database = await asyncpg.connect(system.owner_dsn("history"))
     await database.execute("""
         CREATE UNLOGGED TABLE IF NOT EXISTS bench
             (run_id uuid, token bigint, seq bigint, kind text, at timestamptz, details text)

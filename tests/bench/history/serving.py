@@ -78,7 +78,7 @@ async def measure_list_p99(
 
 async def insert_runs(system: System, runs: int) -> None:
     """Insert ended runs of 1,000 jobs of the tenant into the log; its indexes are created afterwards."""
-    database = await asyncpg.connect(system.dsn("history"))
+    database = await asyncpg.connect(system.owner_dsn("history"))
     found = await database.fetch(
         "SELECT indexname, indexdef FROM pg_indexes"
         " WHERE schemaname = 'history' AND tablename = 'run' AND indexname <> 'run_pkey'"

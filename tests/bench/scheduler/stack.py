@@ -63,7 +63,7 @@ class BenchStack:
         so no checkpoint of it falls into a measurement.
         """
         await self.set_clock(first - timedelta(hours=1))
-        database = await asyncpg.connect(self.dsn, command_timeout=600)
+        database = await asyncpg.connect(self.system.owner_dsn("scheduler"), command_timeout=600)
         try:
             await database.execute("TRUNCATE schedule, schedule_history, slot, outbox, audit")
             # Creating the indexes after all rows takes a fifth of the time.
@@ -91,7 +91,7 @@ class BenchStack:
     async def set_clock(self, instant: datetime) -> timedelta:
         """Set the ledger's clock to `instant`; return by how much the wall clock is ahead of it."""
         ahead = SystemClock().now() - instant
-        await self.system.fetch(
+        await self.system.fetch_as_owner(
             "scheduler",
             "CREATE OR REPLACE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS"
             f" 'SELECT clock_timestamp() - make_interval(secs => {ahead.total_seconds()})'",

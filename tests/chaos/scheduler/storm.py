@@ -39,12 +39,13 @@ class Storm:
     changes: int = 0
     broken: dict[str, int] = field(default_factory=dict)
 
-    async def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
+    async def fetch(self, query: str, *values: object, as_owner: bool = False) -> list[asyncpg.Record]:
         """Query the ledger, retrying while PostgreSQL is unavailable."""
+        fetch = self.system.fetch_as_owner if as_owner else self.system.fetch
 
         async def query_once() -> list[list[asyncpg.Record]]:
             try:
-                return [await self.system.fetch("scheduler", query, *values)]
+                return [await fetch("scheduler", query, *values)]
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 return []
 
@@ -62,7 +63,8 @@ class Storm:
         self.ahead += by
         await self.fetch(
             "CREATE OR REPLACE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS"
-            f" 'SELECT clock_timestamp() + interval ''{self.ahead.total_seconds()} seconds'''"
+            f" 'SELECT clock_timestamp() + interval ''{self.ahead.total_seconds()} seconds'''",
+            as_owner=True,
         )
         (row,) = await self.fetch("SELECT ledger_now() AS now")
         self.latest = max(self.latest, row["now"])

@@ -29,8 +29,8 @@ FAULTS: Mapping[str, str] = {
 @pytest.fixture(scope="module")
 async def scheduler(system: System) -> Service:
     """Start a scheduler over a ledger that accepts what its constraints would refuse, as before they existed."""
-    await system.fetch("scheduler", "ALTER TABLE schedule DROP CONSTRAINT schedule_instants")
-    await system.fetch("scheduler", "ALTER TABLE schedule DROP CONSTRAINT schedule_every_check")
+    await system.fetch_as_owner("scheduler", "ALTER TABLE schedule DROP CONSTRAINT schedule_instants")
+    await system.fetch_as_owner("scheduler", "ALTER TABLE schedule DROP CONSTRAINT schedule_every_check")
     service = system.start("scheduler", "run", {"AUDIT_EVERY": "PT1S"})
     await service.wait_ready()
     return service
@@ -89,7 +89,7 @@ async def test_a_job_that_cannot_be_read_is_skipped_by_the_auditor_and_counted(s
 
 async def plant_without_scheduler(system: System) -> UUID:
     job_id = uuid4()
-    connection = await asyncpg.connect(system.dsn("scheduler"))
+    connection = await asyncpg.connect(system.owner_dsn("scheduler"))
     try:
         await connection.execute("ALTER TABLE schedule DROP CONSTRAINT IF EXISTS schedule_instants")
         await connection.execute(
