@@ -72,6 +72,7 @@ UPDATE job_api.deletion SET tenant_id = '00000000-0000-0000-0000-000000000000'
 
 DELETE FROM job_api.run_view WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.idempotency WHERE tenant_id = (SELECT tenant_id FROM erased);
+DELETE FROM job_api.draft WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.audit WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.job WHERE tenant_id = (SELECT tenant_id FROM erased);
 DELETE FROM job_api.destination WHERE tenant_id = (SELECT tenant_id FROM erased);

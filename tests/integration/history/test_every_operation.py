@@ -91,7 +91,7 @@ def _operations_of(document: dict[str, Any]) -> Iterator[Operation]:
 
 
 def unknown_ids() -> dict[str, str]:
-    names = ("run_id", "artifact_id", "job_id", "delivery_id", "secret")
+    names = ("run_id", "artifact_id", "job_id", "delivery_id", "secret", "name")
     return {name: str(uuid4()) for name in names}
 
 
@@ -140,7 +140,7 @@ async def test_I2_every_operation_refuses_unknown_parameters_by_name(
     admin = await history.client("admin")
     ids = await create_ids(history, operator, "getRun")
     link = (await operator.post(f"/api/v1/artifacts/{ids['artifact_id']}/link")).json()["path"]
-    ids["secret"] = link.rpartition("/")[2]
+    ids["secret"], ids["name"] = link.rsplit("/", 2)[1:]
     for operation in await list_operations(history):
         query = {"id": ids["artifact_id"], "job_id": ids["job_id"]}
         query = {name: value for name, value in query.items() if name in operation.parameters} | {"status": "failed"}

@@ -16,6 +16,7 @@ from tests.support.examples import list_example_requests
 OPERATIONS = {
     "createJob": {"operator"},
     "listJobs": {"operator", "viewer"},
+    "countJobs": {"operator", "viewer"},
     "getJob": {"operator", "viewer"},
     "replaceJob": {"operator"},
     "updateJob": {"operator"},

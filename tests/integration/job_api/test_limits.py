@@ -30,8 +30,10 @@ async def test_a_login_form_that_is_too_large_is_refused_before_it_is_parsed(wor
     assert "larger than 16 KiB" in answer.text
 
 
-async def test_U4_a_form_of_a_stranger_is_not_read(world: World) -> None:
-    answer = await world.client().post("/jobs/new", content=b"{" * (BODY_MAX + 1))
+async def test_U4_no_more_than_16_kib_of_a_stranger_s_form_is_read(world: World) -> None:
+    answer = await world.client().post("/jobs/new", content=b"{" * (ANONYMOUS_BODY_MAX + 1))
+    assert answer.status_code == 413
+    answer = await world.client().post("/jobs/new", data={"title": "x"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/jobs")
 
 
