@@ -215,6 +215,8 @@ async def test_the_example_stops_at_an_unknown_version_and_misses_nothing(cluste
         async with example(cluster, tmp_path) as process:
             assert process.stderr is not None
             error = await asyncio.wait_for(process.stderr.read(), LIMIT)
+            # It has ended by itself; a signal now would hide its status.
+            await asyncio.wait_for(process.wait(), LIMIT)
         assert process.returncode == 1
         assert b"sluice.run.succeeded.v3 is not known here: upgrade this program" in error
 
