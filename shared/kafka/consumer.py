@@ -222,14 +222,25 @@ class Consumer(ConsumerRebalanceListener):
             return
         self._advanced = time.monotonic()
         try:
-            await consumer.commit(positions)
+            await self._send_commit(consumer, positions)
         except (CommitFailedError, IllegalStateError):
             # The next owner handles these again, which idempotent effects make harmless.
             log.warning("offsets not committed, the group was rebalanced", group=self._group)
-        except KafkaError as error:
+        except (TimeoutError, KafkaError) as error:
             log.warning("offsets not committed yet", group=self._group, error=type(error).__name__)
         for where, position in positions.items():
             CONSUMED.labels(self._group, where.topic).inc(sum(each.offset < position for each in batch[where]))
+
+    async def _send_commit(self, consumer: AIOKafkaConsumer, positions: dict[TopicPartition, int]) -> None:
+        """Commit offsets. Raises TimeoutError at a stop, for a broker that does not answer within a few seconds."""
+        committing = asyncio.create_task(consumer.commit(positions))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({committing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait_for(committing, _LEAVE_SECONDS)
+        finally:
+            stopping.cancel()
+            committing.cancel()
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         while True:

@@ -302,3 +302,23 @@ async def test_a_member_stops_although_the_broker_no_longer_answers(
     finally:
         broker.pause(paused=False)
     assert "left the group without the broker's answer" in [entry["event"] for entry in logs]
+
+
+async def test_a_member_stops_although_the_broker_does_not_answer_its_commit(
+    own_broker: Kafka, kafka_address: str, producer: Producer
+) -> None:
+    broker, stopping = own_broker.process, asyncio.Event()
+    assert broker is not None
+
+    async def handle(messages: Sequence[Message]) -> None:
+        broker.pause(paused=True)
+        stopping.set()
+
+    await producer.send(records_of(uuid4(), range(1)))
+    consumer = Consumer(kafka=kafka_address, group="frozen-commit", topics=[RUNS], handle=handle, producer=producer)
+    try:
+        with capture_logs() as logs:
+            await asyncio.wait_for(consumer.run(stopping), 120)
+    finally:
+        broker.pause(paused=False)
+    assert "offsets not committed yet" in [entry["event"] for entry in logs]
