@@ -221,7 +221,13 @@ async def test_D6_nothing_is_sent_twice_and_another_content_is_a_conflict_unless
     await deliveries.system.publish(replace(retry, tenant_id=uuid4()), retry, retry)
     await eventually(lambda: deliveries.are_delivered(run))
     assert places.read_s3(bucket, name) == b"second"
-    published = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
+
+    async def read_published() -> list[events.Event]:
+        # The outbox is published after the transaction that the table shows.
+        found = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
+        return found if any(isinstance(each, events.DeliveryCompleted) for each in found) else []
+
+    published = await eventually(read_published)
     sent = [each.name for each in published if isinstance(each, events.FileDelivered) and each.sent]
     assert sent.count("a.zip.p7m") == 1
     assert sum(isinstance(each, events.DeliveryRetried) for each in published) == 1
