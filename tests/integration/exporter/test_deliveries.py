@@ -164,9 +164,12 @@ async def test_D5_D6_files_and_then_the_manifest_arrive_at_every_destination_and
         return sum(isinstance(each, events.DeliveryCompleted) for each in found) == len(destinations)
 
     await eventually(lambda: deliveries.system.has_consumed_all("sluice.exporter.deliveries"))
-    published = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
-    while not is_complete(published):
-        published = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
+
+    async def read_published() -> list[events.Event]:
+        found = [each for each in await deliveries.system.read_events(DELIVERIES) if each.run_id == run.run_id]  # type: ignore[union-attr]
+        return found if is_complete(found) else []
+
+    published = await eventually(read_published)
     mine = [each for each in published if each.destination_id == to_s3.destination_id]  # type: ignore[union-attr]
     assert [type(each).__name__ for each in mine] == [
         *("DeliveryCreated", "DeliveryStarted"),

@@ -39,6 +39,10 @@ class RandomSource:
                 row[name] = self._make_value(column_type)
         return row
 
+    def make_filter(self, record_type: RecordType) -> list[FilterCondition]:
+        """Return one to three valid conditions."""
+        return [self.make_condition(record_type) for _ in range(self._random.choice([1, 1, 2, 3]))]
+
     def make_condition(self, record_type: RecordType) -> FilterCondition:
         """Return a valid condition."""
         column = self._random.choice(list(FILTER_COLUMNS[record_type]))
@@ -161,7 +165,7 @@ async def test_F1_filters_select_what_an_independent_evaluator_selects(
     records = [_with_key_order(each) for each in await history.records(record_type)]
     matched = 0
     for _ in range(FILTERS):
-        conditions = [made.make_condition(record_type) for _ in range(made._random.choice([1, 1, 2, 3]))]
+        conditions = made.make_filter(record_type)
         assert list(find_filter_faults(record_type, conditions)) == [], conditions
         stored = normalize_filter(record_type, conditions)
         expected = [str(each["id"]) for each in records if all(meets(each, condition) for condition in conditions)]
