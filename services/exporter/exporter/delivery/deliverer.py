@@ -9,11 +9,11 @@ from exporter.delivery.settings import Settings
 from exporter.delivery.source import FileSource
 from exporter.delivery.transfer import Transfer
 from exporter.errors import LeaseLost
+from exporter.runs.claim_loop import ClaimLoop
 from exporter.runs.lease import Lease
 from exporter.runs.lease_watch import LeaseWatch
 from exporter.store.deliveries import DeliveryClaim, DeliveryLease, DeliveryStore
 from shared.clock import Clock
-from shared.errors import TransientError
 from shared.events import DeliveryCancelled
 from shared.lifecycle import wait_for_first
 from shared.observe import (
@@ -29,7 +29,6 @@ from shared.observe import (
 )
 
 log = get_logger(__name__)
-_MAX_PAUSE_SECONDS = 2.0
 
 
 class Deliverer:
@@ -44,37 +43,21 @@ class Deliverer:
         self._settings = settings
         self._clock = clock
         self._watch = LeaseWatch[DeliveryLease](settings.lease)
-        self._busy: dict[asyncio.Task[None], Lease] = {}
-        self._woken = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._handing_back = asyncio.Event()
+        self._leases = ClaimLoop[Lease]("delivery", show_claimed=DELIVERIES_CLAIMED.set, drain=settings.drain)
 
     def wake(self, reason: str) -> None:
         """Check for work, and unless the reason is "work", check the deliveries in progress for cancellation too."""
-        self._woken.set()
+        self._leases.wake()
         if reason != "work":
-            for lease in self._busy.values():
+            for lease in self._leases:
                 lease.check_now()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set, then finish or hand back the deliveries in progress."""
-        while not stopping.is_set():
-            self._woken.clear()
-            try:
-                pause = await self._claim_all()
-            except TransientError as error:
-                log.warning("cannot check for deliveries, retrying", error=str(error))
-                pause = _MAX_PAUSE_SECONDS
-            await wait_for_first(self._woken, stopping, seconds=pause)
-        self._stopping.set()
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=self._settings.drain.total_seconds())
-        self._handing_back.set()
-        if self._busy:
-            await asyncio.wait(self._busy)
+        await self._leases.run(self._claim_all, stopping)
 
-    async def _claim_all(self) -> float:
-        """Fill the free places; return the seconds until there may be more work."""
+    async def _claim_all(self) -> float | None:
+        """Fill the free places; return the seconds until there may be more work, if that is known."""
         store, settings = self._store, self._settings
         if expired := self._watch.find_expired(await store.list_leases()):
             await store.expire(expired)
@@ -88,7 +71,7 @@ class Deliverer:
         DELIVERIES_PENDING.set(backlog.pending)
         DELIVERIES_OLDEST_WAIT.set(backlog.oldest)
         DESTINATIONS_FAILING.set(backlog.failing)
-        while len(self._busy) < settings.places:
+        while len(self._leases) < settings.places:
             claim = await store.claim(
                 settings.name,
                 settings.lease,
@@ -98,8 +81,8 @@ class Deliverer:
             if claim is None:
                 break
             self._begin(claim)
-        waits = (await store.get_seconds_to_retry(), self._watch.get_seconds_to_expiry(), _MAX_PAUSE_SECONDS)
-        return max(0.05, min(seconds for seconds in waits if seconds is not None))
+        waits = (await store.get_seconds_to_retry(), self._watch.get_seconds_to_expiry())
+        return min((seconds for seconds in waits if seconds is not None), default=None)
 
     def _begin(self, claim: DeliveryClaim) -> None:
         if claim.taken_over:
@@ -112,24 +95,13 @@ class Deliverer:
             taken_over=claim.taken_over,
         )
         lease = Lease(partial(self._store.renew, claim), self._settings.lease, clock=self._clock)
-        task = asyncio.create_task(self._carry_out(claim, lease), name=f"delivery {claim.delivery_id}")
-        self._busy[task] = lease
-        task.add_done_callback(self._end)
-        DELIVERIES_CLAIMED.set(len(self._busy))
-
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._busy.pop(task, None)
-        DELIVERIES_CLAIMED.set(len(self._busy))
-        self._woken.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease expires and another deliverer takes over: only time is lost.
-            log.error("delivery abandoned", exc_info=error)
+        self._leases.begin(lease, self._carry_out(claim, lease), name=f"delivery {claim.delivery_id}")
 
     async def _carry_out(self, claim: DeliveryClaim, lease: Lease) -> None:
         recorder = DeliveryOutcomeRecorder(claim, lease, store=self._store, deliverer=self._settings.name)
         renewing = asyncio.create_task(lease.keep_renewing(), name="lease")
         working = asyncio.create_task(self._deliver(claim, lease), name="transfer")
-        interrupted = asyncio.create_task(wait_for_first(lease.ended, self._handing_back), name="interruption")
+        interrupted = asyncio.create_task(wait_for_first(lease.ended, self._leases.handing_back), name="interruption")
         try:
             await asyncio.wait([working, interrupted], return_when=asyncio.FIRST_COMPLETED)
             working.cancel()
@@ -148,7 +120,7 @@ class Deliverer:
         try:
             with DELIVERY_SECONDS.labels(claim.destination.kind).time():
                 await Transfer(
-                    claim, lease, target, source=self._source, store=self._store, stopping=self._stopping
+                    claim, lease, target, source=self._source, store=self._store, stopping=self._leases.stopping
                 ).run()
         finally:
             await target.close()

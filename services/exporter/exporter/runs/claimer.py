@@ -11,6 +11,7 @@ from uuid import UUID
 
 from exporter.errors import HandBack, LeaseLost
 from exporter.package.objects import ObjectStore
+from exporter.runs.claim_loop import ClaimLoop
 from exporter.runs.counting import count_end
 from exporter.runs.lease import Lease
 from exporter.runs.lease_watch import LeaseWatch
@@ -21,7 +22,6 @@ from exporter.store.leases import HeldLease, LeaseStore
 from exporter.store.runs import RunClaim, RunStore
 from exporter.store.slices import SliceClaim, SliceStore
 from exporter.worker.process import WorkerProcess
-from shared.errors import TransientError
 from shared.lifecycle import wait_for_first
 from shared.observe import (
     LEASES_LOST,
@@ -34,7 +34,6 @@ from shared.observe import (
 )
 
 log = get_logger(__name__)
-_MAX_PAUSE_SECONDS = 2.0
 _HELP_RETRY_SECONDS, _MAX_HELP_RETRY_SECONDS = 5.0, 60.0
 
 
@@ -88,20 +87,17 @@ class RunClaimer:
         self._settings = settings
         self._coordinate = coordinate
         self._help_with = help_with
-        self._busy: dict[asyncio.Task[None], ClaimedWork] = {}
+        self._work = ClaimLoop[ClaimedWork]("run", show_claimed=RUNS_CLAIMED.set, drain=settings.drain)
         self._spare: WorkerProcess | None = None
         self._help_after, self._help_pause = 0.0, _HELP_RETRY_SECONDS
-        self._woken = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._handing_back = asyncio.Event()
 
     def wake(self, reason: str) -> None:
         """Check for work, and unless the reason is "work", check the runs in progress for cancellation too.
 
         The reason is a notification's payload: "work", "cancel", or "" when notifications may have been missed.
         """
-        self._woken.set()
-        for work in self._busy.values():
+        self._work.wake()
+        for work in self._work:
             work.wake()
             if reason != "work":
                 work.lease.check_now()
@@ -109,29 +105,21 @@ class RunClaimer:
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set, then finish or hand back the runs in progress."""
         try:
-            while not stopping.is_set():
-                self._woken.clear()
-                try:
-                    pause = await self._claim_all()
-                except TransientError as error:
-                    log.warning("cannot check for work, retrying", error=str(error))
-                    pause = _MAX_PAUSE_SECONDS
-                await wait_for_first(self._woken, stopping, seconds=pause)
-            await self._drain()
+            await self._work.run(self._claim_all, stopping)
         finally:
             if self._spare is not None:
                 await self._spare.kill()
 
-    async def _claim_all(self) -> float:
-        """Fill the free worker places; return the seconds until there may be more work."""
-        RUN_SILENT_SECONDS.set(max((work.stall_timer.seconds for work in self._busy.values()), default=0.0))
+    async def _claim_all(self) -> float | None:
+        """Fill the free worker places; return the seconds until there may be more work, if that is known."""
+        RUN_SILENT_SECONDS.set(max((work.stall_timer.seconds for work in self._work), default=0.0))
         if expired := self._watch.find_expired(await self._leases.list_held()):
             await self._leases.expire(expired)
         await self._cancel_unclaimed()
         waiting, oldest = await self._store.measure_queue()
         RUNS_WAITING.set(waiting)
         RUNS_OLDEST_WAIT.set(oldest)
-        while len(self._busy) < self._settings.slots:
+        while len(self._work) < self._settings.slots:
             # A ready worker accepts its order at once; starting one takes a good part of a second.
             worker = self._spare or await WorkerProcess.start()
             self._spare = worker
@@ -139,11 +127,11 @@ class RunClaimer:
             if work is None:
                 break
             self._spare = None
-            self._begin(work, worker)
+            self._work.begin(work, self._carry_out(work, worker), name=f"run {work.run_id}")
         # Started while others work, so that it is ready for the next run's order.
         self._spare = self._spare or await WorkerProcess.start()
-        waits = (await self._store.get_seconds_to_retry(), self._watch.get_seconds_to_expiry(), _MAX_PAUSE_SECONDS)
-        return max(0.05, min(seconds for seconds in waits if seconds is not None))
+        waits = (await self._store.get_seconds_to_retry(), self._watch.get_seconds_to_expiry())
+        return min((seconds for seconds in waits if seconds is not None), default=None)
 
     async def _claim(self) -> ClaimedWork | None:
         """Claim a run, or else a slice of another exporter's: runs first, so that a huge one starves no other (R4)."""
@@ -160,7 +148,7 @@ class RunClaimer:
                 token=claim.token,
                 taken_over=claim.taken_over,
             )
-            return self._coordinate(claim, self._stopping)
+            return self._coordinate(claim, self._work.stopping)
         if time.monotonic() < self._help_after:
             return None
         slice_claim = await self._slices.claim(settings.name, settings.lease)
@@ -173,26 +161,14 @@ class RunClaimer:
             slice=slice_claim.number,
             token=slice_claim.token,
         )
-        return self._help_with(slice_claim, self._stopping)
-
-    def _begin(self, work: ClaimedWork, worker: WorkerProcess) -> None:
-        task = asyncio.create_task(self._carry_out(work, worker), name=f"run {work.run_id}")
-        self._busy[task] = work
-        task.add_done_callback(self._end)
-        RUNS_CLAIMED.set(len(self._busy))
-
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._busy.pop(task, None)
-        RUNS_CLAIMED.set(len(self._busy))
-        self._woken.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease expires and another exporter takes the run over: only time is lost.
-            log.error("run abandoned", exc_info=error)
+        return self._help_with(slice_claim, self._work.stopping)
 
     async def _carry_out(self, work: ClaimedWork, worker: WorkerProcess) -> None:
         renewing = asyncio.create_task(work.lease.keep_renewing(), name="lease")
         exporting = asyncio.create_task(work.export(worker), name="export")
-        interrupted = asyncio.create_task(wait_for_first(work.lease.ended, self._handing_back), name="interruption")
+        interrupted = asyncio.create_task(
+            wait_for_first(work.lease.ended, self._work.handing_back), name="interruption"
+        )
         try:
             await asyncio.wait([exporting, interrupted], return_when=asyncio.FIRST_COMPLETED)
             if not exporting.done():
@@ -219,14 +195,6 @@ class RunClaimer:
             renewing.cancel()
             await worker.kill()
             await sweep(work.run_id, self._store, self._objects)
-
-    async def _drain(self) -> None:
-        self._stopping.set()
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=self._settings.drain.total_seconds())
-        self._handing_back.set()
-        if self._busy:
-            await asyncio.wait(self._busy)
 
     async def _cancel_unclaimed(self) -> None:
         for event in await self._store.cancel_unclaimed():
